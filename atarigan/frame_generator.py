@@ -1,0 +1,162 @@
+"""FrameGenerator: a trained generator as something that returns frames."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from atarigan.errors import InputError
+from atarigan.networks import NETWORKS, Generator, NetworkShape
+from atarigan.pixels import FrameFormat, Frames, floats_to_frames
+from atarigan.run_config import ModelConfig, Prior
+from atarigan.training.checkpoint import find_checkpoint, load_model_config, load_weights
+from atarigan.training.device_plan import choose_device
+
+Latents = npt.NDArray[np.float32]
+LARGEST_BATCH = 256
+
+
+class FrameGenerator:
+    """Draws samples from a trained generator; needs neither its data nor its critic.
+
+    Attributes:
+        model: the configuration it was trained with.
+        sample_shape: (C, H, W) of an image as the network makes it, (2,) of a point.
+    """
+
+    def __init__(self, model: ModelConfig, network: Generator, device: torch.device) -> None:
+        self.model = model
+        self.sample_shape = model.sample.shape
+        self._network = network.to(device).requires_grad_(False).eval()
+        self._device = device
+
+    @classmethod
+    def load(cls, source: str | Path, device: str = "auto") -> Self:
+        """The generator of a run folder (its newest checkpoint) or of one checkpoint folder.
+
+        Args:
+            source: the folder.
+            device: "auto", "cpu" or "cuda".
+
+        Raises:
+            InputError: nothing is there, it is damaged, or there is no such device.
+        """
+        checkpoint = find_checkpoint(Path(source))
+        model = load_model_config(checkpoint)
+        network = build_generator(model)
+        try:
+            network.load_state_dict(load_weights(checkpoint))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
+        return cls(model, network, choose_device(device))
+
+    @property
+    def makes_frames(self) -> bool:
+        """Whether samples are frames; otherwise they are points."""
+        return self.model.sample.frame_format is not None
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """What the bytes of a generated frame mean.
+
+        Raises:
+            InputError: it generates points.
+        """
+        if self.model.sample.frame_format is None:
+            raise InputError(
+                f"this generator makes points of shape {self.sample_shape}, not frames"
+            )
+        return self.model.sample.frame_format
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a generated frame. Raises InputError where it generates points."""
+        return self.frame_format.shape
+
+    @property
+    def latent_size(self) -> int:
+        return self.model.run.latent_size
+
+    @property
+    def prior(self) -> Prior:
+        """Distribution of a latent number: "normal" is N(0, 1), "uniform" is U(-1, 1)."""
+        return self.model.run.latent_prior
+
+    def latents(self, num: int, seed: int | np.random.Generator | None = None) -> Latents:
+        """Latents float32 (num, latent_size) from the prior; the first ones are the same however
+        many are drawn.
+
+        Raises:
+            InputError: num is below 0.
+        """
+        if num < 0:
+            raise InputError(f"the number of samples must be at least 0, not {num}")
+        rng = np.random.default_rng(seed)
+        size = (num, self.latent_size)
+        if self.prior == "normal":
+            return rng.standard_normal(size, dtype=np.float32)
+        return rng.random(size, dtype=np.float32) * 2 - 1
+
+    def sample(self, num: int, seed: int | np.random.Generator | None = 0) -> Frames:
+        """Generated frames, uint8 (num, H, W, C); the same for the same seed on the same machine.
+
+        Raises:
+            InputError: it generates points, or num is below 0.
+        """
+        return self.decode(self.latents(num, seed))
+
+    def decode(self, latents: Latents) -> Frames:
+        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+
+        Raises:
+            InputError: it generates points, or the latents have another shape.
+        """
+        frames = np.empty((len(latents), *self.frame_shape), np.uint8)
+        for start, samples in self._batches(latents):
+            frames[start : start + len(samples)] = floats_to_frames(samples).cpu().numpy()
+        return frames
+
+    def sample_points(
+        self, num: int, seed: int | np.random.Generator | None = 0
+    ) -> npt.NDArray[np.float32]:
+        """Generated points, float32 (num, 2). Raises InputError where it generates images."""
+        if len(self.sample_shape) != 1:
+            raise InputError(f"this generator makes images {self.sample_shape}, not points")
+        latents = self.latents(num, seed)
+        points = np.empty((num, *self.sample_shape), np.float32)
+        for start, samples in self._batches(latents):
+            points[start : start + len(samples)] = samples.cpu().numpy()
+        return points
+
+    @torch.inference_mode()
+    def _network_output(self, latents: Latents) -> Tensor:
+        output: Tensor = self._network(torch.from_numpy(latents).to(self._device))
+        return output
+
+    def _batches(self, latents: Latents) -> Iterator[tuple[int, Tensor]]:
+        """Outputs of the network with the number of their first sample, at most `LARGEST_BATCH` at
+        a time.
+        """
+        if latents.ndim != 2 or latents.shape[1] != self.latent_size:
+            raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
+        for start in range(0, len(latents), LARGEST_BATCH):
+            batch = np.ascontiguousarray(latents[start : start + LARGEST_BATCH], np.float32)
+            yield start, self._network_output(batch)
+
+
+def build_generator(model: ModelConfig) -> Generator:
+    """A fresh generator network of a configuration. Raises InputError where the two do not go
+    together.
+    """
+    return NETWORKS[model.run.network]().generator(network_shape(model))
+
+
+def network_shape(model: ModelConfig) -> NetworkShape:
+    """What a configuration's networks have to fit."""
+    run = model.run
+    return NetworkShape(model.sample.shape, run.latent_size, run.generator_width, run.critic_width)

@@ -1,0 +1,1 @@
+"""Frames on disk, and how they get there."""

@@ -1,0 +1,98 @@
+"""What a frame buffer says of itself: the contents of its meta.json."""
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, get_args
+
+from atarigan.errors import InputError
+from atarigan.frames.ring import Column
+from atarigan.pixels import FrameFormat
+
+FORMAT_VERSION = 1
+ActionDtype = Literal["int64", "float32"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the frames of a buffer come from; every field may stay unknown.
+
+    Attributes:
+        env_id: Gymnasium id.
+        env_kwargs: what `gymnasium.make` was given beside the id.
+        action_meanings: name of each discrete action, in order.
+        policy: the policy's description, as the command line takes it.
+        seed: the seed that the environments' seeds were derived from.
+        frame_skip: emulator frames an agent step; 0 means unknown.
+        max_pool: whether a frame shows the brighter of the last two emulator frames.
+    """
+
+    env_id: str | None = None
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    action_meanings: tuple[str, ...] = ()
+    policy: str | None = None
+    seed: int | None = None
+    frame_skip: int = 0
+    max_pool: bool = False
+
+
+@dataclass(frozen=True)
+class BufferMeta:
+    """Everything needed to map a buffer's files.
+
+    Attributes:
+        capacity: steps that each writer keeps, at least 1.
+        action_dtype: of the actions column.
+        action_shape: of one action; () for a discrete one.
+        ram_size: bytes of console memory a step; 0 means none is stored.
+        versions: packages that wrote it, name to version.
+        format_version: of the files; only `FORMAT_VERSION` can be read.
+
+    Raises:
+        InputError: a size out of range, or actions of another dtype.
+    """
+
+    frame_format: FrameFormat
+    capacity: int
+    action_dtype: ActionDtype = "int64"
+    action_shape: tuple[int, ...] = ()
+    ram_size: int = 0
+    origin: Origin = Origin()
+    versions: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise InputError(f"buffer capacity must be at least 1 step, not {self.capacity}")
+        if self.action_dtype not in get_args(ActionDtype):
+            known = ", ".join(get_args(ActionDtype))
+            raise InputError(f"action_dtype must be one of {known}, not {self.action_dtype!r}")
+        if any(size < 1 for size in self.action_shape):
+            raise InputError(f"action_shape must hold sizes of at least 1, not {self.action_shape}")
+        if self.ram_size < 0:
+            raise InputError(f"ram_size must be at least 0, not {self.ram_size}")
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The column files of a writer's folder: name to (dtype, shape of one row)."""
+        columns: dict[str, Column] = {
+            "frames": ("uint8", self.frame_format.shape),
+            "actions": (self.action_dtype, self.action_shape),
+            "rewards": ("float32", ()),
+            "terminations": ("bool", ()),
+            "truncations": ("bool", ()),
+        }
+        if self.ram_size:
+            columns["ram"] = ("uint8", (self.ram_size,))
+        return columns
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a buffer's contents."""
+    versions = {"python": platform.python_version()}
+    for package in ("atarigan", "gymnasium", "ale-py", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,326 @@
+"""FrameBuffer: a disk-backed replay buffer of frames that many writers fill and anyone may read."""
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan import typed_json
+from atarigan.errors import InputError
+from atarigan.frames.buffer_meta import BufferMeta, Origin, package_versions
+from atarigan.frames.buffer_writer import BufferWriter
+from atarigan.frames.ring import Ring, RingInUseError
+from atarigan.frames.sampling import (
+    Rows,
+    Transitions,
+    concatenate_transitions,
+    sample_rings,
+    stack_rows,
+    take,
+    take_transitions,
+)
+from atarigan.pixels import FrameFormat, Frames
+
+Seed = int | np.random.Generator | None
+_T = TypeVar("_T")
+
+
+class FrameBuffer:
+    """Steps of environments on disk: frame, action, reward, termination, truncation, RAM.
+
+    ```
+    data/breakout/
+      meta.json         what is stored and where it came from
+      writer-000/       one ring of steps a writer (see atarigan.frames.ring)
+    ```
+
+    Each writer owns a folder, so that processes and machines can collect at once; readers see all
+    of them. A writer killed at any moment leaves everything it had committed. `len` counts the
+    steps that can be read.
+    """
+
+    def __init__(self, path: Path, meta: BufferMeta) -> None:
+        self.path = path
+        self.meta = meta
+        self._rings: dict[str, Ring] = {}
+        self._writers: list[BufferWriter] = []
+        self._own_writer: BufferWriter | None = None
+        self.refresh()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        capacity: int,
+        frame_shape: tuple[int, int, int],
+        *,
+        frame_format: FrameFormat | None = None,
+        num_writers: int = 1,
+        action_dtype: Any = "int64",
+        action_shape: tuple[int, ...] = (),
+        ram_size: int = 0,
+        origin: Origin | None = None,
+    ) -> Self:
+        """Make a new, empty buffer.
+
+        Args:
+            path: a folder that does not exist yet or is empty.
+            capacity: steps kept altogether, shared out among `num_writers`.
+            frame_shape: (H, W, C) of a frame, C 1 or 3.
+            frame_format: what the bytes mean; None means grey for C = 1 and RGB for C = 3.
+            num_writers: expected writers; each keeps ceil(capacity / num_writers) steps.
+            action_dtype: "int64" or "float32".
+            action_shape: of one action; () for a discrete one.
+            ram_size: bytes of console memory a step; 0 stores none.
+            origin: where the frames come from.
+
+        Raises:
+            InputError: the folder is in use, or a size is out of range.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path} must not exist yet or be an empty folder")
+        if len(frame_shape) != 3 or frame_shape[2] not in (1, 3):
+            raise InputError(f"frame_shape must be (H, W, 1) or (H, W, 3), not {frame_shape}")
+        if capacity < 1 or num_writers < 1:
+            raise InputError(
+                f"capacity and num_writers must be at least 1, not {capacity} and {num_writers}"
+            )
+        if frame_format is None:
+            height, width, num_channels = frame_shape
+            frame_format = FrameFormat("gray" if num_channels == 1 else "rgb", height, width)
+        if frame_format.shape != tuple(frame_shape):
+            raise InputError(f"frame_shape {frame_shape} is not the format's {frame_format.shape}")
+        meta = BufferMeta(
+            frame_format=frame_format,
+            capacity=-(-capacity // num_writers),
+            action_dtype=np.dtype(action_dtype).name,
+            action_shape=action_shape,
+            ram_size=ram_size,
+            origin=origin or Origin(),
+            versions=package_versions(),
+        )
+        path.mkdir(parents=True, exist_ok=True)
+        temporary = path / "meta.json.tmp"
+        typed_json.write_json(temporary, meta)
+        temporary.rename(path / "meta.json")
+        return cls(path, meta)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing buffer, for reading and, once `add` or `new_writer` is called, for writing.
+
+        Raises:
+            InputError: no buffer is there, it is damaged, or it is of another format version.
+        """
+        path = Path(path)
+        if not (path / "meta.json").is_file():
+            raise InputError(f"{path} is not a frame buffer: it has no meta.json")
+        return cls(path, typed_json.read_json(path / "meta.json", BufferMeta))
+
+    def refresh(self) -> None:
+        """Look for writers that came since the buffer was opened."""
+        for folder in self.path.glob("writer-*"):
+            if folder.name not in self._rings:
+                self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
+        self._rings = dict(sorted(self._rings.items()))
+
+    def new_writer(self) -> BufferWriter:
+        """A writer of its own ring: the first that nobody is writing, or a new one.
+
+        Raises:
+            InputError: a ring is damaged.
+            OSError: the disk is full or may not be written.
+        """
+        ring = self._free_ring()
+        while ring is None:
+            self._make_ring()
+            ring = self._free_ring()
+        self._rings[ring.folder.name] = ring
+        self.refresh()
+        writer = BufferWriter(ring)
+        self._writers.append(writer)
+        return writer
+
+    def add(
+        self,
+        frame: Frames,
+        action: Any = 0,
+        reward: float = 0.0,
+        terminated: bool = False,
+        truncated: bool = False,
+        ram: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Store one step through this buffer's own writer; see `BufferWriter.add`."""
+        if self._own_writer is None:
+            self._own_writer = self.new_writer()
+        self._own_writer.add(frame, action, reward, terminated, truncated, ram)
+
+    def save(self) -> None:
+        """Flush what this object wrote to the disk.
+
+        Without it nothing is lost, unless the machine itself stops.
+        """
+        for ring in self._rings.values():
+            ring.flush()
+
+    def close(self) -> None:
+        """Close this object's writers; reading still works."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+        self._own_writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return sum(len(ring) for ring in self._rings.values())
+
+    @property
+    def num_collected(self) -> int:
+        """Steps committed since the beginning, those written over included."""
+        return sum(ring.num_committed for ring in self._rings.values())
+
+    @property
+    def num_writers(self) -> int:
+        return len(self._rings)
+
+    def sample(self, batch_size: int, seed: Seed = None) -> Frames:
+        """Frames drawn uniformly and independently, uint8 (B, H, W, C), grouped by writer.
+
+        Raises:
+            InputError: the buffer is empty.
+        """
+        parts = self._sample(batch_size, seed, lambda ring, rows: take(ring, "frames", rows))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def sample_stacks(self, batch_size: int, num_stack: int, seed: Seed = None) -> Frames:
+        """Stacks of frames that followed one another, uint8 (B, K, H, W, C), oldest first.
+
+        They are grouped by writer. At an episode's beginning its first frame is repeated.
+
+        Raises:
+            InputError: the buffer is empty, or `num_stack` is below 1.
+        """
+
+        def take_stacks(ring: Ring, rows: Rows) -> Frames:
+            stacks: Frames = take(ring, "frames", stack_rows(ring, rows, num_stack))
+            return stacks
+
+        num_behind = _num_behind(num_stack)
+        return np.concatenate(self._sample(batch_size, seed, take_stacks, num_behind=num_behind))
+
+    def sample_transitions(
+        self, batch_size: int, num_stack: int = 1, seed: Seed = None
+    ) -> Transitions:
+        """Steps with what came after them, drawn uniformly from those whose next step is known.
+
+        Raises:
+            InputError: there is no such step, or `num_stack` is below 1.
+        """
+
+        def gather(ring: Ring, rows: Rows) -> Transitions:
+            return take_transitions(ring, rows, num_stack)
+
+        num_behind = _num_behind(num_stack)
+        parts = self._sample(batch_size, seed, gather, num_behind=num_behind, needs_next=True)
+        return concatenate_transitions(parts)
+
+    def values_at(self, column: str, indices: Rows) -> npt.NDArray[Any]:
+        """Values of one column at numbered steps, (len(indices), *row shape).
+
+        Steps are numbered 0 … len - 1, writer by writer, oldest first. The numbers move while a
+        writer goes on.
+
+        Args:
+            column: "frames", "actions", "rewards", "terminations", "truncations" or "ram".
+            indices: int64 (N,).
+
+        Raises:
+            IndexError: a number outside that range.
+            InputError: the buffer has no such column.
+        """
+        if column not in self.meta.columns:
+            raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
+        dtype, shape = self.meta.columns[column]
+        values = np.empty((len(indices), *shape), dtype)
+        unread = np.ones(len(indices), bool)
+        start = 0
+        for ring in self._rings.values():
+            oldest, length = ring.oldest, len(ring)
+            here = (indices >= start) & (indices < start + length)
+            if here.all():
+                return take(ring, column, indices - start + oldest)
+            values[here] = take(ring, column, indices[here] - start + oldest)
+            unread &= ~here
+            start += length
+        if unread.any():
+            raise IndexError(f"step {indices[unread][0]} is outside 0 … {start - 1} of {self.path}")
+        return values
+
+    def _sample(
+        self, batch_size: int, seed: Seed, gather: Callable[[Ring, Rows], _T], **draw: Any
+    ) -> list[_T]:
+        """What `gather` makes of the rows drawn from each ring."""
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if len(self) == 0:
+            raise InputError(f"{self.path} is empty: it holds 0 steps to sample from")
+        rings = list(self._rings.values())
+        try:
+            return sample_rings(rings, batch_size, np.random.default_rng(seed), gather, **draw)
+        except InputError as error:
+            raise InputError(f"{self.path}, {len(self)} steps: {error}") from None
+
+    def _free_ring(self) -> Ring | None:
+        for folder in sorted(self.path.glob("writer-*")):
+            with contextlib.suppress(RingInUseError):
+                return Ring(folder, self.meta.columns, self.meta.capacity, writable=True)
+        return None
+
+    def _make_ring(self) -> None:
+        """Make a ring under a temporary name, then give it the next free number.
+
+        Another process may be doing the same.
+        """
+        temporary = Path(tempfile.mkdtemp(prefix="new-", dir=self.path))
+        try:
+            Ring.create(temporary / "ring", self.meta.columns, self.meta.capacity)
+            for number in itertools.count():
+                if _moved(temporary / "ring", self.path / f"writer-{number:03d}"):
+                    break
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _moved(folder: Path, destination: Path) -> bool:
+    """Rename a folder; False where the name is taken."""
+    try:
+        folder.rename(destination)
+    except OSError:
+        if destination.exists():
+            return False
+        raise
+    return True
+
+
+def _num_behind(num_stack: int) -> int:
+    if num_stack < 1:
+        raise InputError(f"num_stack must be at least 1, not {num_stack}")
+    return num_stack - 1

@@ -1,0 +1,167 @@
+"""Each pixel chooses among the values that real frames show there: the family for game frames.
+
+A game draws few things in few colors, so at any pixel only a handful of values ever occur. The
+generator is given them and decides, pixel by pixel, which one shows; what never moves is exact from
+the first step, and no color is made up. The choice is made by logits of low rank: a sum of products
+of a row profile and a column profile, which is what bars, bricks, paddles and balls are.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atarigan.networks.ladder import halvings
+from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+from atarigan.pixels import floats_to_frames, frames_to_floats
+
+GENERATOR_WIDTH = 256
+CRITIC_WIDTH = 24
+NUM_VALUES = 6
+RANK = 12
+_RAREST = 0.02
+
+
+@NETWORKS.register("codebook")
+class CodebookFamily:
+    """Every pixel picks one of the values that real frames show there; for game frames, exact and
+    fast.
+    """
+
+    def generator(self, shape: NetworkShape) -> Generator:
+        image_shape = shape.image_shape("codebook")
+        width = shape.generator_width or GENERATOR_WIDTH
+        return CodebookGenerator(image_shape, shape.latent_size, width)
+
+    def critic(self, shape: NetworkShape) -> nn.Module:
+        return PatchCritic(shape.image_shape("codebook"), shape.critic_width or CRITIC_WIDTH)
+
+
+class CodebookGenerator(Generator):
+    """Latents (B, latent_size) to images (B, C, H, W) in [-1, 1], every pixel one of `num_values`
+    learnt from data.
+
+    The forward pass picks the likeliest value; gradients flow as if it were the mean under the
+    softmax of the logits (the straight-through estimator, Bengio et al. 2013, arXiv:1308.3432).
+    """
+
+    values: Tensor
+    prior: Tensor
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent_size: int,
+        width: int,
+        num_values: int = NUM_VALUES,
+        rank: int = RANK,
+    ) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        self.trunk = nn.Sequential(
+            nn.Linear(latent_size, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, width),
+            nn.LeakyReLU(0.2),
+        )
+        self.row_profiles = nn.Sequential(
+            nn.Linear(width, num_values * height * rank),
+            nn.Unflatten(1, (num_values, height, rank)),
+        )
+        self.column_profiles = nn.Sequential(
+            nn.Linear(width, num_values * rank * columns),
+            nn.Unflatten(1, (num_values, rank, columns)),
+        )
+        self.scale = 4 / rank**0.5
+        self.bias = nn.Parameter(torch.zeros(num_values, height, columns))
+        self.register_buffer("values", torch.zeros(num_values, channels, height, columns))
+        self.register_buffer("prior", torch.zeros(num_values, height, columns))
+
+    def start_from(self, samples: Tensor) -> None:
+        """Take each pixel's most frequent values, and how frequent they are."""
+        values, frequencies = frequent_values(samples, len(self.prior))
+        self.values.copy_(values)
+        never = torch.tensor(-torch.inf)
+        self.prior.copy_(torch.where(frequencies > 0, frequencies.clamp(min=_RAREST).log(), never))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        logits = self.logits(latents)
+        soft = logits.softmax(dim=1)
+        if not torch.is_grad_enabled():
+            return _mixed(_one_hot(logits), self.values)
+        return _mixed(soft + (_one_hot(logits) - soft).detach(), self.values)
+
+    def logits(self, latents: Tensor) -> Tensor:
+        """How strongly each pixel (B, num_values, H, W) wants each of its values."""
+        features = self.trunk(latents)
+        products: Tensor = self.row_profiles(features) @ self.column_profiles(features)
+        return products * self.scale + (self.bias + self.prior)
+
+
+class PatchCritic(nn.Module):
+    """Images (B, C, H, W) to logits (B,): a first convolution on overlapping patches, then strided
+    ones.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        rows, cols = -(-height // 4), -(-columns // 4)
+        sizes = halvings(rows, cols)
+        self.padding = (1, cols * 4 - columns + 1, 1, rows * 4 - height + 1)
+        layers: list[nn.Module] = [
+            nn.ZeroPad2d(self.padding),
+            nn.Conv2d(channels, width, 6, 4),
+            nn.LeakyReLU(0.2),
+        ]
+        before = width
+        for level in range(1, len(sizes)):
+            after = width * min(4, 2**level)
+            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
+            before = after
+        rows, cols = sizes[-1]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * rows * cols, 1))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        logits: Tensor = self.layers(samples)
+        return logits[:, 0]
+
+
+def frequent_values(samples: Tensor, num_values: int) -> tuple[Tensor, Tensor]:
+    """The most frequent values of each pixel and how frequent they are.
+
+    Args:
+        samples: float (N, C, H, W) in [-1, 1], C at most 3.
+        num_values: how many to find a pixel.
+
+    Returns:
+        values float (num_values, C, H, W), the most frequent first, and frequencies float
+        (num_values, H, W) in [0, 1]; where a pixel has fewer values, its first is repeated with
+        frequency 0.
+    """
+    frames = floats_to_frames(samples).numpy()
+    num, height, width, channels = frames.shape
+    codes = (frames.astype(np.int32) << (8 * np.arange(channels))).sum(-1).reshape(num, -1)
+    found = np.empty((num_values, height * width), np.int32)
+    counts = np.zeros((num_values, height * width), np.int32)
+    for pixel, column in enumerate(np.ascontiguousarray(codes.T)):
+        present, count = np.unique(column, return_counts=True)
+        order = np.argsort(-count, kind="stable")[:num_values]
+        found[:, pixel] = present[order[0]]
+        found[: len(order), pixel] = present[order]
+        counts[: len(order), pixel] = count[order]
+    colors = (found[..., None] >> (8 * np.arange(channels)) & 255).astype(np.uint8)
+    values = frames_to_floats(torch.from_numpy(colors.reshape(num_values, height, width, channels)))
+    frequencies = torch.from_numpy(counts.reshape(num_values, height, width)) / num
+    return values, frequencies
+
+
+def _one_hot(logits: Tensor) -> Tensor:
+    """1 at each pixel's likeliest value, 0 elsewhere."""
+    return (logits == logits.amax(dim=1, keepdim=True)).to(logits.dtype)
+
+
+def _mixed(weights: Tensor, values: Tensor) -> Tensor:
+    """Weights (B, K, H, W) of the values (K, C, H, W): images (B, C, H, W)."""
+    if values.shape[1] == 1:
+        return (weights * values[:, 0]).sum(dim=1, keepdim=True)
+    return torch.einsum("bkhw,kchw->bchw", weights, values)

@@ -1,0 +1,101 @@
+"""Low resolution and PixelShuffle: the family for frames, fast on a CPU.
+
+Convolutions run on a grid of a quarter of the frame's size (Shi et al. 2016, arXiv:1609.05158), and
+each cell's channels unfold into a patch of pixels. A frame is a fixed background that shows
+wherever a mask lets it through: what never moves in a game is exact from the first step, and the
+network learns what is in front of it.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atarigan.networks.ladder import halvings
+from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+
+GENERATOR_WIDTH = 32
+CRITIC_WIDTH = 32
+
+
+@NETWORKS.register("subpixel")
+class SubpixelFamily:
+    """Convolutions on a coarse grid, PixelShuffle to full size, over a learned background; fast."""
+
+    def generator(self, shape: NetworkShape) -> Generator:
+        image_shape = shape.image_shape("subpixel")
+        return SubpixelGenerator(
+            image_shape, shape.latent_size, shape.generator_width or GENERATOR_WIDTH
+        )
+
+    def critic(self, shape: NetworkShape) -> nn.Module:
+        return SubpixelCritic(shape.image_shape("subpixel"), shape.critic_width or CRITIC_WIDTH)
+
+
+class SubpixelGenerator(Generator):
+    """Latents (B, latent_size) to images (B, C, H, W) in [-1, 1]."""
+
+    background: Tensor
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_size: int, width: int) -> None:
+        super().__init__()
+        self.channels, self.height, self.width = image_shape
+        factor = patch_size(self.height, self.width)
+        rows, columns = -(-self.height // factor), -(-self.width // factor)
+        self.project = nn.Sequential(
+            nn.Linear(latent_size, 256),
+            nn.LeakyReLU(0.2),
+            nn.Linear(256, width * rows * columns),
+            nn.Unflatten(1, (width, rows, columns)),
+        )
+        self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
+        self.unfold = nn.Sequential(
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, (self.channels + 1) * factor**2, 3, 1, 1),
+            nn.PixelShuffle(factor),
+        )
+        self.register_buffer("background", torch.zeros(image_shape))
+
+    def start_from(self, samples: Tensor) -> None:
+        """Take each pixel's most frequent value as the background."""
+        self.background.copy_(samples.mode(dim=0).values)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        features = self.project(latents)
+        for convolution in self.convolutions:
+            features = features + convolution(functional.leaky_relu(features, 0.2))
+        layers = self.unfold(features)[:, :, : self.height, : self.width]
+        foreground, mask = layers[:, :-1].tanh(), layers[:, -1:].sigmoid()
+        return torch.lerp(self.background, foreground, mask)
+
+
+class SubpixelCritic(nn.Module):
+    """Images (B, C, H, W) to logits (B,): patches of pixels become channels, then strided
+    convolutions.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        self.factor = patch_size(height, columns)
+        rows, cols = -(-height // self.factor), -(-columns // self.factor)
+        self.padding = (0, cols * self.factor - columns, 0, rows * self.factor - height)
+        sizes = halvings(rows, cols)
+        before = channels * self.factor**2
+        layers: list[nn.Module] = [nn.Conv2d(before, width, 3, 1, 1), nn.LeakyReLU(0.2)]
+        before = width
+        for level in range(1, len(sizes)):
+            after = width * min(4, 2**level)
+            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
+            before = after
+        rows, cols = sizes[-1]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * rows * cols, 1))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        patches = functional.pixel_unshuffle(functional.pad(samples, self.padding), self.factor)
+        logits: Tensor = self.layers(patches)
+        return logits[:, 0]
+
+
+def patch_size(height: int, width: int) -> int:
+    """Pixels a side of the patch that one cell of the grid unfolds into."""
+    return 4 if min(height, width) >= 16 else 2

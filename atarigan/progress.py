@@ -1,0 +1,102 @@
+"""A progress display with rate and time left: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+_SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_BETWEEN_UPDATES = 0.2
+
+
+class ProgressDisplay:
+    """Shows on stderr how far a long piece of work is.
+
+    Args:
+        title: what is being done: "collecting".
+        unit: what is counted: "agent steps".
+        total: how many there will be; 0 means unknown.
+        max_seconds: when the work stops at the latest; 0 means no limit.
+        start: how many were there before; not counted in the rate.
+    """
+
+    def __init__(
+        self, title: str, unit: str, total: int = 0, *, max_seconds: float = 0.0, start: int = 0
+    ) -> None:
+        self.title = title
+        self.unit = unit
+        self.total = total
+        self.max_seconds = max_seconds
+        self.start = start
+        self._began = time.monotonic()
+        self._next_update = 0.0
+        self._unshown: tuple[int, str] | None = None
+        self._bar: Progress | None = None
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task(title, total=1.0, text="")
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._unshown is not None:
+            self._show(*self._unshown)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, completed: int, note: str = "") -> None:
+        """Say how many are done: cheap, so call it at every step. The last is always shown."""
+        if time.monotonic() < self._next_update:
+            self._unshown = (completed, note)
+        else:
+            self._show(completed, note)
+
+    def _show(self, completed: int, note: str) -> None:
+        self._unshown = None
+        now = time.monotonic()
+        elapsed = now - self._began
+        fraction, text = self._state(completed, elapsed)
+        text = f"{text}  {note}".rstrip()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=fraction, text=text)
+            self._next_update = now + _SECONDS_BETWEEN_UPDATES
+        else:
+            print(f"{self.title} {fraction:4.0%}  {text}", file=sys.stderr, flush=True)  # noqa: T201
+            self._next_update = now + _SECONDS_BETWEEN_LINES
+
+    def _state(self, completed: int, elapsed: float) -> tuple[float, str]:
+        """Fraction done, and the text beside the bar."""
+        rate = (completed - self.start) / max(elapsed, 1e-9)
+        by_count = completed / self.total if self.total else 0.0
+        by_time = elapsed / self.max_seconds if self.max_seconds else 0.0
+        limits_s = []
+        if self.total and rate > 0:
+            limits_s.append((self.total - completed) / rate)
+        if self.max_seconds:
+            limits_s.append(self.max_seconds - elapsed)
+        left = f"{_clock(min(limits_s))} left" if limits_s else f"{_clock(elapsed)} so far"
+        of_total = f"/{self.total:,}" if self.total else ""
+        text = f"{completed:,}{of_total} {self.unit}  {rate:,.0f}/s  {left}"
+        return min(1.0, max(by_count, by_time)), text
+
+
+def _clock(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

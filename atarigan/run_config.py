@@ -1,0 +1,128 @@
+"""RunConfig: everything that says what a training run is, in one frozen dataclass."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from atarigan.errors import InputError
+from atarigan.pixels import FrameFormat
+
+Prior = Literal["normal", "uniform"]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What to learn, with which networks and losses, for how long.
+
+    Counts of images are real images shown to the critic. Zero switches a limit or an interval off.
+    """
+
+    source: str = "frames"
+    """What to learn: frames (a buffer that `collect` filled)."""
+    data: str | None = None
+    """Folder or file of the source."""
+    objective: str = "wasserstein"
+    """The adversarial loss."""
+    penalty: str = "gradient"
+    """What keeps the critic smooth."""
+    penalty_weight: float = 10.0
+    """Factor of the penalty in the critic's loss."""
+    critic_steps: int = 5
+    """Critic updates to one generator update."""
+    network: str = "subpixel"
+    """Family of generator and critic."""
+    generator_width: int = 0
+    """Channels of the generator's layers, times its stage's multiple; 0 leaves it to the network.
+    """
+    critic_width: int = 0
+    """Channels of the critic's layers, times its stage's multiple; 0 leaves it to the network."""
+    latent_size: int = 128
+    """Numbers a latent vector has."""
+    latent_prior: Prior = "normal"
+    """Distribution of a latent number: normal is N(0, 1), uniform is U(-1, 1)."""
+    batch_size: int = 64
+    """Images in one update."""
+    generator_lr: float = 2e-4
+    """Adam's step size for the generator."""
+    critic_lr: float = 2e-4
+    """Adam's step size for the critic."""
+    momentum: float = 0.0
+    """Adam's beta1, of both networks."""
+    beta2: float = 0.9
+    """Adam's beta2, of both networks."""
+    average_half_life: int = 20_000
+    """Images after which a past weight counts half in the averaged generator; 0 averages nothing.
+    """
+    max_minutes: float = 0.0
+    """Stop after so many minutes of training; 0 means no limit."""
+    max_images: int = 0
+    """Stop after so many images; 0 means no limit."""
+    sample_every: int = 20_000
+    """Images between two sample pictures; 0 means only at the end."""
+    checkpoint_every_s: float = 120.0
+    """Seconds between two checkpoints; 0 means only at the end."""
+    log: Literal["tensorboard", "none"] = "tensorboard"
+    """Where losses and pictures are logged."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the networks; penalties are always fp32."""
+    seed: int = 0
+    """Seed of weights, latents and the order of the data."""
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "critic_steps": 1,
+            "latent_size": 1,
+            "batch_size": 1,
+            "generator_width": 0,
+            "critic_width": 0,
+            "penalty_weight": 0,
+            "average_half_life": 0,
+            "max_minutes": 0,
+            "max_images": 0,
+            "sample_every": 0,
+            "checkpoint_every_s": 0,
+            "seed": 0,
+        }
+        for name, least in at_least.items():
+            if not getattr(self, name) >= least:
+                raise InputError(
+                    f"{_flag(name)} must be at least {least}, not {getattr(self, name)}"
+                )
+        for name in ("generator_lr", "critic_lr"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(
+                    f"{_flag(name)} must be between 0 and 1, not {getattr(self, name)}"
+                )
+        for name in ("momentum", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"{_flag(name)} must be at least 0 and below 1, not {getattr(self, name)}"
+                )
+
+
+@dataclass(frozen=True)
+class SampleSpec:
+    """What one sample is.
+
+    Attributes:
+        shape: (2,) for points, (C, H, W) for images, as networks see it.
+        frame_format: how an image is stored and shown; None for points.
+        condition_shape: of what a sample is conditioned on; None means nothing.
+    """
+
+    shape: tuple[int, ...]
+    frame_format: FrameFormat | None = None
+    condition_shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A checkpoint's config.json: enough to rebuild its networks without the data."""
+
+    run: RunConfig
+    sample: SampleSpec
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

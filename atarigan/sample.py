@@ -1,0 +1,112 @@
+"""`python -m atarigan.sample`: draw from a trained generator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atarigan import command_line
+from atarigan.errors import InputError
+
+if TYPE_CHECKING:
+    from atarigan.frame_generator import FrameGenerator, Latents
+
+PICTURES_PER_S = 15
+_CORNERS_PER_WALK = 8
+
+
+@dataclass(frozen=True)
+class SampleArguments:
+    """Draw samples from a trained generator."""
+
+    run: str
+    """A run's folder, or one checkpoint's."""
+    out: str
+    """What to write, by its ending: .png a grid, .gif or .mp4 a walk through the latents, .npz the
+    samples.
+    """
+    num: int = 64
+    """Samples; for a walk, its pictures."""
+    seed: int = 0
+    """Seed of the latents."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, load, write; returns the exit status."""
+    arguments = command_line.parse(SampleArguments, argv, command="sample")
+    out = Path(arguments.out)
+    if out.suffix not in (".png", ".gif", ".mp4", ".npz"):
+        raise InputError(f"--out must end in .png, .gif, .mp4 or .npz, not {arguments.out!r}")
+    if arguments.num < 1:
+        raise InputError(f"--num must be at least 1, not {arguments.num}")
+    from atarigan.frame_generator import FrameGenerator
+
+    generator = FrameGenerator.load(arguments.run)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        write_samples(generator, out, arguments.num, arguments.seed)
+    elif out.suffix == ".png":
+        write_grid(generator, out, arguments.num, arguments.seed)
+    else:
+        write_walk(generator, out, arguments.num, arguments.seed)
+    print(f"wrote {out}")
+    return command_line.EXIT_OK
+
+
+def write_samples(generator: "FrameGenerator", path: Path, num: int, seed: int) -> None:
+    """Samples as an NPZ: `frames` uint8 (num, H, W, C), or `points` float32 (num, 2)."""
+    if generator.makes_frames:
+        np.savez_compressed(path, frames=generator.sample(num, seed))
+    else:
+        np.savez_compressed(path, points=generator.sample_points(num, seed))
+
+
+def write_grid(generator: "FrameGenerator", path: Path, num: int, seed: int) -> None:
+    """Samples as one picture: a grid of frames, or a scatter plot."""
+    from atarigan import pictures
+
+    if generator.makes_frames:
+        frame_format = generator.frame_format
+        scale = pictures.scale_for(frame_format.height, frame_format.width)
+        frames = frame_format.to_rgb(generator.sample(num, seed))
+        picture = pictures.grid(frames, scale=scale)
+    else:
+        picture = pictures.scatter(generator.sample_points(num, seed))
+    pictures.save_picture(path, picture)
+
+
+def write_walk(generator: "FrameGenerator", path: Path, num: int, seed: int) -> None:
+    """An animation of frames while the latent moves smoothly through the prior and back to where it
+    began.
+    """
+    from atarigan import pictures
+
+    frame_format = generator.frame_format
+    scale = pictures.scale_for(frame_format.height, frame_format.width, target=336)
+    frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed)))
+    walk = (pictures.enlarged(frame, scale) for frame in frames)
+    pictures.save_animation(path, walk, PICTURES_PER_S)
+
+
+def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":
+    """Latents (num, latent_size) on a closed path through random corners.
+
+    Between two corners the mixture's weights are cos and sin of the way, which keeps the variance
+    of independent corners; a uniform prior's range is kept by clipping.
+    """
+    corners = generator.latents(_CORNERS_PER_WALK, seed)
+    position = np.arange(num) * _CORNERS_PER_WALK / num
+    start = position.astype(int)
+    angle = (position - start)[:, None] * np.pi / 2
+    following = corners[(start + 1) % _CORNERS_PER_WALK]
+    latents = np.cos(angle) * corners[start] + np.sin(angle) * following
+    if generator.prior == "uniform":
+        latents = latents.clip(-1, 1)
+    loop: "Latents" = latents.astype(np.float32)
+    return loop
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="sample")

@@ -1,0 +1,48 @@
+"""Frames out of a FrameBuffer as a source."""
+
+from collections.abc import Iterator
+
+from atarigan.errors import InputError
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.pixels import FrameFormat
+from atarigan.run_config import RunConfig, SampleSpec
+from atarigan.sources.source import SOURCES, Batch, drawn_indices
+
+
+class BufferedFrames:
+    """The frames of a buffer, drawn uniformly; palette frames as RGB.
+
+    The buffer is read as it is when the source is made: train on one that is not being written
+    over.
+
+    Raises:
+        InputError: the buffer is empty.
+    """
+
+    def __init__(self, buffer: FrameBuffer) -> None:
+        self.num_samples = len(buffer)
+        if self.num_samples == 0:
+            raise InputError(f"{buffer.path} must hold at least 1 step to learn from, not 0")
+        self._buffer = buffer
+        stored = buffer.meta.frame_format
+        shown = FrameFormat("gray" if stored.name == "gray" else "rgb", stored.height, stored.width)
+        height, width, channels = shown.shape
+        self.spec = SampleSpec((channels, height, width), shown)
+
+    def batches(
+        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
+    ) -> Iterator[Batch]:
+        stored = self._buffer.meta.frame_format
+        for indices in drawn_indices(self.num_samples, batch_size, seed, start, rank, world_size):
+            frames = self._buffer.values_at("frames", indices)
+            yield Batch(frames if stored.name == "gray" else stored.to_rgb(frames))
+
+
+@SOURCES.register("frames")
+def open_frames(config: RunConfig) -> BufferedFrames:
+    """Frames that `python -m atarigan.collect` stored; --data names the buffer's folder."""
+    if config.data is None:
+        raise InputError(
+            "--source frames needs --data DIR, the folder that atarigan.collect filled"
+        )
+    return BufferedFrames(FrameBuffer.open(config.data))

@@ -1,0 +1,68 @@
+"""What a GAN can learn: the protocol that every source of real samples keeps."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.registry import Registry
+from atarigan.run_config import RunConfig, SampleSpec
+
+
+class Batch(NamedTuple):
+    """Real samples as they are kept: bytes stay bytes until they are on the device.
+
+    Attributes:
+        samples: uint8 (B, H, W, C) for images, float32 (B, 2) for points.
+        condition: (B, *condition_shape), or None where there is nothing to condition on.
+    """
+
+    samples: npt.NDArray[Any]
+    condition: npt.NDArray[Any] | None = None
+
+
+class DataSource(Protocol):
+    """An endless, seeded supply of real samples.
+
+    Attributes:
+        spec: what one sample is.
+        num_samples: how many different ones there are.
+    """
+
+    spec: SampleSpec
+    num_samples: int
+
+    def batches(
+        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
+    ) -> Iterator[Batch]:
+        """Batches number start, start + 1, … of the order that `seed` sets, without end.
+
+        Batch n is the same wherever iteration starts. With `world_size` processes, the global batch
+        n has world_size * batch_size samples and process `rank` gets its own slice of it.
+        """
+
+
+class SourceOpener(Protocol):
+    """Makes a source from a run's configuration. Raises InputError where its data is missing or
+    damaged.
+    """
+
+    def __call__(self, config: RunConfig) -> DataSource: ...
+
+
+SOURCES: Registry[SourceOpener] = Registry("source")
+
+
+def drawn_indices(
+    num_samples: int, batch_size: int, seed: int, start: int, rank: int, world_size: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """For each batch, indices drawn uniformly with replacement; batch n depends on the seed and n
+    alone.
+    """
+    number = start
+    while True:
+        rng = np.random.default_rng([seed, number])
+        indices = rng.integers(num_samples, size=batch_size * world_size)
+        yield indices[rank * batch_size : (rank + 1) * batch_size]
+        number += 1

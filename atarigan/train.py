@@ -1,0 +1,194 @@
+"""`python -m atarigan.train`: train a GAN on a source."""
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from atarigan import command_line, typed_json
+from atarigan.errors import InputError
+from atarigan.registry import did_you_mean
+from atarigan.run_config import ModelConfig, RunConfig
+from atarigan.stop_request import StopRequest
+
+if TYPE_CHECKING:
+    from atarigan.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a GAN on a source and keep checkpoints, pictures and logs in one folder."""
+
+    out: str
+    """Folder for everything the run leaves behind."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")]
+    recipe: str | None = None
+    """Named complete configuration to start from; other flags override it."""
+    config: str | None = None
+    """JSON file of settings to start from, such as a run's config.json; other flags override it."""
+    resume: bool = False
+    """Go on from the newest checkpoint in --out, with its configuration; other flags override it.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, compose, run; returns the exit status."""
+    arguments = parse(argv)
+    return train(Path(arguments.out), arguments.run, resume=arguments.resume)
+
+
+def parse(argv: Sequence[str] | None = None) -> TrainArguments:
+    """Flags over the configuration that --resume, --config or --recipe start from."""
+    words = sys.argv[1:] if argv is None else argv
+    default = TrainArguments(out=tyro.MISSING_NONPROP, run=base_config(words))
+    return command_line.parse(TrainArguments, words, command="train", default=default)
+
+
+def base_config(words: Sequence[str]) -> RunConfig:
+    """The configuration that flags override.
+
+    Raises:
+        InputError: two starting points are named, or one cannot be read.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for flag in ("--recipe", "--config", "--out"):
+        early.add_argument(flag)
+    early.add_argument("--resume", action="store_true")
+    try:
+        flags, _ = early.parse_known_args(list(words))
+    except argparse.ArgumentError:  # the full parser says it better
+        return RunConfig()
+    if flags.resume + bool(flags.recipe) + bool(flags.config) > 1:
+        raise InputError("--resume, --recipe and --config exclude one another: name one")
+    if flags.resume and flags.out:
+        path = Path(flags.out) / "config.json"
+        if not path.is_file():
+            raise InputError(f"--resume needs a run in --out, and {path} does not exist")
+        return typed_json.read_json(path, ModelConfig).run
+    if flags.config:
+        return config_file(Path(flags.config))
+    if flags.recipe:
+        return recipe(flags.recipe)
+    return RunConfig()
+
+
+def config_file(path: Path) -> RunConfig:
+    """A configuration from a JSON file: settings, or a run's config.json. Raises InputError."""
+    data = typed_json.load_json(path)
+    if isinstance(data, dict) and "run" in data:
+        return typed_json.from_dict(ModelConfig, data, str(path)).run
+    return typed_json.from_dict(RunConfig, data, str(path))
+
+
+def recipe(name: str) -> RunConfig:
+    """A named configuration. Raises InputError where there is no such recipe."""
+    folder = files("atarigan.recipes")
+    names = [
+        file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")
+    ]
+    if name not in names:
+        raise InputError(f"unknown recipe {name!r}: {did_you_mean(name, names)}")
+    text = folder.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return typed_json.from_dict(RunConfig, tomllib.loads(text), f"recipe {name}")
+
+
+def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
+    """Train as configured and leave everything in `out`; returns the exit status.
+
+    Raises:
+        InputError: the folder holds another run, or a part of the configuration cannot work.
+    """
+    from atarigan.progress import ProgressDisplay
+    from atarigan.training.checkpoint import find_checkpoint
+    from atarigan.training.observers import (
+        Checkpointer,
+        ProgressBar,
+        SamplePictures,
+        TensorboardLog,
+    )
+    from atarigan.training.run_folder import RunFolder
+    from atarigan.training.trainer import Observer
+
+    folder = RunFolder(out)
+    if folder.config.exists() and not resume:
+        raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
+    trainer = build_trainer(config)
+    if resume:
+        _restore(trainer, find_checkpoint(out))
+    out.mkdir(parents=True, exist_ok=True)
+    typed_json.write_json(folder.config, trainer.model)
+    print(
+        f"training {config.network} with {config.objective} + {config.penalty} on {config.source} "
+        f"{trainer.model.sample.shape}, {trainer.plan}"
+    )
+    display = ProgressDisplay(
+        "training",
+        "images",
+        config.max_images,
+        max_seconds=60 * config.max_minutes - trainer.elapsed_s if config.max_minutes else 0,
+        start=trainer.num_images,
+    )
+    observers: list[Observer] = [
+        ProgressBar(display),
+        SamplePictures(folder, config.sample_every),
+        *([TensorboardLog(folder)] if config.log == "tensorboard" else []),
+        Checkpointer(folder, config.checkpoint_every_s),
+    ]
+    with display, StopRequest() as stop:
+        trainer.run(observers, stop)
+    print(
+        f"{trainer.num_images:,} images, {trainer.num_steps:,} generator updates in "
+        f"{trainer.elapsed_s / 60:.1f} minutes: "
+        f"{trainer.num_images / max(trainer.elapsed_s, 1e-9):,.0f} images/s; see {out}"
+    )
+    return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
+
+
+def build_trainer(config: RunConfig) -> "Trainer":
+    """The parts of a run, put together. Raises InputError where they do not fit or a name is
+    unknown.
+    """
+    import torch
+
+    from atarigan.frame_generator import build_generator, network_shape
+    from atarigan.networks import NETWORKS
+    from atarigan.objectives import OBJECTIVES
+    from atarigan.penalties import PENALTIES
+    from atarigan.sources import SOURCES
+    from atarigan.training.device_plan import plan_for
+    from atarigan.training.trainer import Trainer
+
+    family, objective, penalty = (
+        NETWORKS[config.network](),
+        OBJECTIVES[config.objective](),
+        PENALTIES[config.penalty],
+    )
+    source = SOURCES[config.source](config)
+    plan = plan_for(config)
+    model = ModelConfig(config, source.spec)
+    torch.manual_seed(config.seed)
+    generator = build_generator(model)
+    generator.start_from(plan.samples(next(source.batches(512, config.seed)).samples).cpu())
+    critic = family.critic(network_shape(model))
+    return Trainer(model, source, generator, critic, objective, penalty, plan)
+
+
+def _restore(trainer: "Trainer", checkpoint: Path) -> None:
+    """Go on from a checkpoint. Raises InputError where it is of other networks."""
+    from atarigan.training.checkpoint import load_training_state
+
+    try:
+        trainer.load_state_dict(load_training_state(checkpoint))
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{checkpoint} does not fit this configuration: {reason}") from None
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="train")

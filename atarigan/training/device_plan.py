@@ -1,0 +1,81 @@
+"""Where and how a run computes: the one place that decides it."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from atarigan.errors import InputError
+from atarigan.pixels import frames_to_floats
+from atarigan.run_config import RunConfig
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class DevicePlan:
+    """A device, the number format of the networks' arithmetic, and the CPU threads in use.
+
+    Attributes:
+        device: where tensors live.
+        precision: "fp32", or "bf16" for autocast.
+        num_threads: CPU threads that torch computes with.
+    """
+
+    device: torch.device
+    precision: str = "fp32"
+    num_threads: int = 1
+
+    def place(self, module: M) -> M:
+        """The module on the device, convolutions in channels_last."""
+        return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def samples(self, array: Any) -> Tensor:
+        """Real samples as the networks see them: uint8 frames (B, H, W, C) cross as bytes and
+        become floats on the device.
+        """
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        tensor = tensor.to(self.device, non_blocking=True)
+        return frames_to_floats(tensor) if tensor.dtype == torch.uint8 else tensor
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The context that networks run in."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def __str__(self) -> str:
+        threads = f", {self.num_threads} threads" if self.device.type == "cpu" else ""
+        return f"{self.device.type}{threads}, {self.precision}"
+
+
+def plan_for(config: RunConfig) -> DevicePlan:
+    """The plan for a run on this machine; sets torch's thread count.
+
+    Raises:
+        InputError: CUDA is asked for and not there.
+    """
+    device = choose_device(config.device)
+    num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    num_threads = int(os.environ.get("OMP_NUM_THREADS", num_threads))
+    torch.set_num_threads(num_threads)
+    return DevicePlan(device, config.precision, num_threads)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` as the best device there is.
+
+    Raises:
+        InputError: CUDA is asked for and not there.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "cuda" and not has_cuda:
+        raise InputError("--device cuda needs a CUDA device, and torch finds none here")
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"device must be auto, cpu or cuda, not {name!r}")
+    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")

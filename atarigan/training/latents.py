@@ -1,0 +1,16 @@
+"""Latent vectors on a device, from a seeded stream."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from atarigan.run_config import Prior
+
+
+def draw_latents(
+    num: int, size: int, prior: Prior, rng: torch.Generator
+) -> Float[Tensor, "{num} {size}"]:
+    """Independent numbers of the prior, on the stream's device: N(0, 1) or U(-1, 1)."""
+    if prior == "normal":
+        return torch.randn(num, size, generator=rng, device=rng.device)
+    return torch.rand(num, size, generator=rng, device=rng.device) * 2 - 1

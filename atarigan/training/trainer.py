@@ -1,0 +1,169 @@
+"""The training loop: one for every source, network, objective and penalty."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from atarigan.networks import Generator
+from atarigan.objectives import Objective
+from atarigan.penalties import Penalty
+from atarigan.run_config import ModelConfig
+from atarigan.sources import Batch, DataSource
+from atarigan.stop_request import StopRequest
+from atarigan.training.device_plan import DevicePlan
+from atarigan.training.latents import draw_latents
+from atarigan.training.moving_average import MovingAverage
+
+
+class Observer(Protocol):
+    """Something that looks at a trainer between steps: to draw, to log, to save."""
+
+    def after_step(self, trainer: "Trainer") -> None:
+        """Called after every generator update."""
+
+    def at_end(self, trainer: "Trainer") -> None:
+        """Called once when the run ends or is stopped."""
+
+
+class Trainer:
+    """Trains a generator against a critic.
+
+    Attributes:
+        num_steps: generator updates so far.
+        num_images: real images shown to the critic so far.
+        elapsed_s: time spent in `run` so far.
+        losses: the last step's losses and outputs, scalars still on the device; reading one waits
+            for it.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        source: DataSource,
+        generator: Generator,
+        critic: nn.Module,
+        objective: Objective,
+        penalty: Penalty,
+        plan: DevicePlan,
+    ) -> None:
+        self.model = model
+        self.config = model.run
+        self.source = source
+        self.generator = plan.place(generator).train()
+        self.critic = plan.place(critic).train()
+        self.objective = objective
+        self.penalty = penalty
+        self.plan = plan
+        self.average = MovingAverage(self.generator, self.config.average_half_life)
+        betas = (self.config.momentum, self.config.beta2)
+        self.generator_optimizer = torch.optim.Adam(
+            self.generator.parameters(), self.config.generator_lr, betas, fused=True
+        )
+        self.critic_optimizer = torch.optim.Adam(
+            self.critic.parameters(), self.config.critic_lr, betas, fused=True
+        )
+        self.rng = torch.Generator(plan.device).manual_seed(self.config.seed)
+        self.num_steps = 0
+        self.num_images = 0
+        self.elapsed_s = 0.0
+        self.losses: dict[str, Tensor] = {}
+
+    def run(self, observers: Sequence[Observer], stop: StopRequest) -> None:
+        """Train until a limit of the configuration is reached or a stop is requested."""
+        config = self.config
+        batches = self.source.batches(
+            config.batch_size, config.seed, start=self.num_steps * config.critic_steps
+        )
+        began = time.monotonic() - self.elapsed_s
+        while not (stop.is_set or self.is_finished):
+            self.train_step(batches)
+            self.elapsed_s = time.monotonic() - began
+            for observer in observers:
+                observer.after_step(self)
+        for observer in observers:
+            observer.at_end(self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a limit is reached; without limits, never."""
+        config = self.config
+        by_images = config.max_images and self.num_images >= config.max_images
+        by_time = config.max_minutes and self.elapsed_s >= 60 * config.max_minutes
+        return bool(by_images or by_time)
+
+    def train_step(self, batches: Iterator[Batch]) -> None:
+        """`critic_steps` updates of the critic, then one of the generator."""
+        for _ in range(self.config.critic_steps):
+            real = self.plan.samples(next(batches).samples)
+            self._update_critic(real)
+        self._update_generator(real)
+        self.num_steps += 1
+        num_new_images = self.config.critic_steps * self.config.batch_size
+        self.num_images += num_new_images
+        self.average.update(self.generator, self.num_images, num_new_images)
+
+    def _update_critic(self, real: Tensor) -> None:
+        batch_size = len(real)
+        with self.plan.autocast():
+            with torch.no_grad():
+                fake = self.generator(self.draw_latents(batch_size))
+            logits = self.critic(torch.cat([real, fake]))
+        real_logits, fake_logits = logits.float().split(batch_size)
+        loss = self.objective.critic_loss(real_logits, fake_logits)
+        alpha = torch.rand(batch_size, generator=self.rng, device=self.plan.device)
+        penalty = self.penalty(self.critic, real, fake.float(), alpha)
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        (loss + self.config.penalty_weight * penalty).backward()
+        self.critic_optimizer.step()
+        self.losses |= {
+            "critic_loss": loss.detach(),
+            "penalty": penalty.detach(),
+            "real_logits": real_logits.detach().mean(),
+            "fake_logits": fake_logits.detach().mean(),
+        }
+
+    def _update_generator(self, real: Tensor) -> None:
+        self.critic.requires_grad_(False)
+        with self.plan.autocast():
+            fake_logits = self.critic(self.generator(self.draw_latents(len(real)))).float()
+            real_logits = self.critic(real).float() if self.objective.generator_needs_real else None
+        loss = self.objective.generator_loss(fake_logits, real_logits)
+        self.generator_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.generator_optimizer.step()
+        self.critic.requires_grad_(True)
+        self.losses["generator_loss"] = loss.detach()
+
+    def draw_latents(self, num: int) -> Tensor:
+        """Latents (num, latent_size) from the run's own random stream."""
+        config = self.config
+        return draw_latents(num, config.latent_size, config.latent_prior, self.rng)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What decides how training goes on: tensors, numbers and containers of them."""
+        return {
+            "generator": self.generator.state_dict(),
+            "averaged_generator": self.average.averaged.state_dict(),
+            "critic": self.critic.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "rng": self.rng.get_state(),
+            "num_steps": self.num_steps,
+            "num_images": self.num_images,
+            "elapsed_s": self.elapsed_s,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.generator.load_state_dict(state["generator"])
+        self.average.averaged.load_state_dict(state["averaged_generator"])
+        self.critic.load_state_dict(state["critic"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.rng.set_state(state["rng"])
+        self.num_steps = state["num_steps"]
+        self.num_images = state["num_images"]
+        self.elapsed_s = state["elapsed_s"]
