@@ -26,9 +26,11 @@ class RunConfig:
     """What keeps the critic smooth."""
     penalty_weight: float = 10.0
     """Factor of the penalty in the critic's loss."""
+    penalty_every: int = 1
+    """Critic updates to one penalty, whose weight grows by as much (lazy regularization)."""
     critic_steps: int = 5
     """Critic updates to one generator update."""
-    network: str = "subpixel"
+    network: str = "codebook"
     """Family of generator and critic."""
     generator_width: int = 0
     """Channels of the generator's layers, times its stage's multiple; 0 leaves it to the network.
@@ -72,6 +74,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         at_least = {
             "critic_steps": 1,
+            "penalty_every": 1,
             "latent_size": 1,
             "batch_size": 1,
             "generator_width": 0,

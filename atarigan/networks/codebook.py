@@ -6,6 +6,8 @@ the first step, and no color is made up. The choice is made by logits of low ran
 of a row profile and a column profile, which is what bars, bricks, paddles and balls are.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -40,8 +42,6 @@ class CodebookGenerator(Generator):
     """Latents (B, latent_size) to images (B, C, H, W) in [-1, 1], every pixel one of `num_values`
     learnt from data.
 
-    The forward pass picks the likeliest value; gradients flow as if it were the mean under the
-    softmax of the logits (the straight-through estimator, Bengio et al. 2013, arXiv:1308.3432).
     """
 
     values: Tensor
@@ -84,17 +84,47 @@ class CodebookGenerator(Generator):
         self.prior.copy_(torch.where(frequencies > 0, frequencies.clamp(min=_RAREST).log(), never))
 
     def forward(self, latents: Tensor) -> Tensor:
-        logits = self.logits(latents)
-        soft = logits.softmax(dim=1)
-        if not torch.is_grad_enabled():
-            return _mixed(_one_hot(logits), self.values)
-        return _mixed(soft + (_one_hot(logits) - soft).detach(), self.values)
+        choose: Any = StraightThroughChoice.apply
+        image: Tensor = choose(self.logits(latents), self.values)
+        return image
 
     def logits(self, latents: Tensor) -> Tensor:
         """How strongly each pixel (B, num_values, H, W) wants each of its values."""
         features = self.trunk(latents)
         products: Tensor = self.row_profiles(features) @ self.column_profiles(features)
-        return products * self.scale + (self.bias + self.prior)
+        return torch.add(self.bias + self.prior, products, alpha=self.scale)
+
+
+class StraightThroughChoice(torch.autograd.Function):
+    """Each pixel's likeliest value, with the gradient of the mean value under the softmax of the
+    logits.
+
+    That is the straight-through estimator (Bengio et al. 2013, arXiv:1308.3432): the critic sees
+    only values that exist. With p = softmax(logits) and g the gradient by the image, the gradient
+    by logit k is p_k (g · v_k - sum_j p_j g · v_j).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, values: Tensor) -> Tensor:
+        """Logits (B, K, H, W) and values (K, C, H, W) to images (B, C, H, W)."""
+        ctx.save_for_backward(logits, values)
+        best, image = logits[:, :1], values[0].expand(len(logits), *values.shape[1:])
+        for k in range(1, len(values)):  # ten times faster than argmax and gather on a CPU
+            challenger = logits[:, k : k + 1]
+            image = torch.where(challenger > best, values[k], image)
+            best = torch.maximum(best, challenger)
+        return image
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The gradient by the logits; the values have none."""
+        logits, values = ctx.saved_tensors
+        (gradient,) = gradients
+        slopes = gradient[:, :1] * values[:, 0]
+        for channel in range(1, values.shape[1]):
+            slopes += gradient[:, channel : channel + 1] * values[:, channel]
+        # the derivative of softmax, applied to the slopes
+        return torch._softmax_backward_data(slopes, logits.softmax(1), 1, logits.dtype), None
 
 
 class PatchCritic(nn.Module):
@@ -153,15 +183,3 @@ def frequent_values(samples: Tensor, num_values: int) -> tuple[Tensor, Tensor]:
     values = frames_to_floats(torch.from_numpy(colors.reshape(num_values, height, width, channels)))
     frequencies = torch.from_numpy(counts.reshape(num_values, height, width)) / num
     return values, frequencies
-
-
-def _one_hot(logits: Tensor) -> Tensor:
-    """1 at each pixel's likeliest value, 0 elsewhere."""
-    return (logits == logits.amax(dim=1, keepdim=True)).to(logits.dtype)
-
-
-def _mixed(weights: Tensor, values: Tensor) -> Tensor:
-    """Weights (B, K, H, W) of the values (K, C, H, W): images (B, C, H, W)."""
-    if values.shape[1] == 1:
-        return (weights * values[:, 0]).sum(dim=1, keepdim=True)
-    return torch.einsum("bkhw,kchw->bchw", weights, values)

@@ -12,6 +12,7 @@ runs/breakout/checkpoints/images-000000640000/
 import os
 import pickle
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def load_training_state(checkpoint: Path) -> dict[str, Any]:
     """
     path = checkpoint / STATE_FILE
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # one clear error is enough
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, FileNotFoundError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is not a readable training state: {reason}") from None

@@ -112,9 +112,7 @@ class TensorboardLog:
         if samples and samples[-1].name != self._shown:
             self._shown = samples[-1].name
             picture = np.asarray(iio.imread(samples[-1]))
-            self._writer.add_image(
-                "samples", picture, trainer.num_images, dataformats="HWC"
-            )
+            self._writer.add_image("samples", picture, trainer.num_images, dataformats="HWC")
 
 
 class ProgressBar:

@@ -96,16 +96,17 @@ class Trainer:
 
     def train_step(self, batches: Iterator[Batch]) -> None:
         """`critic_steps` updates of the critic, then one of the generator."""
-        for _ in range(self.config.critic_steps):
+        first = self.num_steps * self.config.critic_steps
+        for number in range(first, first + self.config.critic_steps):
             real = self.plan.samples(next(batches).samples)
-            self._update_critic(real)
+            self._update_critic(real, with_penalty=number % self.config.penalty_every == 0)
         self._update_generator(real)
         self.num_steps += 1
         num_new_images = self.config.critic_steps * self.config.batch_size
         self.num_images += num_new_images
         self.average.update(self.generator, self.num_images, num_new_images)
 
-    def _update_critic(self, real: Tensor) -> None:
+    def _update_critic(self, real: Tensor, *, with_penalty: bool) -> None:
         batch_size = len(real)
         with self.plan.autocast():
             with torch.no_grad():
@@ -113,14 +114,17 @@ class Trainer:
             logits = self.critic(torch.cat([real, fake]))
         real_logits, fake_logits = logits.float().split(batch_size)
         loss = self.objective.critic_loss(real_logits, fake_logits)
-        alpha = torch.rand(batch_size, generator=self.rng, device=self.plan.device)
-        penalty = self.penalty(self.critic, real, fake.float(), alpha)
+        total = loss
+        if with_penalty:
+            alpha = torch.rand(batch_size, generator=self.rng, device=self.plan.device)
+            penalty = self.penalty(self.critic, real, fake.float(), alpha)
+            total = loss + self.config.penalty_weight * self.config.penalty_every * penalty
+            self.losses["penalty"] = penalty.detach()
         self.critic_optimizer.zero_grad(set_to_none=True)
-        (loss + self.config.penalty_weight * penalty).backward()
+        total.backward()
         self.critic_optimizer.step()
         self.losses |= {
             "critic_loss": loss.detach(),
-            "penalty": penalty.detach(),
             "real_logits": real_logits.detach().mean(),
             "fake_logits": fake_logits.detach().mean(),
         }

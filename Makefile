@@ -1,0 +1,57 @@
+# Needs GNU make and Python 3.11 or newer. Every target first sets up .venv when it is missing or
+# older than the list of dependencies.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$python && break; done)
+DEMO_MINUTES ?= 5
+DEMO_FLAGS ?=
+PYTEST_FLAGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help test test-all check format demo clean
+
+help:
+	@echo 'make demo      collect Breakout, train $(DEMO_MINUTES) minutes (DEMO_MINUTES=30 for longer), show the results'
+	@echo 'make test      the tests that take seconds'
+	@echo 'make test-all  those that take minutes as well'
+	@echo 'make check     formatting, lint, types, then the tests (import contracts are among them)'
+	@echo 'make format    put the code into its format'
+	@echo 'make clean     remove the virtual environment and what tools left behind'
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+
+test-all: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+
+format: $(READY)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+demo: $(READY)
+	$(BIN)/python -m atarigan.demo --max-minutes $(DEMO_MINUTES) $(DEMO_FLAGS)
+
+# The build backend is installed first so that its version is pinned as well.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { \
+		echo 'atarigan needs Python 3.11 or newer and found none: name one with make PYTHON=/path/to/python3'; \
+		exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
+		f"atarigan needs Python 3.11 or newer, not {v.major}.{v.minor}: name another with make PYTHON=/path/to/python3")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

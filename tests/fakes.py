@@ -1,0 +1,86 @@
+"""Small stand-ins that count what is asked of them."""
+
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+
+from atarigan.pixels import FrameFormat
+
+
+class FakeGenerator:
+    """A FrameGenerator whose frames show their latents: a ramp across, a ramp down, one level each.
+
+    Frames do not depend on what else is in the batch. `batch_sizes` remembers every `decode`.
+    """
+
+    latent_size = 3
+
+    def __init__(
+        self,
+        frame_format: FrameFormat | None = None,
+        prior: Literal["normal", "uniform"] = "normal",
+    ) -> None:
+        self.frame_format = frame_format or FrameFormat("gray", 84, 84)
+        self.prior = prior
+        self.batch_sizes: list[int] = []
+
+    def latents(self, num: int, seed: int | np.random.Generator | None = None) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        size = (num, self.latent_size)
+        if self.prior == "normal":
+            return rng.standard_normal(size, dtype=np.float32)
+        return rng.random(size, dtype=np.float32) * 2 - 1
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        self.batch_sizes.append(len(latents))
+        height, width, num_channels = self.frame_format.shape
+        down = np.linspace(0, 1, height)[:, None, None]
+        across = np.linspace(0, 1, width)[None, :, None]
+        shift = np.arange(num_channels) * 0.1
+        frames = [a * down + b * across + c + shift for a, b, c in latents]
+        levels = np.asarray(frames).reshape(len(latents), height, width, num_channels)
+        return (np.tanh(levels / 2) * 127 + 128).astype(np.uint8)
+
+
+class CountingEnv(gym.Env):
+    """Its observation is filled with a number that grows by 1 a step; episodes last `length` steps.
+
+    The first observation shows a number drawn from the environment's generator, below 100.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012
+
+    def __init__(
+        self,
+        space: gym.Space[Any] | None = None,
+        length: int = 5,
+        render_mode: str | None = None,
+        truncates: bool = False,
+    ) -> None:
+        self.observation_space = space or gym.spaces.Box(0, 255, (16, 12), np.uint8)
+        self.action_space = gym.spaces.Discrete(4)
+        self.render_mode = render_mode
+        self.num_steps = 0
+        self._length = length
+        self._truncates = truncates
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.number = int(self.np_random.integers(100))
+        self._age = 0
+        return self._observation(), {}
+
+    def step(self, action: int) -> Any:
+        self.num_steps += 1
+        self.number += 1
+        self._age += 1
+        is_over = self._age >= self._length
+        ends = (False, is_over) if self._truncates else (is_over, False)
+        return self._observation(), float(action), *ends, {}
+
+    def render(self) -> Any:
+        return np.full((20, 30, 3), self.number, np.uint8)
+
+    def _observation(self) -> Any:
+        return np.full(self.observation_space.shape, self.number, self.observation_space.dtype)

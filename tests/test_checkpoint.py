@@ -1,0 +1,103 @@
+"""Checkpoints are whole or absent, rotate, and never run code."""
+
+import pickle
+
+import pytest
+import torch
+
+from atarigan.errors import InputError
+from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from atarigan.training.checkpoint import (
+    checkpoints_of,
+    find_checkpoint,
+    load_model_config,
+    load_training_state,
+    load_weights,
+    save_checkpoint,
+)
+
+MODEL = ModelConfig(RunConfig(source="sine"), SampleSpec((2,)))
+
+
+def save(run, num_images, value=1.0):
+    state = {"num_images": num_images, "x": torch.full((3,), value)}
+    return save_checkpoint(run, MODEL, {"w": torch.full((2, 2), value)}, state)
+
+
+def test_round_trip(tmp_path):
+    folder = save(tmp_path, 640, 2.5)
+    assert load_model_config(folder) == MODEL
+    assert torch.equal(load_weights(folder)["w"], torch.full((2, 2), 2.5))
+    state = load_training_state(folder)
+    assert state["num_images"] == 640
+    assert torch.equal(state["x"], torch.full((3,), 2.5))
+
+
+def test_newest_two_are_kept_and_the_newest_is_found(tmp_path):
+    for num_images in (900, 1000, 20_000):
+        save(tmp_path, num_images)
+    assert [folder.name for folder in checkpoints_of(tmp_path)] == [
+        "images-000000001000",
+        "images-000000020000",
+    ]
+    assert find_checkpoint(tmp_path).name == "images-000000020000"
+
+
+def test_a_checkpoint_folder_is_found_as_itself(tmp_path):
+    folder = save(tmp_path, 5)
+    assert find_checkpoint(folder) == folder
+
+
+def test_a_half_written_checkpoint_is_not_seen_and_is_replaced(tmp_path):
+    save(tmp_path, 5)
+    unfinished = tmp_path / "checkpoints" / "new-images-000000000009"
+    unfinished.mkdir()
+    (unfinished / "config.json").write_text("{}")
+    assert find_checkpoint(tmp_path).name == "images-000000000005"
+    assert save(tmp_path, 9).is_dir()
+    assert not unfinished.exists()
+
+
+def test_saving_the_same_number_again_replaces_it(tmp_path):
+    save(tmp_path, 5, 1.0)
+    assert load_weights(save(tmp_path, 5, 2.0))["w"][0, 0] == 2.0
+
+
+@pytest.mark.parametrize("make", [False, True])
+def test_nothing_there(tmp_path, make):
+    path = tmp_path / "run"
+    if make:
+        path.mkdir()
+    with pytest.raises(InputError, match=r"run (holds no checkpoint|does not exist)"):
+        find_checkpoint(path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"\xff" * 5000])
+def test_damaged_files_are_named(tmp_path, damage):
+    folder = save(tmp_path, 5)
+    for name, load in {
+        "generator.safetensors": load_weights,
+        "training_state.pt": load_training_state,
+        "config.json": load_model_config,
+    }.items():
+        (folder / name).write_bytes(damage)
+        with pytest.raises(InputError, match=name.replace(".", r"\.")):
+            load(folder)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    folder = save(tmp_path, 5)
+    evidence = tmp_path / "ran"
+
+    class Malicious:
+        def __reduce__(self):
+            return (open, (str(evidence), "w"))
+
+    for payload in (pickle.dumps(Malicious(), protocol=2), None):
+        if payload is None:
+            torch.save({"x": Malicious()}, folder / "training_state.pt")
+        else:
+            (folder / "training_state.pt").write_bytes(payload)
+        with pytest.raises(InputError, match="training_state"):
+            load_training_state(folder)
+        assert not evidence.exists()

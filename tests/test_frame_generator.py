@@ -1,0 +1,136 @@
+"""A generator loads without its data and gives the same frames for the same seed."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import atarigan
+from atarigan import FrameGenerator, typed_json
+from atarigan.errors import InputError
+from atarigan.frame_generator import LARGEST_BATCH, build_generator
+from atarigan.pixels import FrameFormat
+from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from atarigan.training.checkpoint import save_checkpoint
+
+
+def save_run(path, *, network="subpixel", frame_format=None, prior="normal"):
+    """A run folder with an untrained generator."""
+    frame_format = frame_format or FrameFormat("gray", 20, 24)
+    height, width, channels = frame_format.shape
+    config = RunConfig(
+        network=network, latent_size=6, latent_prior=prior, generator_width=8, data="gone"
+    )
+    model = ModelConfig(config, SampleSpec((channels, height, width), frame_format))
+    torch.manual_seed(0)
+    network = build_generator(model)
+    network.start_from(torch.rand(8, channels, height, width) * 2 - 1)
+    return save_checkpoint(path, model, network.state_dict(), {"num_images": 64})
+
+
+@pytest.fixture
+def run(tmp_path):
+    save_run(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("network", ["dcgan", "subpixel", "codebook"])
+@pytest.mark.parametrize("name", ["gray", "rgb"])
+def test_frames_in_the_sources_format(tmp_path, network, name):
+    frame_format = FrameFormat(name, 21, 17)
+    save_run(tmp_path, network=network, frame_format=frame_format)
+    generator = FrameGenerator.load(tmp_path)
+    frames = generator.sample(3)
+    assert frames.dtype == np.uint8
+    assert frames.shape == (3, *frame_format.shape) == (3, *generator.frame_shape)
+    assert generator.frame_format == frame_format
+
+
+def test_same_seed_same_frames_other_seed_other_frames(run):
+    generator, again = FrameGenerator.load(run), FrameGenerator.load(run)
+    np.testing.assert_array_equal(generator.sample(8, seed=5), again.sample(8, seed=5))
+    assert not np.array_equal(generator.sample(8, seed=5), generator.sample(8, seed=6))
+
+
+def test_any_number_of_frames_and_more_begin_with_the_same(run):
+    generator = FrameGenerator.load(run)
+    many = generator.sample(2 * LARGEST_BATCH + 3, seed=1)
+    assert len(many) == 2 * LARGEST_BATCH + 3
+    for num in (0, 1, 7, LARGEST_BATCH):
+        few = generator.sample(num, seed=1)
+        assert len(few) == num
+        # sums in another order may round the other way
+        assert np.abs(few.astype(int) - many[:num]).max(initial=0) <= 1
+
+
+def test_decode_draws_what_sample_draws(run):
+    generator = FrameGenerator.load(run)
+    latents = generator.latents(4, seed=9)
+    assert latents.shape == (4, 6)
+    assert latents.dtype == np.float32
+    np.testing.assert_array_equal(generator.decode(latents), generator.sample(4, seed=9))
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_latents_follow_the_prior(tmp_path, prior):
+    save_run(tmp_path, prior=prior)
+    latents = FrameGenerator.load(tmp_path).latents(5000, seed=0)
+    assert abs(latents.mean()) < 0.02
+    assert abs(latents.std() - {"normal": 1, "uniform": 3**-0.5}[prior]) < 0.02
+    assert (np.abs(latents).max() <= 1) == (prior == "uniform")
+
+
+def test_the_data_is_not_needed_and_the_package_exports_it(run):
+    assert atarigan.FrameGenerator is FrameGenerator
+    assert FrameGenerator.load(str(run)).model.run.data == "gone"
+
+
+def test_a_checkpoint_of_another_frame_shape(run):
+    other = save_run(run / "other", frame_format=FrameFormat("gray", 40, 40))
+    checkpoint = run / "checkpoints" / "images-000000000064"
+    shutil.copy(other / "generator.safetensors", checkpoint)
+    with pytest.raises(InputError, match=r"does not fit its own config\.json.*size mismatch"):
+        FrameGenerator.load(run)
+
+
+def test_an_unknown_network_in_the_config(run):
+    path = run / "checkpoints" / "images-000000000064" / "config.json"
+    path.write_text(path.read_text().replace('"subpixel"', '"subpixl"'))
+    with pytest.raises(InputError, match="did you mean 'subpixel'"):
+        FrameGenerator.load(run)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda g: g.sample(-1), "at least 0, not -1"),
+        (lambda g: g.decode(np.zeros((2, 5), np.float32)), r"\(N, 6\), not \(2, 5\)"),
+        (lambda g: g.sample_points(3), "not points"),
+    ],
+)
+def test_wrong_requests(run, ask, message):
+    with pytest.raises(InputError, match=message):
+        ask(FrameGenerator.load(run))
+
+
+def test_wrong_device(run):
+    with pytest.raises(InputError, match="'tpu'"):
+        FrameGenerator.load(run, device="tpu")
+
+
+def test_points(tmp_path):
+    model = ModelConfig(RunConfig(source="sine", network="mlp"), SampleSpec((2,)))
+    save_checkpoint(tmp_path, model, build_generator(model).state_dict(), {"num_images": 1})
+    generator = FrameGenerator.load(tmp_path)
+    points = generator.sample_points(10, seed=2)
+    assert points.shape == (10, 2)
+    assert points.dtype == np.float32
+    with pytest.raises(InputError, match="not frames"):
+        generator.sample(1)
+
+
+def test_config_round_trip(run):
+    checkpoint = run / "checkpoints" / "images-000000000064"
+    model = typed_json.read_json(checkpoint / "config.json", ModelConfig)
+    assert model == FrameGenerator.load(run).model

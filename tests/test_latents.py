@@ -1,0 +1,82 @@
+"""The latents that environments ask for."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from atarigan.envs.latents import LatentStream, drawn_seed, seeds_of_reset
+from tests.fakes import FakeGenerator
+
+
+def latents_of(stream: LatentStream, num: int) -> np.ndarray:
+    return np.array([stream.begin()] + [stream.advance() for _ in range(num - 1)])
+
+
+def seeded(
+    schedule: Any, seed: int = 0, walk_length: float = 10, prior: Any = "normal"
+) -> LatentStream:
+    stream = LatentStream(FakeGenerator(prior=prior), schedule, walk_length)
+    stream.seed(seed)
+    return stream
+
+
+def test_step_draws_anew_and_episode_holds() -> None:
+    steps = latents_of(seeded("step"), 5)
+    assert len(np.unique(steps, axis=0)) == 5
+    stream = seeded("episode")
+    first, second = latents_of(stream, 5), latents_of(stream, 5)
+    assert len(np.unique(first, axis=0)) == len(np.unique(second, axis=0)) == 1
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_a_walk_keeps_the_prior_and_forgets_at_its_length(
+    prior: Literal["normal", "uniform"],
+) -> None:
+    walk = latents_of(seeded("walk", walk_length=10, prior=prior), 20_000)
+    if prior == "normal":
+        np.testing.assert_allclose(walk.mean(), 0, atol=0.1)
+        np.testing.assert_allclose(walk.var(), 1, atol=0.1)
+    else:
+        assert np.abs(walk).max() <= 1
+        shares, _ = np.histogram(walk, bins=10, range=(-1, 1))
+        np.testing.assert_allclose(shares / walk.size, 0.1, atol=0.015)
+    correlation = np.corrcoef(walk[:-10].ravel(), walk[10:].ravel())[0, 1]
+    np.testing.assert_allclose(correlation, np.exp(-1), atol=0.05)
+    # smooth: a step moves a tenth as far (squared) as an independent draw would
+    moved = np.square(np.diff(walk, axis=0)).mean() / (2 * walk.var())
+    assert moved < 0.15
+
+
+@pytest.mark.parametrize("schedule", ["step", "episode", "walk"])
+def test_a_seed_determines_all_latents(schedule: str) -> None:
+    stream = seeded(schedule, 3)
+    once = np.concatenate([latents_of(stream, 4), latents_of(stream, 4)])
+    stream.seed(3)
+    again = np.concatenate([latents_of(stream, 4), latents_of(stream, 4)])
+    np.testing.assert_array_equal(once, again)
+    assert not np.array_equal(once, latents_of(seeded(schedule, 4), 8))
+
+
+def test_chances_leave_the_latents_alone() -> None:
+    plain, asked = seeded("step"), seeded("step")
+    chances = [asked.chance(0.25) for _ in range(2000)]
+    assert 0.2 < np.mean(chances) < 0.3
+    np.testing.assert_array_equal(plain.begin(), asked.begin())
+
+
+def test_a_drawn_seed_leaves_the_generator_alone() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    assert drawn_seed(rng) == drawn_seed(rng)
+    assert rng.bit_generator.state == before
+
+
+def test_seeds_of_a_reset() -> None:
+    everyone, some = np.arange(3), np.array([0, 2])
+    assert seeds_of_reset(None, 3, everyone) == [None] * 3
+    assert seeds_of_reset(7, 3, everyone) == [7, 8, 9]
+    assert seeds_of_reset(7, 3, some) == [7, 9]
+    assert seeds_of_reset([4, None, 6], 3, some) == [4, 6]
+    assert seeds_of_reset(np.array([4, -1]), 3, some) == [4, None]

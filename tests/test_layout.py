@@ -1,0 +1,114 @@
+"""Reading the layout of image observations off their space."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from atarigan.envs.layout import layout_of_frames, layout_of_space
+from atarigan.errors import InputError
+from atarigan.pixels import FrameFormat
+
+
+def image_box(*shape: int) -> gym.spaces.Box:
+    return gym.spaces.Box(0, 255, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "frames"),
+    [
+        ((84, 60), "HW", (1, 84, 60, 1)),
+        ((84, 60, 1), "HWK", (1, 84, 60, 1)),
+        ((84, 60, 3), "HWKC", (1, 84, 60, 3)),
+        ((84, 60, 4), "HWK", (4, 84, 60, 1)),
+        ((84, 60, 12), "HWKC", (4, 84, 60, 3)),
+        ((1, 84, 60), "KHW", (1, 84, 60, 1)),
+        ((3, 84, 60), "KCHW", (1, 84, 60, 3)),
+        ((4, 84, 60), "KHW", (4, 84, 60, 1)),
+        ((12, 84, 60), "KCHW", (4, 84, 60, 3)),
+        ((4, 84, 60, 1), "KHWC", (4, 84, 60, 1)),
+        ((4, 84, 60, 3), "KHWC", (4, 84, 60, 3)),
+        ((4, 3, 84, 60), "KCHW", (4, 84, 60, 3)),
+    ],
+)
+def test_axes_are_read_off_the_shape(
+    shape: tuple[int, ...], axes: str, frames: tuple[int, ...]
+) -> None:
+    layout = layout_of_space(image_box(*shape))
+    assert layout is not None
+    assert layout.axes == axes
+    assert layout.stack(np.zeros(shape, np.uint8)).shape == frames
+    assert layout.space == image_box(*shape)
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 10, 3), (9, 10, 6), (6, 9, 10), (2, 3, 9, 10)])
+def test_stack_is_a_view_with_the_oldest_frame_first(shape: tuple[int, ...]) -> None:
+    layout = layout_of_space(image_box(*shape))
+    assert layout is not None
+    observation = np.zeros(shape, np.uint8)
+    stack = layout.stack(observation)
+    stack[0], stack[1] = 1, np.array([10, 20, 30])
+    assert sorted(np.unique(observation)) == [1, 10, 20, 30]
+    np.testing.assert_array_equal(layout.newest(observation)[4, 5], [10, 20, 30])
+    # what stable-baselines3 calls the newest frame: the last channels
+    if len(shape) == 3:
+        newest = observation[..., 3:] if shape[2] == 6 else observation[3:].transpose(1, 2, 0)
+        np.testing.assert_array_equal(layout.newest(observation), newest)
+
+
+def test_a_stack_of_another_memory_order_is_still_a_view() -> None:
+    layout = layout_of_space(image_box(6, 9, 10))
+    assert layout is not None
+    observation = np.zeros((9, 10, 6), np.uint8).transpose(2, 0, 1)
+    layout.stack(observation)[:] = 7
+    assert observation.min() == 7
+
+
+def test_explicit_axes_decide_what_the_shape_leaves_open() -> None:
+    grey = layout_of_space(image_box(84, 84, 3), "HWK")
+    assert grey is not None
+    assert (grey.num_stack, grey.num_channels) == (3, 1)
+    wide = layout_of_space(image_box(10, 9, 12), "KHW")
+    assert wide is not None
+    assert (wide.num_stack, wide.height, wide.width) == (10, 9, 12)
+
+
+@pytest.mark.parametrize("axes", ["HW", "HWC", "WHK", "KHWC", "HWHK", "hwk", "HKC"])
+def test_axes_that_do_not_fit_are_refused(axes: str) -> None:
+    space = image_box(84, 84, 4)
+    if axes == "WHK":  # rows and columns may be swapped
+        assert layout_of_space(space, axes) is not None
+        return
+    with pytest.raises(InputError, match=r"does not fit observations of shape \(84, 84, 4\)"):
+        layout_of_space(space, axes)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        image_box(128),
+        image_box(4, 128),
+        gym.spaces.Box(-1, 1, (84, 84), np.float32),
+        gym.spaces.Box(0, 255, (84, 84), np.int64),
+        gym.spaces.Discrete(3),
+        gym.spaces.Dict(image=image_box(84, 84)),
+    ],
+)
+def test_what_is_no_image_has_no_layout(space: gym.Space) -> None:
+    assert layout_of_space(space) is None
+    with pytest.raises(InputError, match="'HW'"):
+        layout_of_space(space, "HW")
+
+
+def test_float_observations_are_levels_in_0_to_1() -> None:
+    layout = layout_of_space(gym.spaces.Box(0, 1, (9, 9), np.float32))
+    assert layout is not None
+    levels = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1) * np.ones((9, 9, 1), np.uint8)
+    for frame, converted in zip(levels, layout.from_frames(levels), strict=True):
+        assert converted.dtype == np.float32
+        assert converted.max() <= 1
+        np.testing.assert_array_equal(layout.newest(converted[..., 0]), frame)
+
+
+def test_generated_frames_as_observations_show_palette_indices_as_rgb() -> None:
+    assert layout_of_frames(FrameFormat("gray", 20, 30)).space == image_box(20, 30, 1)
+    assert layout_of_frames(FrameFormat("palette", 20, 30, "ntsc")).space == image_box(20, 30, 3)

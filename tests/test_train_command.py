@@ -1,0 +1,169 @@
+"""`atarigan.train` and `atarigan.sample` as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from atarigan import sample, train
+from atarigan.command_line import run as run_command
+from atarigan.errors import InputError
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.training.checkpoint import find_checkpoint, load_training_state
+
+TINY = ["--network", "mlp", "--batch-size", "16", "--critic-steps", "2", "--device", "cpu"]
+
+
+def run_train(*words):
+    return train.main([str(word) for word in words])
+
+
+@pytest.fixture
+def buffer(tmp_path):
+    """Twenty gray frames with a bar that moves."""
+    path = tmp_path / "buffer"
+    with FrameBuffer.create(path, 20, (20, 24, 1)) as made:
+        for column in range(20):
+            frame = np.zeros((20, 24, 1), np.uint8)
+            frame[12:14, column : column + 4] = 200
+            made.add(frame)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, buffer):
+    out = tmp_path / "run"
+    assert run_train("--out", out, "--data", buffer, "--network", "dcgan", "--batch-size", 8,
+                     "--max-images", 240, "--sample-every", 80) == 0  # fmt: skip
+    return out
+
+
+def test_a_run_leaves_everything_in_its_folder(run):
+    names = {path.relative_to(run).parts[0] for path in run.rglob("*")}
+    assert names == {
+        "checkpoints", "config.json", "real_beside_generated.png", "samples", "tensorboard",
+        "training.gif", "training.mp4",
+    }  # fmt: skip
+    assert len(list((run / "samples").iterdir())) == 3
+    assert json.loads((run / "config.json").read_text())["run"]["network"] == "dcgan"
+    animation = iio.imread(run / "training.gif")
+    assert len(animation) == 3
+
+
+def test_a_folder_in_use_is_not_overwritten(run, buffer):
+    with pytest.raises(InputError, match=r"holds a run already.*--resume"):
+        run_train("--out", run, "--data", buffer)
+
+
+def test_resume_goes_on_with_the_runs_own_settings(run):
+    assert run_train("--out", run, "--resume", "--max-images", 480) == 0
+    state = load_training_state(find_checkpoint(run))
+    assert state["num_images"] == 480
+
+
+def test_resumed_weights_equal_an_uninterrupted_runs(tmp_path):
+    words = ["--source", "sine", *TINY, "--log", "none"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run_train("--out", whole, *words, "--max-images", 960)
+    run_train("--out", parts, *words, "--max-images", 480)
+    run_train("--out", parts, "--resume", "--max-images", 960)
+    ours, theirs = (load_training_state(find_checkpoint(path)) for path in (parts, whole))
+    for name, weight in theirs["generator"].items():
+        assert torch.equal(ours["generator"][name], weight)
+
+
+def test_flags_override_a_config_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"source": "sine", "network": "mlp", "batch_size": 7}))
+    arguments = train.parse(["--config", str(path), "--out", "x", "--batch-size", "9"])
+    assert arguments.run.network == "mlp"
+    assert arguments.run.batch_size == 9
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--network", "dcgam", "--source", "sine"], "unknown network 'dcgam': did you mean 'dcgan'"),
+        (["--objective", "wassrstein"], "did you mean 'wasserstein'"),
+        (["--penalty", "r3"], "did you mean 'r1'"),
+        (["--source", "frame"], "did you mean 'frames'"),
+        (["--source", "sine", "--network", "dcgan"], r"'dcgan' needs samples of shape \(C, H, W\)"),
+        (["--data", "nowhere"], "nowhere is not a frame buffer"),
+        (["--recipe", "sinus"], "unknown recipe 'sinus'"),
+        (["--config", "nowhere.json"], "nowhere.json does not exist"),
+        (["--resume"], "config.json does not exist"),
+        (["--recipe", "a", "--config", "b"], "exclude one another"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, not 0"),
+        (["--generator-lr", "-1"], "--generator-lr must be between 0 and 1, not -1"),
+        (["--momentum", "1"], "--momentum must be at least 0 and below 1, not 1"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: train.main(["--out", "out", *words]), command="train")
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message.replace("\\", "") in error
+    assert not Path("out").exists()
+
+
+def test_ctrl_c_saves_and_exits_130(tmp_path):
+    out = tmp_path / "run"
+    words = [sys.executable, "-m", "atarigan.train", "--out", str(out), "--source", "sine", *TINY,
+             "--checkpoint-every-s", "0", "--sample-every", "64", "--log", "none"]  # fmt: skip
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list(out.glob("samples/*.png")):  # it is training now
+        assert process.poll() is None, process.communicate()[1].decode()
+    os.kill(process.pid, signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error.decode()
+    state = load_training_state(find_checkpoint(out))
+    assert state["num_images"] > 0
+    assert f"{state['num_images']:,} images" in output.decode()
+
+
+@pytest.mark.parametrize("name", ["grid.png", "walk.gif", "walk.mp4", "frames.npz"])
+def test_sample_writes_what_the_ending_says(run, tmp_path, name):
+    out = tmp_path / "out" / name
+    assert sample.main(["--run", str(run), "--out", str(out), "--num", "12"]) == 0
+    if out.suffix == ".npz":
+        frames = np.load(out, allow_pickle=False)["frames"]
+        assert frames.shape == (12, 20, 24, 1)
+        assert frames.dtype == np.uint8
+    elif out.suffix == ".png":
+        assert iio.imread(out).shape[2] == 3
+    else:
+        assert len(iio.imread(out)) == 12
+
+
+def test_sample_points(tmp_path):
+    run_train("--out", tmp_path, "--source", "sine", *TINY, "--max-images", 64, "--log", "none")
+    assert sample.main(["--run", str(tmp_path), "--out", str(tmp_path / "p.npz")]) == 0
+    points = np.load(tmp_path / "p.npz", allow_pickle=False)["points"]
+    assert points.shape == (64, 2)
+    assert points.dtype == np.float32
+    assert sample.main(["--run", str(tmp_path), "--out", str(tmp_path / "p.png")]) == 0
+    with pytest.raises(InputError, match="not frames"):
+        sample.main(["--run", str(tmp_path), "--out", str(tmp_path / "p.gif")])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "x.jpg"], "must end in .png, .gif, .mp4 or .npz, not 'x.jpg'"),
+        (["--out", "x.png", "--num", "0"], "--num must be at least 1, not 0"),
+        (["--out", "x.png"], "nowhere does not exist"),
+    ],
+)
+def test_sample_mistakes(words, message):
+    with pytest.raises(InputError, match=message):
+        sample.main(["--run", "nowhere", *words])

@@ -1,0 +1,148 @@
+"""The loop learns, stops where it is told, and goes on exactly where it was stopped."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from atarigan.objectives import OBJECTIVES
+from atarigan.run_config import ModelConfig, RunConfig
+from atarigan.sources.points import PointSet
+from atarigan.stop_request import StopRequest
+from atarigan.train import build_trainer
+from atarigan.training.moving_average import MovingAverage
+
+SMALL = RunConfig(
+    source="sine",
+    network="mlp",
+    batch_size=32,
+    latent_size=4,
+    penalty_weight=0.1,
+    critic_steps=2,
+    device="cpu",
+    max_images=320,
+)
+
+
+class StepCounter:
+    def __init__(self) -> None:
+        self.num_steps = 0
+        self.has_ended = False
+
+    def after_step(self, trainer) -> None:
+        self.num_steps += 1
+
+    def at_end(self, trainer) -> None:
+        self.has_ended = True
+
+
+def run(trainer, *observers):
+    trainer.run(observers, StopRequest())
+    return trainer
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.generator.parameters()])
+
+
+def test_stops_at_the_image_limit_and_tells_its_observers():
+    counter = StepCounter()
+    trainer = run(build_trainer(SMALL), counter)
+    assert trainer.num_images == 320
+    assert trainer.num_steps == counter.num_steps == 5
+    assert counter.has_ended
+
+
+def test_stops_when_asked():
+    stop = StopRequest()
+
+    class Stopper(StepCounter):
+        def after_step(self, trainer) -> None:
+            stop.is_set = trainer.num_steps == 2
+
+    trainer = build_trainer(dataclasses.replace(SMALL, max_images=0))
+    trainer.run([Stopper()], stop)
+    assert trainer.num_steps == 2
+
+
+def test_same_seed_same_weights_other_seed_other_weights():
+    first, again = run(build_trainer(SMALL)), run(build_trainer(SMALL))
+    other = run(build_trainer(dataclasses.replace(SMALL, seed=1)))
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+
+
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+@pytest.mark.parametrize("penalty", ["none", "gradient", "r1"])
+def test_resumed_training_equals_uninterrupted_training(objective, penalty):
+    config = dataclasses.replace(SMALL, objective=objective, penalty=penalty, penalty_every=3)
+    whole = run(build_trainer(dataclasses.replace(config, max_images=640)))
+    half = run(build_trainer(config))
+    resumed = build_trainer(dataclasses.replace(config, max_images=640))
+    resumed.load_state_dict(half.state_dict())
+    run(resumed)
+    assert resumed.num_steps == whole.num_steps == 10
+    assert torch.equal(weights(resumed), weights(whole))
+    for ours, theirs in zip(
+        resumed.average.averaged.parameters(), whole.average.averaged.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_both_networks_change_and_losses_are_finite():
+    trainer = build_trainer(SMALL)
+    critic_weight = next(trainer.critic.parameters())
+    generator_before, critic_before = weights(trainer), critic_weight.clone()
+    run(trainer)
+    assert not torch.equal(generator_before, weights(trainer))
+    assert not torch.equal(critic_before, critic_weight)
+    assert all(value.isfinite() for value in trainer.losses.values())
+    assert set(trainer.losses) == {
+        "critic_loss", "generator_loss", "penalty", "real_logits", "fake_logits"
+    }  # fmt: skip
+
+
+def test_learns_where_the_points_are():
+    """A shifted Gaussian blob: the generated mean and spread come near the real ones."""
+    config = dataclasses.replace(
+        SMALL, max_images=40_000, batch_size=128, generator_lr=1e-3, critic_lr=1e-3, beta2=0.99
+    )
+    trainer = build_trainer(config)
+    blob = np.random.default_rng(0).normal([1.5, -1.0], 0.2, (4000, 2)).astype(np.float32)
+    trainer.source = PointSet(blob)
+    run(trainer)
+    with torch.no_grad():
+        made = trainer.average.averaged(trainer.draw_latents(2000)).numpy()
+    np.testing.assert_allclose(made.mean(0), [1.5, -1.0], atol=0.2)
+    np.testing.assert_allclose(made.std(0), [0.2, 0.2], atol=0.12)
+
+
+def test_moving_average_is_the_exponential_average_by_images():
+    trainer = build_trainer(SMALL)
+    generator = trainer.generator
+    average = MovingAverage(generator, half_life=100)
+    start = [p.clone() for p in generator.parameters()]
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter += 1.0
+    average.update(generator, num_images=10_000, num_new_images=100)
+    for averaged, before in zip(average.averaged.parameters(), start, strict=True):
+        torch.testing.assert_close(averaged, before + 0.5)
+    average.update(generator, num_images=10, num_new_images=10)  # half-life 1: all but forgotten
+    for averaged, before in zip(average.averaged.parameters(), start, strict=True):
+        torch.testing.assert_close(averaged, before + 1.0, atol=1e-3, rtol=0)
+
+
+def test_average_half_life_zero_follows_the_generator():
+    trainer = run(build_trainer(dataclasses.replace(SMALL, average_half_life=0)))
+    for averaged, live in zip(
+        trainer.average.averaged.parameters(), trainer.generator.parameters(), strict=True
+    ):
+        assert torch.equal(averaged, live)
+
+
+def test_model_config_names_the_sample():
+    model = build_trainer(SMALL).model
+    assert isinstance(model, ModelConfig)
+    assert model.sample.shape == (2,)

@@ -1,0 +1,214 @@
+"""GeneratedVectorObservation: equal to single wrappers in every autoreset mode, ALE's own too."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.wrappers import FrameStackObservation
+
+from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
+from atarigan.errors import InputError
+from tests.fakes import CountingEnv, FakeGenerator
+
+gym.register_envs(ale_py)
+NUM_ENVS = 3
+MODES = list(AutoresetMode)
+
+
+def counting_env(index: int) -> gym.Env:
+    """Episodes of different lengths, ending in different ways; four frames stacked."""
+    env = CountingEnv(length=3 + index, truncates=index == 1, render_mode="rgb_array")
+    return FrameStackObservation(env, 4)
+
+
+def atari_env(index: int) -> gym.Env:
+    return gym.make("ALE/Pong-v5", obs_type="grayscale", max_num_frames_per_episode=12 + 8 * index)
+
+
+def steps_of(envs: VectorEnv, num_steps: int, seed: Any) -> Iterator[tuple[Any, ...]]:
+    """What a vector environment returns, from its reset on; where it has no autoreset, we reset."""
+    yield envs.reset(seed=seed)
+    for _ in range(num_steps):
+        step = envs.step(np.ones(envs.num_envs, np.int64))
+        yield step
+        is_over = step[2] | step[3]
+        if envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED and is_over.any():
+            yield envs.reset(options={"reset_mask": is_over})
+
+
+def assert_equal_steps(these: VectorEnv, those: VectorEnv, num_steps: int, seed: Any) -> None:
+    pairs = zip(steps_of(these, num_steps, seed), steps_of(those, num_steps, seed), strict=True)
+    for number, (this, that) in enumerate(pairs):
+        assert data_equivalence(this, that, exact=True), f"return {number} differs"
+
+
+def sync(
+    make_env: Callable[[int], gym.Env], autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP
+) -> SyncVectorEnv:
+    makers = [lambda index=index: make_env(index) for index in range(NUM_ENVS)]
+    return SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
+
+
+@pytest.mark.parametrize("autoreset_mode", MODES)
+@pytest.mark.parametrize(
+    ("make_env", "latent", "mode"),
+    [
+        (counting_env, "step", "replace"),
+        (counting_env, "step", "mix"),
+        (counting_env, "step", "info"),
+        (counting_env, "episode", "replace"),
+        (counting_env, "walk", "replace"),
+        (atari_env, "walk", "mix"),
+    ],
+)
+def test_vector_of_wrapped_equals_wrapped_vector(
+    make_env: Callable[[int], gym.Env], latent: Any, mode: Any, autoreset_mode: AutoresetMode
+) -> None:
+    def single(index: int) -> gym.Env:
+        return GeneratedObservation(make_env(index), FakeGenerator(), mode, latent=latent)
+
+    wrapped_singles = sync(single, autoreset_mode)
+    vector = GeneratedVectorObservation(
+        sync(make_env, autoreset_mode), FakeGenerator(), mode, latent=latent
+    )
+    assert vector.observation_space == wrapped_singles.observation_space
+    assert_equal_steps(wrapped_singles, vector, 25, seed=5)
+    if make_env is counting_env:  # where there is no seed, what was goes on
+        assert_equal_steps(wrapped_singles, vector, 10, seed=[3, None, 8])
+        assert_equal_steps(wrapped_singles, vector, 10, seed=None)
+
+
+def test_without_seeds_latents_follow_from_each_sub_environments_generator() -> None:
+    def seeded_env(index: int) -> gym.Env:
+        env = counting_env(index)
+        env.reset(seed=index)
+        return env
+
+    singles = sync(lambda i: GeneratedObservation(seeded_env(i), FakeGenerator()))
+    vector = GeneratedVectorObservation(sync(seeded_env), FakeGenerator())
+    assert_equal_steps(singles, vector, 10, seed=None)
+
+
+def test_sub_environments_in_other_processes_see_the_same() -> None:
+    makers = [lambda index=index: counting_env(index) for index in range(NUM_ENVS)]
+    other = AsyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+    here = sync(counting_env, AutoresetMode.SAME_STEP)
+    with_other = GeneratedVectorObservation(other, FakeGenerator())
+    with_here = GeneratedVectorObservation(here, FakeGenerator())
+    assert_equal_steps(with_other, with_here, 12, seed=2)
+    with_other.close()
+
+
+@pytest.mark.parametrize("autoreset_mode", MODES)
+def test_one_generator_call_a_step_final_observations_included(
+    autoreset_mode: AutoresetMode,
+) -> None:
+    generator = FakeGenerator()
+    envs = GeneratedVectorObservation(sync(counting_env, autoreset_mode), generator)
+    steps = list(steps_of(envs, 12, seed=0))
+    assert len(generator.batch_sizes) == len(steps)
+    num_ends = sum((step[2] | step[3]).sum() for step in steps if len(step) == 5)
+    assert num_ends >= 6
+    num_extra = {AutoresetMode.NEXT_STEP: 0}.get(autoreset_mode, num_ends)
+    assert sum(generator.batch_sizes) == 13 * NUM_ENVS + num_extra
+
+
+def test_a_masked_reset_leaves_the_other_observations() -> None:
+    envs = GeneratedVectorObservation(sync(counting_env), FakeGenerator())
+    before, _ = envs.reset(seed=0)
+    after, _ = envs.reset(seed=9, options={"reset_mask": np.array([False, True, False])})
+    np.testing.assert_array_equal(before[[0, 2]], after[[0, 2]])
+    alone = GeneratedObservation(counting_env(1), FakeGenerator())
+    np.testing.assert_array_equal(after[1], alone.reset(seed=10)[0])
+
+
+def atari_vector(autoreset_mode: AutoresetMode) -> VectorEnv:
+    return gym.make_vec(
+        "ALE/Breakout-v5",
+        num_envs=NUM_ENVS,
+        vectorization_mode="vector_entry_point",
+        autoreset_mode=autoreset_mode,
+        max_num_frames_per_episode=60,
+        noop_max=0,
+    )
+
+
+def counting_like_atari(_: int) -> gym.Env:
+    space = gym.spaces.Box(0, 255, (84, 84), np.uint8)
+    return FrameStackObservation(CountingEnv(space, length=15, truncates=True), 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "autoreset_mode"),
+    [
+        ("replace", AutoresetMode.NEXT_STEP),
+        ("replace", AutoresetMode.SAME_STEP),
+        ("mix", AutoresetMode.SAME_STEP),
+        ("info", AutoresetMode.SAME_STEP),
+    ],
+)
+def test_ales_own_vector_environment(mode: Any, autoreset_mode: AutoresetMode) -> None:
+    """Its games stay as they are; an environment with episodes as long sees the same generated."""
+    envs = GeneratedVectorObservation(atari_vector(autoreset_mode), FakeGenerator(), mode)
+    plain = atari_vector(autoreset_mode)
+    reference = GeneratedVectorObservation(
+        sync(counting_like_atari, autoreset_mode), FakeGenerator()
+    )
+    assert envs.observation_space == plain.observation_space
+    num_ends = 0
+    for step, real, like in zip(
+        steps_of(envs, 40, 3), steps_of(plain, 40, 3), steps_of(reference, 40, 3), strict=True
+    ):
+        for this, that in zip(step[1:-1], real[1:-1], strict=True):
+            np.testing.assert_array_equal(this, that)
+        seen, infos = step[0], step[-1]
+        if mode == "replace":
+            np.testing.assert_array_equal(seen, like[0])
+        elif mode == "info":
+            np.testing.assert_array_equal(seen, real[0])
+            np.testing.assert_array_equal(infos["generated_observation"], like[0])
+        else:
+            is_real = (seen[:, -1] == real[0][:, -1]).all(axis=(1, 2))
+            assert (is_real ^ (seen[:, -1] == like[0][:, -1]).all(axis=(1, 2))).all()
+        if "final_obs" not in infos:
+            continue
+        assert infos["final_obs"].shape == (NUM_ENVS, 4, 84, 84)
+        for index in np.flatnonzero(like[-1]["_final_obs"]):
+            num_ends += 1
+            final, expected = infos["final_obs"][index], like[-1]["final_obs"][index]
+            if mode == "replace":
+                np.testing.assert_array_equal(final, expected)
+            elif mode == "info":
+                np.testing.assert_array_equal(final, real[-1]["final_obs"][index])
+                hidden = infos["final_info"]["generated_observation"][index]
+                np.testing.assert_array_equal(hidden, expected)
+    assert num_ends == (2 * NUM_ENVS if autoreset_mode is AutoresetMode.SAME_STEP else 0)
+
+
+def test_render_gives_a_picture_for_each_sub_environment() -> None:
+    envs = GeneratedVectorObservation(atari_vector(AutoresetMode.NEXT_STEP), FakeGenerator())
+    observations, _ = envs.reset(seed=0)
+    for picture, observation in zip(envs.render(), observations, strict=True):
+        assert picture.shape == (84, 84, 3)
+        np.testing.assert_array_equal(picture[..., 1], observation[-1])
+    beside = GeneratedVectorObservation(sync(counting_env), FakeGenerator(), render="beside")
+    beside.reset(seed=0)
+    assert [picture.shape for picture in beside.render()] == [(20, 60, 3)] * NUM_ENVS
+
+
+def test_a_vector_environment_that_steps_only_some_is_refused() -> None:
+    envs = ale_py.vector_env.AtariVectorEnv("pong", num_envs=4, batch_size=2)
+    with pytest.raises(InputError, match="batch_size must be 4, not 2"):
+        GeneratedVectorObservation(envs, FakeGenerator())
+
+
+def test_a_vector_environment_without_a_known_autoreset_mode_is_refused() -> None:
+    envs = sync(counting_env)
+    del envs.metadata["autoreset_mode"]
+    with pytest.raises(InputError, match=r"must name its autoreset mode in metadata"):
+        GeneratedVectorObservation(envs, FakeGenerator())
