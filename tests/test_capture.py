@@ -1,6 +1,6 @@
 """FrameCapture and VectorFrameCapture: every agent step once, and nothing changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,23 @@ gym.register_envs(ale_py)
 COLUMNS = ("frames", "actions", "rewards", "terminations", "truncations")
 
 
+Capture = Callable[..., FrameCapture]
+
+
+@pytest.fixture
+def capture() -> Iterator[Capture]:
+    """Makes a FrameCapture and closes it after the test."""
+    made = []
+
+    def make(*args: Any, **options: Any) -> FrameCapture:
+        made.append(FrameCapture(*args, **options))
+        return made[-1]
+
+    yield make
+    for env in made:
+        env.close()
+
+
 def gray_buffer(path: Path, height: int = 16, width: int = 12, **options: Any) -> FrameBuffer:
     return FrameBuffer.create(path, 1000, (height, width, 1), **options)
 
@@ -33,9 +50,9 @@ def rows_of(buffer: FrameBuffer) -> dict[str, np.ndarray]:
     return {**rows, "frames": rows["frames"][:, 0, 0, 0]}
 
 
-def test_a_row_is_the_frame_acted_on_and_what_came_of_it(tmp_path: Path) -> None:
+def test_a_row_is_the_frame_acted_on_and_what_came_of_it(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer")
-    env = FrameCapture(CountingEnv(length=3), buffer)
+    env = capture(CountingEnv(length=3), buffer)
     env.reset(seed=0)
     first = env.unwrapped.number
     for action in (2, 0, 1):
@@ -51,9 +68,9 @@ def test_a_row_is_the_frame_acted_on_and_what_came_of_it(tmp_path: Path) -> None
     np.testing.assert_array_equal(rows["truncations"], [False] * 4)
 
 
-def test_a_reset_in_mid_episode_truncates_it(tmp_path: Path) -> None:
+def test_a_reset_in_mid_episode_truncates_it(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer")
-    env = FrameCapture(CountingEnv(length=10), buffer)
+    env = capture(CountingEnv(length=10), buffer)
     env.reset(seed=0)
     env.reset(seed=0)
     env.step(0)
@@ -65,9 +82,9 @@ def test_a_reset_in_mid_episode_truncates_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rows_of(buffer)["truncations"], [True, True])
 
 
-def test_it_is_transparent(tmp_path: Path) -> None:
+def test_it_is_transparent(capture: Capture, tmp_path: Path) -> None:
     plain, inner = CountingEnv(length=3), CountingEnv(length=3)
-    captured = FrameCapture(inner, tmp_path / "buffer")
+    captured = capture(inner, tmp_path / "buffer")
     assert captured.observation_space == plain.observation_space
     for _ in range(3):
         assert data_equivalence(plain.reset(seed=3), captured.reset(seed=3), exact=True)
@@ -76,9 +93,9 @@ def test_it_is_transparent(tmp_path: Path) -> None:
     assert inner.np_random.bit_generator.state == plain.np_random.bit_generator.state
 
 
-def test_an_environment_that_resets_itself_is_followed(tmp_path: Path) -> None:
+def test_an_environment_that_resets_itself_is_followed(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer")
-    env = FrameCapture(Autoreset(CountingEnv(length=2)), buffer)
+    env = capture(Autoreset(CountingEnv(length=2)), buffer)
     env.reset(seed=0)
     for action in (1, 1, 3, 1, 1):  # the third only resets
         env.step(action)
@@ -93,7 +110,7 @@ def test_an_environment_that_resets_itself_is_followed(tmp_path: Path) -> None:
     [((40, 30, 3), np.uint8), ((4, 40, 30), np.uint8), ((40, 30, 4), np.float32)],
 )
 def test_observations_are_brought_to_the_buffers_colours_and_size(
-    tmp_path: Path, shape: tuple[int, ...], dtype: Any
+    capture: Capture, tmp_path: Path, shape: tuple[int, ...], dtype: Any
 ) -> None:
     class Picture(CountingEnv):
         """A stack's newest frame, or the only one, is a ramp; older ones are black."""
@@ -111,17 +128,17 @@ def test_observations_are_brought_to_the_buffers_colours_and_size(
 
     buffer = gray_buffer(tmp_path / "buffer", 20, 15)
     space = gym.spaces.Box(0, 255 if dtype is np.uint8 else 1, shape, dtype)
-    env = FrameCapture(Picture(space), buffer)
+    env = capture(Picture(space), buffer)
     env.reset(seed=0)
     env.step(0)
     expected = (np.arange(20) * 8 + 2)[:, None] * np.ones(15)
     np.testing.assert_array_equal(buffer.values_at("frames", np.arange(1))[0, ..., 0], expected)
 
 
-def test_layout_says_what_the_shape_leaves_open(tmp_path: Path) -> None:
+def test_layout_says_what_the_shape_leaves_open(capture: Capture, tmp_path: Path) -> None:
     space = gym.spaces.Box(0, 255, (16, 12, 3), np.uint8)
-    assert FrameCapture(CountingEnv(space), tmp_path / "rgb").buffer.meta.frame_format.name == "rgb"
-    stack = FrameCapture(CountingEnv(space), tmp_path / "gray", layout="HWK")
+    assert capture(CountingEnv(space), tmp_path / "rgb").buffer.meta.frame_format.name == "rgb"
+    stack = capture(CountingEnv(space), tmp_path / "gray", layout="HWK")
     assert stack.buffer.meta.frame_format == FrameFormat("gray", 16, 12)
 
 
@@ -129,12 +146,14 @@ def pong(**options: Any) -> gym.Env:
     return gym.make("ALE/Pong-v5", repeat_action_probability=0, **options)
 
 
-def test_palette_indices_and_ram_are_those_of_the_frame_acted_on(tmp_path: Path) -> None:
+def test_palette_indices_and_ram_are_those_of_the_frame_acted_on(
+    capture: Capture, tmp_path: Path
+) -> None:
     palette = FrameFormat("palette", 210, 160, "ntsc")
     buffer = FrameBuffer.create(
         tmp_path / "buffer", 100, palette.shape, frame_format=palette, ram_size=128
     )
-    env = FrameCapture(AtariPreprocessing(pong(frameskip=1), noop_max=0), buffer)
+    env = capture(AtariPreprocessing(pong(frameskip=1), noop_max=0), buffer)
     twin = AtariPreprocessing(pong(frameskip=1), noop_max=0)
     env.reset(seed=1)
     twin.reset(seed=1)
@@ -151,9 +170,11 @@ def test_palette_indices_and_ram_are_those_of_the_frame_acted_on(tmp_path: Path)
     assert len(np.unique(memories, axis=0)) == 16
 
 
-def test_preprocessed_observations_are_stored_as_the_agent_sees_them(tmp_path: Path) -> None:
+def test_preprocessed_observations_are_stored_as_the_agent_sees_them(
+    capture: Capture, tmp_path: Path
+) -> None:
     env = FrameStackObservation(AtariPreprocessing(pong(frameskip=1)), 4)
-    env = FrameCapture(env, gray_buffer(tmp_path / "buffer", 84, 84))
+    env = capture(env, gray_buffer(tmp_path / "buffer", 84, 84))
     seen = [env.reset(seed=0)[0][-1]]
     for _ in range(10):
         seen.append(env.step(env.action_space.sample())[0][-1])
@@ -161,8 +182,10 @@ def test_preprocessed_observations_are_stored_as_the_agent_sees_them(tmp_path: P
     np.testing.assert_array_equal(stored[..., 0], seen[:10])
 
 
-def test_without_an_image_the_emulators_screen_or_the_rendering_is_stored(tmp_path: Path) -> None:
-    env = FrameCapture(pong(obs_type="ram"), tmp_path / "ram")
+def test_without_an_image_the_emulators_screen_or_the_rendering_is_stored(
+    capture: Capture, tmp_path: Path
+) -> None:
+    env = capture(pong(obs_type="ram"), tmp_path / "ram")
     env.reset(seed=0)
     screen, memory = env.unwrapped.ale.getScreenRGB(), env.unwrapped.ale.getRAM()
     env.step(0)
@@ -170,16 +193,18 @@ def test_without_an_image_the_emulators_screen_or_the_rendering_is_stored(tmp_pa
     np.testing.assert_array_equal(env.buffer.values_at("ram", np.arange(1))[0], memory)
 
     numbers = CountingEnv(gym.spaces.Box(0, 255, (2,)), render_mode="rgb_array")
-    rendered = FrameCapture(numbers, gray_buffer(tmp_path / "rendered", 10, 10))
+    rendered = capture(numbers, gray_buffer(tmp_path / "rendered", 10, 10))
     rendered.reset(seed=0)
     number = numbers.number
     rendered.step(0)
     assert (rendered.buffer.values_at("frames", np.arange(1)) == number).all()
 
 
-def test_a_folder_becomes_a_fitting_buffer_and_is_opened_again(tmp_path: Path) -> None:
+def test_a_folder_becomes_a_fitting_buffer_and_is_opened_again(
+    capture: Capture, tmp_path: Path
+) -> None:
     for _ in range(2):
-        env = FrameCapture(pong(), tmp_path / "pong", capacity=50)
+        env = capture(pong(), tmp_path / "pong", capacity=50)
         env.reset(seed=0)
         env.step(0)
         env.close()
@@ -190,28 +215,29 @@ def test_a_folder_becomes_a_fitting_buffer_and_is_opened_again(tmp_path: Path) -
     assert buffer.meta.origin.env_id == "ALE/Pong-v5"
 
 
-def test_spec_makes_another_writer_of_the_same_buffer(tmp_path: Path) -> None:
-    env = FrameCapture(pong(), tmp_path / "pong", capacity=50)
+def test_spec_makes_another_writer_of_the_same_buffer(capture: Capture, tmp_path: Path) -> None:
+    env = capture(pong(), tmp_path / "pong", capacity=50)
     assert env.spec is not None
     twin = gym.make(env.spec)
     for each in (env, twin):
         each.reset(seed=0)
         each.step(0)
+    twin.close()
     assert len(FrameBuffer.open(tmp_path / "pong")) == 2
 
 
 def test_buffers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="stores RAM, which needs ALE environments"):
         FrameCapture(CountingEnv(), gray_buffer(tmp_path / "ram", ram_size=128))
+    floats = gray_buffer(tmp_path / "floats", action_dtype="float32", action_shape=(2,))
     with pytest.raises(InputError, match=r"actions as int64 \(\), not float32 \(2,\)"):
-        box = gray_buffer(tmp_path / "box", action_dtype="float32", action_shape=(2,))
-        FrameCapture(CountingEnv(), box)
+        FrameCapture(CountingEnv(), floats)
     palette = FrameFormat("palette", 16, 12, "ntsc")
+    indices = gray_buffer(tmp_path / "palette", frame_format=palette)
     with pytest.raises(InputError, match="frame format palette needs ALE environments"):
-        buffer = gray_buffer(tmp_path / "palette", frame_format=palette)
-        FrameCapture(CountingEnv(), buffer)
+        FrameCapture(CountingEnv(), indices)
+    blind = CountingEnv(gym.spaces.Box(0, 1, (2,)))
     with pytest.raises(InputError, match="render_mode='rgb_array', not render_mode=None"):
-        blind = CountingEnv(gym.spaces.Box(0, 1, (2,)))
         FrameCapture(blind, gray_buffer(tmp_path / "blind"))
 
 
@@ -223,7 +249,7 @@ def counting_env(index: int) -> gym.Env:
 
 
 def step_on(envs: VectorEnv, num_steps: int) -> list[np.ndarray]:
-    """Steps with actions that differ, resets what does not do so itself; returns the observations."""
+    """Steps with actions that differ, and resets where there is no autoreset; the observations."""
     observations = [envs.reset(seed=0)[0]]
     for step in range(num_steps):
         actions = (np.arange(envs.num_envs) + step) % 4
@@ -293,11 +319,12 @@ def test_ram_of_a_vector_environment_in_this_process(tmp_path: Path) -> None:
     memories = [env.unwrapped.ale.getRAM() for env in envs.unwrapped.envs]
     envs.step(np.array([2, 3]))
     np.testing.assert_array_equal(envs.buffer.values_at("ram", np.arange(2)), memories)
+    envs.close()
 
 
-def test_buffers_store_what_pixels_convert_makes(tmp_path: Path) -> None:
+def test_buffers_store_what_pixels_convert_makes(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer", 84, 84)
-    env = FrameCapture(pong(), buffer)
+    env = capture(pong(), buffer)
     observation, _ = env.reset(seed=0)
     env.step(0)
     rgb = FrameFormat("rgb", 210, 160)

@@ -293,10 +293,10 @@ def start_writer(tmp_path: Path) -> Iterator[Callable[[Path], "subprocess.Popen[
         assert process.returncode in (0, -signal.SIGKILL), errors
 
 
-def wait_for(buffer: FrameBuffer, num_collected: int, writers: list[Any]) -> None:
-    while buffer.num_collected < num_collected:
-        buffer.refresh()
+def wait_for(buffer: FrameBuffer, writers: list[Any], *, length: int, collected: int) -> None:
+    while len(buffer) < length or buffer.num_collected < collected:
         assert all(writer.poll() is None for writer in writers), "a writer ended"
+        buffer.refresh()
 
 
 def test_reader_sees_whole_steps_while_two_processes_write_over_them(
@@ -304,7 +304,7 @@ def test_reader_sees_whole_steps_while_two_processes_write_over_them(
 ) -> None:
     buffer = FrameBuffer.create(path, 400, (32, 32, 1), num_writers=2, ram_size=16)
     writers = [start_writer(path), start_writer(path)]
-    wait_for(buffer, 1000, writers)
+    wait_for(buffer, writers, length=400, collected=1000)
     rng = np.random.default_rng(0)
     for _ in range(300):
         batch = buffer.sample_transitions(32, num_stack=3, seed=rng)
@@ -319,9 +319,8 @@ def test_reader_sees_whole_steps_while_two_processes_write_over_them(
         back = np.minimum(place_in_episode[:, None], [2, 1, 0])
         expected = (batch.actions[:, None] - back) % 251
         assert (batch.frames[:, :, 0, 0, 0] == expected).all()
-    wait_for(buffer, 3000, writers)
-    assert buffer.num_writers == 2
-    assert len(buffer) == 400
+    wait_for(buffer, writers, length=400, collected=3000)
+    assert (buffer.num_writers, len(buffer)) == (2, 400)
 
 
 def test_batch_as_large_as_the_buffer_can_be_drawn_from_a_live_writer(
@@ -329,7 +328,7 @@ def test_batch_as_large_as_the_buffer_can_be_drawn_from_a_live_writer(
 ) -> None:
     buffer = FrameBuffer.create(path, 20_000, (32, 32, 1), ram_size=16)
     writers = [start_writer(path)]
-    wait_for(buffer, 20_001, writers)
+    wait_for(buffer, writers, length=20_000, collected=20_001)
     for seed in range(3):
         frames = buffer.sample(20_000, seed=seed)
         assert (frames == frames[:, :1, :1]).all()
@@ -345,7 +344,7 @@ def test_killed_writer_leaves_all_it_committed(
     for _ in range(5):
         reader = FrameBuffer.open(path)
         writer = start_writer(path)
-        wait_for(reader, num_before + rng.randint(1, 1500), [writer])
+        wait_for(reader, [writer], length=0, collected=num_before + rng.randint(1, 1500))
         writer.kill()
         writer.wait(timeout=60)
 

@@ -1,6 +1,9 @@
 """Sources give the same batches wherever they start, and share them out among processes."""
 
+import gzip
 import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +27,8 @@ def filled_buffer(path, frame_format, num=40):
 def open_source(name, tmp_path):
     if name == "frames":
         filled_buffer(tmp_path / "buffer", FrameFormat("gray", 5, 4))
-    return SOURCES[name](RunConfig(source=name, data=str(tmp_path / "buffer")))
+        return SOURCES[name](RunConfig(data=str(tmp_path / "buffer")))
+    return SOURCES[name](RunConfig(source=name))
 
 
 def take(source, num, **options):
@@ -48,13 +52,107 @@ def test_processes_share_one_global_batch(name, tmp_path):
     np.testing.assert_array_equal(np.concatenate(halves), whole)
 
 
+def test_a_batch_larger_than_the_source_runs_through_several_epochs(tmp_path):
+    source = open_source("frames", tmp_path)
+    (batch,) = itertools.islice(source.batches(100, seed=0), 1)
+    assert len(batch.samples) == 100
+    assert np.bincount(batch.samples[:80, 0, 0, 0]).tolist() == [2] * 40
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_idx_sources_are_whole_and_labeled(name, tmp_path):
+    source = open_source(name, tmp_path)
+    assert source.images.shape == (60_000, 28, 28, 1)
+    assert np.bincount(source.labels).min() > 5000
+    assert source.num_classes == 10
+
+
+def test_cifar_images_have_the_colors_that_are_documented(tmp_path):
+    source = open_source("cifar10", tmp_path)
+    assert source.spec.shape == (3, 32, 32)
+    assert source.labels[:2].tolist() == [6, 9]
+    assert source.images[0, 0, :3, 0].tolist() == [59, 43, 50]
+    assert source.images[1, 0, :3, 0].tolist() == [154, 126, 105]
+    assert source.images[0, -1, -3:, 2].tolist() == [140, 84, 72]
+
+
+def damaged_mnist(tmp_path, damage):
+    published = Path(os.environ["ATARIGAN_DATA"]) / "mnist"
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        content = gzip.decompress((published / f"{name}.gz").read_bytes())
+        (tmp_path / name).write_bytes(damage(name, content))
+    return RunConfig(source="mnist", data=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda name, content: content[:-1], "must hold 47,040,000 bytes"),
+        (lambda name, content: content + b"x", "not more"),
+        (
+            lambda name, content: b"\x00\x00\x09" + content[3:],
+            "magic number 00000803, not 00000903",
+        ),
+        (lambda name, content: content[:7], "magic number"),
+        (lambda name, content: b"", "not nothing"),
+        (lambda name, content: content[:4] + b"\xff" * 12 + content[16:], "1 byte to 1 GiB"),
+        (lambda name, content: relabeled(name, content), "as many images as labels"),
+    ],
+)
+def test_damaged_idx_files_are_refused(tmp_path, damage, message):
+    with pytest.raises(InputError, match=message):
+        SOURCES["mnist"](damaged_mnist(tmp_path, damage))
+
+
+def relabeled(name, content):
+    if "labels" not in name:
+        return content
+    return content[:4] + (59_999).to_bytes(4, "big") + content[8:-1]
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_gzip_file_cut_short_is_refused(tmp_path, name):
+    for path in (Path(os.environ["ATARIGAN_DATA"]) / name).glob("*gz"):
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a whole gzip file"):
+        SOURCES[name](RunConfig(source=name, data=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not 0 bytes"),
+        (b"\x00" * 3072, "not 3,072 bytes"),
+        (b"\x0a" + b"\x00" * 3072, "labels 0 to 9, not 10"),
+        (b"\x00" * 3073 * 10_001, "not over 30,730,000 bytes"),
+    ],
+)
+def test_damaged_cifar_files_are_refused(tmp_path, content, message):
+    (tmp_path / "data_batch_1.bin").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        SOURCES["cifar10"](RunConfig(source="cifar10", data=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_offline_the_error_says_what_is_missing_and_where_to_put_it(name, tmp_path, monkeypatch):
+    def refuse(**request):
+        raise OSError("no route to host")
+
+    monkeypatch.delenv("ATARIGAN_DATA")
+    monkeypatch.setattr("pooch.retrieve", refuse)
+    with pytest.raises(InputError, match=r"gz is not in .*no route to host.*--data"):
+        SOURCES[name](RunConfig(source=name))
+
+
 def test_frames_come_as_bytes_and_cover_the_buffer(tmp_path):
     source = open_source("frames", tmp_path)
     assert source.spec.shape == (1, 5, 4)
     assert source.num_samples == 40
-    frames = np.concatenate(take(source, 60))
+    frames = np.concatenate(take(source, 20))  # three epochs of 40
     assert frames.dtype == np.uint8
-    assert set(np.unique(frames)) == set(range(40))
+    for epoch in range(3):
+        assert sorted(frames[40 * epoch : 40 * epoch + 40, 0, 0, 0]) == list(range(40))
+    assert not np.array_equal(frames[:40], frames[40:80])
 
 
 def test_palette_frames_come_in_their_colors(tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -141,8 +142,10 @@ def test_sample_writes_what_the_ending_says(run, tmp_path, name):
         assert frames.dtype == np.uint8
     elif out.suffix == ".png":
         assert iio.imread(out).shape[2] == 3
-    else:
+    elif out.suffix == ".gif":
         assert len(iio.imread(out)) == 12
+    else:
+        assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 12
 
 
 def test_sample_points(tmp_path):

@@ -22,18 +22,31 @@ class Origin:
         env_kwargs: what `gymnasium.make` was given beside the id.
         action_meanings: name of each discrete action, in order.
         policy: the policy's description, as the command line takes it.
+        epsilon: probability of a random action in the policy's place.
         seed: the seed that the environments' seeds were derived from.
         frame_skip: emulator frames an agent step; 0 means unknown.
         max_pool: whether a frame shows the brighter of the last two emulator frames.
+
+    Raises:
+        InputError: a number out of its range.
     """
 
     env_id: str | None = None
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     action_meanings: tuple[str, ...] = ()
     policy: str | None = None
+    epsilon: float = 0.0
     seed: int | None = None
     frame_skip: int = 0
     max_pool: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon <= 1:
+            raise InputError(f"epsilon must be from 0 to 1, not {self.epsilon}")
+        if self.seed is not None and self.seed < 0:
+            raise InputError(f"seed must not be negative, not {self.seed}")
+        if self.frame_skip < 0:
+            raise InputError(f"frame_skip must not be negative, not {self.frame_skip}")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What an environment shows right now, in the formats that buffers store and policies look at."""
+"""What an environment shows now, in the formats that a buffer stores and a policy looks at."""
 
 from typing import Any, Protocol
 
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atarigan import pixels
 from atarigan.errors import InputError
+from atarigan.frames.layout import layout_of_space
 from atarigan.pixels import FrameFormat, Frames
 
 
@@ -21,7 +22,7 @@ class Screen(Protocol):
     width: int
 
     def observe(self, observation: Any) -> None:
-        """Take notice of a step: what the environment returned from reset or step."""
+        """Take notice of a reset or a step: what the environment returned from it."""
 
     def rgb(self) -> Frames:
         """(H, W, 3)."""
@@ -35,19 +36,36 @@ class Screen(Protocol):
     def ram(self) -> npt.NDArray[np.uint8] | None:
         """The console's memory, (bytes,), or None where there is none."""
 
+    def lives(self) -> int:
+        """Lives that the player has left; 0 where they are not counted."""
+
     def palette_name(self) -> str | None:
         """Which of `pixels.PALETTES` the indices point into; None where there is no palette."""
 
 
-def screen_of(env: gym.Env[Any, Any]) -> "Screen":
-    """An environment's screen: ALE's own, else its image observation, else its rendering.
+def screen_of(env: gym.Env[Any, Any], *, max_pool: bool = False) -> Screen:
+    """ALE's own screen where there is an emulator, else the image observation, else the rendering.
+
+    Args:
+        max_pool: show the brighter, pixel by pixel, of the last two frames observed.
 
     Raises:
         InputError: the environment shows no image.
     """
     if hasattr(env.unwrapped, "ale"):
-        return AleScreen(env.unwrapped.ale)
-    return ImageScreen(env)
+        return (PooledAleScreen if max_pool else AleScreen)(env.unwrapped.ale)
+    return (PooledImageScreen if max_pool else ImageScreen)(env)
+
+
+def read_frame(screen: Screen, frame_format: FrameFormat) -> Frames:
+    """The screen in a buffer's format, uint8 `frame_format.shape`.
+
+    Raises:
+        InputError: palette indices of an environment that has none.
+    """
+    frame: Frames = getattr(screen, frame_format.name)()
+    is_palette = frame_format.name == "palette"
+    return pixels.resize(frame, frame_format.height, frame_format.width, indices=is_palette)
 
 
 class AleScreen:
@@ -56,7 +74,6 @@ class AleScreen:
     def __init__(self, ale: Any) -> None:
         self._ale = ale
         self.height, self.width = ale.getScreenDims()
-        self._palette_name: str | None = None
 
     def observe(self, observation: Any) -> None:
         """Nothing to do: the emulator is asked when a frame is wanted."""
@@ -73,66 +90,92 @@ class AleScreen:
         frame: Frames = self._ale.getScreen()
         return frame[..., None]
 
-    def ram(self) -> npt.NDArray[np.uint8] | None:
+    def ram(self) -> npt.NDArray[np.uint8]:
         memory: npt.NDArray[np.uint8] = self._ale.getRAM()
         return memory
 
-    def palette_name(self) -> str | None:
-        """Found by comparing colours.
+    def lives(self) -> int:
+        return int(self._ale.lives())
 
-        While the screen shows none that tell, by its height: PAL games are 250 high.
-        """
-        if self._palette_name is None:
-            indices, colours = self.palette()[..., 0], self.rgb()
-            fitting = [
-                name
-                for name in pixels.PALETTES
-                if np.array_equal(pixels.ale_palette(name)[indices], colours)
-            ]
-            if len(fitting) != 1:
-                return "pal" if self.height == 250 else "ntsc"
-            self._palette_name = fitting[0]
+    def palette_name(self) -> str:
+        """Found by comparing colours; where the screen shows none that tell, by its height."""
+        indices, colours = self._ale.getScreen(), self._ale.getScreenRGB()
+        fitting = [
+            name
+            for name in pixels.PALETTES
+            if np.array_equal(pixels.ale_palette(name)[indices], colours)
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+        return "pal" if self.height == 250 else "ntsc"
+
+
+class PooledAleScreen(AleScreen):
+    """The brighter, pixel by pixel, of the last two screens observed.
+
+    Pooled are colour indices by their grey level, so every pixel has a colour that the game showed.
+    """
+
+    def __init__(self, ale: Any) -> None:
+        super().__init__(ale)
+        self._palette_name = super().palette_name()
+        self._earlier = self._newest = super().palette()
+
+    def observe(self, observation: Any) -> None:
+        self._earlier, self._newest = self._newest, super().palette()
+
+    def palette(self) -> Frames:
+        grays = pixels.ale_grays(self._palette_name)
+        is_newest = grays[self._newest] >= grays[self._earlier]
+        return np.where(is_newest, self._newest, self._earlier)
+
+    def rgb(self) -> Frames:
+        return pixels.ale_palette(self._palette_name)[self.palette()[..., 0]]
+
+    def gray(self) -> Frames:
+        grays = pixels.ale_grays(self._palette_name)
+        return np.maximum(grays[self._newest], grays[self._earlier])
+
+    def palette_name(self) -> str:
         return self._palette_name
 
 
 class ImageScreen:
     """The screen of any other environment: its image observation, or `render()` in mode rgb_array.
 
-    An observation is an image when it is a uint8 Box of shape (H, W), (H, W, 1) or (H, W, 3), or a
-    stack of such, (K, H, W, …), whose newest frame comes last.
+    Of an observation that is a stack of frames, the newest is shown; see
+    `atarigan.frames.layout.layout_of_space` for what counts as an image.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._env = env
-        self._frame: Frames | None = None
-        self._shows_observation = _is_image(env.observation_space)
-        if not self._shows_observation and env.render_mode != "rgb_array":
+        self._layout = layout_of_space(env.observation_space)
+        if self._layout is not None:
+            self.height, self.width = self._layout.height, self._layout.width
+            self._frame: Frames = np.zeros(self._layout.frame_format.shape, np.uint8)
+            return
+        if env.render_mode != "rgb_array":
             name = env.spec.id if env.spec else type(env.unwrapped).__name__
             raise InputError(
                 f"environment {name} must have image observations or render_mode='rgb_array', "
                 f"not {env.observation_space} and render_mode={env.render_mode!r}"
             )
-        if self._shows_observation:
-            blank = np.empty(env.observation_space.shape or (), np.uint8)
-            self.height, self.width = _newest_frame(blank).shape[:2]
-        else:
-            env.reset(seed=0)
-            self.observe(None)
-            self.height, self.width = self.rgb().shape[:2]
+        env.reset(seed=0)
+        self._frame = self._rendered()
+        self.height, self.width = self._frame.shape[:2]
 
     def observe(self, observation: Any) -> None:
-        if self._shows_observation:
-            self._frame = _newest_frame(np.asarray(observation))
+        if self._layout is None:
+            self._frame = self._rendered()
         else:
-            rendered: Any = self._env.render()
-            self._frame = np.asarray(rendered, dtype=np.uint8)
+            self._frame = self._layout.newest(np.asarray(observation))
 
     def rgb(self) -> Frames:
-        frame = self._newest()
+        frame = self._shown()
         return frame if frame.shape[2] == 3 else pixels.gray_to_rgb(frame)
 
     def gray(self) -> Frames:
-        frame = self._newest()
+        frame = self._shown()
         return frame if frame.shape[2] == 1 else pixels.rgb_to_gray(frame)
 
     def palette(self) -> Frames:
@@ -141,36 +184,33 @@ class ImageScreen:
     def ram(self) -> None:
         return None
 
+    def lives(self) -> int:
+        return 0
+
     def palette_name(self) -> None:
         return None
 
-    def _newest(self) -> Frames:
-        if self._frame is None:
-            raise RuntimeError("the screen shows nothing before the first reset")
+    def _shown(self) -> Frames:
         return self._frame
 
-
-def read_frame(screen: Screen, frame_format: FrameFormat) -> Frames:
-    """The screen in a buffer's format, uint8 `frame_format.shape`.
-
-    Raises:
-        InputError: palette indices of an environment that has none.
-    """
-    frame: Frames = getattr(screen, frame_format.name)()
-    is_palette = frame_format.name == "palette"
-    return pixels.resize(frame, frame_format.height, frame_format.width, indices=is_palette)
+    def _rendered(self) -> Frames:
+        picture: Any = self._env.render()
+        frame: Frames = np.asarray(picture)
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise InputError(f"render() must give uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
+        return frame
 
 
-def _is_image(space: gym.Space[Any]) -> bool:
-    if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8:
-        return False
-    return len(space.shape) == 2 or len(space.shape) in (3, 4)
+class PooledImageScreen(ImageScreen):
+    """The brighter, channel by channel, of the last two frames observed."""
 
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._earlier = self._frame
 
-def _newest_frame(observation: Frames) -> Frames:
-    """(H, W, C) out of (H, W), (H, W, C), (K, H, W) or (K, H, W, C), with C 1 or 3."""
-    if observation.ndim == 2:
-        return observation[..., None]
-    if observation.ndim == 4:
-        return _newest_frame(observation[-1])
-    return observation if observation.shape[2] in (1, 3) else observation[-1][..., None]
+    def observe(self, observation: Any) -> None:
+        self._earlier = self._frame.copy()  # environments may draw into the same array again
+        super().observe(observation)
+
+    def _shown(self) -> Frames:
+        return np.maximum(self._frame, self._earlier)

@@ -6,11 +6,11 @@ from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.pixels import FrameFormat
 from atarigan.run_config import RunConfig, SampleSpec
-from atarigan.sources.source import SOURCES, Batch, drawn_indices
+from atarigan.sources.source import SOURCES, Batch, shuffled_indices
 
 
 class BufferedFrames:
-    """The frames of a buffer, drawn uniformly; palette frames as RGB.
+    """The frames of a buffer, each once an epoch; palette frames as RGB.
 
     The buffer is read as it is when the source is made: train on one that is not being written
     over.
@@ -33,7 +33,9 @@ class BufferedFrames:
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
         stored = self._buffer.meta.frame_format
-        for indices in drawn_indices(self.num_samples, batch_size, seed, start, rank, world_size):
+        for indices in shuffled_indices(
+            self.num_samples, batch_size, seed, start, rank, world_size
+        ):
             frames = self._buffer.values_at("frames", indices)
             yield Batch(frames if stored.name == "gray" else stored.to_rgb(frames))
 

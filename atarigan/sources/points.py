@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.run_config import RunConfig, SampleSpec
-from atarigan.sources.source import SOURCES, Batch, drawn_indices
+from atarigan.sources.source import SOURCES, Batch, shuffled_indices
 
 NUM_SINE_POINTS = 6000
 
 
 class PointSet:
-    """A fixed set of points, float32 (N, 2), drawn uniformly."""
+    """A fixed set of points, float32 (N, 2), each once an epoch."""
 
     def __init__(self, points: npt.NDArray[np.float32]) -> None:
         self.points = points
@@ -22,7 +22,9 @@ class PointSet:
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
-        for indices in drawn_indices(self.num_samples, batch_size, seed, start, rank, world_size):
+        for indices in shuffled_indices(
+            self.num_samples, batch_size, seed, start, rank, world_size
+        ):
             yield Batch(self.points[indices])
 
 

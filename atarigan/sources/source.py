@@ -54,15 +54,26 @@ class SourceOpener(Protocol):
 SOURCES: Registry[SourceOpener] = Registry("source")
 
 
-def drawn_indices(
+def shuffled_indices(
     num_samples: int, batch_size: int, seed: int, start: int, rank: int, world_size: int
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """For each batch, indices drawn uniformly with replacement; batch n depends on the seed and n
-    alone.
+    """For each batch, which samples it holds: every epoch has each sample once, in an order of its
+    own.
+
+    Epochs follow one another without a gap, so that a batch may end one and begin the next. The
+    order depends on the seed and the epoch's number alone.
     """
+    orders: dict[int, npt.NDArray[np.int64]] = {}
     number = start
     while True:
-        rng = np.random.default_rng([seed, number])
-        indices = rng.integers(num_samples, size=batch_size * world_size)
-        yield indices[rank * batch_size : (rank + 1) * batch_size]
+        first = (number * world_size + rank) * batch_size
+        epochs, places = np.divmod(np.arange(first, first + batch_size), num_samples)
+        needed = range(int(epochs[0]), int(epochs[-1]) + 1)
+        orders = {
+            epoch: orders[epoch]
+            if epoch in orders
+            else np.random.default_rng([seed, epoch]).permutation(num_samples)
+            for epoch in needed
+        }
+        yield np.concatenate([orders[epoch][places[epochs == epoch]] for epoch in needed])
         number += 1

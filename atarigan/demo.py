@@ -1,0 +1,135 @@
+"""`python -m atarigan.demo`: the main job from end to end: collect, train, wrap, look."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atarigan import command_line
+from atarigan.errors import InputError
+
+PICTURES_PER_S = 15
+RATE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class DemoArguments:
+    """Collect frames of a game, train a GAN on them, and play an episode through the wrapper.
+
+    A second run with the same folder uses the frames that are there and goes on with the training.
+    """
+
+    out: str = "demo"
+    """Folder for the frames, the run, and the pictures."""
+    env_id: str = "ALE/Breakout-v5"
+    """The game."""
+    policy: str = "scripted"
+    """Who plays while frames are collected; see atarigan.collect."""
+    num_steps: int = 20_000
+    """Agent steps to collect."""
+    max_minutes: float = 5.0
+    """Minutes of training, those of earlier runs included."""
+    recipe: str = "atari"
+    """The training recipe."""
+    num_episode_steps: int = 300
+    """Agent steps shown in the video."""
+    seed: int = 0
+    """Seed of everything."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, then do the four parts; returns the exit status."""
+    arguments = command_line.parse(DemoArguments, argv, command="demo")
+    for name in ("num_steps", "num_episode_steps"):
+        if getattr(arguments, name) < 1:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
+    out = Path(arguments.out)
+    status = collect_frames(arguments, out / "frames") or train_generator(arguments, out)
+    if status == command_line.EXIT_OK:
+        play_episode(arguments, out)
+        summarize(out)
+    return status
+
+
+def collect_frames(arguments: DemoArguments, path: Path) -> int:
+    """Fill the buffer unless it is there already; returns the exit status."""
+    from atarigan import collect
+
+    if (path / "meta.json").exists():
+        print(f"using the frames in {path}")
+        return command_line.EXIT_OK
+    words = {
+        "--env-id": arguments.env_id,
+        "--out": path,
+        "--num-steps": arguments.num_steps,
+        "--policy": arguments.policy,
+        "--epsilon": 0.1,
+        "--seed": arguments.seed,
+    }
+    status: int = collect.main([str(word) for pair in words.items() for word in pair])
+    return status
+
+
+def train_generator(arguments: DemoArguments, out: Path) -> int:
+    """Train, or go on training; returns the exit status."""
+    from atarigan import train
+
+    config = dataclasses.replace(
+        train.recipe(arguments.recipe),
+        data=str(out / "frames"),
+        max_minutes=arguments.max_minutes,
+        seed=arguments.seed,
+    )
+    return train.train(out, config, resume=(out / "config.json").exists())
+
+
+def play_episode(arguments: DemoArguments, out: Path) -> None:
+    """Film an episode whose observations are generated: the game's own screen beside what an agent
+    sees.
+    """
+    import gymnasium as gym
+
+    from atarigan import pictures
+
+    env = gym.make(
+        "atarigan/Generated-v0",
+        env_id=arguments.env_id,
+        generator=str(out),
+        latent="walk",
+        render="beside",
+        render_mode="rgb_array",
+    )
+    env.reset(seed=arguments.seed)
+    env.action_space.seed(arguments.seed)
+    film = []
+    for _ in range(arguments.num_episode_steps):
+        film.append(pictures.enlarged(env.render(), 2))  # type: ignore[arg-type]
+        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            env.reset()
+    env.close()
+    for suffix in pictures.ANIMATION_SUFFIXES:
+        shown = film if suffix == ".mp4" else film[::2][:100]
+        pictures.save_animation(out / f"episode{suffix}", shown, PICTURES_PER_S)
+
+
+def summarize(out: Path) -> None:
+    """Print how fast frames are generated, and what there is to look at."""
+    from atarigan.frame_generator import FrameGenerator
+
+    generator = FrameGenerator.load(out)
+    generator.sample(RATE_BATCH)
+    began = time.perf_counter()
+    for seed in range(8):
+        generator.sample(RATE_BATCH, seed=seed)
+    rate = 8 * RATE_BATCH / (time.perf_counter() - began)
+    print(f"{rate:,.0f} frames generated/s in batches of {RATE_BATCH}")
+    print("look at:")
+    for name in ("training.gif", "real_beside_generated.png", "episode.mp4"):
+        print(f"  {out / name}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="demo")

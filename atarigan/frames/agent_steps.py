@@ -1,0 +1,136 @@
+"""An environment as an agent meets it: one decision at a time, however many frames that takes."""
+
+import difflib
+import importlib
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+
+from atarigan.errors import InputError
+from atarigan.frames.screen import Screen, screen_of
+
+ALE_FRAME_SKIP = 4
+_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")
+
+
+class AgentSteps:
+    """An environment whose action is repeated over several frames, and the screen it shows.
+
+    Args:
+        env_id: Gymnasium id, with the module that registers it before a colon where need be.
+        frame_skip: frames that each action is repeated for, at least 1. They are emulator frames of
+            an ALE environment, whatever its id says of skipping, and steps of any other.
+        max_pool: the screen shows the brighter, pixel by pixel, of the last two of those frames.
+        env_kwargs: what `gymnasium.make` is given beside the id.
+
+    Raises:
+        InputError: an unknown id, arguments that the environment refuses, or no image to show.
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        frame_skip: int = ALE_FRAME_SKIP,
+        max_pool: bool = False,
+        env_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        if frame_skip < 1:
+            raise InputError(f"frame_skip must be at least 1, not {frame_skip}")
+        env_kwargs = env_kwargs or {}
+        for name in _OWN_KWARGS:
+            if name in env_kwargs:
+                raise InputError(f"{name} is chosen by the collector and cannot be set for the env")
+        spec = find_spec(env_id)
+        self._num_repeats = frame_skip
+        self._num_watched = 2 if max_pool else 1
+        if is_ale(spec):
+            self._num_repeats = frame_skip if max_pool else 1
+            skipped_inside = 1 if max_pool else frame_skip
+            ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+            self.env = _make(spec, obs_type="ram", frameskip=skipped_inside, **env_kwargs)
+        else:
+            self.env = _make_image_env(spec, env_kwargs)
+        self.screen: Screen = screen_of(self.env, max_pool=max_pool)
+        self.action_space = self.env.action_space
+        self.game: str | None = spec.kwargs.get("game")
+
+    @property
+    def action_meanings(self) -> tuple[str, ...]:
+        """Name of each discrete action, in order; empty where they have none."""
+        if not isinstance(self.action_space, gym.spaces.Discrete):
+            return ()
+        meanings = getattr(self.env.unwrapped, "get_action_meanings", tuple)
+        return tuple(meanings())
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin an episode; its first frame stands alone."""
+        observation, _ = self.env.reset(seed=seed)
+        for _ in range(self._num_watched):
+            self.screen.observe(observation)
+
+    def step(self, action: Any) -> tuple[float, bool, bool]:
+        """Do one thing: the sum of its rewards, and whether the episode terminated or truncated."""
+        total = 0.0
+        for repeat in range(1, self._num_repeats + 1):
+            observation, reward, terminated, truncated, _ = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+            if repeat > self._num_repeats - self._num_watched:
+                self.screen.observe(observation)
+        return total, bool(terminated), bool(truncated)
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def default_frame_skip(env_id: str) -> int:
+    """4 for the games of ALE, 1 for anything else. Raises InputError for an unknown id."""
+    return ALE_FRAME_SKIP if is_ale(find_spec(env_id)) else 1
+
+
+def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
+    """What Gymnasium has registered under an id.
+
+    Raises:
+        InputError: nothing; the message names the nearest id that there is.
+    """
+    module, _, name = env_id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        return gym.spec(name)
+    except gym.error.Error:
+        near = difflib.get_close_matches(name, gym.registry, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else " and none like it"
+        raise InputError(f"Gymnasium knows no environment {env_id!r}{hint}") from None
+    except ImportError as error:
+        raise InputError(f"the module of environment {env_id!r} cannot load: {error}") from None
+
+
+def is_ale(spec: gym.envs.registration.EnvSpec) -> bool:
+    return spec.entry_point == "ale_py.env:AtariEnv"
+
+
+def _make_image_env(
+    spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any]
+) -> gym.Env[Any, Any]:
+    """The environment as it is if it shows something, else with its rendering switched on."""
+    env = _make(spec, **env_kwargs)
+    try:
+        screen_of(env)
+    except InputError:
+        if "rgb_array" not in env.metadata.get("render_modes", ()):
+            raise
+        env.close()
+        return _make(spec, render_mode="rgb_array", **env_kwargs)
+    return env
+
+
+def _make(spec: gym.envs.registration.EnvSpec, **kwargs: Any) -> gym.Env[Any, Any]:
+    try:
+        return gym.make(spec, disable_env_checker=True, **kwargs)
+    except (gym.error.Error, ImportError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"environment {spec.id} cannot be made: {reason}") from error

@@ -1,0 +1,90 @@
+"""MNIST and Fashion-MNIST: images and labels in IDX files."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.errors import InputError
+from atarigan.run_config import RunConfig
+from atarigan.sources.data_files import PublishedFile, download, find_files
+from atarigan.sources.image_set import ImageSet
+from atarigan.sources.source import SOURCES
+
+LARGEST_FILE = 1 << 30
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_IMAGES, _LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+PUBLISHED = {
+    "mnist": (
+        PublishedFile(_IMAGES, _MNIST + _IMAGES, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        PublishedFile(_LABELS, _MNIST + _LABELS, "d53e105ee54ea40749a09fcbcd1e9432"),
+    ),
+    "fashion-mnist": (
+        PublishedFile(_IMAGES, _FASHION + _IMAGES, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        PublishedFile(_LABELS, _FASHION + _LABELS, "25c81989df183df01b3e8a0aad5dffbe"),
+    ),
+}
+
+
+@SOURCES.register("mnist")
+def open_mnist(config: RunConfig) -> ImageSet:
+    """60,000 handwritten digits, 28×28 gray, ten classes (LeCun et al. 1998)."""
+    return open_idx("mnist", config)
+
+
+@SOURCES.register("fashion-mnist")
+def open_fashion_mnist(config: RunConfig) -> ImageSet:
+    """60,000 pictures of clothes, 28×28 gray, ten classes (Xiao et al. 2017, arXiv:1708.07747)."""
+    return open_idx("fashion-mnist", config)
+
+
+def open_idx(data_set: str, config: RunConfig) -> ImageSet:
+    """The training images and labels of a data set in IDX files."""
+    paths = []
+    for file in PUBLISHED[data_set]:
+        found = find_files(data_set, [file.name.removesuffix(".gz")], config.data)
+        paths.append(found[0] if found else download(file, data_set))
+    images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
+    if len(images) != len(labels):
+        raise InputError(
+            f"{paths[0]} and {paths[1]} must hold as many images as labels, "
+            f"not {len(images)} and {len(labels)}"
+        )
+    return ImageSet(images[..., None], labels.astype(np.int64), num_classes=10)
+
+
+def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
+    """The array of bytes in an IDX file, gzipped or not.
+
+    Raises:
+        InputError: the file is missing, is no IDX file of bytes with so many dimensions, is larger
+            than 1 GiB unpacked, or is not as long as its header says.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            header = file.read(4 + 4 * num_dimensions)
+            magic = bytes([0, 0, 8, num_dimensions])
+            if len(header) < 4 + 4 * num_dimensions or header[:4] != magic:
+                raise InputError(
+                    f"{path} must begin with the IDX magic number {magic.hex()}, "
+                    f"not {header[:4].hex() or 'nothing'}"
+                )
+            shape = tuple(int(size) for size in np.frombuffer(header[4:], ">u4"))
+            num_bytes = 1
+            for size in shape:
+                num_bytes *= size
+            if not 0 < num_bytes <= LARGEST_FILE:
+                raise InputError(f"{path} must hold 1 byte to 1 GiB, and its header says {shape}")
+            content = file.read(num_bytes + 1)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is not a whole gzip file: {error}") from None
+    if len(content) != num_bytes:
+        more = "more" if len(content) > num_bytes else f"{len(content):,}"
+        raise InputError(f"{path} must hold {num_bytes:,} bytes for its shape {shape}, not {more}")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -1,0 +1,64 @@
+"""Configurations refuse what cannot be, and survive JSON and TOML."""
+
+from importlib.resources import files
+
+import pytest
+
+from atarigan import typed_json
+from atarigan.errors import InputError
+from atarigan.networks import NETWORKS
+from atarigan.objectives import OBJECTIVES
+from atarigan.penalties import PENALTIES
+from atarigan.pixels import FrameFormat
+from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from atarigan.sources import SOURCES
+from atarigan.train import recipe
+
+RECIPES = [
+    file.name.removesuffix(".toml")
+    for file in files("atarigan.recipes").iterdir()
+    if file.name.endswith(".toml")
+]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("batch_size", 0, "at least 1"),
+        ("critic_steps", 0, "at least 1"),
+        ("penalty_every", 0, "at least 1"),
+        ("max_minutes", -1.0, "at least 0"),
+        ("max_minutes", float("nan"), "at least 0"),
+        ("seed", -1, "at least 0"),
+        ("critic_lr", 0.0, "between 0 and 1"),
+        ("beta2", 1.0, "below 1"),
+    ],
+)
+def test_values_out_of_range_are_named(setting, value, rule):
+    with pytest.raises(
+        InputError, match=rf"--{setting.replace('_', '-')} must be .*{rule}.*{value}"
+    ):
+        RunConfig(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        SampleSpec((2,)),
+        SampleSpec((3, 210, 160), FrameFormat("rgb", 210, 160)),
+        SampleSpec((1, 84, 84), FrameFormat("gray", 84, 84), condition_shape=(128,)),
+    ],
+)
+def test_json_round_trip(tmp_path, sample):
+    model = ModelConfig(RunConfig(batch_size=7, data="somewhere", max_minutes=1.5), sample)
+    typed_json.write_json(tmp_path / "config.json", model)
+    assert typed_json.read_json(tmp_path / "config.json", ModelConfig) == model
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_name_parts_that_exist(name):
+    config = recipe(name)
+    assert config.source in SOURCES
+    assert config.network in NETWORKS
+    assert config.objective in OBJECTIVES
+    assert config.penalty in PENALTIES
