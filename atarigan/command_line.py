@@ -24,6 +24,7 @@ def parse(
     *,
     command: str,
     default: T | None = None,
+    package: str = "atarigan.",
 ) -> T:
     """Flags as a typed dataclass, `--help` included.
 
@@ -32,11 +33,12 @@ def parse(
         argv: words to parse; None means those of the process.
         command: the command's name, "collect".
         default: an instance whose values the flags override; None means the fields' own defaults.
+        package: what stands before the command's name in `python -m …`.
 
     Raises:
         SystemExit: 0 after `--help`; 2 after one line on stderr that says what is wrong.
     """
-    program = f"python -m atarigan.{command}"
+    program = f"python -m {package}{command}"
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -54,7 +56,7 @@ def parse(
         raise
 
 
-def run(main: Callable[[], int | None], *, command: str) -> NoReturn:
+def run(main: Callable[[], int | None], *, command: str, package: str = "atarigan.") -> NoReturn:
     """Run a command's work and leave the process with its exit status.
 
     `InputError` and the system's refusals (a full disk, a missing permission) become one line on
@@ -67,7 +69,7 @@ def run(main: Callable[[], int | None], *, command: str) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_OK
     except (InputError, OSError) as error:
-        print(f"python -m atarigan.{command}: {describe(error)}", file=sys.stderr)  # noqa: T201
+        print(f"python -m {package}{command}: {describe(error)}", file=sys.stderr)  # noqa: T201
         status = EXIT_BAD_INPUT
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED

@@ -47,6 +47,52 @@ class Wasserstein:
         return -fake_logits.mean()
 
 
+@OBJECTIVES.register("sigmoid_wasserstein")
+class SigmoidWasserstein:
+    """Wasserstein's losses of sigmoid(logit), bounded by 0 and 1: a published variant, not a
+    distance.
+
+    E sigmoid(D(fake)) - E sigmoid(D(real)).
+    """
+
+    generator_needs_real = False
+
+    def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
+        return fake_logits.sigmoid().mean() - real_logits.sigmoid().mean()
+
+    def generator_loss(self, fake_logits: Logits, real_logits: Logits | None) -> Loss:
+        return -fake_logits.sigmoid().mean()
+
+
+@OBJECTIVES.register("minimax")
+class Minimax:
+    """Cross-entropy; the generator minimizes log(1 - D(fake)) (Goodfellow et al. 2014, eq. 1).
+
+    arXiv:1406.2661. With D = sigmoid(logit), log(1 - D) = -softplus(logit).
+    """
+
+    generator_needs_real = False
+
+    def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
+        return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+
+    def generator_loss(self, fake_logits: Logits, real_logits: Logits | None) -> Loss:
+        return -softplus(fake_logits).mean()
+
+
+@OBJECTIVES.register("least_squares")
+class LeastSquares:
+    """½ E (D(real) - 1)^2 + ½ E D(fake)^2 (Mao et al. 2017, arXiv:1611.04076, eq. 9)."""
+
+    generator_needs_real = False
+
+    def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
+        return (real_logits - 1).square().mean() / 2 + fake_logits.square().mean() / 2
+
+    def generator_loss(self, fake_logits: Logits, real_logits: Logits | None) -> Loss:
+        return (fake_logits - 1).square().mean() / 2
+
+
 @OBJECTIVES.register("non_saturating")
 class NonSaturating:
     """Cross-entropy; the generator maximises log D(fake) (Goodfellow et al. 2014, arXiv:1406.2661,

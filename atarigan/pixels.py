@@ -4,6 +4,7 @@ Frames are uint8 NumPy arrays or tensors with the channel last, (..., H, W, C). 
 tensors with the channel first, (B, C, H, W), in [-1, 1].
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -115,6 +116,19 @@ def _ale_tables() -> Frames:
         tables: Frames = np.load(file, allow_pickle=False)
     tables.flags.writeable = False
     return tables
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "84x84".
+
+    Raises:
+        InputError: the text is no such size, or a side is below 1.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if min(size) < 1:
+        raise InputError(f"a size must be HEIGHTxWIDTH with both at least 1, not {text!r}")
+    return size
 
 
 def rgb_to_gray(frame: Frames) -> Frames:

@@ -20,6 +20,9 @@ class RunConfig:
     """What to learn: frames (a buffer that `collect` filled)."""
     data: str | None = None
     """Folder or file of the source."""
+    image_size: str | None = None
+    """HEIGHTxWIDTH that the images of a folder are brought to; without it all must have one size.
+    """
     objective: str = "wasserstein"
     """The adversarial loss."""
     penalty: str = "gradient"

@@ -14,6 +14,18 @@ def log_sigmoid(x: Tensor) -> Tensor:
 # name: (critic loss, generator loss) as the papers write them, of D(real) and D(fake)
 FORMULAS = {
     "wasserstein": (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
+    "sigmoid_wasserstein": (
+        lambda r, f: torch.sigmoid(f).mean() - torch.sigmoid(r).mean(),
+        lambda r, f: -torch.sigmoid(f).mean(),
+    ),
+    "minimax": (
+        lambda r, f: -log_sigmoid(r).mean() - torch.log(1 - torch.sigmoid(f)).mean(),
+        lambda r, f: torch.log(1 - torch.sigmoid(f)).mean(),
+    ),
+    "least_squares": (
+        lambda r, f: 0.5 * ((r - 1) ** 2).mean() + 0.5 * (f**2).mean(),
+        lambda r, f: 0.5 * ((f - 1) ** 2).mean(),
+    ),
     "non_saturating": (
         lambda r, f: -log_sigmoid(r).mean() - torch.log(1 - torch.sigmoid(f)).mean(),
         lambda r, f: -log_sigmoid(f).mean(),
@@ -57,8 +69,8 @@ def test_gradients_equal_finite_differences(name, logits):
 
 @pytest.mark.parametrize("name", list(OBJECTIVES))
 def test_the_two_networks_pull_apart(name):
-    real = torch.zeros(4, dtype=torch.float64, requires_grad=True)
-    fake = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    real = torch.full((4,), 0.5, dtype=torch.float64, requires_grad=True)
+    fake = torch.full((4,), 0.5, dtype=torch.float64, requires_grad=True)
     objective = OBJECTIVES[name]()
     by_real, by_fake = torch.autograd.grad(objective.critic_loss(real, fake), (real, fake))
     assert (by_real < 0).all()

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.ring import Ring
+from atarigan.frames.sampling import Rows, sample_rings, take
 
 END_OF_STEP = st.sampled_from(["", "", "", "terminated", "truncated"])
 WRITERS = st.lists(st.lists(END_OF_STEP, max_size=30), min_size=1, max_size=3)
@@ -190,3 +192,32 @@ def test_batch_must_hold_something(tmp_path: Path, batch_size: int) -> None:
         buffer.sample_stacks(4, batch_size)
     with pytest.raises(InputError, match=f"num_stack must be at least 1, not {batch_size}"):
         buffer.sample_transitions(4, batch_size)
+
+
+@pytest.mark.parametrize("num_written_over", [1, 7, 40])
+def test_batch_is_drawn_anew_until_no_writer_got_at_it(
+    tmp_path: Path, num_written_over: int
+) -> None:
+    """However fast the writer is: it writes that many steps whenever rows are gathered."""
+    with FrameBuffer.create(tmp_path / "buffer", 100, (2, 1, 1)) as buffer:
+        writer = buffer.new_writer()
+        ring = Ring(tmp_path / "buffer" / writer.folder_name, buffer.meta.columns, 100)
+        num_tries = 0
+
+        def write(num: int) -> None:
+            for _ in range(num):
+                writer.add(np.zeros((2, 1, 1), np.uint8), writer.num_committed)
+
+        def gather_while_writing(ring: Ring, rows: Rows) -> Any:
+            nonlocal num_tries
+            num_tries += 1
+            numbers = take(ring, "actions", rows)
+            write(num_written_over)
+            return numbers, rows
+
+        write(150)
+        rng = np.random.default_rng(0)
+        [(numbers, rows)] = sample_rings([ring], 1000, rng, gather_while_writing, num_behind=2)
+        assert numbers.tolist() == rows.tolist()
+        assert rows.min() - 2 >= ring.oldest
+        assert num_tries == 2

@@ -5,6 +5,7 @@ import itertools
 import os
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.pixels import FrameFormat, ale_palette
 from atarigan.run_config import RunConfig
 from atarigan.sources import SOURCES
-from atarigan.sources.points import sine_points
+from atarigan.sources.points import NoisySine, grid, ring, spiral
 
 
 def filled_buffer(path, frame_format, num=40):
@@ -24,10 +25,21 @@ def filled_buffer(path, frame_format, num=40):
     return buffer
 
 
+def fill_folder(path, shapes=((5, 4),) * 30):
+    path.mkdir(exist_ok=True)
+    for number, (height, width) in enumerate(shapes):
+        image = np.full((height, width, 3), [number, 100, 200], np.uint8)
+        iio.imwrite(path / f"{number:03d}.png", image)
+    return path
+
+
 def open_source(name, tmp_path):
     if name == "frames":
         filled_buffer(tmp_path / "buffer", FrameFormat("gray", 5, 4))
         return SOURCES[name](RunConfig(data=str(tmp_path / "buffer")))
+    if name == "folder":
+        folder = fill_folder(tmp_path / "images")
+        return SOURCES[name](RunConfig(source=name, data=str(folder)))
     return SOURCES[name](RunConfig(source=name))
 
 
@@ -175,8 +187,40 @@ def test_frames_that_are_not_there(tmp_path, monkeypatch, data, message):
         SOURCES["frames"](RunConfig(data=data))
 
 
+def test_folder_images_come_as_rgb(tmp_path):
+    source = open_source("folder", tmp_path)
+    assert source.spec.shape == (3, 5, 4)
+    assert source.images[7, 0, 0].tolist() == [7, 100, 200]
+
+
+def test_folder_images_of_several_sizes(tmp_path):
+    folder = str(fill_folder(tmp_path / "images", [(5, 4), (8, 4)]))
+    with pytest.raises(InputError, match=r"001.png must be 5x4 .* not 8x4: --image-size"):
+        SOURCES["folder"](RunConfig(source="folder", data=folder))
+    source = SOURCES["folder"](RunConfig(source="folder", data=folder, image_size="6x7"))
+    assert source.images.shape == (2, 6, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: None, "at least 1 image"),
+        (lambda folder: (folder / "a.png").write_bytes(b""), "a.png is not an image"),
+        (
+            lambda folder: (folder / "a.png").write_bytes(b"\x89PNG\r\n" * 9),
+            "a.png is not an image",
+        ),
+        (lambda folder: (folder / "a.jpg").write_text("text"), "a.jpg is not an image"),
+    ],
+)
+def test_broken_image_folders(tmp_path, prepare, message):
+    prepare(tmp_path)
+    with pytest.raises(InputError, match=message):
+        SOURCES["folder"](RunConfig(source="folder", data=str(tmp_path)))
+
+
 def test_sine_points_lie_in_the_band():
-    points = sine_points()
+    points = NoisySine().draw(6000, seed=0)
     assert points.shape == (6000, 2)
     assert points.dtype == np.float32
     above = points[:, 1] - np.sin(5 * points[:, 0])
@@ -185,3 +229,15 @@ def test_sine_points_lie_in_the_band():
     assert points[:, 0].min() == -1
     assert points[:, 0].max() == 1
     assert np.ptp(above) > 0.09
+
+
+@pytest.mark.parametrize("make", [NoisySine, ring, grid, spiral])
+def test_densities_integrate_to_one_and_are_where_the_points_are(make):
+    distribution = make()
+    side = np.linspace(-1.5, 1.5, 301)
+    cells = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2).astype(np.float32)
+    area = (side[1] - side[0]) ** 2
+    masses = np.concatenate([distribution.density(part) for part in np.array_split(cells, 60)])
+    assert masses.sum() * area == pytest.approx(1, abs=0.02)
+    drawn = distribution.draw(2000, seed=1)
+    assert distribution.density(drawn).mean() > 10 * masses.mean()

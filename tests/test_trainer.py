@@ -106,16 +106,23 @@ def test_both_networks_change_and_losses_are_finite():
 def test_learns_where_the_points_are():
     """A shifted Gaussian blob: the generated mean and spread come near the real ones."""
     config = dataclasses.replace(
-        SMALL, max_images=40_000, batch_size=128, generator_lr=1e-3, critic_lr=1e-3, beta2=0.99
+        SMALL,
+        max_images=32_000,
+        batch_size=64,
+        critic_steps=5,
+        penalty_weight=1.0,
+        generator_lr=1e-3,
+        critic_lr=1e-3,
+        beta2=0.99,
     )
     trainer = build_trainer(config)
-    blob = np.random.default_rng(0).normal([1.5, -1.0], 0.2, (4000, 2)).astype(np.float32)
+    blob = np.random.default_rng(0).normal([1.5, -1.0], 0.5, (4000, 2)).astype(np.float32)
     trainer.source = PointSet(blob)
     run(trainer)
     with torch.no_grad():
         made = trainer.average.averaged(trainer.draw_latents(2000)).numpy()
     np.testing.assert_allclose(made.mean(0), [1.5, -1.0], atol=0.2)
-    np.testing.assert_allclose(made.std(0), [0.2, 0.2], atol=0.12)
+    np.testing.assert_allclose(made.std(0), [0.5, 0.5], atol=0.15)
 
 
 def test_moving_average_is_the_exponential_average_by_images():

@@ -40,7 +40,7 @@ class AgentSteps:
         env_kwargs = env_kwargs or {}
         for name in _OWN_KWARGS:
             if name in env_kwargs:
-                raise InputError(f"{name} is chosen by the collector and cannot be set for the env")
+                raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
         spec = find_spec(env_id)
         self._num_repeats = frame_skip
         self._num_watched = 2 if max_pool else 1
@@ -102,11 +102,17 @@ def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
             importlib.import_module(module)
         return gym.spec(name)
     except gym.error.Error:
-        near = difflib.get_close_matches(name, gym.registry, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else " and none like it"
-        raise InputError(f"Gymnasium knows no environment {env_id!r}{hint}") from None
+        raise InputError(f"Gymnasium knows no environment {env_id!r}{_hint(name)}") from None
     except ImportError as error:
         raise InputError(f"the module of environment {env_id!r} cannot load: {error}") from None
+
+
+def _hint(name: str) -> str:
+    """The nearest id, the namespace and the case left out of account."""
+    known = {env_id.lower(): env_id for env_id in gym.registry}
+    known |= {env_id.rpartition("/")[2]: known[env_id] for env_id in known}
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f": did you mean {known[near[0]]!r}?" if near else ""
 
 
 def is_ale(spec: gym.envs.registration.EnvSpec) -> bool:

@@ -1,9 +1,5 @@
 """FrameBuffer: a disk-backed replay buffer of frames that many writers fill and anyone may read."""
 
-import contextlib
-import itertools
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +12,8 @@ from atarigan import typed_json
 from atarigan.errors import InputError
 from atarigan.frames.buffer_meta import BufferMeta, Origin, package_versions
 from atarigan.frames.buffer_writer import BufferWriter
-from atarigan.frames.ring import Ring, RingInUseError
+from atarigan.frames.ring import Ring
+from atarigan.frames.ring_folders import claim_ring, ring_folders
 from atarigan.frames.sampling import (
     Rows,
     Transitions,
@@ -127,7 +124,7 @@ class FrameBuffer:
 
     def refresh(self) -> None:
         """Look for writers that came since the buffer was opened."""
-        for folder in self.path.glob("writer-*"):
+        for folder in ring_folders(self.path):
             if folder.name not in self._rings:
                 self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
         self._rings = dict(sorted(self._rings.items()))
@@ -139,10 +136,7 @@ class FrameBuffer:
             InputError: a ring is damaged.
             OSError: the disk is full or may not be written.
         """
-        ring = self._free_ring()
-        while ring is None:
-            self._make_ring()
-            ring = self._free_ring()
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity)
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)
@@ -287,37 +281,6 @@ class FrameBuffer:
             return sample_rings(rings, batch_size, np.random.default_rng(seed), gather, **draw)
         except InputError as error:
             raise InputError(f"{self.path}, {len(self)} steps: {error}") from None
-
-    def _free_ring(self) -> Ring | None:
-        for folder in sorted(self.path.glob("writer-*")):
-            with contextlib.suppress(RingInUseError):
-                return Ring(folder, self.meta.columns, self.meta.capacity, writable=True)
-        return None
-
-    def _make_ring(self) -> None:
-        """Make a ring under a temporary name, then give it the next free number.
-
-        Another process may be doing the same.
-        """
-        temporary = Path(tempfile.mkdtemp(prefix="new-", dir=self.path))
-        try:
-            Ring.create(temporary / "ring", self.meta.columns, self.meta.capacity)
-            for number in itertools.count():
-                if _moved(temporary / "ring", self.path / f"writer-{number:03d}"):
-                    break
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _moved(folder: Path, destination: Path) -> bool:
-    """Rename a folder; False where the name is taken."""
-    try:
-        folder.rename(destination)
-    except OSError:
-        if destination.exists():
-            return False
-        raise
-    return True
 
 
 def _num_behind(num_stack: int) -> int:

@@ -16,7 +16,7 @@ from atarigan.registry import did_you_mean
 
 
 class ModelPolicy:
-    """Shows a model the stack of frames that its observation space describes, and does what it says.
+    """Shows a model the stack of frames that its observation space describes, and obeys it.
 
     Actions are drawn from the model's distribution, as in its training. Where the game has FIRE it
     is pressed first in each life, as stable-baselines3's AtariWrapper does: models trained behind
@@ -37,7 +37,8 @@ class ModelPolicy:
     ) -> None:
         self._model = _load(algorithm, file)
         self._stack = FrameStack(_checked_layout(self._model, file, env.action_space))
-        self._fire = "FIRE" in env.action_meanings and env.action_meanings.index("FIRE")
+        meanings = env.action_meanings
+        self._fire = meanings.index("FIRE") if "FIRE" in meanings else None
         self._rng = rng
         self.begin_episode()
 
@@ -49,10 +50,10 @@ class ModelPolicy:
     def act(self, screen: Screen) -> Any:
         observation = self._stack.push(screen)
         lives, self._lives = self._lives, screen.lives()
-        if self._fire and self._lives != lives:
+        if self._fire is not None and self._lives != lives:
             return self._fire
         action, _ = self._model.predict(observation)
-        return action
+        return action if action.ndim else action.item()
 
 
 class FrameStack:

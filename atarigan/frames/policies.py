@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -149,7 +150,7 @@ def _imported(module_name: str, function_name: str) -> Callable[..., Any]:
         raise InputError(f"policy {name!r} cannot be loaded: {error}") from None
     function = getattr(module, function_name, None)
     if not callable(function):
-        names = [key for key, value in vars(module).items() if callable(value)]
+        names = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         raise InputError(
             f"policy {name!r}: {module_name} has no function {function_name!r}: "
             f"{did_you_mean(function_name, names)}"

@@ -194,7 +194,10 @@ class ImageScreen:
         return self._frame
 
     def _rendered(self) -> Frames:
-        picture: Any = self._env.render()
+        try:
+            picture: Any = self._env.render()
+        except gym.error.Error as error:  # a package that draws is missing
+            raise InputError(f"the environment cannot be rendered: {error}") from error
         frame: Frames = np.asarray(picture)
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(f"render() must give uint8 (H, W, 3), not {frame.dtype} {frame.shape}")

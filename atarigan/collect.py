@@ -1,0 +1,235 @@
+"""`python -m atarigan.collect`: play an environment and store what it shows."""
+
+import contextlib
+import dataclasses
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from atarigan import command_line
+from atarigan.errors import InputError
+from atarigan.frames.agent_steps import default_frame_skip
+from atarigan.frames.buffer_meta import Origin
+from atarigan.frames.collection import (
+    CollectionSummary,
+    CollectorDiedError,
+    collect,
+    default_num_envs,
+)
+from atarigan.frames.collector import env_of
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.new_buffer import create_buffer
+from atarigan.progress import ProgressDisplay
+from atarigan.stop_request import StopRequest
+
+EXIT_PROCESS_DIED = 1
+
+
+def _default(value: str, metavar: str) -> Any:
+    """How --help shows a flag that --append takes from the buffer."""
+    hint = f"(default: {value}; with --append the buffer's)"
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
+
+
+@dataclass(frozen=True)
+class CollectArguments:
+    """Play an environment and store the frame, action, reward and memory of every agent step.
+
+    Ctrl-C keeps what was stored; --append goes on from there.
+    """
+
+    out: str
+    """Folder of the buffer."""
+    num_steps: int = 20_000
+    """Agent steps to collect."""
+    env_id: Annotated[str | None, _default("ALE/Breakout-v5", "ID")] = None
+    """Gymnasium id of an environment with image observations or rgb_array rendering."""
+    env_kwargs: Annotated[str | None, _default("{}", "JSON")] = None
+    """What else the environment is made with, as JSON: '{"difficulty": 1}'."""
+    num_envs: int = 0
+    """Processes, an environment each; 0: one a CPU core, at most 8, of 1000 steps or more each."""
+    policy: Annotated[str | None, _default("random", "NAME")] = None
+    """random; scripted (Pong and Breakout); sb3:ALGO:FILE.zip, a stable-baselines3 model (only one
+    that you trust: loading can run code); or module:function, called as function(frame_rgb, ram,
+    action_space, rng).
+    """
+    epsilon: Annotated[float | None, _default("0", "FLOAT")] = None
+    """Probability of a random action in the policy's place."""
+    frame_format: Annotated[str | None, _default("gray", "{gray,rgb,palette}")] = None
+    """gray, rgb, or palette: ALE's colour index, one byte a pixel that gives the exact colour."""
+    frame_size: Annotated[str | None, _default("84x84", "HxW")] = None
+    """HEIGHTxWIDTH of the stored frames, or native."""
+    frame_skip: Annotated[int | None, _default("4 for ALE's games, else 1", "INT")] = None
+    """Frames that each action is repeated for."""
+    max_pool: bool = False
+    """Store the brighter, pixel by pixel, of an agent step's last two frames: for games that
+    flicker.
+    """
+    capacity: Annotated[int | None, _default("--num-steps", "INT")] = None
+    """Steps kept; when there are more the oldest are overwritten."""
+    seed: Annotated[int | None, _default("0", "INT")] = None
+    """Seed of environments and policy."""
+    append: bool = False
+    """Go on with the buffer in --out, as it was begun."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, compose, run; returns the exit status."""
+    arguments = command_line.parse(CollectArguments, argv, command="collect")
+    if arguments.num_steps < 1:
+        raise InputError(f"--num-steps must be at least 1, not {arguments.num_steps}")
+    if arguments.num_envs < 0:
+        raise InputError(f"--num-envs must be at least 0, not {arguments.num_envs}")
+    num_envs = min(arguments.num_steps, arguments.num_envs or default_num_envs(arguments.num_steps))
+    try:
+        with _buffer_for(arguments, num_envs) as buffer:
+            summary = _collected(buffer, arguments.num_steps, num_envs)
+    except CollectorDiedError as error:
+        print(f"python -m atarigan.collect: {error}", file=sys.stderr)
+        return EXIT_PROCESS_DIED
+    print(described(summary, buffer))
+    if summary.num_steps < arguments.num_steps:
+        print(f"stopped; {buffer.path} holds {len(buffer):,} agent steps: go on with --append")
+        return command_line.EXIT_INTERRUPTED
+    return command_line.EXIT_OK
+
+
+def _collected(buffer: FrameBuffer, num_steps: int, num_envs: int) -> CollectionSummary:
+    """Collect while showing how far it is, until Ctrl-C at the latest."""
+    with ProgressDisplay("collecting", "agent steps", num_steps) as display, StopRequest() as stop:
+        return collect(
+            buffer,
+            num_steps,
+            num_envs=num_envs,
+            report=display.update,
+            should_stop=lambda: stop.is_set,
+        )
+
+
+def described(summary: CollectionSummary, buffer: FrameBuffer) -> str:
+    """A collection in one line."""
+    per_s = summary.num_steps / max(summary.elapsed_s, 1e-9)
+    files = [path.stat() for path in buffer.path.rglob("*") if path.is_file()]
+    num_bytes = sum(getattr(file, "st_blocks", file.st_size / 512) * 512 for file in files)
+    returns = f", mean return {summary.mean_return:.2f}" if summary.num_episodes else ""
+    num_lost = buffer.num_collected - len(buffer)
+    lost = f", the oldest {num_lost:,} overwritten" if num_lost else ""
+    return (
+        f"stored {summary.num_steps:,} agent steps at {per_s:,.0f} agent steps per second, "
+        f"{summary.num_episodes:,} episodes{returns}; {len(buffer):,} agent steps{lost}, "
+        f"{num_bytes / 1e6:,.1f} MB on disk in {buffer.path}"
+    )
+
+
+@contextlib.contextmanager
+def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuffer]:
+    """The buffer to collect into; a new one that stays empty because of an error is removed."""
+    path = Path(arguments.out)
+    if arguments.append:
+        buffer = FrameBuffer.open(path)
+        check_flags(arguments, buffer)
+        yield buffer
+        return
+    if (path / "meta.json").exists():
+        raise InputError(f"{path} holds a buffer already: add --append to go on with it")
+    buffer = _new_buffer(path, arguments, num_envs)
+    try:
+        yield buffer
+    except BaseException:
+        buffer.refresh()
+        if buffer.num_collected == 0:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> FrameBuffer:
+    env_id = arguments.env_id or "ALE/Breakout-v5"
+    frame_skip = arguments.frame_skip
+    if frame_skip is None:
+        frame_skip = default_frame_skip(env_id)
+    origin = Origin(
+        env_id=env_id,
+        env_kwargs=parsed_kwargs(arguments.env_kwargs or "{}"),
+        policy=arguments.policy or "random",
+        epsilon=arguments.epsilon or 0.0,
+        seed=arguments.seed or 0,
+        frame_skip=frame_skip,
+        max_pool=arguments.max_pool,
+    )
+    return create_buffer(
+        path,
+        origin,
+        format_name=arguments.frame_format or "gray",
+        size=parsed_size(arguments.frame_size or "84x84"),
+        capacity=arguments.num_steps if arguments.capacity is None else arguments.capacity,
+        num_envs=num_envs,
+    )
+
+
+def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
+    """Raises InputError where a flag says something else than what the buffer was begun with."""
+    meta, origin = buffer.meta, buffer.meta.origin
+    size = (meta.frame_format.height, meta.frame_format.width)
+    asked = dataclasses.asdict(arguments)
+    if arguments.env_kwargs is not None:
+        asked["env_kwargs"] = parsed_kwargs(arguments.env_kwargs)
+    if arguments.frame_size is not None:
+        asked["frame_size"] = parsed_size(arguments.frame_size) or native_size(buffer)
+    if not arguments.max_pool:
+        asked["max_pool"] = None  # a flag that is not given
+    begun = {
+        "env_id": origin.env_id,
+        "env_kwargs": origin.env_kwargs,
+        "policy": origin.policy,
+        "epsilon": origin.epsilon,
+        "seed": origin.seed,
+        "frame_skip": origin.frame_skip,
+        "max_pool": origin.max_pool,
+        "frame_format": meta.frame_format.name,
+        "frame_size": size,
+        "capacity": meta.capacity * buffer.num_writers,
+    }
+    for name, value in begun.items():
+        if asked[name] not in (None, value):
+            flag = name.replace("_", "-")
+            raise InputError(
+                f"--{flag} must be {value!r}, as {buffer.path} was begun, not {asked[name]!r}"
+            )
+
+
+def native_size(buffer: FrameBuffer) -> tuple[int, int]:
+    """(height, width) of what the buffer's environment shows."""
+    with contextlib.closing(env_of(buffer.meta)) as env:
+        return env.screen.height, env.screen.width
+
+
+def parsed_size(text: str) -> tuple[int, int] | None:
+    """(height, width) of "84x84"; None for "native". Raises InputError."""
+    if text == "native":
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise InputError(f"--frame-size must be HEIGHTxWIDTH or native, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def parsed_kwargs(text: str) -> dict[str, Any]:
+    """A JSON object as keyword arguments. Raises InputError."""
+    try:
+        kwargs = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--env-kwargs must be JSON, not {text!r}: {error}") from None
+    if not isinstance(kwargs, dict):
+        raise InputError(f"--env-kwargs must be a JSON object, not {text!r}")
+    return kwargs
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="collect")

@@ -1,0 +1,166 @@
+"""One process of a collection: plays one environment and writes what happens into a buffer."""
+
+import contextlib
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from atarigan.errors import InputError
+from atarigan.frames.agent_steps import AgentSteps
+from atarigan.frames.buffer_meta import BufferMeta
+from atarigan.frames.buffer_writer import BufferWriter
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.frames.screen import read_frame
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopFlag(Protocol):
+    """Memory shared by all processes of a collection."""
+
+    value: bool
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process is to do.
+
+    Attributes:
+        path: the buffer, which says what is to be collected.
+        index: of the environment, from 0.
+        num_steps: agent steps.
+        seed: the collection's.
+        num_before: steps that were collected before, so that going on repeats no episode.
+    """
+
+    path: Path
+    index: int
+    num_steps: int
+    seed: int
+    num_before: int
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """Seeds of this environment and of its policy."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.num_before, self.index))
+        env_seed, policy_seed = sequence.generate_state(2)
+        return int(env_seed), int(policy_seed)
+
+
+@dataclass
+class Tally:
+    """What came of a share: episodes that ended, their returns, seconds spent stepping."""
+
+    num_steps: int = 0
+    num_episodes: int = 0
+    sum_of_returns: float = 0.0
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a share was not done: what the user can put right, or a defect's traceback."""
+
+    reason: InputError | OSError | str
+
+
+def run_collector(share: Share, stop: StopFlag, connection: Connection) -> None:
+    """A process's main function: do the share, then send a `Tally` or a `Failure`.
+
+    It ends soon after `stop` is set or the process that started it is gone.
+    """
+    for number in STOP_SIGNALS:  # they reach the parent too, which sets `stop`
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    cv2.setNumThreads(1)
+    outcome: Tally | Failure
+    try:
+        outcome = collect_share(share, stop)
+    except (InputError, OSError) as error:
+        outcome = Failure(error)
+    except Exception:
+        outcome = Failure(traceback.format_exc())
+    with contextlib.suppress(BrokenPipeError):
+        connection.send(outcome)
+
+
+def collect_share(share: Share, stop: StopFlag) -> Tally:
+    """Play until the share is done or `stop` is set; what was committed stays in any case.
+
+    Raises:
+        InputError: the buffer's origin cannot be collected from.
+        OSError: the disk is full.
+    """
+    with FrameBuffer.open(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
+        env_seed, policy_seed = share.seeds
+        policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
+        writer = buffer.new_writer()
+        env.reset(env_seed)
+        return _play(env, policy, writer, buffer.meta, share.num_steps, stop)
+
+
+def env_of(meta: BufferMeta) -> AgentSteps:
+    """The environment that a buffer's frames come from.
+
+    Raises:
+        InputError: it is not known, or cannot be made.
+    """
+    origin = meta.origin
+    if origin.env_id is None or origin.frame_skip == 0:
+        raise InputError("the buffer does not say which environment and frame skip it comes from")
+    return AgentSteps(origin.env_id, origin.frame_skip, origin.max_pool, origin.env_kwargs)
+
+
+def _policy_of(meta: BufferMeta, env: AgentSteps, rng: np.random.Generator) -> Policy:
+    policy = policy_maker(meta.origin.policy or "random", env)(rng)
+    if meta.origin.epsilon == 0:
+        return policy
+    return EpsilonMixture(policy, meta.origin.epsilon, env.action_space, rng)
+
+
+def _play(
+    env: AgentSteps,
+    policy: Policy,
+    writer: BufferWriter,
+    meta: BufferMeta,
+    num_steps: int,
+    stop: StopFlag,
+) -> Tally:
+    """The loop: look, decide, do, write."""
+    tally = Tally()
+    screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
+    began = time.monotonic()
+    episode_return = 0.0
+    while tally.num_steps < num_steps and not stop.value:
+        ram = screen.ram() if stores_ram else None
+        writer.stage(ram)[:] = read_frame(screen, frame_format)
+        action = policy.act(screen)
+        reward, terminated, truncated = env.step(action)
+        writer.commit(action, reward, terminated, truncated)
+        tally.num_steps += 1
+        episode_return += reward
+        if terminated or truncated:
+            tally.num_episodes += 1
+            tally.sum_of_returns += episode_return
+            episode_return = 0.0
+            env.reset()
+            policy.begin_episode()
+    tally.elapsed_s = time.monotonic() - began
+    return tally
+
+
+def _stop_with_parent(stop: StopFlag) -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    stop.value = True

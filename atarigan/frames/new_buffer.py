@@ -1,0 +1,95 @@
+"""A new buffer that fits what an environment shows and how it is acted on."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import cast, get_args
+
+import gymnasium as gym
+
+from atarigan.errors import InputError
+from atarigan.frames.agent_steps import AgentSteps
+from atarigan.frames.buffer_meta import ActionDtype, Origin
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.policies import policy_maker
+from atarigan.frames.screen import Screen
+from atarigan.pixels import FormatName, FrameFormat
+from atarigan.registry import did_you_mean
+
+
+def create_buffer(
+    path: Path,
+    origin: Origin,
+    *,
+    format_name: str = "gray",
+    size: tuple[int, int] | None = (84, 84),
+    capacity: int,
+    num_envs: int = 1,
+) -> FrameBuffer:
+    """An empty buffer for frames of the environment that `origin` names, to `collect` into.
+
+    Args:
+        path: a folder that does not exist yet or is empty.
+        origin: what is to be collected; the meanings of the actions are filled in.
+        format_name: what is stored of the screen.
+        size: (height, width) of the stored frames; None means the environment's own.
+        capacity: steps kept, shared out among `num_envs` processes.
+
+    Raises:
+        InputError: environment, policy or format are unknown or do not fit one another.
+    """
+    with contextlib.closing(
+        AgentSteps(origin.env_id or "", origin.frame_skip, origin.max_pool, origin.env_kwargs)
+    ) as env:
+        policy_maker(origin.policy or "random", env)
+        frame_format = screen_format(env.screen, format_name, size)
+        action_dtype, action_shape = actions_column(env.action_space)
+        ram = env.screen.ram()
+        return FrameBuffer.create(
+            path,
+            capacity,
+            frame_format.shape,
+            frame_format=frame_format,
+            num_writers=num_envs,
+            action_dtype=action_dtype,
+            action_shape=action_shape,
+            ram_size=0 if ram is None else len(ram),
+            origin=replace(origin, action_meanings=env.action_meanings),
+        )
+
+
+def screen_format(screen: Screen, format_name: str, size: tuple[int, int] | None) -> FrameFormat:
+    """How a screen is stored.
+
+    Args:
+        format_name: "gray", "rgb" or "palette".
+        size: (height, width); None means the screen's own.
+
+    Raises:
+        InputError: an unknown format, a size below 1, or a palette where the screen has none.
+    """
+    if format_name not in get_args(FormatName):
+        hint = did_you_mean(format_name, get_args(FormatName))
+        raise InputError(f"unknown frame format {format_name!r}: {hint}")
+    height, width = size or (screen.height, screen.width)
+    palette = screen.palette_name() if format_name == "palette" else None
+    if format_name == "palette" and palette is None:
+        raise InputError("frame format palette needs an ALE environment, which this is not")
+    return FrameFormat(cast(FormatName, format_name), height, width, palette)
+
+
+def actions_column(space: gym.Space[object]) -> tuple[ActionDtype, tuple[int, ...]]:
+    """dtype and row shape of stored actions: int64 of whole numbers, float32 of others.
+
+    Raises:
+        InputError: a space whose actions are not one array or number.
+    """
+    if isinstance(space, gym.spaces.Box):
+        return "float32", space.shape
+    if isinstance(space, gym.spaces.Discrete):
+        return "int64", ()
+    if isinstance(space, (gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)):
+        return "int64", space.shape
+    raise InputError(
+        f"actions must be Discrete, MultiDiscrete, MultiBinary or Box to be stored, not {space}"
+    )

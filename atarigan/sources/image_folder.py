@@ -1,0 +1,58 @@
+"""A folder of images as a source."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from atarigan import pixels
+from atarigan.errors import InputError
+from atarigan.pixels import Frames
+from atarigan.run_config import RunConfig
+from atarigan.sources.image_set import ImageSet
+from atarigan.sources.source import SOURCES
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+LARGEST_FILE = 64 << 20
+
+
+@SOURCES.register("folder")
+def open_folder(config: RunConfig) -> ImageSet:
+    """The images in a folder, as RGB; --data names it, --image-size makes them one size."""
+    if config.data is None:
+        raise InputError("--source folder needs --data DIR, a folder of images")
+    folder = Path(config.data)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        known = ", ".join(SUFFIXES)
+        raise InputError(f"{folder} must hold at least 1 image ({known}), not 0")
+    size = pixels.parse_size(config.image_size) if config.image_size else None
+    images = [read_image(path) for path in paths]
+    if size is not None:
+        images = [pixels.resize(image, *size) for image in images]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != images[0].shape:
+            (height, width), (other_height, other_width) = images[0].shape[:2], image.shape[:2]
+            raise InputError(
+                f"{path} must be {height}x{width} as {paths[0]} is, not "
+                f"{other_height}x{other_width}: --image-size brings all images to one size"
+            )
+    return ImageSet(np.stack(images))
+
+
+def read_image(path: Path) -> Frames:
+    """One image file as RGB, uint8 (H, W, 3).
+
+    Raises:
+        InputError: it is larger than 64 MiB, or no image.
+    """
+    if path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"{path} must be at most 64 MiB, not {path.stat().st_size:,} bytes")
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if len(content) else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{path} is not an image that can be read")
+    return np.asarray(image, np.uint8)

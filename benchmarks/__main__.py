@@ -1,0 +1,72 @@
+"""`python -m benchmarks`: measure, print tables, write JSON."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from atarigan import command_line
+from atarigan.errors import InputError
+from atarigan.registry import did_you_mean
+
+MODULES = {
+    "collect": "collection",
+    "buffer": "buffer",
+    "train": "training",
+    "generate": "generation",
+    "env": "env_steps",
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkArguments:
+    """Measure how fast atarigan is here, beside the bare limit and a peer in the same run."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
+    """Which: collect, buffer, train, generate, env; none means all."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks compute; auto takes CUDA where there is one."""
+    json: str | None = None
+    """File for the figures as JSON, written anew after every benchmark."""
+    quick: bool = False
+    """As little as shows that everything works; the figures then mean little."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, measure, report; returns the exit status."""
+    arguments = command_line.parse(BenchmarkArguments, argv, command="benchmarks", package="")
+    names = arguments.names or tuple(MODULES)
+    for name in names:
+        if name not in MODULES:
+            raise InputError(f"unknown benchmark {name!r}: {did_you_mean(name, MODULES)}")
+    from atarigan.training.device_plan import choose_device
+    from benchmarks import machine
+    from benchmarks.measurement import Stopwatch
+    from benchmarks.report import Report, print_table
+
+    stopwatch = Stopwatch(choose_device(arguments.device).type, arguments.quick)
+    report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])
+    report.print_heading()
+    print(f"command   python -m benchmarks {' '.join(sys.argv[1:] if argv is None else argv)}")
+    _write(report, arguments.json)
+    for name in dict.fromkeys(names):
+        print(f"measuring {name} …", file=sys.stderr)
+        rows = list(importlib.import_module(f"benchmarks.{MODULES[name]}").measure(stopwatch))
+        report.rows.extend(rows)
+        print_table(name, rows)
+        _write(report, arguments.json)
+    return command_line.EXIT_OK
+
+
+def _write(report: "Report", path: str | None) -> None:
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        report.write_json(Path(path))
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="benchmarks", package="")

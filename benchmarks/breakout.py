@@ -1,0 +1,104 @@
+"""The game that everything is measured on: as frames, a buffer, a generator, environments."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.wrappers import AtariPreprocessing
+
+from atarigan.frame_generator import FrameGenerator, build_generator
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.screen import AleScreen, read_frame
+from atarigan.pixels import FrameFormat, frames_to_floats
+from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from benchmarks.emulator import FRAME_SKIP, Emulator
+
+GRAY = FrameFormat("gray", 84, 84)
+RAM_SIZE = 128
+NUM_ENVS = 16
+VECTOR_ENV = f"AtariVectorEnv, {NUM_ENVS} environments"
+_NUM_PLAYED = 500
+
+
+def play(num_steps: int) -> list[dict[str, Any]]:
+    """Agent steps of a random game, as `FrameBuffer.add` takes them: 84×84 gray frames and RAM."""
+    emulator = Emulator(seed=0)
+    screen = AleScreen(emulator.ale)
+    steps = []
+    for _ in range(num_steps):
+        frame, ram = read_frame(screen, GRAY), emulator.ale.getRAM()
+        action, reward, terminated = emulator.act()
+        steps.append(
+            {"frame": frame, "action": action, "reward": reward, "terminated": terminated}
+            | {"ram": ram}
+        )
+    return steps
+
+
+def fill_buffer(path: Path, num_steps: int) -> FrameBuffer:
+    """A new buffer with that many agent steps.
+
+    A short game is stored again and again: how fast bytes move does not depend on what they are.
+    """
+    steps = play(min(num_steps, _NUM_PLAYED))
+    buffer = FrameBuffer.create(path, num_steps, GRAY.shape, ram_size=RAM_SIZE)
+    for number in range(num_steps):
+        buffer.add(**steps[number % len(steps)])
+    buffer.close()
+    return buffer
+
+
+def untrained_generator(network: str, device: str) -> FrameGenerator:
+    """A generator of that family, begun from real frames and not trained: as fast as a trained
+    one.
+    """
+    spec = SampleSpec((1, GRAY.height, GRAY.width), GRAY)
+    model = ModelConfig(RunConfig(network=network), spec)
+    generator = build_generator(model)
+    frames = np.stack([step["frame"] for step in play(64)])
+    generator.start_from(frames_to_floats(torch.from_numpy(frames)))
+    return FrameGenerator(model, generator, torch.device(device))
+
+
+def bare_env() -> gym.Env[Any, Any]:
+    """One environment with 84×84 gray observations."""
+    gym.register_envs(ale_py)
+    return AtariPreprocessing(gym.make("ALE/Breakout-v5", frameskip=1), frame_skip=FRAME_SKIP)
+
+
+def vector_env() -> Any:
+    """ALE's own vector environment: 84×84 gray, stacks of four."""
+    return AtariVectorEnv("breakout", NUM_ENVS)
+
+
+def stepping(env: gym.Env[Any, Any]) -> Callable[[], None]:
+    """A call that steps an environment with a random action."""
+    env.reset(seed=0)
+    env.action_space.seed(0)
+
+    def step() -> None:
+        *_, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            env.reset()
+
+    return step
+
+
+def vector_stepping(envs: Any) -> Callable[[], None]:
+    """A call that steps every environment of a vector with random actions."""
+    envs.reset(seed=0)
+    actions: npt.NDArray[Any] = np.random.default_rng(0).integers(
+        envs.single_action_space.n, size=(256, envs.num_envs)
+    )
+    turns = iter(range(1 << 62))
+
+    def step() -> None:
+        envs.step(actions[next(turns) % len(actions)])
+
+    return step

@@ -1,0 +1,52 @@
+"""`env`: agent steps a second seen through a generator, and how long one step takes."""
+
+from collections.abc import Iterator
+
+from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
+from benchmarks import breakout
+from benchmarks.measurement import Case, Stopwatch
+from benchmarks.report import Row, latency_rows, rate_rows
+from benchmarks.threads import thread_choices
+
+NETWORK = "codebook"
+BARE_ENV = "bare environment, 84x84 gray"
+
+
+def measure(stopwatch: Stopwatch) -> Iterator[Row]:
+    """One environment and a vector of them, wrapped and bare."""
+    yield from one_environment(stopwatch)
+    yield from vector(stopwatch)
+
+
+def one_environment(stopwatch: Stopwatch) -> Iterator[Row]:
+    """Steps a second, and their reciprocal, which is what an agent waits for."""
+    generator = breakout.untrained_generator(NETWORK, stopwatch.device)
+    wrapped = breakout.stepping(GeneratedObservation(breakout.bare_env(), generator))
+    cases = [
+        Case(f"GeneratedObservation, {NETWORK}, {threads}", 1, threads.running(wrapped))
+        for threads in thread_choices(stopwatch.device)
+    ]
+    bare = Case(BARE_ENV, 1, breakout.stepping(breakout.bare_env()))
+    timings = stopwatch.timings([*cases, bare])
+    yield from rate_rows("env", "agent steps/s", timings, [BARE_ENV])
+    yield from latency_rows("env", timings, [BARE_ENV])
+
+
+def vector(stopwatch: Stopwatch) -> Iterator[Row]:
+    """All environments of ALE's vector, generated in one call a step."""
+    generator = breakout.untrained_generator(NETWORK, stopwatch.device)
+    bare, inner = breakout.vector_env(), breakout.vector_env()
+    wrapped = breakout.vector_stepping(GeneratedVectorObservation(inner, generator))
+    cases = [
+        Case(
+            f"GeneratedVectorObservation, {NETWORK}, {threads}",
+            breakout.NUM_ENVS,
+            threads.running(wrapped),
+        )
+        for threads in thread_choices(stopwatch.device)
+    ]
+    emulator = Case(breakout.VECTOR_ENV, breakout.NUM_ENVS, breakout.vector_stepping(bare))
+    timings = stopwatch.timings([*cases, emulator])
+    yield from rate_rows("env", "agent steps/s", timings, [breakout.VECTOR_ENV])
+    bare.close()
+    inner.close()

@@ -1,0 +1,94 @@
+"""How speed is measured: warm-up, waiting for the device, repeats that take turns."""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+Timings = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something whose speed is measured.
+
+    Attributes:
+        name: unique among those it is compared with.
+        num_units: units of work that one call does: frames, images, steps.
+        work: the call.
+        times_itself: the call returns the seconds that count, because it starts processes first.
+    """
+
+    name: str
+    num_units: int
+    work: Callable[[], Any]
+    times_itself: bool = False
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Measures cases side by side.
+
+    Attributes:
+        device: "cpu" or "cuda": what is waited for before a time is taken.
+        is_quick: as little as shows that everything works; the figures then mean little.
+    """
+
+    device: str = "cpu"
+    is_quick: bool = False
+
+    @property
+    def num_repeats(self) -> int:
+        return self.sized(full=9, quick=5)
+
+    @property
+    def repeat_s(self) -> float:
+        """How long one repeat of one case goes on, at least."""
+        return self.sized(full=0.4, quick=0.01)
+
+    def sized(self, full: T, quick: T) -> T:
+        """Whichever suits how thoroughly is measured."""
+        return quick if self.is_quick else full
+
+    def timings(self, cases: Sequence[Case]) -> Timings:
+        """Seconds that a unit of work takes: name of the case to one figure a repeat.
+
+        Every case is warmed up. Then each repeat goes through all of them, there and back in turn,
+        so that whatever else the machine does hurts them alike.
+        """
+        num_calls = {case.name: self._warm_up(case) for case in cases}
+        found: Timings = {case.name: [] for case in cases}
+        for repeat in range(self.num_repeats):
+            for case in cases if repeat % 2 == 0 else reversed(cases):
+                num = num_calls[case.name]
+                found[case.name].append(self._seconds(case, num) / (num * case.num_units))
+        return found
+
+    def _warm_up(self, case: Case) -> int:
+        """Call it once, then until a repeat's time is over; returns how many calls fill a repeat."""
+        self._seconds(case, 1)
+        spent_s = 0.0
+        for num_calls in itertools.count(1):
+            spent_s += self._seconds(case, 1)
+            if spent_s >= self.repeat_s:
+                break
+        return math.ceil(num_calls * self.repeat_s / spent_s)
+
+    def _seconds(self, case: Case, num_calls: int) -> float:
+        if case.times_itself:
+            return sum(case.work() for _ in range(num_calls))
+        self._wait_for_device()
+        began = time.perf_counter()
+        for _ in range(num_calls):
+            case.work()
+        self._wait_for_device()
+        return time.perf_counter() - began
+
+    def _wait_for_device(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()

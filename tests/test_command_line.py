@@ -1,0 +1,190 @@
+"""How every command takes flags, answers mistakes and ends."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from atarigan import command_line
+from atarigan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Fill a folder."""
+
+    out: str
+    """Folder to fill."""
+    num_steps: int = 20
+    """Agent steps to take."""
+    policy: Literal["random", "scripted"] = "random"
+    """Who acts."""
+    append: bool = False
+    """Go on with what is there."""
+
+
+def parse(*words: str, default: Arguments | None = None) -> Arguments:
+    return command_line.parse(Arguments, words, command="collect", default=default)
+
+
+def test_flags_fill_the_dataclass() -> None:
+    assert parse("--out", "x") == Arguments("x")
+    assert parse("--out=x", "--num-steps", "3", "--policy", "scripted", "--append") == Arguments(
+        "x", 3, "scripted", append=True
+    )
+
+
+def test_flags_override_what_is_given() -> None:
+    default = Arguments("y", 7, append=True)
+    assert parse("--num-steps", "8", default=default) == Arguments("y", 8, append=True)
+    assert parse("--no-append", default=default) == Arguments("y", 7)
+
+
+def test_help_says_what_each_flag_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse("--help")
+    assert stop.value.code == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    for text in ("python -m atarigan.collect", "Fill a folder.", "--num-steps INT", "Who acts."):
+        assert text in output.out
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        ((), ["--out"]),
+        (("--out",), ["--out"]),
+        (("--out", "x", "--num-step", "3"), ["--num-step", "Perhaps you meant: --num-steps"]),
+        (("--out", "x", "--num-steps", "three"), ["--num-steps", "'three'"]),
+        (("--out", "x", "--policy", "rand"), ["--policy", "'rand'", "'random', 'scripted'"]),
+        (("--out", "x", "stray"), ["stray"]),
+    ],
+)
+@pytest.mark.parametrize("columns", ["30", "80", "300"])
+def test_wrong_flag_is_one_line_and_status_2(
+    words: tuple[str, ...],
+    texts: list[str],
+    columns: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit) as stop:
+        parse(*words)
+    assert stop.value.code == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("python -m atarigan.collect: ")
+    assert output.err.endswith("\n")
+    assert output.err.count("\n") == 1
+    assert not set(output.err) & set("│╭╮╰╯─")
+    for text in texts:
+        assert text in output.err
+
+
+def fail_with(error: BaseException) -> Callable[[], int]:
+    def main() -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("main", "status", "complaint"),
+    [
+        (lambda: None, 0, ""),
+        (lambda: 0, 0, ""),
+        (lambda: 130, 130, ""),
+        (fail_with(KeyboardInterrupt()), 130, ""),
+        (fail_with(InputError("--out must be\n a folder")), 2, "--out must be a folder"),
+        (
+            fail_with(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "data/frames.npy")),
+            2,
+            "data/frames.npy: no space left on device",
+        ),
+        (fail_with(OSError(errno.EACCES, os.strerror(errno.EACCES))), 2, "permission denied"),
+    ],
+)
+def test_work_ends_in_a_status(
+    main: Callable[[], int | None],
+    status: int,
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(main, command="train")
+    assert stop.value.code == status
+    expected = f"python -m atarigan.train: {complaint}\n" if complaint else ""
+    assert capsys.readouterr().err == expected
+
+
+def test_defect_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(lambda: 1 // 0, command="train")
+
+
+def test_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command_line.run(lambda: len((tmp_path / "absent").read_bytes()), command="train")
+    line = f"python -m atarigan.train: {tmp_path / 'absent'}: no such file or directory\n"
+    assert capsys.readouterr().err == line
+
+
+PRINT_MUCH = """
+from atarigan import command_line
+
+def main():
+    for _ in range(100_000):
+        print("a line")
+
+command_line.run(main, command="sample")
+"""
+
+
+def test_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINT_MUCH],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "a line\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 0
+
+
+WAIT_FOR_EVER = """
+import signal
+from atarigan import command_line
+
+def main():
+    print("waiting", flush=True)
+    signal.pause()
+
+command_line.run(main, command="train")
+"""
+
+
+def test_interrupt_is_status_130_without_a_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WAIT_FOR_EVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == 130

@@ -1,0 +1,110 @@
+"""What imports what: the direction of the data, no torch where none is needed, envs by its name."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [
+    path for name in ("atarigan", "envs", "benchmarks") for path in (ROOT / name).rglob("*.py")
+]
+COMMANDS = sorted(
+    path.stem for path in (ROOT / "atarigan").glob("*.py") if "__main__" in path.read_text()
+)
+HEAVY = ("torch", "stable_baselines3", "tensorboard", "matplotlib")
+
+SAY_WHAT_IS_HEAVY = f"""
+import sys
+print(*(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)
+"""
+
+
+def run_python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def import_contracts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it is installed, envs/ inside atarigan/: import-linter reads folders."""
+    folder = tmp_path_factory.mktemp("installed")
+    shutil.copytree(ROOT / "atarigan", folder / "atarigan")
+    shutil.copytree(ROOT / "envs", folder / "atarigan" / "envs")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
+    return run_python(code, "--no-cache", cwd=folder)
+
+
+def test_import_contracts_are_kept(import_contracts: Path) -> None:
+    result = lint_imports(import_contracts)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "wrong_import"),
+    [
+        ("frames/ring.py", "from atarigan.training import trainer"),
+        ("training/trainer.py", "from atarigan.envs import capture"),
+        ("pictures.py", "from atarigan import collect"),
+    ],
+)
+def test_import_against_the_direction_breaks_them(
+    import_contracts: Path, module: str, wrong_import: str
+) -> None:
+    path = import_contracts / "atarigan" / module
+    code = path.read_text()
+    path.write_text(f"{code}\n{wrong_import}\n")
+    result = lint_imports(import_contracts)
+    path.write_text(code)
+    assert result.returncode == 1
+    assert "BROKEN" in result.stdout
+
+
+def test_nothing_heavy_is_imported_before_it_is_used(tmp_path: Path) -> None:
+    """Collection, its worker processes and the wrappers start without torch."""
+    frames = sorted(path.stem for path in (ROOT / "atarigan" / "frames").glob("[!_]*.py"))
+    imports = "".join(f"import atarigan.frames.{name}\n" for name in frames)
+    light = "import atarigan, atarigan.run_config, atarigan.recipes\nimport atarigan.envs\n"
+    result = run_python(light + imports + SAY_WHAT_IS_HEAVY, cwd=tmp_path)
+    assert (result.returncode, result.stderr.strip()) == (0, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command: str, tmp_path: Path) -> None:
+    code = f"""
+import runpy, sys
+sys.argv = [{command!r}, "--help"]
+try:
+    runpy.run_module("atarigan.{command}", run_name="__main__")
+finally:
+    {SAY_WHAT_IS_HEAVY.strip().replace(chr(10), "; ")}
+"""
+    result = run_python(code, cwd=tmp_path)
+    assert (result.returncode, result.stderr.strip()) == (0, "")
+    assert "usage: python -m atarigan" in result.stdout
+
+
+def test_envs_folder_says_how_to_import_it() -> None:
+    result = run_python("import envs", cwd=ROOT)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "ImportError: this package must be imported as atarigan.envs, not envs: "
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: os.fspath(path.relative_to(ROOT)))
+def test_module_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
