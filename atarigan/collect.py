@@ -15,7 +15,6 @@ import tyro
 
 from atarigan import command_line
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import default_frame_skip
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.collection import (
     CollectionSummary,
@@ -150,17 +149,15 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
 
 
 def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> FrameBuffer:
-    env_id = arguments.env_id or "ALE/Breakout-v5"
-    frame_skip = arguments.frame_skip
-    if frame_skip is None:
-        frame_skip = default_frame_skip(env_id)
+    if arguments.frame_skip is not None and arguments.frame_skip < 1:
+        raise InputError(f"--frame-skip must be at least 1, not {arguments.frame_skip}")
     origin = Origin(
-        env_id=env_id,
+        env_id=arguments.env_id or "ALE/Breakout-v5",
         env_kwargs=parsed_kwargs(arguments.env_kwargs or "{}"),
-        policy=arguments.policy or "random",
+        policy=arguments.policy,
         epsilon=arguments.epsilon or 0.0,
-        seed=arguments.seed or 0,
-        frame_skip=frame_skip,
+        seed=arguments.seed,
+        frame_skip=arguments.frame_skip or 0,
         max_pool=arguments.max_pool,
     )
     return create_buffer(

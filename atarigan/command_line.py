@@ -51,7 +51,7 @@ def parse(
             )
     except SystemExit as stop:
         if stop.code != EXIT_OK:
-            print(f"{program}: {_one_line(complaint.getvalue())}", file=sys.stderr)  # noqa: T201
+            print(f"{program}: {_one_line(complaint.getvalue())}", file=sys.stderr)
             raise SystemExit(EXIT_BAD_INPUT) from None
         raise
 
@@ -69,7 +69,7 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_OK
     except (InputError, OSError) as error:
-        print(f"python -m {package}{command}: {describe(error)}", file=sys.stderr)  # noqa: T201
+        print(f"python -m {package}{command}: {describe(error)}", file=sys.stderr)
         status = EXIT_BAD_INPUT
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED

@@ -77,7 +77,7 @@ class ProgressDisplay:
             self._bar.update(self._task, completed=fraction, text=text)
             self._next_update = now + _SECONDS_BETWEEN_UPDATES
         else:
-            print(f"{self.title} {fraction:4.0%}  {text}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"{self.title} {fraction:4.0%}  {text}", file=sys.stderr, flush=True)
             self._next_update = now + _SECONDS_BETWEEN_LINES
 
     def _state(self, completed: int, elapsed: float) -> tuple[float, str]:

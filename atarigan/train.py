@@ -1,6 +1,7 @@
 """`python -m atarigan.train`: train a GAN on a source."""
 
 import argparse
+import math
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from atarigan.stop_request import StopRequest
 
 if TYPE_CHECKING:
     from atarigan.training.trainer import Trainer
+
+MOST_FIRST_SAMPLES = 2048
+MOST_FIRST_NUMBERS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -167,14 +171,16 @@ def build_trainer(config: RunConfig) -> "Trainer":
     family, objective, penalty = (
         NETWORKS[config.network](),
         OBJECTIVES[config.objective](),
-        PENALTIES[config.penalty],
+        PENALTIES[config.penalty](),
     )
     source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec)
     torch.manual_seed(config.seed)
     generator = build_generator(model)
-    generator.start_from(plan.samples(next(source.batches(512, config.seed)).samples).cpu())
+    num_first = min(MOST_FIRST_SAMPLES, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
+    first = next(source.batches(max(1, num_first), config.seed))
+    generator.start_from(plan.samples(first.samples).cpu())
     critic = family.critic(network_shape(model))
     return Trainer(model, source, generator, critic, objective, penalty, plan)
 

@@ -5,13 +5,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from atarigan import command_line
 from atarigan.errors import InputError
 from atarigan.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from benchmarks.report import Report
 
 MODULES = {
     "collect": "collection",
@@ -48,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks.measurement import Stopwatch
     from benchmarks.report import Report, print_table
 
-    stopwatch = Stopwatch(choose_device(arguments.device).type, arguments.quick)
+    device = choose_device(arguments.device)
+    stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick)
     report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])
     report.print_heading()
     print(f"command   python -m benchmarks {' '.join(sys.argv[1:] if argv is None else argv)}")

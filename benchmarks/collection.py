@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collection import collect, create_buffer
+from atarigan.frames.collection import collect
+from atarigan.frames.new_buffer import create_buffer
 from atarigan.pixels import FormatName
 from benchmarks.emulator import FRAME_SKIP, BareLoops
 from benchmarks.measurement import Case, Stopwatch
@@ -27,26 +28,38 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     stable-baselines3 with its own replay buffer.
     """
     num_steps = stopwatch.sized(full=4000, quick=40)
-    bare = f"bare ALEInterface loop, {NUM_PROCESSES} processes"
-    vec_envs = stopwatch.sized(full=list(VEC_ENVS), quick=["DummyVecEnv"])
+    formats = stopwatch.sized(full=list(FORMATS), quick=["84x84 gray"])
     with BareLoops(NUM_PROCESSES) as loops, contextlib.ExitStack() as stack:
-        cases = [
-            Case(
-                f"{name} with RAM, {NUM_PROCESSES} processes",
-                num_steps,
-                functools.partial(seconds_to_collect, num_steps, format_name, size),
-                times_itself=True,
-            )
-            for name, (format_name, size) in FORMATS.items()
-        ]
-        cases.append(Case(bare, num_steps, lambda: loops.run(num_steps), times_itself=True))
-        against = [bare]
-        for name in vec_envs:
+        bare = Case(
+            f"bare ALEInterface loop, {NUM_PROCESSES} processes",
+            num_steps,
+            lambda: loops.run(num_steps),
+            times_itself=True,
+        )
+        peers = []
+        for name in stopwatch.sized(full=list(VEC_ENVS), quick=["DummyVecEnv"]):
             peer = Sb3Collection(VEC_ENVS[name], NUM_PROCESSES)
             stack.callback(peer.envs.close)
-            against.append(f"stable-baselines3 {name} + VecFrameStack + ReplayBuffer")
-            cases.append(Case(against[-1], NUM_PROCESSES, peer.step))
-        yield from rate_rows("collect", "agent steps/s", stopwatch.timings(cases), against)
+            title = f"stable-baselines3 {name} + VecFrameStack + ReplayBuffer"
+            peers.append(Case(title, NUM_PROCESSES, peer.step))
+        against = (bare.name, *(peer.name for peer in peers))
+        cases = [
+            *(engine_case(name, num_steps, against) for name in formats),
+            bare,
+            *peers,
+        ]
+        yield from rate_rows("collect", "agent steps/s", cases, stopwatch.timings(cases))
+
+
+def engine_case(name: str, num_steps: int, against: tuple[str, ...]) -> Case:
+    """The collection engine on one of `FORMATS`."""
+    return Case(
+        f"{name} with RAM, {NUM_PROCESSES} processes",
+        num_steps,
+        functools.partial(seconds_to_collect, num_steps, *FORMATS[name]),
+        against=against,
+        times_itself=True,
+    )
 
 
 def seconds_to_collect(num_steps: int, format_name: FormatName, size: Size) -> float:

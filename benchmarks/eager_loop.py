@@ -8,6 +8,7 @@ from atarigan.networks import NETWORKS
 from atarigan.objectives import OBJECTIVES
 from atarigan.pixels import Frames, frames_to_floats
 from atarigan.run_config import ModelConfig
+from atarigan.training.device_plan import choose_device
 
 
 class EagerLoop:
@@ -17,10 +18,10 @@ class EagerLoop:
     nothing is averaged, logged or saved.
     """
 
-    def __init__(self, model: ModelConfig, frames: Frames, device: str) -> None:
+    def __init__(self, model: ModelConfig, frames: Frames) -> None:
         config = model.run
         self.config = config
-        self.device = torch.device(device)
+        self.device = choose_device(config.device)
         self.frames = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
         self.generator = build_generator(model)
         self.generator.start_from(frames_to_floats(torch.from_numpy(frames[:512])))
@@ -72,4 +73,5 @@ class EagerLoop:
     def gradient_norms(self, samples: Tensor) -> Tensor:
         samples = samples.requires_grad_(True)
         (gradients,) = torch.autograd.grad(self.critic(samples).sum(), samples, create_graph=True)
-        return gradients.flatten(1).norm(dim=1)
+        norms: Tensor = gradients.flatten(1).norm(dim=1)
+        return norms

@@ -20,7 +20,9 @@ class Emulator:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self.ale = ale_py.ALEInterface()
         self.ale.setInt("random_seed", seed)
-        self.ale.loadROM(ale_py.roms.get_rom_path("breakout"))
+        rom = ale_py.roms.get_rom_path("breakout")
+        assert rom is not None  # it comes with ale-py
+        self.ale.loadROM(rom)
         self._actions = self.ale.getMinimalActionSet()
         self._rng = np.random.default_rng(seed)
 
@@ -62,7 +64,8 @@ class BareLoops:
         """Agent steps in all processes together; returns the seconds that the slowest took."""
         for connection in self._connections:
             connection.send(num_steps // len(self._connections))
-        return max(connection.recv() for connection in self._connections)
+        times_s: list[float] = [connection.recv() for connection in self._connections]
+        return max(times_s)
 
 
 def _serve(connection: Connection, seed: int) -> None:

@@ -9,7 +9,6 @@ from benchmarks.report import Row, latency_rows, rate_rows
 from benchmarks.threads import thread_choices
 
 NETWORK = "codebook"
-BARE_ENV = "bare environment, 84x84 gray"
 
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
@@ -19,34 +18,45 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
 
 
 def one_environment(stopwatch: Stopwatch) -> Iterator[Row]:
-    """Steps a second, and their reciprocal, which is what an agent waits for."""
+    """Steps a second, and what an agent waits for each of them."""
     generator = breakout.untrained_generator(NETWORK, stopwatch.device)
     wrapped = breakout.stepping(GeneratedObservation(breakout.bare_env(), generator))
+    bare = Case("bare environment, 84x84 gray", 1, breakout.stepping(breakout.bare_env()))
     cases = [
-        Case(f"GeneratedObservation, {NETWORK}, {threads}", 1, threads.running(wrapped))
-        for threads in thread_choices(stopwatch.device)
+        *(
+            Case(
+                f"GeneratedObservation, {NETWORK}, {threads}",
+                1,
+                threads.running(wrapped),
+                against=(bare.name,),
+            )
+            for threads in thread_choices(stopwatch.device)
+        ),
+        bare,
     ]
-    bare = Case(BARE_ENV, 1, breakout.stepping(breakout.bare_env()))
-    timings = stopwatch.timings([*cases, bare])
-    yield from rate_rows("env", "agent steps/s", timings, [BARE_ENV])
-    yield from latency_rows("env", timings, [BARE_ENV])
+    timings = stopwatch.timings(cases)
+    yield from rate_rows("env", "agent steps/s", cases, timings)
+    yield from latency_rows("env", cases, timings)
 
 
 def vector(stopwatch: Stopwatch) -> Iterator[Row]:
     """All environments of ALE's vector, generated in one call a step."""
     generator = breakout.untrained_generator(NETWORK, stopwatch.device)
-    bare, inner = breakout.vector_env(), breakout.vector_env()
+    outer, inner = breakout.vector_env(), breakout.vector_env()
     wrapped = breakout.vector_stepping(GeneratedVectorObservation(inner, generator))
+    bare = Case(breakout.VECTOR_ENV, breakout.NUM_ENVS, breakout.vector_stepping(outer))
     cases = [
-        Case(
-            f"GeneratedVectorObservation, {NETWORK}, {threads}",
-            breakout.NUM_ENVS,
-            threads.running(wrapped),
-        )
-        for threads in thread_choices(stopwatch.device)
+        *(
+            Case(
+                f"GeneratedVectorObservation, {NETWORK}, {threads}",
+                breakout.NUM_ENVS,
+                threads.running(wrapped),
+                against=(bare.name,),
+            )
+            for threads in thread_choices(stopwatch.device)
+        ),
+        bare,
     ]
-    emulator = Case(breakout.VECTOR_ENV, breakout.NUM_ENVS, breakout.vector_stepping(bare))
-    timings = stopwatch.timings([*cases, emulator])
-    yield from rate_rows("env", "agent steps/s", timings, [breakout.VECTOR_ENV])
-    bare.close()
+    yield from rate_rows("env", "agent steps/s", cases, stopwatch.timings(cases))
+    outer.close()
     inner.close()

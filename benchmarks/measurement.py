@@ -1,15 +1,15 @@
 """How speed is measured: warm-up, waiting for the device, repeats that take turns."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
 T = TypeVar("T")
+DeviceName = Literal["cpu", "cuda"]
 Timings = dict[str, list[float]]
 
 
@@ -18,15 +18,18 @@ class Case:
     """Something whose speed is measured.
 
     Attributes:
-        name: unique among those it is compared with.
+        name: unique among those that are measured together.
         num_units: units of work that one call does: frames, images, steps.
         work: the call.
-        times_itself: the call returns the seconds that count, because it starts processes first.
+        against: names of the limits and peers that it is compared with, themselves cases.
+        times_itself: a call is a whole repeat, and returns the seconds that count, because it
+            starts processes first.
     """
 
     name: str
     num_units: int
     work: Callable[[], Any]
+    against: tuple[str, ...] = ()
     times_itself: bool = False
 
 
@@ -35,11 +38,11 @@ class Stopwatch:
     """Measures cases side by side.
 
     Attributes:
-        device: "cpu" or "cuda": what is waited for before a time is taken.
+        device: what is waited for before a time is taken.
         is_quick: as little as shows that everything works; the figures then mean little.
     """
 
-    device: str = "cpu"
+    device: DeviceName = "cpu"
     is_quick: bool = False
 
     @property
@@ -70,18 +73,19 @@ class Stopwatch:
         return found
 
     def _warm_up(self, case: Case) -> int:
-        """Call it once, then until a repeat's time is over; returns how many calls fill a repeat."""
+        """Call it once, then for a repeat's time; returns how many calls fill a repeat."""
         self._seconds(case, 1)
-        spent_s = 0.0
-        for num_calls in itertools.count(1):
+        if case.times_itself:
+            return 1
+        num_calls, spent_s = 0, 0.0
+        while spent_s < self.repeat_s:
             spent_s += self._seconds(case, 1)
-            if spent_s >= self.repeat_s:
-                break
+            num_calls += 1
         return math.ceil(num_calls * self.repeat_s / spent_s)
 
     def _seconds(self, case: Case, num_calls: int) -> float:
         if case.times_itself:
-            return sum(case.work() for _ in range(num_calls))
+            return float(case.work())
         self._wait_for_device()
         began = time.perf_counter()
         for _ in range(num_calls):

@@ -1,15 +1,20 @@
 """What was measured: rows, a table for people, JSON for programs."""
 
+import dataclasses
 import json
 import statistics
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measurement import Timings
+from benchmarks.measurement import Case, Timings
+
+_WIDTH_IN_FILES = 200
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Report:
     rows: list[Row]
 
     def write_json(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def print_heading(self) -> None:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
@@ -62,56 +67,47 @@ class Report:
         )
 
 
-def rate_rows(benchmark: str, unit: str, timings: Timings, against: Sequence[str]) -> Iterator[Row]:
-    """Rows of units per second; each case of ours is compared with each of `against`."""
+def rate_rows(benchmark: str, unit: str, cases: Sequence[Case], timings: Timings) -> Iterator[Row]:
+    """Rows of units per second: one a case and what it is compared with."""
     rates = {name: [1 / seconds for seconds in times] for name, times in timings.items()}
-    yield from _rows(benchmark, unit, rates, against, more_is_better=True)
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    for case in cases:
+        value, spread = medians[case.name], interquartile_range(rates[case.name])
+        for other in case.against or (None,):
+            ratio = value / medians[other] if other else None
+            yield Row(benchmark, case.name, value, unit, other, ratio, spread)
 
 
-def latency_rows(benchmark: str, timings: Timings, against: Sequence[str]) -> Iterator[Row]:
-    """Rows of milliseconds a step; each case of ours is compared with each of `against`."""
-    latencies = {name: [1000 * seconds for seconds in times] for name, times in timings.items()}
-    yield from _rows(benchmark, "ms/step", latencies, against, more_is_better=False)
+def latency_rows(benchmark: str, cases: Sequence[Case], timings: Timings) -> Iterator[Row]:
+    """Rows of milliseconds for one unit of work, an agent step."""
+    for row in rate_rows(benchmark, "ms", cases, timings):
+        times_ms = [1000 * seconds for seconds in timings[row.case]]
+        yield dataclasses.replace(
+            row,
+            case=f"latency of {row.case}",
+            value=statistics.median(times_ms),
+            against=row.against and f"latency of {row.against}",
+            spread=interquartile_range(times_ms),
+        )
+
+
+def interquartile_range(values: Sequence[float]) -> float:
+    """From the lower quartile to the upper one."""
+    lower, _, upper = statistics.quantiles(values, n=4, method="inclusive")
+    return upper - lower
 
 
 def print_table(title: str, rows: Iterable[Row]) -> None:
     """One benchmark's rows."""
-    table = Table(title=title, title_justify="left", header_style="")
-    for heading in ("case", "against"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("median", "IQR", "ratio"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True)
+    table = Table(title=title, title_justify="left", header_style="", box=box.SIMPLE_HEAD)
+    for heading in ("case", "median", "IQR", "unit", "ratio", "to"):
+        is_number = heading in ("median", "IQR", "ratio")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number)
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        spread = f"{_shown(row.spread)}" if row.spread else ""
-        table.add_row(row.case, row.against or "", _shown(row.value), spread, ratio, row.unit)
-    Console().print(table)
-
-
-def _rows(
-    benchmark: str,
-    unit: str,
-    figures: dict[str, list[float]],
-    against: Sequence[str],
-    *,
-    more_is_better: bool,
-) -> Iterator[Row]:
-    medians = {name: statistics.median(values) for name, values in figures.items()}
-    spreads = {name: _interquartile_range(values) for name, values in figures.items()}
-    for name in figures:
-        if name in against:
-            yield Row(benchmark, name, medians[name], unit, spread=spreads[name])
-            continue
-        for other in against:
-            ratio = medians[name] / medians[other]
-            ratio = ratio if more_is_better else 1 / ratio
-            yield Row(benchmark, name, medians[name], unit, other, ratio, spreads[name])
-
-
-def _interquartile_range(values: Sequence[float]) -> float:
-    lower, _, upper = statistics.quantiles(values, n=4, method="inclusive")
-    return upper - lower
+        spread = _shown(row.spread) if row.spread else ""
+        table.add_row(row.case, _shown(row.value), spread, row.unit, ratio, row.against)
+    Console(width=None if sys.stdout.isatty() else _WIDTH_IN_FILES).print(table)
 
 
 def _shown(value: float) -> str:

@@ -1,14 +1,17 @@
 """Collection as stable-baselines3's off-policy algorithms do it: the peer of ours."""
 
 import copy
+from typing import Any
 
 import ale_py
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_atari_env
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
+VecEnvClass = type[DummyVecEnv] | type[SubprocVecEnv]
+VEC_ENVS: dict[str, VecEnvClass] = {"DummyVecEnv": DummyVecEnv, "SubprocVecEnv": SubprocVecEnv}
 _BUFFER_SIZE = 2000
 
 
@@ -20,7 +23,7 @@ class Sb3Collection:
         num_envs: environments.
     """
 
-    def __init__(self, vec_env_class: type[VecEnv], num_envs: int) -> None:
+    def __init__(self, vec_env_class: VecEnvClass, num_envs: int) -> None:
         gym.register_envs(ale_py)
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         envs = make_atari_env(
@@ -39,11 +42,12 @@ class Sb3Collection:
             device="cpu",
             n_envs=num_envs,
         )
-        self._observations = self.envs.reset()
+        self._observations: Any = self.envs.reset()
 
     def step(self) -> None:
         """Step every environment once and store what happened, as `collect_rollouts` does."""
         actions = np.array([self.envs.action_space.sample() for _ in range(self.envs.num_envs)])
+        observations: Any
         observations, rewards, dones, infos = self.envs.step(actions)
         next_observations = copy.deepcopy(observations)
         for index in np.flatnonzero(dones):
@@ -52,6 +56,3 @@ class Sb3Collection:
             self._observations, next_observations, actions[:, None], rewards, dones, infos
         )
         self._observations = observations
-
-
-VEC_ENVS: dict[str, type[VecEnv]] = {"DummyVecEnv": DummyVecEnv, "SubprocVecEnv": SubprocVecEnv}

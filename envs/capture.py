@@ -140,13 +140,11 @@ class VectorFrameCapture(VectorWrapper[Any, Any, Any, Any, Any], gym.utils.Recor
             zip(each_action, rewards, terminations, truncations, strict=True)
         ):
             self._recorder.commit(index, *step)
-        is_over = np.logical_or(terminations, truncations)
-        if (
-            self._autoreset_mode is AutoresetMode.SAME_STEP
-        ):  # what is seen already begins an episode
-            is_over = np.zeros_like(is_over)
+        # in SAME_STEP, what is seen after an end already begins the next episode
+        shows_end = self._autoreset_mode is not AutoresetMode.SAME_STEP
+        is_end = np.logical_or(terminations, truncations) & shows_end
         for index, observation in enumerate(self._each(observations)):
-            if not is_over[index]:
+            if not is_end[index]:
                 self._recorder.stage(index, observation)
         return observations, rewards, terminations, truncations, infos
 

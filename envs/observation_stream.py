@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from atarigan import pixels
 from atarigan.errors import InputError
+from atarigan.frames.layout import ImageLayout, layout_of_frames, layout_of_space
 from atarigan.pixels import Frames
 
 from .generation_options import GenerationOptions
 from .latents import Decoder, LatentStream
-from .layout import ImageLayout, layout_of_frames, layout_of_space
 
 Observations = npt.NDArray[Any]
 

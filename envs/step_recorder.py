@@ -11,10 +11,10 @@ from atarigan import pixels
 from atarigan.errors import InputError
 from atarigan.frames.buffer_meta import BufferMeta, Origin
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.layout import ImageLayout, layout_of_space
+from atarigan.frames.new_buffer import actions_column
 from atarigan.frames.screen import AleScreen, read_frame
 from atarigan.pixels import FrameFormat, Frames
-
-from .layout import ImageLayout, layout_of_space
 
 DEFAULT_CAPACITY = 100_000
 
@@ -156,8 +156,7 @@ def _buffer_at(
             f"{path} is no buffer yet, and without image observations its frame size must be said: "
             "make one with FrameBuffer.create"
         )
-    spec = None if envs[0] is None else envs[0].spec
-    action_dtype, action_shape = _actions_of(action_space)
+    action_dtype, action_shape = actions_column(action_space)
     return FrameBuffer.create(
         path,
         capacity,
@@ -167,20 +166,19 @@ def _buffer_at(
         action_dtype=action_dtype,
         action_shape=action_shape,
         ram_size=0 if ale is None else ale.getRAMSize(),
-        origin=Origin(env_id=None if spec is None else spec.id),
+        origin=_origin_of(envs[0]),
     )
 
 
-def _actions_of(action_space: gym.Space[Any]) -> tuple[str, tuple[int, ...]]:
-    """dtype and shape of stored actions."""
-    if action_space.shape is None or action_space.dtype is None:
-        raise InputError(f"actions must be arrays or numbers to be stored, not {action_space}")
-    is_integer = np.issubdtype(action_space.dtype, np.integer)
-    return "int64" if is_integer else "float32", action_space.shape
+def _origin_of(env: gym.Env[Any, Any] | None) -> Origin:
+    if env is None or env.spec is None:
+        return Origin()
+    meanings = getattr(env.unwrapped, "get_action_meanings", tuple)
+    return Origin(env_id=env.spec.id, action_meanings=tuple(meanings()))
 
 
 def _check_actions(meta: BufferMeta, action_space: gym.Space[Any]) -> None:
-    expected = _actions_of(action_space)
+    expected = actions_column(action_space)
     if (meta.action_dtype, tuple(meta.action_shape)) != expected:
         raise InputError(
             f"the buffer must store actions as {expected[0]} {expected[1]}, "

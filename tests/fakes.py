@@ -1,5 +1,7 @@
 """Small stand-ins that count what is asked of them."""
 
+import os
+import signal
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -46,7 +48,8 @@ class FakeGenerator:
 class CountingEnv(gym.Env):
     """Its observation is filled with a number that grows by 1 a step; episodes last `length` steps.
 
-    The first observation shows a number drawn from the environment's generator, below 100.
+    The first observation shows a number drawn from the environment's generator, below 100. The
+    reward is the action, or the sum of its parts.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012
@@ -57,9 +60,10 @@ class CountingEnv(gym.Env):
         length: int = 5,
         render_mode: str | None = None,
         truncates: bool = False,
+        action_space: gym.Space[Any] | None = None,
     ) -> None:
         self.observation_space = space or gym.spaces.Box(0, 255, (16, 12), np.uint8)
-        self.action_space = gym.spaces.Discrete(4)
+        self.action_space = action_space or gym.spaces.Discrete(4)
         self.render_mode = render_mode
         self.num_steps = 0
         self._length = length
@@ -71,16 +75,66 @@ class CountingEnv(gym.Env):
         self._age = 0
         return self._observation(), {}
 
-    def step(self, action: int) -> Any:
+    def step(self, action: Any) -> Any:
         self.num_steps += 1
         self.number += 1
         self._age += 1
         is_over = self._age >= self._length
         ends = (False, is_over) if self._truncates else (is_over, False)
-        return self._observation(), float(action), *ends, {}
+        return self._observation(), float(np.sum(action)), *ends, {}
 
     def render(self) -> Any:
         return np.full((20, 30, 3), self.number, np.uint8)
 
     def _observation(self) -> Any:
         return np.full(self.observation_space.shape, self.number, self.observation_space.dtype)
+
+
+class UnseenEnv(CountingEnv):
+    """Shows nothing: its observation is a number, and it does not render."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__(gym.spaces.Box(0, 1000, (1,), np.float32))
+
+
+# By these ids, "tests.fakes:Counting-v0", other processes make them.
+gym.register("Counting-v0", CountingEnv)
+gym.register("Unseen-v0", UnseenEnv)
+gym.register(
+    "Rendering-v0", CountingEnv, kwargs={"space": gym.spaces.Box(0, 1000, (1,), np.float32)}
+)
+gym.register(
+    "Steering-v0", CountingEnv, kwargs={"action_space": gym.spaces.Box(-1, 1, (3,), np.float32)}
+)
+gym.register(
+    "ManySwitches-v0", CountingEnv, kwargs={"action_space": gym.spaces.MultiDiscrete([3, 2])}
+)
+gym.register(
+    "NamedActions-v0",
+    CountingEnv,
+    kwargs={"action_space": gym.spaces.Dict(a=gym.spaces.Discrete(2))},
+)
+
+
+def brightness_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
+    """Does what the frame's level says."""
+    return int(frame[0, 0, 0]) % 4
+
+
+def outside_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
+    """Sooner or later returns what is no action."""
+    return 7 if rng.random() < 0.05 else 0
+
+
+def failing_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
+    """Sooner or later raises, as a defect would."""
+    return 1 // int(rng.random() > 0.05)
+
+
+def dying_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
+    """Sooner or later kills the process that it runs in."""
+    if rng.random() < 0.05:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 0

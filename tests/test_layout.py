@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from atarigan.envs.layout import layout_of_frames, layout_of_space
 from atarigan.errors import InputError
+from atarigan.frames.layout import layout_of_frames, layout_of_space
 from atarigan.pixels import FrameFormat
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from atarigan.objectives import OBJECTIVES
+from atarigan.penalties import PENALTIES
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.sources.points import PointSet
 from atarigan.stop_request import StopRequest
@@ -74,7 +75,7 @@ def test_same_seed_same_weights_other_seed_other_weights():
 
 
 @pytest.mark.parametrize("objective", list(OBJECTIVES))
-@pytest.mark.parametrize("penalty", ["none", "gradient", "r1"])
+@pytest.mark.parametrize("penalty", list(PENALTIES))
 def test_resumed_training_equals_uninterrupted_training(objective, penalty):
     config = dataclasses.replace(SMALL, objective=objective, penalty=penalty, penalty_every=3)
     whole = run(build_trainer(dataclasses.replace(config, max_images=640)))

@@ -19,8 +19,9 @@ class AgentSteps:
 
     Args:
         env_id: Gymnasium id, with the module that registers it before a colon where need be.
-        frame_skip: frames that each action is repeated for, at least 1. They are emulator frames of
-            an ALE environment, whatever its id says of skipping, and steps of any other.
+        frame_skip: frames that each action is repeated for, at least 1; None means 4 for ALE and 1
+            for anything else. They are emulator frames of an ALE environment, whatever its id says
+            of skipping, and steps of any other.
         max_pool: the screen shows the brighter, pixel by pixel, of the last two of those frames.
         env_kwargs: what `gymnasium.make` is given beside the id.
 
@@ -31,17 +32,20 @@ class AgentSteps:
     def __init__(
         self,
         env_id: str,
-        frame_skip: int = ALE_FRAME_SKIP,
+        frame_skip: int | None = None,
         max_pool: bool = False,
         env_kwargs: dict[str, Any] | None = None,
     ) -> None:
+        spec = find_spec(env_id)
+        if frame_skip is None:
+            frame_skip = ALE_FRAME_SKIP if is_ale(spec) else 1
         if frame_skip < 1:
             raise InputError(f"frame_skip must be at least 1, not {frame_skip}")
         env_kwargs = env_kwargs or {}
         for name in _OWN_KWARGS:
             if name in env_kwargs:
                 raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
-        spec = find_spec(env_id)
+        self.frame_skip = frame_skip
         self._num_repeats = frame_skip
         self._num_watched = 2 if max_pool else 1
         if is_ale(spec):
@@ -83,11 +87,6 @@ class AgentSteps:
 
     def close(self) -> None:
         self.env.close()
-
-
-def default_frame_skip(env_id: str) -> int:
-    """4 for the games of ALE, 1 for anything else. Raises InputError for an unknown id."""
-    return ALE_FRAME_SKIP if is_ale(find_spec(env_id)) else 1
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:

@@ -1,7 +1,6 @@
 """Collection: several processes, an environment each, fill one buffer."""
 
 import contextlib
-import ctypes
 import math
 import multiprocessing
 import os
@@ -16,7 +15,7 @@ from atarigan.frames.collector import (
     STOP_SIGNALS,
     Failure,
     Share,
-    StopFlag,
+    Signals,
     Tally,
     run_collector,
 )
@@ -91,11 +90,10 @@ def collect(
         for index, share in enumerate(_even_shares(num_steps, num_envs))
         if share
     ]
-    context = multiprocessing.get_context("spawn")
-    stop: StopFlag = context.RawValue(ctypes.c_bool, False)
+    signals = Signals(len(shares))
     tallies: list[Tally] = []
     failures: list[BaseException] = []
-    with _started(shares, stop) as running:
+    with _started(shares, signals) as running:
         while running:
             for connection in wait(list(running), _LOOK_EVERY_S):
                 assert isinstance(connection, Connection)
@@ -105,7 +103,7 @@ def collect(
                 else:
                     failures.append(outcome)
             if failures or should_stop():
-                stop.value = True
+                signals.stop()
             buffer.refresh()
             report(buffer.num_collected - num_before)
     if failures:
@@ -122,7 +120,7 @@ _Running = dict[Connection, tuple[Share, SpawnProcess]]
 
 
 @contextlib.contextmanager
-def _started(shares: list[Share], stop: StopFlag) -> Iterator[_Running]:
+def _started(shares: list[Share], signals: Signals) -> Iterator[_Running]:
     """A process for each share, by the connection its outcome comes through; none outlives this."""
     context = multiprocessing.get_context("spawn")
     running: _Running = {}
@@ -130,7 +128,7 @@ def _started(shares: list[Share], stop: StopFlag) -> Iterator[_Running]:
     try:
         for share in shares:
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=run_collector, args=(share, stop, sender))
+            process = context.Process(target=run_collector, args=(share, signals, sender))
             with sender, _stop_signals_held_back():
                 process.start()
             processes.append(process)

@@ -1,15 +1,15 @@
 """One process of a collection: plays one environment and writes what happens into a buffer."""
 
 import contextlib
+import ctypes
+import multiprocessing
 import signal
 import threading
 import time
 import traceback
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -23,12 +23,40 @@ from atarigan.frames.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.frames.screen import read_frame
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LOOK_EVERY_S = 0.02
 
 
-class StopFlag(Protocol):
-    """Memory shared by all processes of a collection."""
+class Signals:
+    """What the processes of a collection tell one another, in memory that they share.
 
-    value: bool
+    Args:
+        num_envs: how many processes there are besides the one that starts them.
+    """
+
+    def __init__(self, num_envs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._stop = context.RawValue(ctypes.c_bool, False)
+        self._has_writer = context.RawArray(ctypes.c_bool, num_envs)
+
+    @property
+    def must_stop(self) -> bool:
+        return self._stop.value
+
+    def stop(self) -> None:
+        """Ask every process to end after its step."""
+        self._stop.value = True
+
+    def took_writer(self, index: int) -> None:
+        self._has_writer[index] = True
+
+    def wait_for_writers(self) -> None:
+        """Return once every process has a writer of its own, or must stop.
+
+        Until then nobody may give a writer back: a late process would take it over, and its ring
+        has no room for two shares.
+        """
+        while not (all(self._has_writer) or self.must_stop):
+            time.sleep(_LOOK_EVERY_S)
 
 
 @dataclass(frozen=True)
@@ -74,18 +102,18 @@ class Failure:
     reason: InputError | OSError | str
 
 
-def run_collector(share: Share, stop: StopFlag, connection: Connection) -> None:
+def run_collector(share: Share, signals: Signals, connection: Connection) -> None:
     """A process's main function: do the share, then send a `Tally` or a `Failure`.
 
-    It ends soon after `stop` is set or the process that started it is gone.
+    It ends soon after it is told to stop or the process that started it is gone.
     """
-    for number in STOP_SIGNALS:  # they reach the parent too, which sets `stop`
+    for number in STOP_SIGNALS:  # they reach the parent too, which passes them on
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
     cv2.setNumThreads(1)
     outcome: Tally | Failure
     try:
-        outcome = collect_share(share, stop)
+        outcome = collect_share(share, signals)
     except (InputError, OSError) as error:
         outcome = Failure(error)
     except Exception:
@@ -94,8 +122,8 @@ def run_collector(share: Share, stop: StopFlag, connection: Connection) -> None:
         connection.send(outcome)
 
 
-def collect_share(share: Share, stop: StopFlag) -> Tally:
-    """Play until the share is done or `stop` is set; what was committed stays in any case.
+def collect_share(share: Share, signals: Signals) -> Tally:
+    """Play until the share is done or the process must stop; what was committed stays in any case.
 
     Raises:
         InputError: the buffer's origin cannot be collected from.
@@ -105,8 +133,11 @@ def collect_share(share: Share, stop: StopFlag) -> Tally:
         env_seed, policy_seed = share.seeds
         policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
         writer = buffer.new_writer()
+        signals.took_writer(share.index)
         env.reset(env_seed)
-        return _play(env, policy, writer, buffer.meta, share.num_steps, stop)
+        tally = _play(env, policy, writer, buffer.meta, share.num_steps, signals)
+        signals.wait_for_writers()
+        return tally
 
 
 def env_of(meta: BufferMeta) -> AgentSteps:
@@ -134,14 +165,14 @@ def _play(
     writer: BufferWriter,
     meta: BufferMeta,
     num_steps: int,
-    stop: StopFlag,
+    signals: Signals,
 ) -> Tally:
     """The loop: look, decide, do, write."""
     tally = Tally()
     screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
     began = time.monotonic()
     episode_return = 0.0
-    while tally.num_steps < num_steps and not stop.value:
+    while tally.num_steps < num_steps and not signals.must_stop:
         ram = screen.ram() if stores_ram else None
         writer.stage(ram)[:] = read_frame(screen, frame_format)
         action = policy.act(screen)
@@ -159,8 +190,8 @@ def _play(
     return tally
 
 
-def _stop_with_parent(stop: StopFlag) -> None:
-    parent = parent_process()
+def _stop_with_parent(signals: Signals) -> None:
+    parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    stop.value = True
+    signals.stop()

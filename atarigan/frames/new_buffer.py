@@ -30,7 +30,8 @@ def create_buffer(
 
     Args:
         path: a folder that does not exist yet or is empty.
-        origin: what is to be collected; the meanings of the actions are filled in.
+        origin: what is to be collected. What it leaves open is filled in: policy random, seed 0,
+            the environment's usual frame skip, the meanings of its actions.
         format_name: what is stored of the screen.
         size: (height, width) of the stored frames; None means the environment's own.
         capacity: steps kept, shared out among `num_envs` processes.
@@ -38,10 +39,13 @@ def create_buffer(
     Raises:
         InputError: environment, policy or format are unknown or do not fit one another.
     """
+    policy = origin.policy or "random"
     with contextlib.closing(
-        AgentSteps(origin.env_id or "", origin.frame_skip, origin.max_pool, origin.env_kwargs)
+        AgentSteps(
+            origin.env_id or "", origin.frame_skip or None, origin.max_pool, origin.env_kwargs
+        )
     ) as env:
-        policy_maker(origin.policy or "random", env)
+        policy_maker(policy, env)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
         ram = env.screen.ram()
@@ -54,7 +58,13 @@ def create_buffer(
             action_dtype=action_dtype,
             action_shape=action_shape,
             ram_size=0 if ram is None else len(ram),
-            origin=replace(origin, action_meanings=env.action_meanings),
+            origin=replace(
+                origin,
+                policy=policy,
+                seed=origin.seed or 0,
+                frame_skip=env.frame_skip,
+                action_meanings=env.action_meanings,
+            ),
         )
 
 

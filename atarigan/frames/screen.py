@@ -212,8 +212,9 @@ class PooledImageScreen(ImageScreen):
         self._earlier = self._frame
 
     def observe(self, observation: Any) -> None:
-        self._earlier = self._frame.copy()  # environments may draw into the same array again
+        self._earlier = self._frame
         super().observe(observation)
+        self._frame = self._frame.copy()  # environments may draw into the same array again
 
     def _shown(self) -> Frames:
         return np.maximum(self._frame, self._earlier)

@@ -53,7 +53,7 @@ class Trainer:
         self.config = model.run
         self.source = source
         self.generator = plan.place(generator).train()
-        self.critic = plan.place(critic).train()
+        self.critic = plan.place(penalty.prepare(critic)).train()
         self.objective = objective
         self.penalty = penalty
         self.plan = plan
@@ -99,12 +99,16 @@ class Trainer:
         first = self.num_steps * self.config.critic_steps
         for number in range(first, first + self.config.critic_steps):
             real = self.plan.samples(next(batches).samples)
-            self._update_critic(real, with_penalty=number % self.config.penalty_every == 0)
+            self._update_critic(real, with_penalty=self._has_penalty(number))
         self._update_generator(real)
         self.num_steps += 1
         num_new_images = self.config.critic_steps * self.config.batch_size
         self.num_images += num_new_images
         self.average.update(self.generator, self.num_images, num_new_images)
+
+    def _has_penalty(self, critic_update: int) -> bool:
+        """Whether the critic's update of that number, counted from the beginning, has a penalty."""
+        return self.penalty.has_gradient_term and critic_update % self.config.penalty_every == 0
 
     def _update_critic(self, real: Tensor, *, with_penalty: bool) -> None:
         batch_size = len(real)
@@ -116,13 +120,13 @@ class Trainer:
         loss = self.objective.critic_loss(real_logits, fake_logits)
         total = loss
         if with_penalty:
-            alpha = torch.rand(batch_size, generator=self.rng, device=self.plan.device)
-            penalty = self.penalty(self.critic, real, fake.float(), alpha)
+            penalty = self.penalty(self.critic, real, fake.float(), self.rng)
             total = loss + self.config.penalty_weight * self.config.penalty_every * penalty
             self.losses["penalty"] = penalty.detach()
         self.critic_optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.critic_optimizer.step()
+        self.penalty.constrain(self.critic)
         self.losses |= {
             "critic_loss": loss.detach(),
             "real_logits": real_logits.detach().mean(),

@@ -1,0 +1,137 @@
+"""`python -m benchmarks` measures, compares, and writes what programs can read."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from atarigan.command_line import run as run_command
+from benchmarks.__main__ import MODULES, main
+from benchmarks.measurement import Case, Stopwatch
+from benchmarks.report import Row, latency_rows, rate_rows
+
+UNITS = {
+    "collect": {"agent steps/s"},
+    "buffer": {"frames/s", "transitions/s", "bytes/step"},
+    "train": {"images/s"},
+    "generate": {"frames/s"},
+    "env": {"agent steps/s", "ms"},
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """What a quick run of everything writes."""
+    path = tmp_path_factory.mktemp("benchmarks") / "new" / "report.json"
+    assert main(["--quick", "--device", "cpu", "--json", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+def test_json_says_what_ran_where(report):
+    assert set(report) == {"machine", "versions", "commit", "rows"}
+    assert re.fullmatch(r"\d+ cores?, .+, .+", report["machine"])
+    assert {"python", "torch", "ale-py", "stable-baselines3"} <= set(report["versions"])
+    assert report["commit"] is None or re.fullmatch(r"[0-9a-f]{12}(-dirty)?", report["commit"])
+
+
+@pytest.mark.parametrize("benchmark", MODULES)
+def test_every_benchmark_has_rows_in_its_units(report, benchmark):
+    rows = [row for row in report["rows"] if row["benchmark"] == benchmark]
+    assert {row["unit"] for row in rows} == UNITS[benchmark]
+    for row in rows:
+        assert set(row) == set(Row.__annotations__)
+        assert row["value"] > 0
+        assert row["spread"] >= 0
+
+
+def test_whatever_is_compared_with_is_measured_in_the_same_run(report):
+    values = {(row["benchmark"], row["case"]): row["value"] for row in report["rows"]}
+    compared = [row for row in report["rows"] if row["against"] is not None]
+    assert {row["benchmark"] for row in compared} == set(MODULES)
+    for row in compared:
+        ratio = row["value"] / values[row["benchmark"], row["against"]]
+        less_is_better = row["unit"] in ("ms", "bytes/step")
+        assert row["ratio"] == pytest.approx(1 / ratio if less_is_better else ratio)
+    assert all(row["ratio"] is None for row in report["rows"] if row["against"] is None)
+
+
+def test_a_stored_step_takes_a_seventh_of_one_with_stacks(report):
+    (row,) = [row for row in report["rows"] if row["unit"] == "bytes/step" and row["against"]]
+    assert row["ratio"] > 7
+
+
+def test_repeats_take_turns_there_and_back():
+    calls = []
+
+    def work(name, seconds):
+        calls.append(name)
+        return seconds
+
+    cases = [
+        Case("a", 2, lambda: work("a", 4.0), times_itself=True),
+        Case("b", 1, lambda: work("b", 3.0), times_itself=True),
+    ]
+    timings = Stopwatch(is_quick=True).timings(cases)
+    assert "".join(calls) == "ab" + "abbaabbaab"
+    assert timings == {"a": [2.0] * 5, "b": [3.0] * 5}
+
+
+def test_short_work_is_called_until_a_repeat_is_long_enough():
+    stopwatch = Stopwatch(is_quick=True)
+    calls = []
+    stopwatch.timings([Case("short", 1, lambda: calls.append(0))])
+    assert len(calls) > 100 * stopwatch.num_repeats
+
+
+def test_the_device_is_waited_for_around_the_work(monkeypatch):
+    events = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: events.append("wait"))
+    stopwatch = Stopwatch(device="cuda", is_quick=True)
+    stopwatch.timings([Case("work", 1, lambda: events.append("work"))])
+    assert events[:3] == ["wait", "work", "wait"]
+    assert events[-1] == "wait"
+
+
+def test_rows_hold_median_quartiles_and_ratio():
+    cases = [Case("ours", 1, print, against=("limit", "peer")), Case("limit", 1, print)]
+    cases.append(Case("peer", 1, print))
+    timings = {"ours": [0.5, 0.25, 0.1, 0.2, 1.0], "limit": [0.125] * 5, "peer": [1.0] * 5}
+    rows = list(rate_rows("buffer", "frames/s", cases, timings))
+    assert rows == [
+        Row("buffer", "ours", 4.0, "frames/s", "limit", 0.5, 3.0),
+        Row("buffer", "ours", 4.0, "frames/s", "peer", 4.0, 3.0),
+        Row("buffer", "limit", 8.0, "frames/s"),
+        Row("buffer", "peer", 1.0, "frames/s"),
+    ]
+    latency = next(latency_rows("buffer", cases, timings))
+    assert latency == Row(
+        "buffer", "latency of ours", 250.0, "ms", "latency of limit", 0.5, pytest.approx(300.0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["colect"], "unknown benchmark 'colect': did you mean 'collect'?"),
+        (["buffer", "ennv"], "unknown benchmark 'ennv': did you mean 'env'?"),
+        (["--jsn", "x"], "--json"),
+        (["--device", "tpu"], "tpu"),
+        (["--json", "."], "is a directory"),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_is_measured(words, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: main(words), command="benchmarks", package="")
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("python -m benchmarks: ")
+    assert message in error
+
+
+def test_help_loads_no_torch():
+    program = "import benchmarks.__main__, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
