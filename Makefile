@@ -6,10 +6,12 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	echo $$python && break; done)
 DEMO_MINUTES ?= 5
 DEMO_FLAGS ?=
+JOBS ?= 2
 PYTEST_FLAGS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: help test test-all check format demo clean
 
@@ -22,16 +24,16 @@ help:
 	@echo 'make clean     remove the virtual environment and what tools left behind'
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+	$(PYTEST) -m "not slow" $(PYTEST_FLAGS)
 
 test-all: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(PYTEST) $(PYTEST_FLAGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+	$(PYTEST) -m "not slow" $(PYTEST_FLAGS)
 
 format: $(READY)
 	$(BIN)/ruff format

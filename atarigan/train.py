@@ -168,11 +168,15 @@ def build_trainer(config: RunConfig) -> "Trainer":
     from atarigan.training.device_plan import plan_for
     from atarigan.training.trainer import Trainer
 
-    family, objective, penalty = (
-        NETWORKS[config.network](),
-        OBJECTIVES[config.objective](),
-        PENALTIES[config.penalty](),
-    )
+    family = NETWORKS[config.network]()
+    objective = OBJECTIVES[config.objective]()
+    penalty = PENALTIES[config.penalty]()
+    if objective.needs_energy != family.critic_gives_energy:
+        fitting = " or ".join(name for name in NETWORKS if NETWORKS[name].critic_gives_energy)
+        raise InputError(
+            f"--objective {config.objective} does not go with --network {config.network}: the "
+            f"objectives energy and began, and only they, need a critic that reconstructs: {fitting}"
+        )
     source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec)

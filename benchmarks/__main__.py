@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure, print tables, write JSON."""
 
 import importlib
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick)
     report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])
     report.print_heading()
-    print(f"command   python -m benchmarks {' '.join(sys.argv[1:] if argv is None else argv)}")
+    words = sys.argv[1:] if argv is None else argv
+    print(f"command   {shlex.join(['python', '-m', 'benchmarks', *words])}")
     _write(report, arguments.json)
     for name in dict.fromkeys(names):
         print(f"measuring {name} …", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The game that everything is measured on: as frames, a buffer, a generator, environments."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import ale_py
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 import torch
 from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import AtariPreprocessing
 
 from atarigan.frame_generator import FrameGenerator, build_generator
@@ -18,11 +19,10 @@ from atarigan.frames.screen import AleScreen, read_frame
 from atarigan.pixels import FrameFormat, frames_to_floats
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from benchmarks.emulator import FRAME_SKIP, Emulator
+from benchmarks.measurement import Case
 
 GRAY = FrameFormat("gray", 84, 84)
 RAM_SIZE = 128
-NUM_ENVS = 16
-VECTOR_ENV = f"AtariVectorEnv, {NUM_ENVS} environments"
 _NUM_PLAYED = 500
 
 
@@ -72,11 +72,6 @@ def bare_env() -> gym.Env[Any, Any]:
     return AtariPreprocessing(gym.make("ALE/Breakout-v5", frameskip=1), frame_skip=FRAME_SKIP)
 
 
-def vector_env() -> Any:
-    """ALE's own vector environment: 84×84 gray, stacks of four."""
-    return AtariVectorEnv("breakout", NUM_ENVS)
-
-
 def stepping(env: gym.Env[Any, Any]) -> Callable[[], None]:
     """A call that steps an environment with a random action."""
     env.reset(seed=0)
@@ -90,15 +85,24 @@ def stepping(env: gym.Env[Any, Any]) -> Callable[[], None]:
     return step
 
 
-def vector_stepping(envs: Any) -> Callable[[], None]:
+def vector_env(num_envs: int) -> AtariVectorEnv:
+    """ALE's own vector environment: 84×84 gray, stacks of four."""
+    return AtariVectorEnv("breakout", num_envs)
+
+
+def bare_vector_case(num_envs: int) -> Case:
+    """What ALE's vector environment makes on all cores."""
+    name = f"AtariVectorEnv, {num_envs} environments"
+    return Case(name, num_envs, vector_stepping(vector_env(num_envs)))
+
+
+def vector_stepping(envs: VectorEnv[Any, Any, Any]) -> Callable[[], None]:
     """A call that steps every environment of a vector with random actions."""
     envs.reset(seed=0)
-    actions: npt.NDArray[Any] = np.random.default_rng(0).integers(
-        envs.single_action_space.n, size=(256, envs.num_envs)
-    )
-    turns = iter(range(1 << 62))
+    envs.action_space.seed(0)
+    actions = itertools.cycle([envs.action_space.sample() for _ in range(256)])
 
     def step() -> None:
-        envs.step(actions[next(turns) % len(actions)])
+        envs.step(next(actions))
 
     return step

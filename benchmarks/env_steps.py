@@ -42,14 +42,14 @@ def one_environment(stopwatch: Stopwatch) -> Iterator[Row]:
 def vector(stopwatch: Stopwatch) -> Iterator[Row]:
     """All environments of ALE's vector, generated in one call a step."""
     generator = breakout.untrained_generator(NETWORK, stopwatch.device)
-    outer, inner = breakout.vector_env(), breakout.vector_env()
-    wrapped = breakout.vector_stepping(GeneratedVectorObservation(inner, generator))
-    bare = Case(breakout.VECTOR_ENV, breakout.NUM_ENVS, breakout.vector_stepping(outer))
+    envs = breakout.vector_env(stopwatch.num_envs)
+    wrapped = breakout.vector_stepping(GeneratedVectorObservation(envs, generator))
+    bare = breakout.bare_vector_case(stopwatch.num_envs)
     cases = [
         *(
             Case(
                 f"GeneratedVectorObservation, {NETWORK}, {threads}",
-                breakout.NUM_ENVS,
+                stopwatch.num_envs,
                 threads.running(wrapped),
                 against=(bare.name,),
             )
@@ -58,5 +58,3 @@ def vector(stopwatch: Stopwatch) -> Iterator[Row]:
         bare,
     ]
     yield from rate_rows("env", "agent steps/s", cases, stopwatch.timings(cases))
-    outer.close()
-    inner.close()

@@ -13,11 +13,9 @@ NETWORKS = ("codebook", "subpixel", "dcgan")
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     """Every family of networks and batch size, against the emulator's observations a second."""
-    envs = breakout.vector_env()
-    emulator = Case(breakout.VECTOR_ENV, envs.num_envs, breakout.vector_stepping(envs))
+    emulator = breakout.bare_vector_case(stopwatch.num_envs)
     cases = [*generator_cases(stopwatch, against=emulator.name), emulator]
     yield from rate_rows("generate", "frames/s", cases, stopwatch.timings(cases))
-    envs.close()
 
 
 def generator_cases(stopwatch: Stopwatch, against: str) -> Iterator[Case]:

@@ -54,6 +54,11 @@ class Stopwatch:
         """How long one repeat of one case goes on, at least."""
         return self.sized(full=0.4, quick=0.01)
 
+    @property
+    def num_envs(self) -> int:
+        """Environments in a vector."""
+        return self.sized(full=16, quick=2)
+
     def sized(self, full: T, quick: T) -> T:
         """Whichever suits how thoroughly is measured."""
         return quick if self.is_quick else full
@@ -77,11 +82,10 @@ class Stopwatch:
         self._seconds(case, 1)
         if case.times_itself:
             return 1
-        num_calls, spent_s = 0, 0.0
-        while spent_s < self.repeat_s:
-            spent_s += self._seconds(case, 1)
-            num_calls += 1
-        return math.ceil(num_calls * self.repeat_s / spent_s)
+        times_s: list[float] = []
+        while sum(times_s) < self.repeat_s:
+            times_s.append(self._seconds(case, 1))
+        return math.ceil(self.repeat_s / min(times_s))
 
     def _seconds(self, case: Case, num_calls: int) -> float:
         if case.times_itself:

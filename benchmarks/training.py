@@ -4,6 +4,7 @@ import dataclasses
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     """Every configuration against the same in plain PyTorch, and against the emulator, which has to
     keep up where frames are learnt as they come.
     """
-    envs = breakout.vector_env()
-    emulator = Case(breakout.VECTOR_ENV, envs.num_envs, breakout.vector_stepping(envs))
+    emulator = breakout.bare_vector_case(stopwatch.num_envs)
     with tempfile.TemporaryDirectory() as folder:
         buffer = breakout.fill_buffer(Path(folder) / "buffer", stopwatch.sized(2000, 100))
         cases = [
@@ -32,7 +32,6 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
         ]
         cases.append(emulator)
         yield from rate_rows("train", "images/s", cases, stopwatch.timings(cases))
-    envs.close()
 
 
 def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
@@ -42,13 +41,13 @@ def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
         f"{network}, wasserstein + gradient": RunConfig(network=network, batch_size=64)
         for network in networks
     }
-    named = {}
-    for name, config in configs.items():
-        batch_size = stopwatch.sized(full=config.batch_size, quick=2)
-        named[f"{name}, batch {batch_size}"] = dataclasses.replace(
-            config, batch_size=batch_size, device=stopwatch.device
-        )
-    return named
+    if stopwatch.is_quick:
+        small: dict[str, Any] = {"batch_size": 2, "generator_width": 8, "critic_width": 4}
+        configs = {name: dataclasses.replace(config, **small) for name, config in configs.items()}
+    return {
+        f"{name}, batch {config.batch_size}": dataclasses.replace(config, device=stopwatch.device)
+        for name, config in configs.items()
+    }
 
 
 def training_cases(

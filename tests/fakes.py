@@ -123,6 +123,10 @@ def brightness_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Ge
     return int(frame[0, 0, 0]) % 4
 
 
+def silent_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> None:
+    """Returns nothing, which is no action."""
+
+
 def outside_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
     """Sooner or later returns what is no action."""
     return 7 if rng.random() < 0.05 else 0

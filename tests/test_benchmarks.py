@@ -79,11 +79,13 @@ def test_repeats_take_turns_there_and_back():
     assert timings == {"a": [2.0] * 5, "b": [3.0] * 5}
 
 
-def test_short_work_is_called_until_a_repeat_is_long_enough():
-    stopwatch = Stopwatch(is_quick=True)
-    calls = []
-    stopwatch.timings([Case("short", 1, lambda: calls.append(0))])
-    assert len(calls) > 100 * stopwatch.num_repeats
+def test_short_work_is_called_until_a_repeat_is_long_enough(monkeypatch):
+    ends = []
+    monkeypatch.setattr("time.perf_counter", lambda: 0.004 * len(ends))
+    timings = Stopwatch(is_quick=True).timings([Case("short", 2, lambda: ends.append(0))])
+    warm_up, repeats_of_three = 1 + 3, 5 * 3
+    assert len(ends) == warm_up + repeats_of_three
+    assert timings["short"] == pytest.approx([0.002] * 5)
 
 
 def test_the_device_is_waited_for_around_the_work(monkeypatch):

@@ -65,8 +65,8 @@ def test_random_policy_takes_every_action(breakout: AgentSteps) -> None:
 @pytest.mark.parametrize(
     ("env_id", "env_kwargs", "num_steps", "least"),
     [
-        ("ALE/Breakout-v5", {}, 800, 40),
-        ("BreakoutNoFrameskip-v4", {"full_action_space": True}, 800, 40),
+        ("ALE/Breakout-v5", {}, 800, 20),
+        ("BreakoutNoFrameskip-v4", {"full_action_space": True}, 800, 20),
         ("ALE/Pong-v5", {}, 2500, 2),
         ("PongNoFrameskip-v4", {"full_action_space": True}, 2500, 2),
     ],

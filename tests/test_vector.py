@@ -77,7 +77,7 @@ def test_vector_of_wrapped_equals_wrapped_vector(
         sync(make_env, autoreset_mode), FakeGenerator(), mode, latent=latent
     )
     assert vector.observation_space == wrapped_singles.observation_space
-    assert_equal_steps(wrapped_singles, vector, 25, seed=5)
+    assert_equal_steps(wrapped_singles, vector, 27, seed=5)  # one of them ends at the last step
     if make_env is counting_env:  # where there is no seed, what was goes on
         assert_equal_steps(wrapped_singles, vector, 10, seed=[3, None, 8])
         assert_equal_steps(wrapped_singles, vector, 10, seed=None)

@@ -29,6 +29,8 @@ class CodebookFamily:
     fast.
     """
 
+    critic_gives_energy = False
+
     def generator(self, shape: NetworkShape) -> Generator:
         image_shape = shape.image_shape("codebook")
         width = shape.generator_width or GENERATOR_WIDTH

@@ -16,6 +16,8 @@ DEFAULT_WIDTH = 32
 class DcganFamily:
     """Transposed convolutions with batch norm, and a critic of strided convolutions without."""
 
+    critic_gives_energy = False
+
     def generator(self, shape: NetworkShape) -> Generator:
         image_shape = shape.image_shape("dcgan")
         return DcganGenerator(

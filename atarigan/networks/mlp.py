@@ -13,6 +13,8 @@ DEFAULT_WIDTH = 100
 class MlpFamily:
     """Fully connected layers; points as well as images."""
 
+    critic_gives_energy = False
+
     def generator(self, shape: NetworkShape) -> Generator:
         width = shape.generator_width or DEFAULT_WIDTH
         return MlpGenerator(shape.sample_shape, shape.latent_size, width)

@@ -49,7 +49,14 @@ class Generator(nn.Module):
 
 
 class NetworkFamily(Protocol):
-    """A pair of networks that suit one another."""
+    """A pair of networks that suit one another.
+
+    Attributes:
+        critic_gives_energy: whether the critic's output is a reconstruction error, and the critic
+            has `embed`, which gives the codes (B, size) of samples.
+    """
+
+    critic_gives_energy: bool
 
     def generator(self, shape: NetworkShape) -> Generator:
         """A fresh generator."""

@@ -21,6 +21,8 @@ CRITIC_WIDTH = 32
 class SubpixelFamily:
     """Convolutions on a coarse grid, PixelShuffle to full size, over a learned background; fast."""
 
+    critic_gives_energy = False
+
     def generator(self, shape: NetworkShape) -> Generator:
         image_shape = shape.image_shape("subpixel")
         return SubpixelGenerator(

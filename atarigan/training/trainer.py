@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.networks import Generator
-from atarigan.objectives import Objective
+from atarigan.objectives import Objective, pull_away
 from atarigan.penalties import Penalty
 from atarigan.run_config import ModelConfig
 from atarigan.sources import Batch, DataSource
@@ -127,6 +127,7 @@ class Trainer:
         total.backward()
         self.critic_optimizer.step()
         self.penalty.constrain(self.critic)
+        self.objective.after_critic_step(real_logits.detach(), fake_logits.detach())
         self.losses |= {
             "critic_loss": loss.detach(),
             "real_logits": real_logits.detach().mean(),
@@ -135,15 +136,26 @@ class Trainer:
 
     def _update_generator(self, real: Tensor) -> None:
         self.critic.requires_grad_(False)
+        objective = self.objective
         with self.plan.autocast():
-            fake_logits = self.critic(self.generator(self.draw_latents(len(real)))).float()
-            real_logits = self.critic(real).float() if self.objective.generator_needs_real else None
-        loss = self.objective.generator_loss(fake_logits, real_logits)
+            fake = self.generator(self.draw_latents(len(real)))
+            fake_logits = self.critic(fake).float()
+            real_logits = self.critic(real).float() if objective.generator_needs_real else None
+            codes = self._codes(fake) if objective.pull_away else None
+        loss = objective.generator_loss(fake_logits, real_logits)
+        if codes is not None:
+            loss = loss + objective.pull_away * pull_away(codes)
         self.generator_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.generator_optimizer.step()
         self.critic.requires_grad_(True)
         self.losses["generator_loss"] = loss.detach()
+
+    def _codes(self, samples: Tensor) -> Tensor:
+        """An autoencoder critic's codes of samples."""
+        embed: Any = self.critic.embed
+        codes: Tensor = embed(samples).float()
+        return codes
 
     def draw_latents(self, num: int) -> Tensor:
         """Latents (num, latent_size) from the run's own random stream."""
@@ -158,6 +170,7 @@ class Trainer:
             "critic": self.critic.state_dict(),
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
+            "objective": self.objective.state_dict(),
             "rng": self.rng.get_state(),
             "num_steps": self.num_steps,
             "num_images": self.num_images,
@@ -171,6 +184,7 @@ class Trainer:
         self.critic.load_state_dict(state["critic"])
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.objective.load_state_dict(state["objective"])
         self.rng.set_state(state["rng"])
         self.num_steps = state["num_steps"]
         self.num_images = state["num_images"]

@@ -1,0 +1,70 @@
+"""A critic that is an autoencoder: how badly it reconstructs a sample is the sample's energy."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from atarigan.networks.dcgan import DEFAULT_WIDTH, DcganGenerator
+from atarigan.networks.ladder import halvings
+from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+
+CODE_SIZE = 64
+
+
+@NETWORKS.register("autoencoder")
+class AutoencoderFamily:
+    """A DCGAN generator, and a critic that reconstructs: for the objectives energy and began."""
+
+    critic_gives_energy = True
+
+    def generator(self, shape: NetworkShape) -> Generator:
+        image_shape = shape.image_shape("autoencoder")
+        return DcganGenerator(
+            image_shape, shape.latent_size, shape.generator_width or DEFAULT_WIDTH
+        )
+
+    def critic(self, shape: NetworkShape) -> nn.Module:
+        return AutoencoderCritic(
+            shape.image_shape("autoencoder"), shape.critic_width or DEFAULT_WIDTH
+        )
+
+
+class AutoencoderCritic(nn.Module):
+    """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction."""
+
+    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        self.sizes = halvings(height, columns, smallest=8, most=3)
+        widths = [channels, *(width * 2**level for level in range(len(self.sizes) - 1))]
+        rows, cols = self.sizes[-1]
+        num_features = widths[-1] * rows * cols
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            down += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
+            last: nn.Module = nn.Tanh() if before == channels else nn.LeakyReLU(0.2)
+            up.insert(0, nn.Sequential(nn.ConvTranspose2d(after, before, 4, 2, 1), last))
+        self.encode = nn.Sequential(*down, nn.Flatten(), nn.Linear(num_features, CODE_SIZE))
+        self.expand = nn.Sequential(
+            nn.Linear(CODE_SIZE, num_features),
+            nn.LeakyReLU(0.2),
+            nn.Unflatten(1, (widths[-1], rows, cols)),
+        )
+        self.grow = nn.ModuleList(up)
+
+    def embed(self, samples: Tensor) -> Tensor:
+        """The codes (B, CODE_SIZE) of samples."""
+        codes: Tensor = self.encode(samples)
+        return codes
+
+    def reconstruct(self, samples: Tensor) -> Tensor:
+        """Samples (B, C, H, W) after encoding and decoding."""
+        features: Tensor = self.expand(self.encode(samples))
+        for layer, (rows, columns) in zip(self.grow, self.sizes[-2::-1], strict=True):
+            features = layer(features)[:, :, :rows, :columns]
+        return features
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return torch.square(self.reconstruct(samples) - samples).flatten(1).mean(1)

@@ -1,0 +1,246 @@
+"""`python -m atarigan.collect` as a user types it."""
+
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from atarigan import collect
+from atarigan.command_line import run as run_command
+from atarigan.frames.frame_buffer import FrameBuffer
+from tests.small_disk import run_on_small_disk
+
+COMMAND = [sys.executable, "-m", "atarigan.collect"]
+COUNTING = ["--env-id", "tests.fakes:Counting-v0", "--frame-size", "native"]
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "buffer"
+
+
+def run_collect(*words: Any) -> int:
+    return collect.main([str(word) for word in words])
+
+
+def test_buffer_holds_what_the_flags_say(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--env-id", "ALE/Pong-v5", "--num-steps", 90, "--num-envs", 2, "--policy", "scripted",
+             "--epsilon", 0.5, "--frame-format", "rgb", "--frame-size", "20x30", "--frame-skip", 3,
+             "--max-pool", "--capacity", 200, "--seed", 5,
+             "--env-kwargs", '{"repeat_action_probability": 0.0}']  # fmt: skip
+    assert run_collect("--out", out, *words) == 0
+    buffer = FrameBuffer.open(out)
+    meta, origin = buffer.meta, buffer.meta.origin
+    assert len(buffer) == 90
+    assert meta.frame_format.shape == (20, 30, 3)
+    assert meta.capacity == 100
+    assert (origin.env_id, origin.policy, origin.epsilon) == ("ALE/Pong-v5", "scripted", 0.5)
+    assert (origin.frame_skip, origin.max_pool, origin.seed) == (3, True, 5)
+    assert origin.env_kwargs == {"repeat_action_probability": 0.0}
+    printed = capsys.readouterr().out
+    assert re.fullmatch(
+        r"stored 90 agent steps at [\d,]+ agent steps per second, 0 episodes; 90 agent steps, "
+        rf"\d+\.\d MB on disk in {re.escape(str(out))}\n",
+        printed,
+    )
+
+
+def test_defaults_are_gray_84x84_frames_of_breakout(out: Path) -> None:
+    assert run_collect("--out", out, "--num-steps", 3) == 0
+    meta = FrameBuffer.open(out).meta
+    assert (meta.frame_format.name, meta.frame_format.shape) == ("gray", (84, 84, 1))
+    assert (meta.origin.env_id, meta.origin.policy) == ("ALE/Breakout-v5", "random")
+    assert (meta.origin.frame_skip, meta.ram_size, meta.capacity) == (4, 128, 3)
+
+
+def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_collect("--out", out, *COUNTING, "--num-steps", 30, "--capacity", 80) == 0
+    again = ["--append", "--num-steps", 30, "--seed", 0, "--frame-skip", 1, "--capacity", 80]
+    assert run_collect("--out", out, *COUNTING, *again) == 0
+    buffer = FrameBuffer.open(out)
+    levels = buffer.values_at("frames", np.arange(60))[:, 0, 0, 0]
+    assert levels[:30].tolist() != levels[30:].tolist()
+    assert run_collect("--out", out, "--append", "--num-steps", 40) == 0
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert "mean return" in last_line
+    assert "80 agent steps, the oldest 20 overwritten" in last_line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--env-id", "ALE/Brekout-v5"], "'ALE/Brekout-v5': did you mean 'ALE/Breakout-v5'"),
+        (["--env-id", "tests.fakes:Unseen-v0"], "must have image observations or render_mode"),
+        ([*COUNTING, "--frame-format", "palette"], "palette needs an ALE environment"),
+        (["--env-id", "tests.fakes:NamedActions-v0"], "actions must be Discrete"),
+        (["--policy", "scriptd"], "unknown policy 'scriptd': did you mean 'scripted'"),
+        (["--env-id", "ALE/Boxing-v5", "--policy", "scripted"], "Pong and Breakout .*not boxing"),
+        (["--policy", "sb3:PPO:nowhere.zip"], "nowhere.zip does not exist"),
+        (["--policy", "nowhere:play"], "No module named 'nowhere'"),
+        ([*COUNTING, "--policy", "tests.fakes:silent_policy"], "an action of .* not None"),
+        ([*COUNTING, "--policy", "tests.fakes:brightnes_policy"], "mean 'brightness_policy'"),
+        (["--frame-size", "0x84"], "must be at least 1x1, not 0x84"),
+        (["--frame-size", "84"], "--frame-size must be HEIGHTxWIDTH or native, not '84'"),
+        (["--frame-format", "grey"], "unknown frame format 'grey': did you mean 'gray'"),
+        (["--num-steps", "0"], "--num-steps must be at least 1, not 0"),
+        (["--num-envs", "-1"], "--num-envs must be at least 0, not -1"),
+        (["--frame-skip", "0"], "--frame-skip must be at least 1, not 0"),
+        (["--capacity", "0"], "capacity and num_writers must be at least 1, not 0 and 1"),
+        (["--epsilon", "1.5"], "epsilon must be from 0 to 1, not 1.5"),
+        (["--epsilon", "nan"], "epsilon must be from 0 to 1, not nan"),
+        (["--seed", "-1"], "seed must not be negative, not -1"),
+        (["--env-kwargs", "[1]"], r"--env-kwargs must be a JSON object, not '\[1\]'"),
+        (["--env-kwargs", "{"], "--env-kwargs must be JSON, not '{'"),
+        (["--append"], "is not a frame buffer"),
+        (["--num-steps", "many"], "--num-steps"),
+    ],
+)
+def test_mistake_is_one_line_and_leaves_no_folder(
+    out: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    words = ["--out", str(out), "--num-steps", "20", *words]
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: run_collect(*words), command="collect")
+    assert stop.value.code == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if not is_progress(line)]
+    assert len(errors) == 1
+    assert re.match(f"python -m atarigan.collect: .*{message}", errors[0])
+    assert not out.exists()
+
+
+def is_progress(line: str) -> bool:
+    return line.startswith("collecting ")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A buffer with 20 steps, which nobody adds to."""
+    path = tmp_path_factory.mktemp("begun") / "buffer"
+    assert run_collect("--out", path, *COUNTING, "--num-steps", 20) == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "holds a buffer already: add --append"),
+        (["--append", "--env-id", "ALE/Pong-v5"], "--env-id must be 'tests.fakes:Counting-v0'"),
+        (["--append", "--env-kwargs", '{"length": 3}'], "--env-kwargs must be {}, .*'length': 3"),
+        (["--append", "--policy", "scripted"], "--policy must be 'random', as .* not 'scripted'"),
+        (["--append", "--epsilon", "0.5"], "--epsilon must be 0.0, as .* not 0.5"),
+        (["--append", "--seed", "3"], "--seed must be 0, as .* not 3"),
+        (["--append", "--frame-format", "rgb"], "--frame-format must be 'gray', as .* not 'rgb'"),
+        (["--append", "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),
+        (["--append", "--frame-skip", "2"], "--frame-skip must be 1, as .* not 2"),
+        (["--append", "--max-pool"], "--max-pool must be False, as .* not True"),
+        (["--append", "--capacity", "99"], "--capacity must be 20, as .* not 99"),
+    ],
+)
+def test_buffer_is_gone_on_with_as_it_was_begun(
+    begun: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: run_collect("--out", begun, *words), command="collect")
+    assert stop.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert re.search(message, errors)
+    assert len(FrameBuffer.open(begun)) == 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_signal_to_all_processes_keeps_what_was_stored(
+    out: Path, number: signal.Signals
+) -> None:
+    """As Ctrl-C in a terminal, or `timeout`, sends it."""
+    words = [*COUNTING, "--num-steps", "1000000", "--num-envs", "2", "--out", str(out)]
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(process, lambda: out.exists() and is_filling(out))
+    os.killpg(process.pid, number)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert all(is_progress(line) for line in errors.splitlines())
+    stored, advice = printed.splitlines()
+    buffer = FrameBuffer.open(out)
+    assert stored.startswith(f"stored {len(buffer):,} agent steps")
+    assert advice == f"stopped; {out} holds {len(buffer):,} agent steps: go on with --append"
+    assert buffer.values_at("truncations", np.array([len(buffer) - 1]))[0]
+
+
+def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()
+
+
+def is_filling(out: Path) -> bool:
+    return (out / "meta.json").exists() and FrameBuffer.open(out).num_collected > 0
+
+
+def test_killed_process_is_reported_in_one_line(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*COUNTING, "--policy", "tests.fakes:dying_policy", "--num-steps", 100_000]
+    assert run_collect("--out", out, *words, "--num-envs", 1) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if not is_progress(line)]
+    assert len(errors) == 1
+    assert "the process of environment 0 (seed " in errors[0]
+    assert errors[0].endswith("was killed by SIGKILL")
+    assert len(FrameBuffer.open(out)) > 0
+
+
+def test_file_size_limit_is_one_line_and_what_was_stored_stays(begun: Path, out: Path) -> None:
+    """The second process would need a ring of its own, which the limit leaves no room for."""
+    shutil.copytree(begun, out)
+    frames = (out / "writer-000" / "frames.npy").stat().st_size
+    words = ["--append", "--out", str(out), "--num-steps", "500", "--num-envs", "2"]
+    result = subprocess.run(
+        [*COMMAND, *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (frames - 1, frames - 1)),
+    )
+    errors = [line for line in result.stderr.splitlines() if not is_progress(line)]
+    assert result.returncode == 2
+    assert len(errors) == 1
+    assert errors[0].endswith("file too large")
+    buffer = FrameBuffer.open(out)
+    assert len(buffer.values_at("frames", np.arange(len(buffer)))) == 20
+
+
+def test_full_disk_is_one_line_and_what_was_stored_can_be_read(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    read_back = (
+        "import sys; from atarigan import FrameBuffer; buffer = FrameBuffer.open(sys.argv[1]);"
+        "import numpy as np; print(len(buffer.values_at('ram', np.arange(len(buffer)))))"
+    )
+    script = '"$0" -m atarigan.collect --out "$1" $3; echo "status $?"; "$0" -c "$2" "$1"'
+    flags = "--num-steps 20000 --num-envs 2 --frame-size native --frame-format palette"
+    command = ["sh", "-c", script, sys.executable, str(disk / "buffer"), read_back, flags]
+    result = run_on_small_disk(disk, command, num_mib=40)
+    errors = [line for line in result.stderr.splitlines() if not is_progress(line)]
+    assert len(errors) == 1
+    assert "no space left on device" in errors[0]
+    status, num_steps = result.stdout.splitlines()
+    assert status == "status 2"
+    assert int(num_steps) > 200
