@@ -104,7 +104,7 @@ def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":
     latents = np.cos(angle) * corners[start] + np.sin(angle) * following
     if generator.prior == "uniform":
         latents = latents.clip(-1, 1)
-    loop: "Latents" = latents.astype(np.float32)
+    loop: Latents = latents.astype(np.float32)
     return loop
 
 

@@ -174,8 +174,8 @@ def build_trainer(config: RunConfig) -> "Trainer":
     if objective.needs_energy != family.critic_gives_energy:
         fitting = " or ".join(name for name in NETWORKS if NETWORKS[name].critic_gives_energy)
         raise InputError(
-            f"--objective {config.objective} does not go with --network {config.network}: the "
-            f"objectives energy and began, and only they, need a critic that reconstructs: {fitting}"
+            f"--objective {config.objective} does not go with --network {config.network}: "
+            f"energy and began, and only they, need a critic that reconstructs: {fitting}"
         )
     source = SOURCES[config.source](config)
     plan = plan_for(config)

@@ -82,10 +82,11 @@ class Stopwatch:
         self._seconds(case, 1)
         if case.times_itself:
             return 1
-        times_s: list[float] = []
-        while sum(times_s) < self.repeat_s:
-            times_s.append(self._seconds(case, 1))
-        return math.ceil(self.repeat_s / min(times_s))
+        spent_s, fastest_s = 0.0, math.inf
+        while spent_s < self.repeat_s:
+            call_s = self._seconds(case, 1)
+            spent_s, fastest_s = spent_s + call_s, min(fastest_s, call_s)
+        return math.ceil(self.repeat_s / fastest_s)
 
     def _seconds(self, case: Case, num_calls: int) -> float:
         if case.times_itself:
