@@ -117,6 +117,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         TensorboardLog,
     )
     from atarigan.training.run_folder import RunFolder
+    from atarigan.training.thread_trial import choose_num_threads
     from atarigan.training.trainer import Observer
 
     folder = RunFolder(out)
@@ -125,6 +126,8 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     trainer = build_trainer(config)
     if resume:
         _restore(trainer, find_checkpoint(out))
+    else:
+        choose_num_threads(trainer)
     out.mkdir(parents=True, exist_ok=True)
     typed_json.write_json(folder.config, trainer.model)
     print(

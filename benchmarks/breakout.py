@@ -35,8 +35,13 @@ def play(num_steps: int) -> list[dict[str, Any]]:
         frame, ram = read_frame(screen, GRAY), emulator.ale.getRAM()
         action, reward, terminated = emulator.act()
         steps.append(
-            {"frame": frame, "action": action, "reward": reward, "terminated": terminated}
-            | {"ram": ram}
+            {
+                "frame": frame,
+                "ram": ram,
+                "action": action,
+                "reward": reward,
+                "terminated": terminated,
+            }
         )
     return steps
 

@@ -37,7 +37,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
             times_itself=True,
         )
         peers = []
-        for name in stopwatch.sized(full=list(VEC_ENVS), quick=["DummyVecEnv"]):
+        for name in stopwatch.sized(full=list(VEC_ENVS), quick=["SubprocVecEnv"]):
             peer = Sb3Collection(VEC_ENVS[name], NUM_PROCESSES)
             stack.callback(peer.envs.close)
             title = f"stable-baselines3 {name} + VecFrameStack + ReplayBuffer"

@@ -47,7 +47,7 @@ class Stopwatch:
 
     @property
     def num_repeats(self) -> int:
-        return self.sized(full=9, quick=5)
+        return self.sized(full=7, quick=5)
 
     @property
     def repeat_s(self) -> float:

@@ -24,13 +24,10 @@ class Sb3Collection:
     """
 
     def __init__(self, vec_env_class: VecEnvClass, num_envs: int) -> None:
-        gym.register_envs(ale_py)
-        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         envs = make_atari_env(
-            "ALE/Breakout-v5",
+            _make_env,
             num_envs,
             seed=0,
-            env_kwargs={"frameskip": 1},
             vec_env_cls=vec_env_class,
             vec_env_kwargs={"start_method": "spawn"} if vec_env_class is SubprocVecEnv else {},
         )
@@ -56,3 +53,10 @@ class Sb3Collection:
             self._observations, next_observations, actions[:, None], rewards, dones, infos
         )
         self._observations = observations
+
+
+def _make_env() -> gym.Env[Any, Any]:
+    """What is to be preprocessed; a function of this module, so that spawned processes know ALE."""
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    gym.register_envs(ale_py)
+    return gym.make("ALE/Breakout-v5", frameskip=1)

@@ -1,5 +1,6 @@
 """What imports what: the direction of the data, no torch where none is needed, envs by its name."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -92,6 +93,14 @@ finally:
     result = run_python(code, cwd=tmp_path)
     assert (result.returncode, result.stderr.strip()) == (0, "")
     assert "usage: python -m atarigan" in result.stdout
+
+
+@pytest.mark.parametrize("package", ["atarigan", "atarigan.envs"])
+def test_every_public_name_is_there_and_no_other(package: str) -> None:
+    module = importlib.import_module(package)
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Framebuffer'"):
+        _ = module.Framebuffer
 
 
 def test_envs_folder_says_how_to_import_it() -> None:

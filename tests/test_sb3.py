@@ -150,24 +150,14 @@ def breakout(**options: Any) -> gym.Env:
     return AtariPreprocessing(env, screen_size=36, grayscale_newaxis=True)
 
 
-def learn_ppo(num_steps: int) -> None:
+def test_ppo_learns_from_generated_observations() -> None:
     generator = FakeGenerator()
     venv = VecFrameStack(make_vec_env(breakout, n_envs=2, seed=0), 4)
     venv = GeneratedVecEnv(venv, generator)
-    model = PPO("CnnPolicy", venv, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu")
-    model.learn(num_steps)
-    assert model.num_timesteps >= num_steps
-    # one call for each step of both environments, and one for the reset
-    assert len(generator.batch_sizes) == model.num_timesteps // 2 + 1
-
-
-def test_ppo_learns_from_generated_observations() -> None:
-    learn_ppo(64)
-
-
-@pytest.mark.slow
-def test_ppo_learns_2000_steps_from_generated_observations() -> None:
-    learn_ppo(2000)
+    model = PPO("CnnPolicy", venv, n_steps=125, batch_size=250, n_epochs=1, seed=0, device="cpu")
+    model.learn(2000)
+    assert model.num_timesteps == 2000
+    assert len(generator.batch_sizes) == 1000 + 1  # one for each step of both, one for the reset
 
 
 def dqn(env: gym.Env | VecEnv, **options: Any) -> DQN:

@@ -41,6 +41,15 @@ def test_palette_frames_give_the_emulators_colours_back(env_id: str, palette: st
     assert len(colours) > 4
 
 
+def test_resized_palette_frames_mix_no_colours() -> None:
+    env = AgentSteps("ALE/Breakout-v5")
+    env.reset(seed=0)
+    resized = read_frame(env.screen, screen_format(env.screen, "palette", (84, 84)))
+    assert resized.shape == (84, 84, 1)
+    assert len(np.unique(resized)) > 5
+    assert set(np.unique(resized)) <= set(np.unique(env.screen.palette()))
+
+
 def test_gray_frames_are_those_of_gymnasiums_preprocessing() -> None:
     """In a game whose sprites flicker, with two frames pooled and sticky actions."""
     base = gym.make("ALE/Asteroids-v5", frameskip=1)

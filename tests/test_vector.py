@@ -94,6 +94,20 @@ def test_without_seeds_latents_follow_from_each_sub_environments_generator() -> 
     assert_equal_steps(singles, vector, 10, seed=None)
 
 
+def test_without_seeds_latents_follow_from_a_generator_for_all_sub_environments() -> None:
+    def first_observations() -> np.ndarray:
+        envs = gym.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point")
+        envs.np_random = np.random.default_rng(3)
+        generated = GeneratedVectorObservation(envs, FakeGenerator())
+        assert generated.observation_space.shape == (3, 84, 84, 1)
+        observations: np.ndarray = generated.reset()[0]
+        return observations
+
+    observations = first_observations()
+    assert len(np.unique(observations, axis=0)) == 3
+    np.testing.assert_array_equal(observations, first_observations())
+
+
 def test_sub_environments_in_other_processes_see_the_same() -> None:
     makers = [lambda index=index: counting_env(index) for index in range(NUM_ENVS)]
     other = AsyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)

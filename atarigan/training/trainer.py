@@ -1,5 +1,6 @@
 """The training loop: one for every source, network, objective and penalty."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -157,6 +158,11 @@ class Trainer:
         codes: Tensor = embed(samples).float()
         return codes
 
+    def use_threads(self, num_threads: int) -> None:
+        """Compute with so many CPU threads; another number rounds differently."""
+        torch.set_num_threads(num_threads)
+        self.plan = dataclasses.replace(self.plan, num_threads=num_threads)
+
     def draw_latents(self, num: int) -> Tensor:
         """Latents (num, latent_size) from the run's own random stream."""
         config = self.config
@@ -175,6 +181,7 @@ class Trainer:
             "num_steps": self.num_steps,
             "num_images": self.num_images,
             "elapsed_s": self.elapsed_s,
+            "num_threads": self.plan.num_threads,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -189,3 +196,5 @@ class Trainer:
         self.num_steps = state["num_steps"]
         self.num_images = state["num_images"]
         self.elapsed_s = state["elapsed_s"]
+        self.losses = {}
+        self.use_threads(state["num_threads"])

@@ -1,0 +1,55 @@
+"""How many CPU threads to compute with, decided by a short trial.
+
+No rule fits: two threads can be half as fast again as one, or five times slower where other
+programs keep the cores busy, because threads that wait for one another spin.
+"""
+
+import copy
+import os
+import time
+from collections.abc import Callable
+
+import torch
+
+from atarigan.training.trainer import Trainer
+
+_MEASURED_S = 0.6
+_SLOW_STEP_S = 1.5
+
+
+def choose_num_threads(trainer: Trainer) -> int:
+    """Train a moment with one thread and with one a core, keep the faster number, and undo the
+    training.
+
+    A number in OMP_NUM_THREADS is kept without a trial, and so is anything but the CPU.
+
+    Returns:
+        The number of threads, which torch and the trainer are set to.
+    """
+    num_cores = torch.get_num_threads()
+    if trainer.plan.device.type != "cpu" or num_cores == 1 or "OMP_NUM_THREADS" in os.environ:
+        return num_cores
+    before = copy.deepcopy(trainer.state_dict())
+    batches = trainer.source.batches(trainer.config.batch_size, trainer.config.seed)
+    seconds = {}
+    for num_threads in (1, num_cores):
+        trainer.use_threads(num_threads)
+        seconds[num_threads] = _seconds_a_step(lambda: trainer.train_step(batches))
+        trainer.load_state_dict(before)
+    fastest = min(seconds, key=lambda num_threads: seconds[num_threads])
+    trainer.use_threads(fastest)
+    return fastest
+
+
+def _seconds_a_step(step: Callable[[], None]) -> float:
+    """Mean seconds of a few steps after a first one, or of the first where that takes long."""
+    began = time.perf_counter()
+    step()
+    first_s = time.perf_counter() - began
+    if first_s > _SLOW_STEP_S:
+        return first_s
+    began, num_steps = time.perf_counter(), 0
+    while num_steps == 0 or time.perf_counter() - began < _MEASURED_S:
+        step()
+        num_steps += 1
+    return (time.perf_counter() - began) / num_steps
