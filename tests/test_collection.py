@@ -17,6 +17,7 @@ from atarigan.frames.collection import CollectorDiedError, collect, default_num_
 from atarigan.frames.collector import Share, Signals, Tally, collect_share
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.new_buffer import actions_column, create_buffer
+from atarigan.frames.policies import RandomPolicy
 
 COUNTING = "tests.fakes:Counting-v0"
 BRIGHTNESS = "tests.fakes:brightness_policy"
@@ -77,6 +78,14 @@ def test_row_is_what_was_acted_on_what_was_done_and_what_came_of_it(path: Path) 
         assert np.flatnonzero(column(buffer, "truncations")).tolist() == [11]
     assert (tally.num_steps, tally.num_episodes) == (12, 2)
     assert tally.sum_of_returns == (levels % 4)[:10].sum()
+
+
+def test_policy_is_told_of_every_episode(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[RandomPolicy] = []
+    monkeypatch.setattr(RandomPolicy, "begin_episode", told.append)
+    with begin(path) as buffer:
+        play_share(buffer, 12)
+    assert len(told) == 3  # episodes last 5 steps
 
 
 def test_memory_is_that_of_the_frame_beside_it(path: Path) -> None:

@@ -240,6 +240,7 @@ def test_model_sees_its_own_stack_and_fires_first_in_each_life(
     monkeypatch.setattr(PPO, "predict", go_right)
     policy = make(f"sb3:PPO:{model_file}", breakout)
     breakout.reset(seed=0)
+    policy.begin_episode()
     lives = -1
     fired = []
     for _ in range(300):

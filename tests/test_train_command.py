@@ -96,7 +96,7 @@ def test_flags_override_a_config_file(tmp_path):
         (["--penalty", "r3"], "did you mean 'r1'"),
         (["--source", "frame"], "did you mean 'frames'"),
         (["--source", "sine", "--network", "dcgan"], r"'dcgan' needs samples of shape \(C, H, W\)"),
-        (["--source", "mnist", "--objective", "energy", "--network", "dcgan"],
+        (["--objective", "energy", "--network", "dcgan"],
          "--objective energy does not go with --network dcgan"),
         (["--data", "nowhere"], "nowhere is not a frame buffer"),
         (["--recipe", "sinus"], "unknown recipe 'sinus'"),

@@ -135,6 +135,7 @@ def collect_share(share: Share, signals: Signals) -> Tally:
         writer = buffer.new_writer()
         signals.took_writer(share.index)
         env.reset(env_seed)
+        policy.begin_episode()
         tally = _play(env, policy, writer, buffer.meta, share.num_steps, signals)
         signals.wait_for_writers()
         return tally

@@ -40,7 +40,6 @@ class ModelPolicy:
         meanings = env.action_meanings
         self._fire = meanings.index("FIRE") if "FIRE" in meanings else None
         self._rng = rng
-        self.begin_episode()
 
     def begin_episode(self) -> None:
         self._model.set_random_seed(int(self._rng.integers(2**31)))

@@ -99,7 +99,6 @@ class PaddlePlayer:
             0: meanings.index("NOOP"),
             1: meanings.index(game.forth),
         }
-        self.begin_episode()
 
     def begin_episode(self) -> None:
         self._ball: tuple[int, int] | None = None
