@@ -133,7 +133,7 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
     path = Path(arguments.out)
     if arguments.append:
         buffer = FrameBuffer.open(path)
-        check_flags(arguments, buffer)
+        check_flags(arguments, buffer, num_envs)
         yield buffer
         return
     if (path / "meta.json").exists():
@@ -170,10 +170,9 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
     )
 
 
-def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
+def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int) -> None:
     """Raises InputError where a flag says something else than what the buffer was begun with."""
     meta, origin = buffer.meta, buffer.meta.origin
-    size = (meta.frame_format.height, meta.frame_format.width)
     asked = dataclasses.asdict(arguments)
     if arguments.env_kwargs is not None:
         asked["env_kwargs"] = parsed_kwargs(arguments.env_kwargs)
@@ -190,8 +189,7 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
         "frame_skip": origin.frame_skip,
         "max_pool": origin.max_pool,
         "frame_format": meta.frame_format.name,
-        "frame_size": size,
-        "capacity": meta.capacity * buffer.num_writers,
+        "frame_size": (meta.frame_format.height, meta.frame_format.width),
     }
     for name, value in begun.items():
         if asked[name] not in (None, value):
@@ -199,6 +197,11 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
             raise InputError(
                 f"--{flag} must be {value!r}, as {buffer.path} was begun, not {asked[name]!r}"
             )
+    if arguments.capacity is not None and -(-arguments.capacity // num_envs) != meta.capacity:
+        raise InputError(
+            f"--capacity must come to {meta.capacity} steps a process, as {buffer.path} was begun, "
+            f"not {arguments.capacity} for {num_envs}"
+        )
 
 
 def native_size(buffer: FrameBuffer) -> tuple[int, int]:

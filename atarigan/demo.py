@@ -65,7 +65,7 @@ def collect_frames(arguments: DemoArguments, path: Path) -> int:
         "--out": path,
         "--num-steps": arguments.num_steps,
         "--policy": arguments.policy,
-        "--epsilon": 0.1,
+        "--epsilon": 0.2,
         "--seed": arguments.seed,
     }
     status: int = collect.main([str(word) for pair in words.items() for word in pair])

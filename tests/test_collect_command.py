@@ -64,16 +64,16 @@ def test_defaults_are_gray_84x84_frames_of_breakout(out: Path) -> None:
 
 
 def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_collect("--out", out, *COUNTING, "--num-steps", 30, "--capacity", 80) == 0
-    again = ["--append", "--num-steps", 30, "--seed", 0, "--frame-skip", 1, "--capacity", 80]
-    assert run_collect("--out", out, *COUNTING, *again) == 0
+    words = [*COUNTING, "--num-steps", 30, "--capacity", 81, "--num-envs", 2]
+    assert run_collect("--out", out, *words) == 0
+    assert run_collect("--out", out, *words, "--append", "--seed", 0, "--frame-skip", 1) == 0
     buffer = FrameBuffer.open(out)
     levels = buffer.values_at("frames", np.arange(60))[:, 0, 0, 0]
     assert levels[:30].tolist() != levels[30:].tolist()
-    assert run_collect("--out", out, "--append", "--num-steps", 40) == 0
+    assert run_collect("--out", out, "--append", "--num-steps", 40, "--num-envs", 2) == 0
     last_line = capsys.readouterr().out.splitlines()[-1]
     assert "mean return" in last_line
-    assert "80 agent steps, the oldest 20 overwritten" in last_line
+    assert "82 agent steps, the oldest 18 overwritten" in last_line
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--append", "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),
         (["--append", "--frame-skip", "2"], "--frame-skip must be 1, as .* not 2"),
         (["--append", "--max-pool"], "--max-pool must be False, as .* not True"),
-        (["--append", "--capacity", "99"], "--capacity must be 20, as .* not 99"),
+        (["--append", "--capacity", "99"], "--capacity must come to 20 steps .* not 99 for 1"),
     ],
 )
 def test_buffer_is_gone_on_with_as_it_was_begun(
@@ -151,7 +151,7 @@ def test_buffer_is_gone_on_with_as_it_was_begun(
 ) -> None:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
-        run_command(lambda: run_collect("--out", begun, *words), command="collect")
+        run_command(lambda: run_collect("--out", begun, *words, "--num-envs", 1), command="collect")
     assert stop.value.code == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1

@@ -81,8 +81,8 @@ def test_row_is_what_was_acted_on_what_was_done_and_what_came_of_it(path: Path) 
 
 
 def test_policy_is_told_of_every_episode(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[RandomPolicy] = []
-    monkeypatch.setattr(RandomPolicy, "begin_episode", told.append)
+    told = []
+    monkeypatch.setattr(RandomPolicy, "begin_episode", lambda policy: told.append(policy))
     with begin(path) as buffer:
         play_share(buffer, 12)
     assert len(told) == 3  # episodes last 5 steps

@@ -13,8 +13,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTran
 
 from atarigan.errors import InputError
 from atarigan.frames.agent_steps import AgentSteps
+from atarigan.frames.buffer_meta import Origin
+from atarigan.frames.collector import Share, Signals, collect_share
 from atarigan.frames.layout import layout_of_space
 from atarigan.frames.model_policy import FrameStack
+from atarigan.frames.new_buffer import create_buffer
 from atarigan.frames.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.frames.screen import Screen
 
@@ -262,6 +265,17 @@ def test_models_play_repeats_with_the_seed(model_file: Path, breakout: AgentStep
     plays = [play(breakout, make(name, breakout, seed), 60)[0] for seed in (0, 0, 1)]
     assert plays[0] == plays[1] != plays[2]
     assert len(set(plays[0])) == 4
+
+
+def test_buffer_stores_the_screen_and_not_what_the_model_sees(
+    model_file: Path, tmp_path: Path
+) -> None:
+    origin = Origin(env_id="ALE/Breakout-v5", policy=f"sb3:PPO:{model_file}")
+    buffer = create_buffer(tmp_path / "b", origin, format_name="rgb", size=None, capacity=20)
+    collect_share(Share(buffer.path, index=0, num_steps=20, seed=0, num_before=0), Signals(1))
+    buffer.refresh()
+    assert buffer.values_at("frames", np.arange(20)).shape == (20, 210, 160, 3)
+    assert buffer.values_at("actions", np.arange(1)).tolist() == [1]  # FIRE
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Trainer
 
 NUM_SHOWN = 64
+NUM_BESIDE = 16
+SMALL, LARGE = 84, 168
 _ANIMATION_PICTURES_PER_S = 8
 _STEPS_BETWEEN_SCALARS = 25
 
@@ -64,8 +66,12 @@ class SamplePictures:
         picture = sample_picture(trainer, samples)
         pictures.save_picture(self._folder.samples(trainer.num_images), picture)
         if trainer.model.sample.frame_format is not None:
-            real = next(trainer.source.batches(NUM_SHOWN, trainer.config.seed + 1)).samples
-            both = pictures.beside(sample_picture(trainer, real), picture, ("real", "generated"))
+            real = next(trainer.source.batches(NUM_BESIDE, trainer.config.seed + 1)).samples
+            left, right = (
+                sample_picture(trainer, frames, pixels=LARGE)
+                for frames in (real, samples[:NUM_BESIDE])
+            )
+            both = pictures.beside(left, right, ("real", "generated"))
             pictures.save_picture(self._folder.real_beside_generated, both)
 
     def _fixed_latents(self, trainer: Trainer) -> Tensor:
@@ -144,10 +150,14 @@ def generated_samples(trainer: Trainer, latents: Tensor) -> np.ndarray:
     return array
 
 
-def sample_picture(trainer: Trainer, samples: np.ndarray) -> Frames:
-    """Samples as a person looks at them: a grid of frames, or a scatter plot of points."""
+def sample_picture(trainer: Trainer, samples: np.ndarray, pixels: int = SMALL) -> Frames:
+    """Samples as a person looks at them: a grid of frames, or a scatter plot of points.
+
+    Args:
+        pixels: about how many on the screen the shorter side of a frame takes.
+    """
     frame_format = trainer.model.sample.frame_format
     if frame_format is None:
         return pictures.scatter(samples)
-    scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
+    scale = pictures.scale_for(frame_format.height, frame_format.width, target=pixels)
     return pictures.grid(frame_format.to_rgb(samples), scale=scale)
