@@ -75,9 +75,10 @@ def collect_frames(arguments: DemoArguments, path: Path) -> int:
 def train_generator(arguments: DemoArguments, out: Path) -> int:
     """Train, or go on training; returns the exit status."""
     from atarigan import train
+    from atarigan.recipes import load_recipe
 
     config = dataclasses.replace(
-        train.recipe(arguments.recipe),
+        load_recipe(arguments.recipe),
         data=str(out / "frames"),
         max_minutes=arguments.max_minutes,
         seed=arguments.seed,

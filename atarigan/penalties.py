@@ -55,9 +55,9 @@ PENALTIES.register("none")(Penalty)
 
 @PENALTIES.register("gradient")
 class GradientPenalty(Penalty):
-    """E (|grad D(x)| - 1)^2, x between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq.
-    3).
+    """E (|grad D(x)| - 1)^2 at x between real and fake (Gulrajani et al. 2017).
 
+    arXiv:1704.00028, eq. 3.
     Each x lies on the line between one real and one fake sample, at a place drawn from U[0, 1).
     """
 
@@ -95,10 +95,9 @@ class R1(Penalty):
 
 @PENALTIES.register("r1r2")
 class R1R2(R1):
-    """½ E |grad D(x)|^2 at real plus the same at fake samples (Huang et al. 2025,
-    arXiv:2501.05441).
+    """½ E |grad D(x)|^2 at real plus the same at fake samples (Huang et al. 2025).
 
-    Section 2.1 of the paper; the two means are taken as one over both batches, twice.
+    arXiv:2501.05441, section 2.1; the two means are taken as one over both batches, twice.
     """
 
     def points(self, real: Samples, fake: Samples, rng: torch.Generator) -> Points:
@@ -120,8 +119,9 @@ class WeightClipping(Penalty):
 
 @PENALTIES.register("spectral")
 class SpectralNormalization(Penalty):
-    """Every layer divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957, eq.
-    8).
+    """Every layer divided by its largest singular value (Miyato et al. 2018).
+
+    arXiv:1802.05957, eq. 8.
     """
 
     def prepare(self, critic: nn.Module) -> nn.Module:

@@ -3,10 +3,8 @@
 import argparse
 import math
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,7 @@ import tyro
 
 from atarigan import command_line, typed_json
 from atarigan.errors import InputError
-from atarigan.registry import did_you_mean
+from atarigan.recipes import load_recipe, recipe_summaries
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.stop_request import StopRequest
 
@@ -43,6 +41,9 @@ class TrainArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, compose, run; returns the exit status."""
+    if "--list" in (sys.argv[1:] if argv is None else argv):
+        print(choices())
+        return command_line.EXIT_OK
     arguments = parse(argv)
     return train(Path(arguments.out), arguments.run, resume=arguments.resume)
 
@@ -78,7 +79,7 @@ def base_config(words: Sequence[str]) -> RunConfig:
     if flags.config:
         return config_file(Path(flags.config))
     if flags.recipe:
-        return recipe(flags.recipe)
+        return load_recipe(flags.recipe)
     return RunConfig()
 
 
@@ -90,16 +91,25 @@ def config_file(path: Path) -> RunConfig:
     return typed_json.from_dict(RunConfig, data, str(path))
 
 
-def recipe(name: str) -> RunConfig:
-    """A named configuration. Raises InputError where there is no such recipe."""
-    folder = files("atarigan.recipes")
-    names = [
-        file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")
-    ]
-    if name not in names:
-        raise InputError(f"unknown recipe {name!r}: {did_you_mean(name, names)}")
-    text = folder.joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    return typed_json.from_dict(RunConfig, tomllib.loads(text), f"recipe {name}")
+def choices() -> str:
+    """Everything that can be chosen by name, a line each."""
+    from atarigan.networks import NETWORKS
+    from atarigan.objectives import OBJECTIVES
+    from atarigan.penalties import PENALTIES
+    from atarigan.sources import SOURCES
+
+    tables = {
+        "--source": SOURCES.summaries(),
+        "--objective": OBJECTIVES.summaries(),
+        "--penalty": PENALTIES.summaries(),
+        "--network": NETWORKS.summaries(),
+        "--recipe": recipe_summaries(),
+    }
+    lines = []
+    for flag, summaries in tables.items():
+        lines.append(flag)
+        lines += [f"  {name:20}{summary}" for name, summary in summaries.items()]
+    return "\n".join(lines)
 
 
 def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.recipes import load_recipe
 from atarigan.run_config import RunConfig
-from atarigan.train import build_trainer, recipe
+from atarigan.train import build_trainer
 from benchmarks import breakout
 from benchmarks.eager_loop import EagerLoop
 from benchmarks.measurement import Case, Stopwatch
@@ -37,7 +38,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
 def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
     """The default recipe, and Wasserstein with gradient penalty on each family of networks."""
     networks = stopwatch.sized(full=("codebook", "subpixel", "dcgan"), quick=("subpixel",))
-    configs = {"recipe atari": dataclasses.replace(recipe("atari"), max_minutes=0.0)} | {
+    configs = {"recipe atari": dataclasses.replace(load_recipe("atari"), max_minutes=0.0)} | {
         f"{network}, wasserstein + gradient": RunConfig(network=network, batch_size=64)
         for network in networks
     }

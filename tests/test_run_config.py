@@ -1,7 +1,5 @@
 """Configurations refuse what cannot be, and survive JSON and TOML."""
 
-from importlib.resources import files
-
 import pytest
 
 from atarigan import typed_json
@@ -10,15 +8,9 @@ from atarigan.networks import NETWORKS
 from atarigan.objectives import OBJECTIVES
 from atarigan.penalties import PENALTIES
 from atarigan.pixels import FrameFormat
+from atarigan.recipes import load_recipe, recipe_summaries
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from atarigan.sources import SOURCES
-from atarigan.train import recipe
-
-RECIPES = [
-    file.name.removesuffix(".toml")
-    for file in files("atarigan.recipes").iterdir()
-    if file.name.endswith(".toml")
-]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +47,10 @@ def test_json_round_trip(tmp_path, sample):
     assert typed_json.read_json(tmp_path / "config.json", ModelConfig) == model
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipes_name_parts_that_exist(name):
-    config = recipe(name)
+@pytest.mark.parametrize("name", recipe_summaries())
+def test_recipes_say_what_they_are_for_and_name_parts_that_exist(name):
+    assert recipe_summaries()[name].endswith(".")
+    config = load_recipe(name)
     assert config.source in SOURCES
     assert config.network in NETWORKS
     assert config.objective in OBJECTIVES

@@ -17,6 +17,10 @@ from atarigan import sample, train
 from atarigan.command_line import run as run_command
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.networks import NETWORKS
+from atarigan.objectives import OBJECTIVES
+from atarigan.penalties import PENALTIES
+from atarigan.sources import SOURCES
 from atarigan.training.checkpoint import find_checkpoint, load_training_state
 
 TINY = ["--network", "mlp", "--batch-size", "16", "--critic-steps", "2", "--device", "cpu"]
@@ -78,6 +82,15 @@ def test_resumed_weights_equal_an_uninterrupted_runs(tmp_path):
     ours, theirs = (load_training_state(find_checkpoint(path)) for path in (parts, whole))
     for name, weight in theirs["generator"].items():
         assert torch.equal(ours["generator"][name], weight)
+
+
+def test_list_names_every_choice_with_a_line_on_it(capsys):
+    assert train.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for table in (SOURCES, OBJECTIVES, PENALTIES, NETWORKS):
+        for name in table:
+            (line,) = (line for line in lines if line.startswith(f"  {name} "))
+            assert len(line.split()) > 2
 
 
 def test_flags_override_a_config_file(tmp_path):

@@ -25,9 +25,7 @@ _RAREST = 0.02
 
 @NETWORKS.register("codebook")
 class CodebookFamily:
-    """Every pixel picks one of the values that real frames show there; for game frames, exact and
-    fast.
-    """
+    """Every pixel picks one of the values that real frames show there; for game frames."""
 
     critic_gives_energy = False
 

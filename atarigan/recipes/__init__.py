@@ -1,1 +1,36 @@
-"""Named complete configurations, one TOML file each."""
+"""Named complete configurations, one TOML file each, whose first line says what it is for."""
+
+import tomllib
+from importlib.resources import files
+
+from atarigan import typed_json
+from atarigan.errors import InputError
+from atarigan.registry import did_you_mean
+from atarigan.run_config import RunConfig
+
+_SUFFIX = ".toml"
+
+
+def load_recipe(name: str) -> RunConfig:
+    """The configuration of that name.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    texts = _texts()
+    if name not in texts:
+        raise InputError(f"unknown recipe {name!r}: {did_you_mean(name, texts)}")
+    return typed_json.from_dict(RunConfig, tomllib.loads(texts[name]), f"recipe {name}")
+
+
+def recipe_summaries() -> dict[str, str]:
+    """Name to what a recipe is for, in alphabetical order."""
+    return {name: text.partition("\n")[0].strip("# ") for name, text in _texts().items()}
+
+
+def _texts() -> dict[str, str]:
+    found = [file for file in files(__name__).iterdir() if file.name.endswith(_SUFFIX)]
+    return {
+        file.name.removesuffix(_SUFFIX): file.read_text(encoding="utf-8")
+        for file in sorted(found, key=lambda file: file.name)
+    }
