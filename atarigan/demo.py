@@ -5,12 +5,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atarigan import command_line
 from atarigan.errors import InputError
 
+if TYPE_CHECKING:
+    from atarigan.frame_generator import FrameGenerator
+
 PICTURES_PER_S = 15
 RATE_BATCH = 256
+NUM_RATE_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
     out = Path(arguments.out)
-    status = collect_frames(arguments, out / "frames") or train_generator(arguments, out)
+    rates = {}
+    if (out / "frames" / "meta.json").exists():
+        print(f"using the frames in {out / 'frames'}")
+        status = command_line.EXIT_OK
+    else:
+        began = time.perf_counter()
+        status = collect_frames(arguments, out / "frames")
+        elapsed_s = time.perf_counter() - began
+        rates["agent steps collected/s, start included"] = arguments.num_steps / elapsed_s
+    status = status or train_generator(arguments, out)
     if status == command_line.EXIT_OK:
         play_episode(arguments, out)
-        summarize(out)
+        print(summary(out, rates))
     return status
 
 
 def collect_frames(arguments: DemoArguments, path: Path) -> int:
-    """Fill the buffer unless it is there already; returns the exit status."""
+    """Fill a new buffer; returns the exit status."""
     from atarigan import collect
 
-    if (path / "meta.json").exists():
-        print(f"using the frames in {path}")
-        return command_line.EXIT_OK
     words = {
         "--env-id": arguments.env_id,
         "--out": path,
@@ -116,20 +127,29 @@ def play_episode(arguments: DemoArguments, out: Path) -> None:
         pictures.save_animation(out / f"episode{suffix}", shown, PICTURES_PER_S)
 
 
-def summarize(out: Path) -> None:
-    """Print how fast frames are generated, and what there is to look at."""
+def summary(out: Path, rates: dict[str, float]) -> str:
+    """How fast the parts were, beginning with the rates given, and what there is to look at."""
     from atarigan.frame_generator import FrameGenerator
+    from atarigan.training.checkpoint import find_checkpoint, load_training_state
 
-    generator = FrameGenerator.load(out)
+    state = load_training_state(find_checkpoint(out))
+    frames_per_s = generation_rate(FrameGenerator.load(out))
+    rates = rates | {
+        "training images/s": state["num_images"] / state["elapsed_s"],
+        f"frames generated/s, in batches of {RATE_BATCH}": frames_per_s,
+    }
+    lines = [f"{rate:10,.0f} {what}" for what, rate in rates.items()]
+    pictures = ("training.gif", "real_beside_generated.png", "episode.mp4")
+    return "\n".join([*lines, "look at:", *(f"  {out / name}" for name in pictures)])
+
+
+def generation_rate(generator: "FrameGenerator") -> float:
+    """Frames a second, after a first batch that is not counted."""
     generator.sample(RATE_BATCH)
     began = time.perf_counter()
-    for seed in range(8):
+    for seed in range(NUM_RATE_BATCHES):
         generator.sample(RATE_BATCH, seed=seed)
-    rate = 8 * RATE_BATCH / (time.perf_counter() - began)
-    print(f"{rate:,.0f} frames generated/s in batches of {RATE_BATCH}")
-    print("look at:")
-    for name in ("training.gif", "real_beside_generated.png", "episode.mp4"):
-        print(f"  {out / name}")
+    return NUM_RATE_BATCHES * RATE_BATCH / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":
