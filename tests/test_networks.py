@@ -33,6 +33,19 @@ def test_any_image_shape(family, shape):
         assert any(parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 
+@pytest.mark.parametrize("family", list(NETWORKS))
+def test_bfloat16(family):
+    described = NetworkShape((1, 20, 24), latent_size=8, generator_width=4, critic_width=4)
+    family = NETWORKS[family]()
+    generator, critic = family.generator(described), family.critic(described)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = critic(generator(torch.randn(2, 8)))
+    logits.float().sum().backward()
+    for network in (generator, critic):
+        assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
 @pytest.mark.parametrize("family", [name for name in NETWORKS if name != "mlp"])
 def test_points_are_refused_by_name(family):
     with pytest.raises(InputError, match=rf"{family}.*\(C, H, W\).*\(2,\)"):

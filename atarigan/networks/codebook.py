@@ -85,7 +85,7 @@ class CodebookGenerator(Generator):
 
     def forward(self, latents: Tensor) -> Tensor:
         choose: Any = StraightThroughChoice.apply
-        image: Tensor = choose(self.logits(latents), self.values)
+        image: Tensor = choose(self.logits(latents).float(), self.values)
         return image
 
     def logits(self, latents: Tensor) -> Tensor:

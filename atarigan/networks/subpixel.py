@@ -65,7 +65,7 @@ class SubpixelGenerator(Generator):
         features = self.project(latents)
         for convolution in self.convolutions:
             features = features + convolution(functional.leaky_relu(features, 0.2))
-        layers = self.unfold(features)[:, :, : self.height, : self.width]
+        layers = self.unfold(features)[:, :, : self.height, : self.width].float()
         foreground, mask = layers[:, :-1].tanh(), layers[:, -1:].sigmoid()
         return torch.lerp(self.background, foreground, mask)
 
