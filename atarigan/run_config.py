@@ -50,6 +50,8 @@ class RunConfig:
     """Adam's step size for the generator."""
     critic_lr: float = 2e-4
     """Adam's step size for the critic."""
+    final_lr: float = 1.0
+    """Share of both step sizes that is left at the limit; they fall towards it linearly."""
     momentum: float = 0.0
     """Adam's beta1, of both networks."""
     beta2: float = 0.9
@@ -100,6 +102,8 @@ class RunConfig:
                 raise InputError(
                     f"{_flag(name)} must be between 0 and 1, not {getattr(self, name)}"
                 )
+        if not 0 < self.final_lr <= 1:
+            raise InputError(f"--final-lr must be above 0 and at most 1, not {self.final_lr}")
         for name in ("momentum", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(

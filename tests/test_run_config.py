@@ -24,6 +24,7 @@ from atarigan.sources import SOURCES
         ("seed", -1, "at least 0"),
         ("critic_lr", 0.0, "between 0 and 1"),
         ("beta2", 1.0, "below 1"),
+        ("final_lr", 0.0, "above 0"),
     ],
 )
 def test_values_out_of_range_are_named(setting, value, rule):

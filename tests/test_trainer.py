@@ -56,6 +56,24 @@ def test_stops_at_the_image_limit_and_tells_its_observers():
     assert counter.has_ended
 
 
+def test_learning_rates_fall_to_their_final_share():
+    class Rates(StepCounter):
+        seen = ()
+
+        def after_step(self, trainer) -> None:
+            groups = (trainer.generator_optimizer, trainer.critic_optimizer)
+            self.seen += (tuple(group.param_groups[0]["lr"] for group in groups),)
+
+    rates = Rates()
+    config = dataclasses.replace(SMALL, final_lr=0.2, generator_lr=1e-3, critic_lr=1e-4)
+    run(build_trainer(config), rates)
+    shares = [1.0, 0.84, 0.68, 0.52, 0.36]
+    np.testing.assert_allclose(rates.seen, [(1e-3 * share, 1e-4 * share) for share in shares])
+    constant = Rates()
+    run(build_trainer(SMALL), constant)
+    assert len(set(constant.seen)) == 1
+
+
 def test_stops_when_asked():
     stop = StopRequest()
 

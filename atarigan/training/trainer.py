@@ -88,15 +88,21 @@ class Trainer:
             observer.at_end(self)
 
     @property
+    def fraction_done(self) -> float:
+        """How much of the nearer limit is used up, from 0 on; 0 without limits."""
+        config = self.config
+        by_images = self.num_images / config.max_images if config.max_images else 0.0
+        by_time = self.elapsed_s / (60 * config.max_minutes) if config.max_minutes else 0.0
+        return max(by_images, by_time)
+
+    @property
     def is_finished(self) -> bool:
         """Whether a limit is reached; without limits, never."""
-        config = self.config
-        by_images = config.max_images and self.num_images >= config.max_images
-        by_time = config.max_minutes and self.elapsed_s >= 60 * config.max_minutes
-        return bool(by_images or by_time)
+        return self.fraction_done >= 1
 
     def train_step(self, batches: Iterator[Batch]) -> None:
         """`critic_steps` updates of the critic, then one of the generator."""
+        self._set_learning_rates()
         first = self.num_steps * self.config.critic_steps
         for number in range(first, first + self.config.critic_steps):
             real = self.plan.samples(next(batches).samples)
@@ -106,6 +112,13 @@ class Trainer:
         num_new_images = self.config.critic_steps * self.config.batch_size
         self.num_images += num_new_images
         self.average.update(self.generator, self.num_images, num_new_images)
+
+    def _set_learning_rates(self) -> None:
+        """Let both step sizes fall linearly, from all of them to `final_lr` of them."""
+        config = self.config
+        share = 1 - (1 - config.final_lr) * min(1.0, self.fraction_done)
+        self.generator_optimizer.param_groups[0]["lr"] = config.generator_lr * share
+        self.critic_optimizer.param_groups[0]["lr"] = config.critic_lr * share
 
     def _has_penalty(self, critic_update: int) -> bool:
         """Whether the critic's update of that number, counted from the beginning, has a penalty."""
