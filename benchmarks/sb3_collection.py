@@ -8,7 +8,12 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_atari_env
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecFrameStack,
+    VecTransposeImage,
+)
 
 VecEnvClass = type[DummyVecEnv] | type[SubprocVecEnv]
 VEC_ENVS: dict[str, VecEnvClass] = {"DummyVecEnv": DummyVecEnv, "SubprocVecEnv": SubprocVecEnv}
@@ -16,7 +21,8 @@ _BUFFER_SIZE = 2000
 
 
 class Sb3Collection:
-    """Its Atari preprocessing to 84×84 gray, stacks of four, `ReplayBuffer.add`; random actions.
+    """Its Atari preprocessing to 84×84 gray, stacks of four, channels first as its algorithms have
+    them, `ReplayBuffer.add`; random actions.
 
     Args:
         vec_env_class: DummyVecEnv or SubprocVecEnv.
@@ -31,7 +37,7 @@ class Sb3Collection:
             vec_env_cls=vec_env_class,
             vec_env_kwargs={"start_method": "spawn"} if vec_env_class is SubprocVecEnv else {},
         )
-        self.envs = VecFrameStack(envs, 4)
+        self.envs = VecTransposeImage(VecFrameStack(envs, 4))
         self.buffer = ReplayBuffer(
             _BUFFER_SIZE,
             self.envs.observation_space,

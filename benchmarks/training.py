@@ -12,6 +12,7 @@ from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.recipes import load_recipe
 from atarigan.run_config import RunConfig
 from atarigan.train import build_trainer
+from atarigan.training.thread_trial import choose_num_threads
 from benchmarks import breakout
 from benchmarks.eager_loop import EagerLoop
 from benchmarks.measurement import Case, Stopwatch
@@ -54,8 +55,9 @@ def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
 def training_cases(
     stopwatch: Stopwatch, name: str, config: RunConfig, buffer: FrameBuffer, against: str
 ) -> Iterator[Case]:
-    """The trainer and its peer; a call is as many steps as have one penalty."""
+    """The trainer and its peer on as many threads; a call is as many steps as have one penalty."""
     trainer = build_trainer(dataclasses.replace(config, data=str(buffer.path)))
+    threads = Threads(stopwatch.device, choose_num_threads(trainer))
     batches = trainer.source.batches(config.batch_size, config.seed)
     frames = buffer.values_at("frames", np.arange(len(buffer)))
     eager_loop = EagerLoop(trainer.model, frames)
@@ -69,7 +71,6 @@ def training_cases(
             eager_loop.train_step()
 
     num_images = config.penalty_every * config.critic_steps * config.batch_size
-    threads = Threads(stopwatch.device, trainer.plan.num_threads)
     ours, peer = f"Trainer, {name}, {threads}", f"eager PyTorch loop, {name}, {threads}"
-    yield Case(ours, num_images, train, against=(peer, against))
-    yield Case(peer, num_images, train_eagerly)
+    yield Case(ours, num_images, threads.running(train), against=(peer, against))
+    yield Case(peer, num_images, threads.running(train_eagerly))
