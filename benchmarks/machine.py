@@ -1,6 +1,5 @@
 """Where a benchmark ran: the machine, the versions, the commit."""
 
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -8,17 +7,14 @@ from pathlib import Path
 
 import torch
 
+from atarigan.cores import num_cores
 from atarigan.frames.buffer_meta import package_versions
 
 
 def describe_machine() -> str:
     """Cores that this process may use, processor and graphics card: "2 cores, AMD EPYC, no GPU"."""
-    if hasattr(os, "sched_getaffinity"):
-        num_cores = len(os.sched_getaffinity(0))
-    else:
-        num_cores = os.cpu_count() or 1
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{num_cores} core{'s' * (num_cores != 1)}, {_processor()}, {gpu}"
+    return f"{num_cores()} core{'s' * (num_cores() != 1)}, {_processor()}, {gpu}"
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from atarigan.cores import num_cores
 from atarigan.errors import InputError
 from atarigan.frames.collector import (
     STOP_SIGNALS,
@@ -50,11 +50,7 @@ class CollectionSummary:
 
 def default_num_envs(num_steps: int) -> int:
     """A process for each core at hand, while there are enough steps to be worth its start."""
-    if hasattr(os, "sched_getaffinity"):
-        num_cores = len(os.sched_getaffinity(0))
-    else:
-        num_cores = os.cpu_count() or 1
-    return max(1, min(num_cores, _MOST_ENVS, num_steps // _FEWEST_STEPS_PER_ENV))
+    return max(1, min(num_cores(), _MOST_ENVS, num_steps // _FEWEST_STEPS_PER_ENV))
 
 
 def collect(

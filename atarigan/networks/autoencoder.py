@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.networks.dcgan import DEFAULT_WIDTH, DcganGenerator
-from atarigan.networks.ladder import halvings
+from atarigan.networks.ladder import halving_layers, halvings
 from atarigan.networks.network import NETWORKS, Generator, NetworkShape
 
 CODE_SIZE = 64
@@ -40,13 +40,13 @@ class AutoencoderCritic(nn.Module):
         widths = [channels, *(width * 2**level for level in range(len(self.sizes) - 1))]
         rows, cols = self.sizes[-1]
         num_features = widths[-1] * rows * cols
-        down: list[nn.Module] = []
         up: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            down += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
             last: nn.Module = nn.Tanh() if before == channels else nn.LeakyReLU(0.2)
             up.insert(0, nn.Sequential(nn.ConvTranspose2d(after, before, 4, 2, 1), last))
-        self.encode = nn.Sequential(*down, nn.Flatten(), nn.Linear(num_features, CODE_SIZE))
+        self.encode = nn.Sequential(
+            *halving_layers(widths), nn.Flatten(), nn.Linear(num_features, CODE_SIZE)
+        )
         self.expand = nn.Sequential(
             nn.Linear(CODE_SIZE, num_features),
             nn.LeakyReLU(0.2),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atarigan.networks.ladder import halvings
+from atarigan.networks.ladder import halving_layers, halvings
 from atarigan.networks.network import NETWORKS, Generator, NetworkShape
 from atarigan.pixels import floats_to_frames, frames_to_floats
 
@@ -143,13 +143,10 @@ class PatchCritic(nn.Module):
             nn.Conv2d(channels, width, 6, 4),
             nn.LeakyReLU(0.2),
         ]
-        before = width
-        for level in range(1, len(sizes)):
-            after = width * min(4, 2**level)
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
-            before = after
+        widths = [width * min(4, 2**level) for level in range(len(sizes))]
+        layers += halving_layers(widths)
         rows, cols = sizes[-1]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * rows * cols, 1))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1))
 
     def forward(self, samples: Tensor) -> Tensor:
         logits: Tensor = self.layers(samples)

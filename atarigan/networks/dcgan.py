@@ -2,11 +2,9 @@
 arXiv:1511.06434).
 """
 
-import itertools
-
 from torch import Tensor, nn
 
-from atarigan.networks.ladder import halvings
+from atarigan.networks.ladder import halving_layers, halvings
 from atarigan.networks.network import NETWORKS, Generator, NetworkShape
 
 DEFAULT_WIDTH = 32
@@ -75,11 +73,10 @@ class DcganCritic(nn.Module):
         channels, height, columns = image_shape
         sizes = halvings(height, columns)
         widths = [channels, *(width * min(8, 2**level) for level in range(len(sizes) - 1))]
-        layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
         rows, cols = sizes[-1]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1))
+        self.layers = nn.Sequential(
+            *halving_layers(widths), nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1)
+        )
 
     def forward(self, samples: Tensor) -> Tensor:
         logits: Tensor = self.layers(samples)

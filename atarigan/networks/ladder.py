@@ -1,5 +1,9 @@
 """How an image of any size is halved step by step, and grown back to exactly that size."""
 
+import itertools
+
+from torch import nn
+
 
 def halvings(height: int, width: int, smallest: int = 4, most: int = 6) -> list[tuple[int, int]]:
     """Sizes from (height, width) down, each half of the one before rounded up, until the shorter
@@ -13,3 +17,14 @@ def halvings(height: int, width: int, smallest: int = 4, most: int = 6) -> list[
         rows, columns = sizes[-1]
         sizes.append((-(-rows // 2), -(-columns // 2)))
     return sizes
+
+
+def halving_layers(widths: list[int]) -> list[nn.Module]:
+    """A convolution of stride 2 and a leaky ReLU for each step from one width to the next.
+
+    They take an image through the sizes of `halvings`, one step each.
+    """
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
+    return layers

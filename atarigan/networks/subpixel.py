@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.networks.ladder import halvings
+from atarigan.networks.ladder import halving_layers, halvings
 from atarigan.networks.network import NETWORKS, Generator, NetworkShape
 
 GENERATOR_WIDTH = 32
@@ -84,13 +84,10 @@ class SubpixelCritic(nn.Module):
         sizes = halvings(rows, cols)
         before = channels * self.factor**2
         layers: list[nn.Module] = [nn.Conv2d(before, width, 3, 1, 1), nn.LeakyReLU(0.2)]
-        before = width
-        for level in range(1, len(sizes)):
-            after = width * min(4, 2**level)
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
-            before = after
+        widths = [width * min(4, 2**level) for level in range(len(sizes))]
+        layers += halving_layers(widths)
         rows, cols = sizes[-1]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * rows * cols, 1))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1))
 
     def forward(self, samples: Tensor) -> Tensor:
         patches = functional.pixel_unshuffle(functional.pad(samples, self.padding), self.factor)

@@ -1,6 +1,5 @@
 """CIFAR-10 in its binary records."""
 
-import gzip
 import tarfile
 import zlib
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.pixels import Frames
 from atarigan.run_config import RunConfig
-from atarigan.sources.data_files import PublishedFile, download, find_files
+from atarigan.sources.data_files import PublishedFile, download, find_files, opened
 from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
@@ -41,14 +40,8 @@ def read_records(path: Path) -> tuple[Frames, Labels]:
     Raises:
         InputError: the file is missing, damaged, or no whole number of up to 10,000 records.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}") from None
+    with opened(path) as file:
+        content = file.read(LARGEST_FILE + 1)
     return parse_records(content, str(path))
 
 

@@ -2,9 +2,14 @@
 verified.
 """
 
+import contextlib
+import gzip
 import os
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from atarigan.errors import InputError
 
@@ -48,6 +53,23 @@ def find_files(data_set: str, patterns: list[str], data: str | None) -> list[Pat
     return sorted(
         path for pattern in patterns for end in ("", ".gz") for path in folder.glob(pattern + end)
     )
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file for reading, unpacked on the way where its name ends in .gz.
+
+    Raises:
+        InputError: it does not exist; also while it is read, where it is no whole gzip file.
+    """
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is not a whole gzip file: {error}") from None
 
 
 def download(file: PublishedFile, data_set: str) -> Path:

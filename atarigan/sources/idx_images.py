@@ -1,7 +1,5 @@
 """MNIST and Fashion-MNIST: images and labels in IDX files."""
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.run_config import RunConfig
-from atarigan.sources.data_files import PublishedFile, download, find_files
+from atarigan.sources.data_files import PublishedFile, download, find_files, opened
 from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
@@ -63,27 +61,21 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
         InputError: the file is missing, is no IDX file of bytes with so many dimensions, is larger
             than 1 GiB unpacked, or is not as long as its header says.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            header = file.read(4 + 4 * num_dimensions)
-            magic = bytes([0, 0, 8, num_dimensions])
-            if len(header) < 4 + 4 * num_dimensions or header[:4] != magic:
-                raise InputError(
-                    f"{path} must begin with the IDX magic number {magic.hex()}, "
-                    f"not {header[:4].hex() or 'nothing'}"
-                )
-            shape = tuple(int(size) for size in np.frombuffer(header[4:], ">u4"))
-            num_bytes = 1
-            for size in shape:
-                num_bytes *= size
-            if not 0 < num_bytes <= LARGEST_FILE:
-                raise InputError(f"{path} must hold 1 byte to 1 GiB, and its header says {shape}")
-            content = file.read(num_bytes + 1)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}") from None
+    with opened(path) as file:
+        header = file.read(4 + 4 * num_dimensions)
+        magic = bytes([0, 0, 8, num_dimensions])
+        if len(header) < 4 + 4 * num_dimensions or header[:4] != magic:
+            raise InputError(
+                f"{path} must begin with the IDX magic number {magic.hex()}, "
+                f"not {header[:4].hex() or 'nothing'}"
+            )
+        shape = tuple(int(size) for size in np.frombuffer(header[4:], ">u4"))
+        num_bytes = 1
+        for size in shape:
+            num_bytes *= size
+        if not 0 < num_bytes <= LARGEST_FILE:
+            raise InputError(f"{path} must hold 1 byte to 1 GiB, and its header says {shape}")
+        content = file.read(num_bytes + 1)
     if len(content) != num_bytes:
         more = "more" if len(content) > num_bytes else f"{len(content):,}"
         raise InputError(f"{path} must hold {num_bytes:,} bytes for its shape {shape}, not {more}")

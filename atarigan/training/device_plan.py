@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from atarigan.cores import num_cores
 from atarigan.errors import InputError
 from atarigan.pixels import frames_to_floats
 from atarigan.run_config import RunConfig
@@ -61,8 +62,7 @@ def plan_for(config: RunConfig) -> DevicePlan:
         InputError: CUDA is asked for and not there.
     """
     device = choose_device(config.device)
-    num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    num_threads = int(os.environ.get("OMP_NUM_THREADS", num_threads))
+    num_threads = int(os.environ.get("OMP_NUM_THREADS", num_cores()))
     torch.set_num_threads(num_threads)
     return DevicePlan(device, config.precision, num_threads)
 
