@@ -1,6 +1,7 @@
 """FrameGenerator: a trained generator as something that returns frames."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from atarigan.training.checkpoint import find_checkpoint, load_model_config, loa
 from atarigan.training.device_plan import choose_device
 
 Latents = npt.NDArray[np.float32]
+Conditions = npt.NDArray[np.float32]
 LARGEST_BATCH = 256
 
 
@@ -84,7 +86,7 @@ class FrameGenerator:
 
     @property
     def prior(self) -> Prior:
-        """Distribution of a latent number: "normal" is N(0, 1), "uniform" is U(-1, 1)."""
+        """Distribution of a latent number: "normal" N(0, 1), "uniform" U(-1, 1), "unit" U[0, 1)."""
         return self.model.run.latent_prior
 
     def latents(self, num: int, seed: int | np.random.Generator | None = None) -> Latents:
@@ -100,24 +102,56 @@ class FrameGenerator:
         size = (num, self.latent_size)
         if self.prior == "normal":
             return rng.standard_normal(size, dtype=np.float32)
-        return rng.random(size, dtype=np.float32) * 2 - 1
+        units = rng.random(size, dtype=np.float32)
+        return units if self.prior == "unit" else units * 2 - 1
 
-    def sample(self, num: int, seed: int | np.random.Generator | None = 0) -> Frames:
-        """Generated frames, uint8 (num, H, W, C); the same for the same seed on the same machine.
+    @property
+    def num_classes(self) -> int:
+        """Classes among which a sample can be chosen; 0 where it was trained without."""
+        return math.prod(self.model.sample.condition_shape or (0,))
+
+    def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
+        """Classes as the generator is told them, float32 (N, num_classes).
 
         Raises:
-            InputError: it generates points, or num is below 0.
+            InputError: it was trained without classes, or has no such class.
         """
-        return self.decode(self.latents(num, seed))
+        if not self.num_classes:
+            raise InputError("this generator was trained without classes and takes no labels")
+        wrong = [label for label in labels if not 0 <= label < self.num_classes]
+        if wrong:
+            raise InputError(f"labels must be 0 to {self.num_classes - 1}, not {wrong[0]}")
+        return np.eye(self.num_classes, dtype=np.float32)[np.asarray(labels, np.int64)]
 
-    def decode(self, latents: Latents) -> Frames:
+    def sample(
+        self,
+        num: int,
+        seed: int | np.random.Generator | None = 0,
+        labels: Sequence[int] | npt.NDArray[np.integer] | None = None,
+    ) -> Frames:
+        """Generated frames, uint8 (num, H, W, C); the same for the same seed on the same machine.
+
+        Args:
+            num: how many.
+            seed: of the latents.
+            labels: the class of each; without them classes take turns, if there are any.
+
+        Raises:
+            InputError: it generates points, num is below 0, or the labels do not fit.
+        """
+        latents = self.latents(num, seed)
+        if labels is None and self.num_classes:
+            labels = np.arange(num) % self.num_classes
+        return self.decode(latents, None if labels is None else self.conditions(labels))
+
+    def decode(self, latents: Latents, conditions: Conditions | None = None) -> Frames:
         """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
 
         Raises:
-            InputError: it generates points, or the latents have another shape.
+            InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
-        for start, samples in self._batches(latents):
+        for start, samples in self._batches(latents, conditions):
             frames[start : start + len(samples)] = floats_to_frames(samples).cpu().numpy()
         return frames
 
@@ -134,19 +168,31 @@ class FrameGenerator:
         return points
 
     @torch.inference_mode()
-    def _network_output(self, latents: Latents) -> Tensor:
-        output: Tensor = self._network(torch.from_numpy(latents).to(self._device))
+    def _network_output(self, latents: Latents, conditions: Conditions | None) -> Tensor:
+        inputs = [
+            torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
+            for array in (latents, conditions)
+            if array is not None
+        ]
+        output: Tensor = self._network(*inputs)
         return output
 
-    def _batches(self, latents: Latents) -> Iterator[tuple[int, Tensor]]:
+    def _batches(
+        self, latents: Latents, conditions: Conditions | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
         """Outputs of the network with the number of their first sample, at most `LARGEST_BATCH` at
         a time.
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
+        expected = (len(latents), self.num_classes) if self.num_classes else None
+        found = None if conditions is None else conditions.shape
+        if found != expected:
+            raise InputError(f"conditions must be {expected}, not {found}")
         for start in range(0, len(latents), LARGEST_BATCH):
-            batch = np.ascontiguousarray(latents[start : start + LARGEST_BATCH], np.float32)
-            yield start, self._network_output(batch)
+            part = slice(start, start + LARGEST_BATCH)
+            condition = None if conditions is None else conditions[part]
+            yield start, self._network_output(latents[part], condition)
 
 
 def build_generator(model: ModelConfig) -> Generator:
@@ -159,4 +205,13 @@ def build_generator(model: ModelConfig) -> Generator:
 def network_shape(model: ModelConfig) -> NetworkShape:
     """What a configuration's networks have to fit."""
     run = model.run
-    return NetworkShape(model.sample.shape, run.latent_size, run.generator_width, run.critic_width)
+    return NetworkShape(
+        model.sample.shape,
+        run.latent_size,
+        condition_size=math.prod(model.sample.condition_shape or (0,)),
+        generator_width=run.generator_width,
+        critic_width=run.critic_width,
+        generator_layers=run.generator_layers,
+        critic_layers=run.critic_layers,
+        leaky_slope=run.leaky_slope,
+    )

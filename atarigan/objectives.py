@@ -8,7 +8,7 @@ generated samples; every loss is a scalar.
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize, relu, softplus
 
@@ -16,6 +16,7 @@ from atarigan.registry import Registry
 
 Logits = Float[Tensor, " batch"]
 Loss = Float[Tensor, ""]
+Verdicts = Bool[Tensor, " samples"]
 
 
 class Objective:
@@ -25,11 +26,25 @@ class Objective:
         generator_needs_real: whether the generator's loss compares fake with real outputs.
         needs_energy: whether the critic must give reconstruction errors rather than free logits.
         pull_away: weight of the pull-away term on the critic's codes of fakes; 0 has none.
+        boundary: the output above which a critic takes a sample for real; None where outputs have
+            no zero of their own, and the middle between the means of real and fake ones stands in.
     """
 
     generator_needs_real = False
     needs_energy = False
     pull_away = 0.0
+    boundary: float | None = None
+
+    def looks_real(
+        self, logits: Float[Tensor, " samples"], real_logits: Logits, fake_logits: Logits
+    ) -> Verdicts:
+        """Which samples the critic takes for real, given its outputs for a batch of real and one of
+        fake samples; energies are low where it does.
+        """
+        boundary: Tensor | float | None = self.boundary
+        if boundary is None:
+            boundary = (real_logits.mean() + fake_logits.mean()) / 2
+        return logits < boundary if self.needs_energy else logits >= boundary
 
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
         """What the critic minimizes."""
@@ -74,6 +89,8 @@ class SigmoidWasserstein(Objective):
     E sigmoid(D(fake)) - E sigmoid(D(real)).
     """
 
+    boundary = 0.0
+
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
         return fake_logits.sigmoid().mean() - real_logits.sigmoid().mean()
 
@@ -86,6 +103,8 @@ class CrossEntropy(Objective):
 
     With D = sigmoid(logit), -log D = softplus(-logit) and -log(1 - D) = softplus(logit).
     """
+
+    boundary = 0.0
 
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
         return softplus(-real_logits).mean() + softplus(fake_logits).mean()
@@ -117,6 +136,8 @@ class NonSaturating(CrossEntropy):
 class LeastSquares(Objective):
     """½ E (D(real) - 1)^2 + ½ E D(fake)^2 (Mao et al. 2017, arXiv:1611.04076, eq. 9)."""
 
+    boundary = 0.5
+
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
         return (real_logits - 1).square().mean() / 2 + fake_logits.square().mean() / 2
 
@@ -127,6 +148,8 @@ class LeastSquares(Objective):
 @OBJECTIVES.register("hinge")
 class Hinge(Objective):
     """E relu(1 - D(real)) + E relu(1 + D(fake)) (Lim and Ye 2017, arXiv:1705.02894, eq. 3, 4)."""
+
+    boundary = 0.0
 
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
         return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()

@@ -6,7 +6,9 @@ from typing import Literal
 from atarigan.errors import InputError
 from atarigan.pixels import FrameFormat
 
-Prior = Literal["normal", "uniform"]
+Prior = Literal["normal", "uniform", "unit"]
+Color = Literal["stored", "gray", "rgb"]
+Condition = Literal["none", "class"]
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,17 @@ class RunConfig:
     """
 
     source: str = "frames"
-    """What to learn: frames (a buffer that `collect` filled)."""
+    """What to learn; --list names all."""
     data: str | None = None
     """Folder or file of the source."""
     image_size: str | None = None
-    """HEIGHTxWIDTH that the images of a folder are brought to; without it all must have one size.
+    """HEIGHTxWIDTH that images are brought to; without it they keep theirs, and a folder's must all
+    have one.
     """
+    color: Color = "stored"
+    """What networks see of an image: gray, rgb, or as it is stored."""
+    condition: Condition = "none"
+    """What generator and critic are told of each sample: class is its label."""
     objective: str = "wasserstein"
     """The adversarial loss."""
     penalty: str = "gradient"
@@ -32,7 +39,9 @@ class RunConfig:
     penalty_every: int = 1
     """Critic updates to one penalty, whose weight grows by as much (lazy regularization)."""
     critic_steps: int = 5
-    """Critic updates to one generator update."""
+    """Critic updates in a step."""
+    generator_steps: int = 1
+    """Generator updates in a step, after the critic's."""
     network: str = "codebook"
     """Family of generator and critic."""
     generator_width: int = 0
@@ -40,10 +49,20 @@ class RunConfig:
     """
     critic_width: int = 0
     """Channels of the critic's layers, times its stage's multiple; 0 leaves it to the network."""
+    generator_layers: tuple[int, ...] = ()
+    """Sizes of the generator's hidden layers in order, for networks that list them; none means the
+    network's own.
+    """
+    critic_layers: tuple[int, ...] = ()
+    """Sizes of the critic's hidden layers, likewise."""
+    leaky_slope: float = 0.2
+    """Slope of leaky ReLUs below zero."""
     latent_size: int = 128
     """Numbers a latent vector has."""
     latent_prior: Prior = "normal"
-    """Distribution of a latent number: normal is N(0, 1), uniform is U(-1, 1)."""
+    """Distribution of a latent number: normal is N(0, 1), uniform U(-1, 1), unit U[0, 1)."""
+    latent_bank: int = 0
+    """Latents that are drawn once and used again and again; 0 draws fresh ones at every update."""
     batch_size: int = 64
     """Images in one update."""
     generator_lr: float = 2e-4
@@ -63,11 +82,13 @@ class RunConfig:
     """Stop after so many minutes of training; 0 means no limit."""
     max_images: int = 0
     """Stop after so many images; 0 means no limit."""
+    max_epochs: float = 0.0
+    """Stop after the source has been gone through so often; 0 means no limit."""
     sample_every: int = 20_000
     """Images between two sample pictures; 0 means only at the end."""
     checkpoint_every_s: float = 120.0
     """Seconds between two checkpoints; 0 means only at the end."""
-    log: Literal["tensorboard", "none"] = "tensorboard"
+    log: Literal["tensorboard", "wandb", "none"] = "tensorboard"
     """Where losses and pictures are logged."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA where there is one."""
@@ -79,15 +100,19 @@ class RunConfig:
     def __post_init__(self) -> None:
         at_least = {
             "critic_steps": 1,
+            "generator_steps": 1,
             "penalty_every": 1,
             "latent_size": 1,
             "batch_size": 1,
             "generator_width": 0,
             "critic_width": 0,
             "penalty_weight": 0,
+            "leaky_slope": 0,
+            "latent_bank": 0,
             "average_half_life": 0,
             "max_minutes": 0,
             "max_images": 0,
+            "max_epochs": 0,
             "sample_every": 0,
             "checkpoint_every_s": 0,
             "seed": 0,
@@ -96,6 +121,11 @@ class RunConfig:
             if not getattr(self, name) >= least:
                 raise InputError(
                     f"{_flag(name)} must be at least {least}, not {getattr(self, name)}"
+                )
+        for name in ("generator_layers", "critic_layers"):
+            if min(getattr(self, name), default=1) < 1:
+                raise InputError(
+                    f"{_flag(name)} must all be at least 1, not {list(getattr(self, name))}"
                 )
         for name in ("generator_lr", "critic_lr"):
             if not 0 < getattr(self, name) < 1:
@@ -118,7 +148,8 @@ class SampleSpec:
     Attributes:
         shape: (2,) for points, (C, H, W) for images, as networks see it.
         frame_format: how an image is stored and shown; None for points.
-        condition_shape: of what a sample is conditioned on; None means nothing.
+        condition_shape: of what a sample is conditioned on, (K,) for one of K classes; None means
+            nothing.
     """
 
     shape: tuple[int, ...]

@@ -94,7 +94,7 @@ def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":
     """Latents (num, latent_size) on a closed path through random corners.
 
     Between two corners the mixture's weights are cos and sin of the way, which keeps the variance
-    of independent corners; a uniform prior's range is kept by clipping.
+    of independent corners; a bounded prior's range is kept by clipping.
     """
     corners = generator.latents(_CORNERS_PER_WALK, seed)
     position = np.arange(num) * _CORNERS_PER_WALK / num
@@ -102,8 +102,8 @@ def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":
     angle = (position - start)[:, None] * np.pi / 2
     following = corners[(start + 1) % _CORNERS_PER_WALK]
     latents = np.cos(angle) * corners[start] + np.sin(angle) * following
-    if generator.prior == "uniform":
-        latents = latents.clip(-1, 1)
+    if generator.prior != "normal":
+        latents = latents.clip(0 if generator.prior == "unit" else -1, 1)
     loop: Latents = latents.astype(np.float32)
     return loop
 

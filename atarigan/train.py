@@ -17,6 +17,9 @@ from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.stop_request import StopRequest
 
 if TYPE_CHECKING:
+    from atarigan.networks import NetworkFamily
+    from atarigan.objectives import Objective
+    from atarigan.penalties import Penalty
     from atarigan.training.trainer import Trainer
 
 MOST_FIRST_SAMPLES = 2048
@@ -147,7 +150,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     display = ProgressDisplay(
         "training",
         "images",
-        config.max_images,
+        trainer.image_limit,
         max_seconds=60 * config.max_minutes - trainer.elapsed_s if config.max_minutes else 0,
         start=trainer.num_images,
     )
@@ -184,12 +187,7 @@ def build_trainer(config: RunConfig) -> "Trainer":
     family = NETWORKS[config.network]()
     objective = OBJECTIVES[config.objective]()
     penalty = PENALTIES[config.penalty]()
-    if objective.needs_energy != family.critic_gives_energy:
-        fitting = " or ".join(name for name in NETWORKS if NETWORKS[name].critic_gives_energy)
-        raise InputError(
-            f"--objective {config.objective} does not go with --network {config.network}: "
-            f"energy and began, and only they, need a critic that reconstructs: {fitting}"
-        )
+    refuse_misfits(config, family, objective, penalty)
     source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec)
@@ -200,6 +198,32 @@ def build_trainer(config: RunConfig) -> "Trainer":
     generator.start_from(plan.samples(first.samples).cpu())
     critic = family.critic(network_shape(model))
     return Trainer(model, source, generator, critic, objective, penalty, plan)
+
+
+def refuse_misfits(
+    config: RunConfig, family: "NetworkFamily", objective: "Objective", penalty: "Penalty"
+) -> None:
+    """Raises InputError where parts that were named cannot work together, with the reason."""
+    from atarigan.networks import NETWORKS
+
+    if objective.needs_energy != family.critic_gives_energy:
+        fitting = " or ".join(name for name in NETWORKS if NETWORKS[name].critic_gives_energy)
+        raise InputError(
+            f"--objective {config.objective} does not go with --network {config.network}: "
+            f"energy and began, and only they, need a critic that reconstructs: {fitting}"
+        )
+    if penalty.has_gradient_term and family.critic_mixes_samples:
+        raise InputError(
+            f"--penalty {config.penalty} does not go with --network {config.network}: it needs the "
+            "gradient of single samples, which batch norm in the critic mixes"
+        )
+    layers = config.generator_layers or config.critic_layers
+    if layers and not family.lists_layers:
+        fitting = ", ".join(name for name in NETWORKS if NETWORKS[name].lists_layers)
+        raise InputError(
+            f"--generator-layers and --critic-layers do not go with --network {config.network}: "
+            f"they shape {fitting}"
+        )
 
 
 def _restore(trainer: "Trainer", checkpoint: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.pixels import FrameFormat, Frames
+from atarigan.run_config import Prior
 
 Latents = npt.NDArray[np.float32]
 Schedule = Literal["step", "episode", "walk"]
@@ -26,7 +27,7 @@ class Decoder(Protocol):
     def latent_size(self) -> int: ...
 
     @property
-    def prior(self) -> Literal["normal", "uniform"]: ...
+    def prior(self) -> Prior: ...
 
     def latents(self, num: int, seed: np.random.Generator) -> Latents:
         """(num, latent_size) drawn from the prior."""
@@ -97,7 +98,10 @@ class LatentStream:
         """N(0, 1) numbers moved to the prior through its inverse distribution function."""
         if self._decoder.prior == "normal":
             return gaussian
-        return np.array([math.erf(x / math.sqrt(2)) for x in gaussian.tolist()], np.float32)
+        uniform = [math.erf(x / math.sqrt(2)) for x in gaussian.tolist()]
+        if self._decoder.prior == "unit":
+            uniform = [(x + 1) / 2 for x in uniform]
+        return np.array(uniform, np.float32)
 
 
 def drawn_seed(rng: np.random.Generator) -> int:

@@ -73,7 +73,9 @@ def test_ladder_ends_small_and_halves_rounding_up():
 
 def codebook_for(frames):
     shape = frames.shape[1:]
-    generator = CodebookGenerator((shape[2], *shape[:2]), 4, 16, num_values=3, rank=2)
+    image_shape = (shape[2], *shape[:2])
+    described = NetworkShape(image_shape, latent_size=4, generator_width=16)
+    generator = CodebookGenerator(described, image_shape, num_values=3, rank=2)
     generator.start_from(frames_to_floats(torch.from_numpy(frames)))
     return generator
 

@@ -7,34 +7,33 @@ from torch import Tensor, nn
 
 from atarigan.networks.dcgan import DEFAULT_WIDTH, DcganGenerator
 from atarigan.networks.ladder import halving_layers, halvings
-from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+from atarigan.networks.network import NETWORKS, Generator, NetworkFamily, NetworkShape, joined
 
 CODE_SIZE = 64
 
 
 @NETWORKS.register("autoencoder")
-class AutoencoderFamily:
+class AutoencoderFamily(NetworkFamily):
     """A DCGAN generator, and a critic that reconstructs: for the objectives energy and began."""
 
     critic_gives_energy = True
 
     def generator(self, shape: NetworkShape) -> Generator:
-        image_shape = shape.image_shape("autoencoder")
-        return DcganGenerator(
-            image_shape, shape.latent_size, shape.generator_width or DEFAULT_WIDTH
-        )
+        return DcganGenerator(shape, shape.image_shape("autoencoder"))
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        return AutoencoderCritic(
-            shape.image_shape("autoencoder"), shape.critic_width or DEFAULT_WIDTH
-        )
+        return AutoencoderCritic(shape, shape.image_shape("autoencoder"))
 
 
 class AutoencoderCritic(nn.Module):
-    """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction."""
+    """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction.
 
-    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
+    A condition is told to the decoder beside the code.
+    """
+
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
+        width, slope = shape.critic_width or DEFAULT_WIDTH, shape.leaky_slope
         channels, height, columns = image_shape
         self.sizes = halvings(height, columns, smallest=8, most=3)
         widths = [channels, *(width * 2**level for level in range(len(self.sizes) - 1))]
@@ -42,14 +41,14 @@ class AutoencoderCritic(nn.Module):
         num_features = widths[-1] * rows * cols
         up: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            last: nn.Module = nn.Tanh() if before == channels else nn.LeakyReLU(0.2)
+            last: nn.Module = nn.Tanh() if before == channels else nn.LeakyReLU(slope)
             up.insert(0, nn.Sequential(nn.ConvTranspose2d(after, before, 4, 2, 1), last))
         self.encode = nn.Sequential(
-            *halving_layers(widths), nn.Flatten(), nn.Linear(num_features, CODE_SIZE)
+            *halving_layers(widths, slope), nn.Flatten(), nn.Linear(num_features, CODE_SIZE)
         )
         self.expand = nn.Sequential(
-            nn.Linear(CODE_SIZE, num_features),
-            nn.LeakyReLU(0.2),
+            nn.Linear(CODE_SIZE + shape.condition_size, num_features),
+            nn.LeakyReLU(slope),
             nn.Unflatten(1, (widths[-1], rows, cols)),
         )
         self.grow = nn.ModuleList(up)
@@ -59,12 +58,12 @@ class AutoencoderCritic(nn.Module):
         codes: Tensor = self.encode(samples)
         return codes
 
-    def reconstruct(self, samples: Tensor) -> Tensor:
+    def reconstruct(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         """Samples (B, C, H, W) after encoding and decoding."""
-        features: Tensor = self.expand(self.encode(samples))
+        features: Tensor = self.expand(joined(self.encode(samples), condition))
         for layer, (rows, columns) in zip(self.grow, self.sizes[-2::-1], strict=True):
             features = layer(features)[:, :, :rows, :columns]
         return features
 
-    def forward(self, samples: Tensor) -> Tensor:
-        return torch.square(self.reconstruct(samples) - samples).flatten(1).mean(1)
+    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        return torch.square(self.reconstruct(samples, condition) - samples).flatten(1).mean(1)

@@ -6,6 +6,7 @@ the first step, and no color is made up. The choice is made by logits of low ran
 of a row profile and a column profile, which is what bars, bricks, paddles and balls are.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.networks.ladder import halving_layers, halvings
-from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+from atarigan.networks.network import (
+    NETWORKS,
+    Generator,
+    LayeredCritic,
+    NetworkFamily,
+    NetworkShape,
+    joined,
+)
 from atarigan.pixels import floats_to_frames, frames_to_floats
 
 GENERATOR_WIDTH = 256
@@ -24,44 +32,37 @@ _RAREST = 0.02
 
 
 @NETWORKS.register("codebook")
-class CodebookFamily:
+class CodebookFamily(NetworkFamily):
     """Every pixel picks one of the values that real frames show there; for game frames."""
 
-    critic_gives_energy = False
-
     def generator(self, shape: NetworkShape) -> Generator:
-        image_shape = shape.image_shape("codebook")
-        width = shape.generator_width or GENERATOR_WIDTH
-        return CodebookGenerator(image_shape, shape.latent_size, width)
+        return CodebookGenerator(shape, shape.image_shape("codebook"))
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        return PatchCritic(shape.image_shape("codebook"), shape.critic_width or CRITIC_WIDTH)
+        return patch_critic(shape, shape.image_shape("codebook"))
 
 
 class CodebookGenerator(Generator):
-    """Latents (B, latent_size) to images (B, C, H, W) in [-1, 1], every pixel one of `num_values`
-    learnt from data.
-
-    """
+    """Latents to images (B, C, H, W) in [-1, 1], each pixel one of `num_values` of real ones."""
 
     values: Tensor
     prior: Tensor
 
     def __init__(
         self,
+        shape: NetworkShape,
         image_shape: tuple[int, int, int],
-        latent_size: int,
-        width: int,
         num_values: int = NUM_VALUES,
         rank: int = RANK,
     ) -> None:
         super().__init__()
         channels, height, columns = image_shape
+        width, slope = shape.generator_width or GENERATOR_WIDTH, shape.leaky_slope
         self.trunk = nn.Sequential(
-            nn.Linear(latent_size, width),
-            nn.LeakyReLU(0.2),
+            nn.Linear(shape.input_size, width),
+            nn.LeakyReLU(slope),
             nn.Linear(width, width),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(slope),
         )
         self.row_profiles = nn.Sequential(
             nn.Linear(width, num_values * height * rank),
@@ -83,14 +84,16 @@ class CodebookGenerator(Generator):
         never = torch.tensor(-torch.inf)
         self.prior.copy_(torch.where(frequencies > 0, frequencies.clamp(min=_RAREST).log(), never))
 
-    def forward(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         choose: Any = StraightThroughChoice.apply
-        image: Tensor = choose(self.logits(latents).float(), self.values)
+        image: Tensor = choose(self.logits(joined(latents, condition)).float(), self.values)
         return image
 
-    def logits(self, latents: Tensor) -> Tensor:
-        """How strongly each pixel (B, num_values, H, W) wants each of its values."""
-        features = self.trunk(latents)
+    def logits(self, inputs: Tensor) -> Tensor:
+        """How strongly each pixel (B, num_values, H, W) wants each of its values, by the inputs (B,
+        input_size).
+        """
+        features = self.trunk(inputs)
         products: Tensor = self.row_profiles(features) @ self.column_profiles(features)
         return torch.add(self.bias + self.prior, products, alpha=self.scale)
 
@@ -127,30 +130,21 @@ class StraightThroughChoice(torch.autograd.Function):
         return torch._softmax_backward_data(slopes, logits.softmax(1), 1, logits.dtype), None
 
 
-class PatchCritic(nn.Module):
-    """Images (B, C, H, W) to logits (B,): a first convolution on overlapping patches, then strided
-    ones.
-    """
-
-    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
-        super().__init__()
-        channels, height, columns = image_shape
-        rows, cols = -(-height // 4), -(-columns // 4)
-        sizes = halvings(rows, cols)
-        self.padding = (1, cols * 4 - columns + 1, 1, rows * 4 - height + 1)
-        layers: list[nn.Module] = [
-            nn.ZeroPad2d(self.padding),
-            nn.Conv2d(channels, width, 6, 4),
-            nn.LeakyReLU(0.2),
-        ]
-        widths = [width * min(4, 2**level) for level in range(len(sizes))]
-        layers += halving_layers(widths)
-        rows, cols = sizes[-1]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1))
-
-    def forward(self, samples: Tensor) -> Tensor:
-        logits: Tensor = self.layers(samples)
-        return logits[:, 0]
+def patch_critic(shape: NetworkShape, image_shape: tuple[int, int, int]) -> LayeredCritic:
+    """A first convolution on overlapping patches of the image, then strided ones."""
+    channels, height, columns = image_shape
+    width, slope = shape.critic_width or CRITIC_WIDTH, shape.leaky_slope
+    rows, cols = -(-height // 4), -(-columns // 4)
+    sizes = halvings(rows, cols)
+    widths = [width * min(4, 2**level) for level in range(len(sizes))]
+    layers = nn.Sequential(
+        nn.ZeroPad2d((1, cols * 4 - columns + 1, 1, rows * 4 - height + 1)),
+        nn.Conv2d(channels, width, 6, 4),
+        nn.LeakyReLU(slope),
+        *halving_layers(widths, slope),
+        nn.Flatten(),
+    )
+    return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)
 
 
 def frequent_values(samples: Tensor, num_values: int) -> tuple[Tensor, Tensor]:

@@ -2,44 +2,57 @@
 arXiv:1511.06434).
 """
 
+import math
+
 from torch import Tensor, nn
 
 from atarigan.networks.ladder import halving_layers, halvings
-from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+from atarigan.networks.network import (
+    NETWORKS,
+    Generator,
+    LayeredCritic,
+    NetworkFamily,
+    NetworkShape,
+    joined,
+)
 
 DEFAULT_WIDTH = 32
 
 
 @NETWORKS.register("dcgan")
-class DcganFamily:
-    """Transposed convolutions with batch norm, and a critic of strided convolutions without."""
+class DcganFamily(NetworkFamily):
+    """Transposed convolutions with batch norm, and a critic of strided convolutions without.
 
-    critic_gives_energy = False
+    In the critic every sample's gradient is its own.
+    """
 
     def generator(self, shape: NetworkShape) -> Generator:
-        image_shape = shape.image_shape("dcgan")
-        return DcganGenerator(
-            image_shape, shape.latent_size, shape.generator_width or DEFAULT_WIDTH
-        )
+        return DcganGenerator(shape, shape.image_shape("dcgan"))
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        return DcganCritic(shape.image_shape("dcgan"), shape.critic_width or DEFAULT_WIDTH)
+        channels, height, columns = shape.image_shape("dcgan")
+        width = shape.critic_width or DEFAULT_WIDTH
+        sizes = halvings(height, columns)
+        widths = [channels, *(width * min(8, 2**level) for level in range(len(sizes) - 1))]
+        layers = nn.Sequential(*halving_layers(widths, shape.leaky_slope), nn.Flatten())
+        return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)
 
 
 class DcganGenerator(Generator):
-    """Latents (B, latent_size) to images (B, C, H, W) in [-1, 1]; channels double at every halving,
-    up to 8 times `width`.
+    """Latents to images (B, C, H, W) in [-1, 1]; channels double at every halving, up to 8 times
+    the width.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], latent_size: int, width: int) -> None:
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, columns = image_shape
+        width = shape.generator_width or DEFAULT_WIDTH
         self.sizes = halvings(height, columns)[::-1]
         self.widths = [width * min(8, 2**level) for level in range(len(self.sizes) - 1)][::-1]
         first = self.widths[0] if self.widths else width
         rows, cols = self.sizes[0]
         self.project = nn.Sequential(
-            nn.Linear(latent_size, first * rows * cols, bias=False),
+            nn.Linear(shape.input_size, first * rows * cols, bias=False),
             nn.Unflatten(1, (first, rows, cols)),
             nn.BatchNorm2d(first),
             nn.ReLU(),
@@ -56,31 +69,11 @@ class DcganGenerator(Generator):
         )
         self.apply(_normal_weights)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        features: Tensor = self.project(latents)
+    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        features: Tensor = self.project(joined(latents, condition))
         for layer, (rows, columns) in zip(self.grow, self.sizes[1:], strict=True):
             features = layer(features)[:, :, :rows, :columns]
         return features.tanh()
-
-
-class DcganCritic(nn.Module):
-    """Images (B, C, H, W) to logits (B,); no batch norm, so that every sample's gradient is its
-    own.
-    """
-
-    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
-        super().__init__()
-        channels, height, columns = image_shape
-        sizes = halvings(height, columns)
-        widths = [channels, *(width * min(8, 2**level) for level in range(len(sizes) - 1))]
-        rows, cols = sizes[-1]
-        self.layers = nn.Sequential(
-            *halving_layers(widths), nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1)
-        )
-
-    def forward(self, samples: Tensor) -> Tensor:
-        logits: Tensor = self.layers(samples)
-        return logits[:, 0]
 
 
 def _normal_weights(module: nn.Module) -> None:

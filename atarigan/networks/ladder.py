@@ -19,12 +19,12 @@ def halvings(height: int, width: int, smallest: int = 4, most: int = 6) -> list[
     return sizes
 
 
-def halving_layers(widths: list[int]) -> list[nn.Module]:
+def halving_layers(widths: list[int], leaky_slope: float) -> list[nn.Module]:
     """A convolution of stride 2 and a leaky ReLU for each step from one width to the next.
 
     They take an image through the sizes of `halvings`, one step each.
     """
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(widths):
-        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(leaky_slope)]
     return layers

@@ -1,64 +1,68 @@
 """Fully connected networks, for points and for small images."""
 
+import itertools
 import math
 
 from torch import Tensor, nn
 
-from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+from atarigan.networks.network import (
+    NETWORKS,
+    Generator,
+    LayeredCritic,
+    NetworkFamily,
+    NetworkShape,
+    joined,
+)
 
 DEFAULT_WIDTH = 100
 
 
 @NETWORKS.register("mlp")
-class MlpFamily:
-    """Fully connected layers; points as well as images."""
+class MlpFamily(NetworkFamily):
+    """Fully connected layers with leaky ReLUs; points as well as images."""
 
-    critic_gives_energy = False
+    lists_layers = True
 
     def generator(self, shape: NetworkShape) -> Generator:
-        width = shape.generator_width or DEFAULT_WIDTH
-        return MlpGenerator(shape.sample_shape, shape.latent_size, width)
+        return MlpGenerator(shape, leaky_layers(self.generator_sizes(shape), shape.leaky_slope))
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        return MlpCritic(shape.sample_shape, shape.critic_width or DEFAULT_WIDTH)
+        sizes = self.critic_sizes(shape)
+        layers = nn.Sequential(nn.Flatten(), *leaky_layers(sizes, shape.leaky_slope))
+        return LayeredCritic(layers, sizes[-1], shape.condition_size)
+
+    def generator_sizes(self, shape: NetworkShape) -> list[int]:
+        """Numbers going into the generator's first layer and out of each hidden one."""
+        width = shape.generator_width or DEFAULT_WIDTH
+        return [shape.input_size, *(shape.generator_layers or (width, width))]
+
+    def critic_sizes(self, shape: NetworkShape) -> list[int]:
+        """Numbers going into the critic's first layer and out of each hidden one."""
+        width = shape.critic_width or DEFAULT_WIDTH
+        return [math.prod(shape.sample_shape), *(shape.critic_layers or (width, width))]
 
 
 class MlpGenerator(Generator):
-    """Latents (B, latent_size) to samples (B, *sample_shape): points anywhere in the plane, images
-    in [-1, 1].
-    """
+    """Latents to samples through hidden layers: points anywhere in the plane, images in [-1, 1]."""
 
-    def __init__(self, sample_shape: tuple[int, ...], latent_size: int, width: int) -> None:
+    def __init__(self, shape: NetworkShape, hidden: list[nn.Module]) -> None:
         super().__init__()
+        last = [layer for layer in hidden if isinstance(layer, nn.Linear)][-1]
         self.layers = nn.Sequential(
-            nn.Linear(latent_size, width),
-            nn.LeakyReLU(0.01),
-            nn.Linear(width, width),
-            nn.LeakyReLU(0.01),
-            nn.Linear(width, math.prod(sample_shape)),
-            nn.Unflatten(1, sample_shape),
-            nn.Tanh() if len(sample_shape) == 3 else nn.Identity(),
+            *hidden,
+            nn.Linear(last.out_features, math.prod(shape.sample_shape)),
+            nn.Unflatten(1, shape.sample_shape),
+            nn.Tanh() if len(shape.sample_shape) == 3 else nn.Identity(),
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        samples: Tensor = self.layers(latents)
+    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        samples: Tensor = self.layers(joined(latents, condition))
         return samples
 
 
-class MlpCritic(nn.Module):
-    """Samples (B, *sample_shape) to logits (B,)."""
-
-    def __init__(self, sample_shape: tuple[int, ...], width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(math.prod(sample_shape), width),
-            nn.LeakyReLU(0.01),
-            nn.Linear(width, width),
-            nn.LeakyReLU(0.01),
-            nn.Linear(width, 1),
-        )
-
-    def forward(self, samples: Tensor) -> Tensor:
-        logits: Tensor = self.layers(samples)
-        return logits[:, 0]
+def leaky_layers(sizes: list[int], leaky_slope: float) -> list[nn.Module]:
+    """A linear layer and a leaky ReLU for each step from one size to the next."""
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.LeakyReLU(leaky_slope)]
+    return layers

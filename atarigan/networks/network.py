@@ -3,8 +3,8 @@ description.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from atarigan.errors import InputError
@@ -18,14 +18,27 @@ class NetworkShape:
     Attributes:
         sample_shape: (2,) for points, (C, H, W) for images.
         latent_size: numbers in a latent vector.
+        condition_size: numbers in a condition; 0 means that there is none.
         generator_width, critic_width: channels at the networks' widest resolution; 0 means the
             family's own.
+        generator_layers, critic_layers: sizes of the hidden layers in order, for families that
+            `lists_layers`; none means the family's own.
+        leaky_slope: slope of leaky ReLUs below zero.
     """
 
     sample_shape: tuple[int, ...]
     latent_size: int
+    condition_size: int = 0
     generator_width: int = 0
     critic_width: int = 0
+    generator_layers: tuple[int, ...] = ()
+    critic_layers: tuple[int, ...] = ()
+    leaky_slope: float = 0.2
+
+    @property
+    def input_size(self) -> int:
+        """Numbers in a latent vector and a condition together."""
+        return self.latent_size + self.condition_size
 
     def image_shape(self, family: str) -> tuple[int, int, int]:
         """(C, H, W).
@@ -42,29 +55,77 @@ class NetworkShape:
 
 
 class Generator(nn.Module):
-    """Latents (B, latent_size) to samples (B, *sample_shape) in [-1, 1]."""
+    """Latents (B, latent_size), and conditions (B, condition_size) where there are any, to samples
+    (B, *sample_shape) in [-1, 1].
+    """
 
     def start_from(self, samples: Tensor) -> None:
         """Take what helps from real samples (N, *sample_shape); by default nothing."""
 
 
-class NetworkFamily(Protocol):
+class CriticHead(nn.Module):
+    """The last layer of a critic: features (B, F) to logits (B,).
+
+    A condition y adds its own direction of the features φ: logit = w · φ + b + (V y) · φ, the
+    projection of Miyato and Koyama 2018 (arXiv:1802.05637, eq. 5).
+    """
+
+    def __init__(self, num_features: int, condition_size: int = 0) -> None:
+        super().__init__()
+        self.logit = nn.Linear(num_features, 1)
+        self.direction = (
+            nn.Linear(condition_size, num_features, bias=False) if condition_size else None
+        )
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.logit(features)[:, 0]
+        if self.direction is not None:
+            logits = logits + (self.direction(condition) * features).sum(1)
+        return logits
+
+
+class LayeredCritic(nn.Module):
+    """Layers that turn samples into features (B, num_features), and a head."""
+
+    def __init__(self, layers: nn.Sequential, num_features: int, condition_size: int = 0) -> None:
+        super().__init__()
+        self.layers = layers
+        self.head = CriticHead(num_features, condition_size)
+
+    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.head(self.layers(samples), condition)
+        return logits
+
+
+class NetworkFamily:
     """A pair of networks that suit one another.
 
     Attributes:
         critic_gives_energy: whether the critic's output is a reconstruction error, and the critic
             has `embed`, which gives the codes (B, size) of samples.
+        critic_mixes_samples: whether the critic's output for a sample depends on the rest of its
+            batch, so that a gradient by one sample has no meaning.
+        lists_layers: whether it is shaped by `generator_layers` and `critic_layers`.
     """
 
-    critic_gives_energy: bool
+    critic_gives_energy = False
+    critic_mixes_samples = False
+    lists_layers = False
 
     def generator(self, shape: NetworkShape) -> Generator:
         """A fresh generator."""
+        raise NotImplementedError
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        """A fresh critic: samples (B, *sample_shape) to logits (B,). It treats every sample by
-        itself.
+        """A fresh critic: samples (B, *sample_shape), and conditions where there are any, to logits
+        (B,).
         """
+        raise NotImplementedError
 
 
 NETWORKS: Registry[type[NetworkFamily]] = Registry("network")
+
+
+def joined(latents: Tensor, condition: Tensor | None) -> Tensor:
+    """Latents (B, latent_size) and conditions (B, condition_size) as one input of a network."""
+    return latents if condition is None else torch.cat([latents, condition], dim=1)

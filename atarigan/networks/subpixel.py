@@ -11,47 +11,51 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.networks.ladder import halving_layers, halvings
-from atarigan.networks.network import NETWORKS, Generator, NetworkShape
+from atarigan.networks.network import (
+    NETWORKS,
+    CriticHead,
+    Generator,
+    NetworkFamily,
+    NetworkShape,
+    joined,
+)
 
 GENERATOR_WIDTH = 32
 CRITIC_WIDTH = 32
 
 
 @NETWORKS.register("subpixel")
-class SubpixelFamily:
+class SubpixelFamily(NetworkFamily):
     """Convolutions on a coarse grid, PixelShuffle to full size, over a learned background; fast."""
 
-    critic_gives_energy = False
-
     def generator(self, shape: NetworkShape) -> Generator:
-        image_shape = shape.image_shape("subpixel")
-        return SubpixelGenerator(
-            image_shape, shape.latent_size, shape.generator_width or GENERATOR_WIDTH
-        )
+        return SubpixelGenerator(shape, shape.image_shape("subpixel"))
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        return SubpixelCritic(shape.image_shape("subpixel"), shape.critic_width or CRITIC_WIDTH)
+        return SubpixelCritic(shape, shape.image_shape("subpixel"))
 
 
 class SubpixelGenerator(Generator):
-    """Latents (B, latent_size) to images (B, C, H, W) in [-1, 1]."""
+    """Latents to images (B, C, H, W) in [-1, 1]."""
 
     background: Tensor
 
-    def __init__(self, image_shape: tuple[int, int, int], latent_size: int, width: int) -> None:
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
+        width, slope = shape.generator_width or GENERATOR_WIDTH, shape.leaky_slope
+        self.slope = slope
         self.channels, self.height, self.width = image_shape
         factor = patch_size(self.height, self.width)
         rows, columns = -(-self.height // factor), -(-self.width // factor)
         self.project = nn.Sequential(
-            nn.Linear(latent_size, 256),
-            nn.LeakyReLU(0.2),
+            nn.Linear(shape.input_size, 256),
+            nn.LeakyReLU(slope),
             nn.Linear(256, width * rows * columns),
             nn.Unflatten(1, (width, rows, columns)),
         )
         self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
         self.unfold = nn.Sequential(
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(slope),
             nn.Conv2d(width, (self.channels + 1) * factor**2, 3, 1, 1),
             nn.PixelShuffle(factor),
         )
@@ -61,10 +65,10 @@ class SubpixelGenerator(Generator):
         """Take each pixel's most frequent value as the background."""
         self.background.copy_(samples.mode(dim=0).values)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        features = self.project(latents)
+    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        features = self.project(joined(latents, condition))
         for convolution in self.convolutions:
-            features = features + convolution(functional.leaky_relu(features, 0.2))
+            features = features + convolution(functional.leaky_relu(features, self.slope))
         layers = self.unfold(features)[:, :, : self.height, : self.width].float()
         foreground, mask = layers[:, :-1].tanh(), layers[:, -1:].sigmoid()
         return torch.lerp(self.background, foreground, mask)
@@ -75,24 +79,26 @@ class SubpixelCritic(nn.Module):
     convolutions.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
+        width, slope = shape.critic_width or CRITIC_WIDTH, shape.leaky_slope
         channels, height, columns = image_shape
         self.factor = patch_size(height, columns)
         rows, cols = -(-height // self.factor), -(-columns // self.factor)
         self.padding = (0, cols * self.factor - columns, 0, rows * self.factor - height)
         sizes = halvings(rows, cols)
         before = channels * self.factor**2
-        layers: list[nn.Module] = [nn.Conv2d(before, width, 3, 1, 1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(before, width, 3, 1, 1), nn.LeakyReLU(slope)]
         widths = [width * min(4, 2**level) for level in range(len(sizes))]
-        layers += halving_layers(widths)
+        layers += halving_layers(widths, slope)
         rows, cols = sizes[-1]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * rows * cols, 1))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.head = CriticHead(widths[-1] * rows * cols, shape.condition_size)
 
-    def forward(self, samples: Tensor) -> Tensor:
+    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         patches = functional.pixel_unshuffle(functional.pad(samples, self.padding), self.factor)
-        logits: Tensor = self.layers(patches)
-        return logits[:, 0]
+        logits: Tensor = self.head(self.layers(patches), condition)
+        return logits
 
 
 def patch_size(height: int, width: int) -> int:

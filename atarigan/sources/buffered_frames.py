@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
+from atarigan import pixels
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.pixels import FrameFormat
 from atarigan.run_config import RunConfig, SampleSpec
+from atarigan.sources.image_format import shown_format
 from atarigan.sources.source import SOURCES, Batch, shuffled_indices
 
 
 class BufferedFrames:
-    """The frames of a buffer, each once an epoch; palette frames as RGB.
+    """The frames of a buffer, each once an epoch, in the colors and at the size that the
+    configuration asks for; palette frames as RGB.
 
     The buffer is read as it is when the source is made: train on one that is not being written
     over.
@@ -19,15 +21,16 @@ class BufferedFrames:
         InputError: the buffer is empty.
     """
 
-    def __init__(self, buffer: FrameBuffer) -> None:
+    def __init__(self, buffer: FrameBuffer, config: RunConfig) -> None:
         self.num_samples = len(buffer)
         if self.num_samples == 0:
             raise InputError(f"{buffer.path} must hold at least 1 step to learn from, not 0")
         self._buffer = buffer
-        stored = buffer.meta.frame_format
-        shown = FrameFormat("gray" if stored.name == "gray" else "rgb", stored.height, stored.width)
-        height, width, channels = shown.shape
-        self.spec = SampleSpec((channels, height, width), shown)
+        if config.condition == "class":
+            raise InputError("--condition class needs a source with labels, and frames have none")
+        self._shown = shown_format(buffer.meta.frame_format, config)
+        height, width, channels = self._shown.shape
+        self.spec = SampleSpec((channels, height, width), self._shown)
 
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
@@ -37,7 +40,7 @@ class BufferedFrames:
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
             frames = self._buffer.values_at("frames", indices)
-            yield Batch(frames if stored.name == "gray" else stored.to_rgb(frames))
+            yield Batch(pixels.convert(frames, stored, self._shown))
 
 
 @SOURCES.register("frames")
@@ -47,4 +50,4 @@ def open_frames(config: RunConfig) -> BufferedFrames:
         raise InputError(
             "--source frames needs --data DIR, the folder that atarigan.collect filled"
         )
-    return BufferedFrames(FrameBuffer.open(config.data))
+    return BufferedFrames(FrameBuffer.open(config.data), config)

@@ -31,7 +31,7 @@ def open_cifar10(config: RunConfig) -> ImageSet:
     paths = find_files("cifar10", ["data_batch_*.bin"], config.data)
     parts = [read_records(path) for path in paths] or read_archive(download(ARCHIVE, "cifar10"))
     images, labels = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return ImageSet(images, labels, NUM_CLASSES)
+    return ImageSet(images, config, labels, NUM_CLASSES)
 
 
 def read_records(path: Path) -> tuple[Frames, Labels]:

@@ -51,7 +51,7 @@ def open_idx(data_set: str, config: RunConfig) -> ImageSet:
             f"{paths[0]} and {paths[1]} must hold as many images as labels, "
             f"not {len(images)} and {len(labels)}"
         )
-    return ImageSet(images[..., None], labels.astype(np.int64), num_classes=10)
+    return ImageSet(images[..., None], config, labels.astype(np.int64), num_classes=10)
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:

@@ -37,7 +37,7 @@ def open_folder(config: RunConfig) -> ImageSet:
                 f"{path} must be {height}x{width} as {paths[0]} is, not "
                 f"{other_height}x{other_width}: --image-size brings all images to one size"
             )
-    return ImageSet(np.stack(images))
+    return ImageSet(np.stack(images), config)
 
 
 def read_image(path: Path) -> Frames:

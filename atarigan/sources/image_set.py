@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from atarigan import pixels
 from atarigan.errors import InputError
 from atarigan.pixels import FrameFormat, Frames
-from atarigan.run_config import SampleSpec
+from atarigan.run_config import RunConfig, SampleSpec
+from atarigan.sources.image_format import shown_format
 from atarigan.sources.source import Batch, shuffled_indices
 
 
@@ -16,25 +18,39 @@ class ImageSet:
 
     Args:
         images: uint8 (N, H, W, C), C 1 or 3.
+        config: in which colors and at which size to give them, and whether with their labels as
+            conditions: float32 (num_classes,), 1 at the label and 0 elsewhere.
         labels: int64 (N,), each below `num_classes`; None where there are none.
         num_classes: 0 where there are no labels.
 
     Raises:
-        InputError: there are no images.
+        InputError: there are no images, or no labels where they are wanted.
     """
 
     def __init__(
-        self, images: Frames, labels: npt.NDArray[np.int64] | None = None, num_classes: int = 0
+        self,
+        images: Frames,
+        config: RunConfig,
+        labels: npt.NDArray[np.int64] | None = None,
+        num_classes: int = 0,
     ) -> None:
         if len(images) == 0:
             raise InputError("an image source must hold at least 1 image, not 0")
-        self.images = images
+        self._with_condition = config.condition == "class"
+        if self._with_condition and labels is None:
+            raise InputError(
+                f"--condition class needs a source with labels, and {config.source!r} has none"
+            )
+        height, width, channels = images.shape[1:]
+        stored = FrameFormat("gray" if channels == 1 else "rgb", height, width)
+        shown = shown_format(stored, config)
+        self.images = pixels.convert(images, stored, shown)
         self.labels = labels
         self.num_classes = num_classes
         self.num_samples = len(images)
-        _, height, width, channels = images.shape
-        frame_format = FrameFormat("gray" if channels == 1 else "rgb", height, width)
-        self.spec = SampleSpec((channels, height, width), frame_format)
+        sample_shape = (shown.num_channels, shown.height, shown.width)
+        condition_shape = (num_classes,) if self._with_condition else None
+        self.spec = SampleSpec(sample_shape, shown, condition_shape)
 
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
@@ -42,4 +58,10 @@ class ImageSet:
         for indices in shuffled_indices(
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
-            yield Batch(self.images[indices])
+            yield Batch(self.images[indices], self._condition(indices))
+
+    def _condition(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+        if not self._with_condition:
+            return None
+        assert self.labels is not None
+        return np.eye(self.num_classes, dtype=np.float32)[self.labels[indices]]

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.errors import InputError
 from atarigan.run_config import RunConfig, SampleSpec
 from atarigan.sources.source import SOURCES, Batch, shuffled_indices
 
@@ -105,29 +106,38 @@ class PointSet:
             yield Batch(self.points[indices])
 
 
-def _drawn(distribution: Distribution, num_points: int) -> PointSet:
+def _drawn(distribution: Distribution, num_points: int, config: RunConfig) -> PointSet:
+    """Points of a distribution. Raises InputError where the flags ask for what points have not."""
+    asked = {
+        "--condition": config.condition != "none",
+        "--color": config.color != "stored",
+        "--image-size": config.image_size is not None,
+    }
+    for flag, is_asked in asked.items():
+        if is_asked:
+            raise InputError(f"{flag} needs a source of images, and {config.source!r} gives points")
     return PointSet(distribution.draw(num_points, seed=0), distribution)
 
 
 @SOURCES.register("sine")
 def open_sine(config: RunConfig) -> PointSet:
     """6,000 points of a noisy sine curve."""
-    return _drawn(NoisySine(), NUM_SINE_POINTS)
+    return _drawn(NoisySine(), NUM_SINE_POINTS, config)
 
 
 @SOURCES.register("ring")
 def open_ring(config: RunConfig) -> PointSet:
     """20,000 points of eight Gaussians on a circle."""
-    return _drawn(ring(), NUM_MIXTURE_POINTS)
+    return _drawn(ring(), NUM_MIXTURE_POINTS, config)
 
 
 @SOURCES.register("grid")
 def open_grid(config: RunConfig) -> PointSet:
     """20,000 points of five by five Gaussians."""
-    return _drawn(grid(), NUM_MIXTURE_POINTS)
+    return _drawn(grid(), NUM_MIXTURE_POINTS, config)
 
 
 @SOURCES.register("spiral")
 def open_spiral(config: RunConfig) -> PointSet:
     """20,000 points along a spiral of two turns."""
-    return _drawn(spiral(), NUM_MIXTURE_POINTS)
+    return _drawn(spiral(), NUM_MIXTURE_POINTS, config)

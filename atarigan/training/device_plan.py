@@ -38,11 +38,18 @@ class DevicePlan:
         """Real samples as the networks see them: uint8 frames (B, H, W, C) cross as bytes and
         become floats on the device.
         """
+        tensor = self._on_device(array)
+        return frames_to_floats(tensor) if tensor.dtype == torch.uint8 else tensor
+
+    def condition(self, array: Any | None) -> Tensor | None:
+        """The conditions of a batch on the device; None where there are none."""
+        return None if array is None else self._on_device(array)
+
+    def _on_device(self, array: Any) -> Tensor:
         tensor = torch.from_numpy(array)
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
-        tensor = tensor.to(self.device, non_blocking=True)
-        return frames_to_floats(tensor) if tensor.dtype == torch.uint8 else tensor
+        return tensor.to(self.device, non_blocking=True)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context that networks run in."""

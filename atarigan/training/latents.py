@@ -10,7 +10,8 @@ from atarigan.run_config import Prior
 def draw_latents(
     num: int, size: int, prior: Prior, rng: torch.Generator
 ) -> Float[Tensor, "{num} {size}"]:
-    """Independent numbers of the prior, on the stream's device: N(0, 1) or U(-1, 1)."""
+    """Independent numbers of the prior, on the stream's device: N(0, 1), U(-1, 1) or U[0, 1)."""
     if prior == "normal":
         return torch.randn(num, size, generator=rng, device=rng.device)
-    return torch.rand(num, size, generator=rng, device=rng.device) * 2 - 1
+    units = torch.rand(num, size, generator=rng, device=rng.device)
+    return units if prior == "unit" else units * 2 - 1

@@ -13,7 +13,7 @@ from atarigan.progress import ProgressDisplay
 from atarigan.training.checkpoint import save_checkpoint
 from atarigan.training.latents import draw_latents
 from atarigan.training.run_folder import RunFolder
-from atarigan.training.trainer import Trainer
+from atarigan.training.trainer import Observer, Trainer
 
 NUM_SHOWN = 64
 NUM_BESIDE = 16
@@ -22,7 +22,7 @@ _ANIMATION_PICTURES_PER_S = 8
 _STEPS_BETWEEN_SCALARS = 25
 
 
-class Checkpointer:
+class Checkpointer(Observer):
     """Saves a checkpoint every so many seconds, and one at the end."""
 
     def __init__(self, folder: RunFolder, every_s: float) -> None:
@@ -43,7 +43,7 @@ class Checkpointer:
         self._last_s = time.monotonic()
 
 
-class SamplePictures:
+class SamplePictures(Observer):
     """Draws samples of the averaged generator from fixed latents every so many images, and the
     animation of them at the end.
     """
@@ -89,7 +89,7 @@ class SamplePictures:
             pictures.save_animation(path, same_size, _ANIMATION_PICTURES_PER_S)
 
 
-class TensorboardLog:
+class TensorboardLog(Observer):
     """Losses, critic outputs, rate, and the newest sample picture, for TensorBoard; counted in
     images.
     """
@@ -111,6 +111,9 @@ class TensorboardLog:
 
     def write(self, trainer: Trainer) -> None:
         values = {f"losses/{name}": value.item() for name, value in trainer.losses.items()}
+        if trainer.outputs is not None:
+            for name, logits in zip(("real", "fake"), trainer.outputs, strict=True):
+                values[f"outputs/{name}"] = logits.mean().item()
         values["rates/images_per_s"] = trainer.num_images / max(trainer.elapsed_s, 1e-9)
         for name, value in values.items():
             self._writer.add_scalar(name, value, trainer.num_images)
@@ -121,7 +124,7 @@ class TensorboardLog:
             self._writer.add_image("samples", picture, trainer.num_images, dataformats="HWC")
 
 
-class ProgressBar:
+class ProgressBar(Observer):
     """Shows images, their rate, and the time left."""
 
     def __init__(self, display: ProgressDisplay) -> None:
@@ -129,9 +132,6 @@ class ProgressBar:
 
     def after_step(self, trainer: Trainer) -> None:
         self._display.update(trainer.num_images)
-
-    def at_end(self, trainer: Trainer) -> None:
-        """Nothing more to show."""
 
 
 def crossed(trainer: Trainer, every: int) -> bool:
@@ -143,11 +143,20 @@ def crossed(trainer: Trainer, every: int) -> bool:
 @torch.inference_mode()
 def generated_samples(trainer: Trainer, latents: Tensor) -> np.ndarray:
     """Samples of the averaged generator, uint8 (N, H, W, C) or float32 (N, 2)."""
-    samples = trainer.average.averaged(latents)
+    samples = trainer.average.averaged(latents, conditions_in_turn(trainer, len(latents)))
     if trainer.model.sample.frame_format is not None:
         samples = floats_to_frames(samples)
     array: np.ndarray = samples.cpu().numpy()
     return array
+
+
+def conditions_in_turn(trainer: Trainer, num: int) -> Tensor | None:
+    """Conditions (num, K) in which classes take turns; None where there are none."""
+    shape = trainer.model.sample.condition_shape
+    if shape is None:
+        return None
+    (num_classes,) = shape
+    return torch.eye(num_classes, device=trainer.plan.device)[torch.arange(num) % num_classes]
 
 
 def sample_picture(trainer: Trainer, samples: np.ndarray, pixels: int = SMALL) -> Frames:

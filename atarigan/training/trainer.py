@@ -1,9 +1,11 @@
 """The training loop: one for every source, network, objective and penalty."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from atarigan.networks import Generator
 from atarigan.objectives import Objective, pull_away
 from atarigan.penalties import Penalty
-from atarigan.run_config import ModelConfig
+from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.sources import Batch, DataSource
 from atarigan.stop_request import StopRequest
 from atarigan.training.device_plan import DevicePlan
@@ -19,11 +21,14 @@ from atarigan.training.latents import draw_latents
 from atarigan.training.moving_average import MovingAverage
 
 
-class Observer(Protocol):
-    """Something that looks at a trainer between steps: to draw, to log, to save."""
+class Observer:
+    """Something that looks at a trainer between updates: to draw, to log, to save."""
+
+    def after_critic_update(self, trainer: "Trainer") -> None:
+        """Called after every update of the critic."""
 
     def after_step(self, trainer: "Trainer") -> None:
-        """Called after every generator update."""
+        """Called after every step, which ends with the generator's updates."""
 
     def at_end(self, trainer: "Trainer") -> None:
         """Called once when the run ends or is stopped."""
@@ -33,11 +38,14 @@ class Trainer:
     """Trains a generator against a critic.
 
     Attributes:
-        num_steps: generator updates so far.
+        num_steps: steps so far, each `critic_steps` updates of the critic and `generator_steps` of
+            the generator.
         num_images: real images shown to the critic so far.
         elapsed_s: time spent in `run` so far.
-        losses: the last step's losses and outputs, scalars still on the device; reading one waits
-            for it.
+        image_limit: real images after which the run ends; 0 means no limit.
+        losses: the last updates' losses, scalars still on the device; reading one waits for it.
+        outputs: the critic's outputs for the last batch of real and of generated samples, each (B,)
+            and on the device; None before the first update.
     """
 
     def __init__(
@@ -67,10 +75,13 @@ class Trainer:
             self.critic.parameters(), self.config.critic_lr, betas, fused=True
         )
         self.rng = torch.Generator(plan.device).manual_seed(self.config.seed)
+        self.latent_bank = self._drawn_bank()
+        self.image_limit = image_limit(self.config, source.num_samples)
         self.num_steps = 0
         self.num_images = 0
         self.elapsed_s = 0.0
         self.losses: dict[str, Tensor] = {}
+        self.outputs: tuple[Tensor, Tensor] | None = None
 
     def run(self, observers: Sequence[Observer], stop: StopRequest) -> None:
         """Train until a limit of the configuration is reached or a stop is requested."""
@@ -80,7 +91,7 @@ class Trainer:
         )
         began = time.monotonic() - self.elapsed_s
         while not (stop.is_set or self.is_finished):
-            self.train_step(batches)
+            self.train_step(batches, observers)
             self.elapsed_s = time.monotonic() - began
             for observer in observers:
                 observer.after_step(self)
@@ -91,7 +102,7 @@ class Trainer:
     def fraction_done(self) -> float:
         """How much of the nearer limit is used up, from 0 on; 0 without limits."""
         config = self.config
-        by_images = self.num_images / config.max_images if config.max_images else 0.0
+        by_images = self.num_images / self.image_limit if self.image_limit else 0.0
         by_time = self.elapsed_s / (60 * config.max_minutes) if config.max_minutes else 0.0
         return max(by_images, by_time)
 
@@ -100,14 +111,18 @@ class Trainer:
         """Whether a limit is reached; without limits, never."""
         return self.fraction_done >= 1
 
-    def train_step(self, batches: Iterator[Batch]) -> None:
-        """`critic_steps` updates of the critic, then one of the generator."""
+    def train_step(self, batches: Iterator[Batch], observers: Sequence[Observer] = ()) -> None:
+        """`critic_steps` updates of the critic, then `generator_steps` of the generator."""
         self._set_learning_rates()
         first = self.num_steps * self.config.critic_steps
         for number in range(first, first + self.config.critic_steps):
-            real = self.plan.samples(next(batches).samples)
-            self._update_critic(real, with_penalty=self._has_penalty(number))
-        self._update_generator(real)
+            batch = next(batches)
+            real, condition = self.plan.samples(batch.samples), self.plan.condition(batch.condition)
+            self._update_critic(real, condition, with_penalty=self._has_penalty(number))
+            for observer in observers:
+                observer.after_critic_update(self)
+        for _ in range(self.config.generator_steps):
+            self._update_generator(real, condition)
         self.num_steps += 1
         num_new_images = self.config.critic_steps * self.config.batch_size
         self.num_images += num_new_images
@@ -124,37 +139,46 @@ class Trainer:
         """Whether the critic's update of that number, counted from the beginning, has a penalty."""
         return self.penalty.has_gradient_term and critic_update % self.config.penalty_every == 0
 
-    def _update_critic(self, real: Tensor, *, with_penalty: bool) -> None:
+    def _update_critic(self, real: Tensor, condition: Tensor | None, *, with_penalty: bool) -> None:
         batch_size = len(real)
         with self.plan.autocast():
             with torch.no_grad():
-                fake = self.generator(self.draw_latents(batch_size))
-            logits = self.critic(torch.cat([real, fake]))
+                fake = self.generator(self.draw_latents(batch_size), condition)
+            logits = self.judge(torch.cat([real, fake]), condition)
         real_logits, fake_logits = logits.float().split(batch_size)
         loss = self.objective.critic_loss(real_logits, fake_logits)
         total = loss
         if with_penalty:
-            penalty = self.penalty(self.critic, real, fake.float(), self.rng)
+            judge = partial(self.judge, condition=condition)
+            penalty = self.penalty(judge, real, fake.float(), self.rng)
             total = loss + self.config.penalty_weight * self.config.penalty_every * penalty
             self.losses["penalty"] = penalty.detach()
         self.critic_optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.critic_optimizer.step()
         self.penalty.constrain(self.critic)
-        self.objective.after_critic_step(real_logits.detach(), fake_logits.detach())
-        self.losses |= {
-            "critic_loss": loss.detach(),
-            "real_logits": real_logits.detach().mean(),
-            "fake_logits": fake_logits.detach().mean(),
-        }
+        self.outputs = (real_logits.detach(), fake_logits.detach())
+        self.objective.after_critic_step(*self.outputs)
+        self.losses["critic_loss"] = loss.detach()
 
-    def _update_generator(self, real: Tensor) -> None:
+    def judge(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        """The critic's outputs for samples, whose number may be a multiple of the conditions':
+        batches one after the other that are conditioned alike.
+        """
+        if condition is not None:
+            condition = condition.repeat(len(samples) // len(condition), 1)
+        logits: Tensor = self.critic(samples, condition)
+        return logits
+
+    def _update_generator(self, real: Tensor, condition: Tensor | None) -> None:
         self.critic.requires_grad_(False)
         objective = self.objective
         with self.plan.autocast():
-            fake = self.generator(self.draw_latents(len(real)))
-            fake_logits = self.critic(fake).float()
-            real_logits = self.critic(real).float() if objective.generator_needs_real else None
+            fake = self.generator(self.draw_latents(len(real)), condition)
+            fake_logits = self.judge(fake, condition).float()
+            real_logits = None
+            if objective.generator_needs_real:
+                real_logits = self.judge(real, condition).float()
             codes = self._codes(fake) if objective.pull_away else None
         loss = objective.generator_loss(fake_logits, real_logits)
         if codes is not None:
@@ -177,9 +201,22 @@ class Trainer:
         self.plan = dataclasses.replace(self.plan, num_threads=num_threads)
 
     def draw_latents(self, num: int) -> Tensor:
-        """Latents (num, latent_size) from the run's own random stream."""
+        """Latents (num, latent_size) from the run's own random stream, out of the bank if there is
+        one.
+        """
+        if self.latent_bank is not None:
+            device = self.rng.device
+            size = len(self.latent_bank)
+            return self.latent_bank[torch.randint(size, (num,), generator=self.rng, device=device)]
         config = self.config
         return draw_latents(num, config.latent_size, config.latent_prior, self.rng)
+
+    def _drawn_bank(self) -> Tensor | None:
+        config = self.config
+        if not config.latent_bank:
+            return None
+        rng = torch.Generator(self.plan.device).manual_seed(config.seed)
+        return draw_latents(config.latent_bank, config.latent_size, config.latent_prior, rng)
 
     def state_dict(self) -> dict[str, Any]:
         """What decides how training goes on: tensors, numbers and containers of them."""
@@ -191,6 +228,7 @@ class Trainer:
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "objective": self.objective.state_dict(),
             "rng": self.rng.get_state(),
+            "layers_rng": self._layers_rng_state(),
             "num_steps": self.num_steps,
             "num_images": self.num_images,
             "elapsed_s": self.elapsed_s,
@@ -206,8 +244,28 @@ class Trainer:
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.objective.load_state_dict(state["objective"])
         self.rng.set_state(state["rng"])
+        self._set_layers_rng_state(state["layers_rng"])
         self.num_steps = state["num_steps"]
         self.num_images = state["num_images"]
         self.elapsed_s = state["elapsed_s"]
-        self.losses = {}
+        self.losses, self.outputs = {}, None
         self.use_threads(state["num_threads"])
+
+    def _layers_rng_state(self) -> Tensor:
+        """State of the stream that dropout draws from: torch's own, of the device."""
+        if self.plan.device.type == "cuda":
+            return torch.cuda.get_rng_state(self.plan.device)
+        return torch.get_rng_state()
+
+    def _set_layers_rng_state(self, state: Tensor) -> None:
+        if self.plan.device.type == "cuda":
+            torch.cuda.set_rng_state(state, self.plan.device)
+        else:
+            torch.set_rng_state(state)
+
+
+def image_limit(config: RunConfig, num_samples: int) -> int:
+    """The lower of the limits in images and in epochs of `num_samples`; 0 means none."""
+    by_epochs = math.ceil(config.max_epochs * num_samples)
+    limits = [limit for limit in (config.max_images, by_epochs) if limit]
+    return min(limits, default=0)
