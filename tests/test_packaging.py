@@ -73,7 +73,7 @@ def test_wheel_installs_nothing_beside_atarigan(names_in_wheel: set[str]) -> Non
 def test_wheel_holds_data_files(names_in_wheel: set[str]) -> None:
     data = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.npy", "*.toml", "py.typed")
+        for pattern in ("*.npy", "*.toml", "*.safetensors", "py.typed")
         for path in (ROOT / "atarigan").rglob(pattern)
     }
     assert {"atarigan/py.typed", "atarigan/ale_palettes.npy"} < data

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.pixels import Frames
 from atarigan.run_config import RunConfig
-from atarigan.sources.data_files import PublishedFile, download, find_files, opened
+from atarigan.sources.data_files import PublishedFile, Split, download, find_files, opened
 from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
@@ -28,8 +28,15 @@ Labels = npt.NDArray[np.int64]
 @SOURCES.register("cifar10")
 def open_cifar10(config: RunConfig) -> ImageSet:
     """Up to 50,000 photographs, 32×32 RGB, ten classes (Krizhevsky 2009)."""
-    paths = find_files("cifar10", ["data_batch_*.bin"], config.data)
-    parts = [read_records(path) for path in paths] or read_archive(download(ARCHIVE, "cifar10"))
+    return open_cifar(config)
+
+
+def open_cifar(config: RunConfig, split: Split = "train") -> ImageSet:
+    """The images and labels to train on, or those to test with."""
+    pattern = {"train": "data_batch_*.bin", "test": "test_batch*.bin"}[split]
+    paths = find_files("cifar10", [pattern], config.data)
+    parts = [read_records(path) for path in paths]
+    parts = parts or read_archive(download(ARCHIVE, "cifar10"), split)
     images, labels = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return ImageSet(images, config, labels, NUM_CLASSES)
 
@@ -45,15 +52,16 @@ def read_records(path: Path) -> tuple[Frames, Labels]:
     return parse_records(content, str(path))
 
 
-def read_archive(path: Path) -> list[tuple[Frames, Labels]]:
-    """The five training files of the published archive, read where they are, nothing unpacked to
-    disk.
+def read_archive(path: Path, split: Split = "train") -> list[tuple[Frames, Labels]]:
+    """The five training files of the published archive or its one test file, read where they are,
+    nothing unpacked to disk.
     """
+    train = [f"data_batch_{number}" for number in range(1, 6)]
     parts = []
     try:
         with tarfile.open(path) as archive:
-            for number in range(1, 6):
-                name = f"cifar-10-batches-bin/data_batch_{number}.bin"
+            for batch in train if split == "train" else ["test_batch"]:
+                name = f"cifar-10-batches-bin/{batch}.bin"
                 member = archive.extractfile(name)
                 content = b"" if member is None else member.read(LARGEST_FILE + 1)
                 parts.append(parse_records(content, f"{path}:{name}"))

@@ -9,11 +9,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from atarigan.errors import InputError
 
 DATA_VARIABLE = "ATARIGAN_DATA"
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)

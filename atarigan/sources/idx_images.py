@@ -7,24 +7,28 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.run_config import RunConfig
-from atarigan.sources.data_files import PublishedFile, download, find_files, opened
+from atarigan.sources.data_files import PublishedFile, Split, download, find_files, opened
 from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
 LARGEST_FILE = 1 << 30
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-_IMAGES, _LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
-PUBLISHED = {
-    "mnist": (
-        PublishedFile(_IMAGES, _MNIST + _IMAGES, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-        PublishedFile(_LABELS, _MNIST + _LABELS, "d53e105ee54ea40749a09fcbcd1e9432"),
-    ),
-    "fashion-mnist": (
-        PublishedFile(_IMAGES, _FASHION + _IMAGES, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        PublishedFile(_LABELS, _FASHION + _LABELS, "25c81989df183df01b3e8a0aad5dffbe"),
-    ),
+_MD5 = {
+    _MNIST: {
+        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+    },
+    _FASHION: {
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    },
 }
+_BASES = {"mnist": _MNIST, "fashion-mnist": _FASHION}
 
 
 @SOURCES.register("mnist")
@@ -39,10 +43,10 @@ def open_fashion_mnist(config: RunConfig) -> ImageSet:
     return open_idx("fashion-mnist", config)
 
 
-def open_idx(data_set: str, config: RunConfig) -> ImageSet:
-    """The training images and labels of a data set in IDX files."""
+def open_idx(data_set: str, config: RunConfig, split: Split = "train") -> ImageSet:
+    """The images and labels of a data set in IDX files, those to train on or those to test with."""
     paths = []
-    for file in PUBLISHED[data_set]:
+    for file in published_files(data_set, split):
         found = find_files(data_set, [file.name.removesuffix(".gz")], config.data)
         paths.append(found[0] if found else download(file, data_set))
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
@@ -52,6 +56,16 @@ def open_idx(data_set: str, config: RunConfig) -> ImageSet:
             f"not {len(images)} and {len(labels)}"
         )
     return ImageSet(images[..., None], config, labels.astype(np.int64), num_classes=10)
+
+
+def published_files(data_set: str, split: Split) -> tuple[PublishedFile, PublishedFile]:
+    """The images' file and the labels'."""
+    base, stem = _BASES[data_set], {"train": "train", "test": "t10k"}[split]
+    images, labels = f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz"
+    return (
+        PublishedFile(images, base + images, _MD5[base][images]),
+        PublishedFile(labels, base + labels, _MD5[base][labels]),
+    )
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
