@@ -31,6 +31,10 @@ class SampleArguments:
     """Samples; for a walk, its pictures."""
     seed: int = 0
     """Seed of the latents."""
+    label: int | None = None
+    """Class of all samples, for a generator that was trained with classes; without it they take
+    turns.
+    """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,47 +49,60 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     generator = FrameGenerator.load(arguments.run)
     out.parent.mkdir(parents=True, exist_ok=True)
+    num, seed, label = arguments.num, arguments.seed, arguments.label
+    labels = None if label is None else [label] * num
     if out.suffix == ".npz":
-        write_samples(generator, out, arguments.num, arguments.seed)
+        write_samples(generator, out, num, seed, labels)
     elif out.suffix == ".png":
-        write_grid(generator, out, arguments.num, arguments.seed)
+        write_grid(generator, out, num, seed, labels)
     else:
-        write_walk(generator, out, arguments.num, arguments.seed)
+        write_walk(generator, out, num, seed, label)
     print(f"wrote {out}")
     return command_line.EXIT_OK
 
 
-def write_samples(generator: "FrameGenerator", path: Path, num: int, seed: int) -> None:
+def write_samples(
+    generator: "FrameGenerator", path: Path, num: int, seed: int, labels: Sequence[int] | None
+) -> None:
     """Samples as an NPZ: `frames` uint8 (num, H, W, C), or `points` float32 (num, 2)."""
     if generator.makes_frames:
-        np.savez_compressed(path, frames=generator.sample(num, seed))
+        np.savez_compressed(path, frames=generator.sample(num, seed, labels))
     else:
         np.savez_compressed(path, points=generator.sample_points(num, seed))
 
 
-def write_grid(generator: "FrameGenerator", path: Path, num: int, seed: int) -> None:
-    """Samples as one picture: a grid of frames, or a scatter plot."""
+def write_grid(
+    generator: "FrameGenerator", path: Path, num: int, seed: int, labels: Sequence[int] | None
+) -> None:
+    """Samples as one picture: a grid of frames, a column a class where classes take turns, or a
+    scatter plot.
+    """
     from atarigan import pictures
 
     if generator.makes_frames:
         frame_format = generator.frame_format
         scale = pictures.scale_for(frame_format.height, frame_format.width)
-        frames = frame_format.to_rgb(generator.sample(num, seed))
-        picture = pictures.grid(frames, scale=scale)
+        frames = frame_format.to_rgb(generator.sample(num, seed, labels))
+        columns = generator.num_classes if labels is None else 0
+        picture = pictures.grid(frames, columns=columns, scale=scale)
     else:
         picture = pictures.scatter(generator.sample_points(num, seed))
     pictures.save_picture(path, picture)
 
 
-def write_walk(generator: "FrameGenerator", path: Path, num: int, seed: int) -> None:
+def write_walk(
+    generator: "FrameGenerator", path: Path, num: int, seed: int, label: int | None
+) -> None:
     """An animation of frames while the latent moves smoothly through the prior and back to where it
-    began.
+    began, within one class where there are classes.
     """
     from atarigan import pictures
 
     frame_format = generator.frame_format
     scale = pictures.scale_for(frame_format.height, frame_format.width, target=336)
-    frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed)))
+    has_classes = label is not None or generator.num_classes
+    conditions = generator.conditions([label or 0] * num) if has_classes else None
+    frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed), conditions))
     walk = (pictures.enlarged(frame, scale) for frame in frames)
     pictures.save_animation(path, walk, PICTURES_PER_S)
 

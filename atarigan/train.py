@@ -1,6 +1,7 @@
 """`python -m atarigan.train`: train a GAN on a source."""
 
 import argparse
+import dataclasses
 import math
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import tyro
 
 from atarigan import command_line, typed_json
 from atarigan.errors import InputError
-from atarigan.recipes import load_recipe, recipe_summaries
+from atarigan.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.stop_request import StopRequest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from atarigan.penalties import Penalty
     from atarigan.training.trainer import Trainer
 
+LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
 MOST_FIRST_SAMPLES = 2048
 MOST_FIRST_NUMBERS = 1 << 26
 
@@ -34,7 +36,9 @@ class TrainArguments:
     """Folder for everything the run leaves behind."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")]
     recipe: str | None = None
-    """Named complete configuration to start from; other flags override it."""
+    """Named complete configuration to start from; other flags override it. Without one the source
+    has its own: atari for frames, images for images, sine or points for points.
+    """
     config: str | None = None
     """JSON file of settings to start from, such as a run's config.json; other flags override it."""
     resume: bool = False
@@ -59,19 +63,27 @@ def parse(argv: Sequence[str] | None = None) -> TrainArguments:
 
 
 def base_config(words: Sequence[str]) -> RunConfig:
-    """The configuration that flags override.
+    """The configuration that flags override. A limit among the flags takes the place of all limits
+    that it has.
 
     Raises:
         InputError: two starting points are named, or one cannot be read.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--recipe", "--config", "--out"):
+    for flag in ("--recipe", "--config", "--out", "--source", *LIMITS):
         early.add_argument(flag)
     early.add_argument("--resume", action="store_true")
     try:
         flags, _ = early.parse_known_args(list(words))
     except argparse.ArgumentError:  # the full parser says it better
         return RunConfig()
+    start = _starting_point(flags)
+    if (flags.max_minutes, flags.max_images, flags.max_epochs) == (None, None, None):
+        return start
+    return dataclasses.replace(start, max_minutes=0.0, max_images=0, max_epochs=0.0)
+
+
+def _starting_point(flags: argparse.Namespace) -> RunConfig:
     if flags.resume + bool(flags.recipe) + bool(flags.config) > 1:
         raise InputError("--resume, --recipe and --config exclude one another: name one")
     if flags.resume and flags.out:
@@ -83,7 +95,7 @@ def base_config(words: Sequence[str]) -> RunConfig:
         return config_file(Path(flags.config))
     if flags.recipe:
         return load_recipe(flags.recipe)
-    return RunConfig()
+    return default_config(flags.source or RunConfig.source)
 
 
 def config_file(path: Path) -> RunConfig:

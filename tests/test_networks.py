@@ -13,10 +13,21 @@ from atarigan.pixels import floats_to_frames, frames_to_floats
 IMAGE_SHAPES = [(1, 84, 84), (3, 210, 160), (3, 250, 160), (1, 5, 7), (2, 33, 1), (3, 64, 64)]
 
 
+def small(family, shape, condition_size=0):
+    """A description of the family's networks with few channels."""
+    layers = {
+        "atari_wgan": {"generator_layers": (8, 6, 5, 4, 9), "critic_layers": (16, 16, 16, 32)},
+        "mlp_norm": {"generator_layers": (8, 9), "critic_layers": (9, 8)},
+    }
+    return NetworkShape(
+        shape, 8, condition_size, generator_width=4, critic_width=4, **layers.get(family, {})
+    )
+
+
 @pytest.mark.parametrize("family", list(NETWORKS))
 @pytest.mark.parametrize("shape", IMAGE_SHAPES, ids=str)
 def test_any_image_shape(family, shape):
-    described = NetworkShape(shape, latent_size=8, generator_width=4, critic_width=4)
+    described = small(family, shape)
     family = NETWORKS[family]()
     generator, critic = family.generator(described), family.critic(described)
     latents = torch.randn(2, 8)
@@ -35,7 +46,7 @@ def test_any_image_shape(family, shape):
 
 @pytest.mark.parametrize("family", list(NETWORKS))
 def test_bfloat16(family):
-    described = NetworkShape((1, 20, 24), latent_size=8, generator_width=4, critic_width=4)
+    described = small(family, (1, 20, 24))
     family = NETWORKS[family]()
     generator, critic = family.generator(described), family.critic(described)
     generator.start_from(torch.rand(4, 1, 20, 24) * 2 - 1)
@@ -47,7 +58,7 @@ def test_bfloat16(family):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
-@pytest.mark.parametrize("family", [name for name in NETWORKS if name != "mlp"])
+@pytest.mark.parametrize("family", [name for name in NETWORKS if not name.startswith("mlp")])
 def test_points_are_refused_by_name(family):
     with pytest.raises(InputError, match=rf"{family}.*\(C, H, W\).*\(2,\)"):
         NETWORKS[family]().generator(NetworkShape((2,), 8))
@@ -61,7 +72,9 @@ def test_mlp_makes_points():
 
 @pytest.mark.parametrize("family", list(NETWORKS))
 def test_a_critic_treats_every_sample_by_itself(family):
-    critic = NETWORKS[family]().critic(NetworkShape((1, 20, 24), 8, critic_width=4))
+    if NETWORKS[family].critic_mixes_samples:
+        pytest.skip("says that it does not")
+    critic = NETWORKS[family]().critic(small(family, (1, 20, 24))).eval()
     samples = torch.randn(4, 1, 20, 24)
     torch.testing.assert_close(critic(samples)[:2], critic(samples[:2]))
 
@@ -114,3 +127,69 @@ def test_straight_through_gradient_is_that_of_the_soft_mixture():
     soft = torch.einsum("bkhw,kchw->bchw", logits.softmax(1), values)
     (expected,) = torch.autograd.grad(soft, logits, upstream)
     torch.testing.assert_close(straight, expected)
+
+
+@pytest.mark.parametrize("family", list(NETWORKS))
+def test_conditions_change_what_both_networks_give(family):
+    described = small(family, (1, 12, 20), condition_size=3)
+    family = NETWORKS[family]()
+    generator, critic = family.generator(described).eval(), family.critic(described).eval()
+    generator.start_from(torch.rand(64, 1, 12, 20) * 2 - 1)
+    latents = torch.randn(1, 8).expand(3, 8)
+    samples = generator(latents, torch.eye(3))
+    assert not torch.equal(samples[0], samples[1])
+    same = samples[:1].expand(3, -1, -1, -1)
+    assert len(critic(same, torch.eye(3)).unique()) == 3
+
+
+@pytest.mark.parametrize(
+    ("family", "shape", "settings", "generator", "critic"),
+    [
+        # Sizes and counts from the published descriptions, worked out by hand.
+        ("mlp", (2,), {"latent_size": 1}, 200 + 10_100 + 202, 300 + 10_100 + 101),
+        ("mlp_sigmoid", (2,), {"latent_size": 1}, 200 + 10_100 + 202, 300 + 10_100 + 101),
+        (
+            "mlp_norm", (1, 28, 28), {"latent_size": 100},
+            (100 * 128 + 128 * 256 + 256 * 512 + 512 * 1024) + 3 * (128 + 256 + 512 + 1024)
+            + 1024 * 784 + 784,
+            784 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128 + 128 + 1,
+        ),
+        (
+            "atari_wgan", (3, 210, 160), {"latent_size": 100},
+            16 * (100 * 512 + 512 * 256 + 256 * 128 + 128 * 64) + 3 * (512 + 256 + 128 + 64)
+            + 65_536 * 1012 + 1012 + 1012 * 100_800 + 100_800,
+            3 * 32 * 64 + 32 + 32 * 64 * 16 + 64 + 64 * 64 * 9 + 64 + 22_528 * 1012 + 1012 + 1013,
+        ),
+        (
+            "joined_autoencoder", (3, 64, 64), {"latent_size": 256},
+            257 * 1024 + 1025 * 8192 + 16 * (128 * 64 + 64 * 16 + 16 * 5) + 64 + 16 + 5
+            + 25 * 5 * 3 + 3,
+            16 * (3 * 48 + 48 * 64 + 64 * 16) + 48 + 64 + 16 + 1025 * 1280
+            + 25 * (20 * 64 + 64 * 32 + 32 * 3) + 64 + 32 + 3,
+        ),
+    ],
+)  # fmt: skip
+def test_published_networks_have_their_published_sizes(family, shape, settings, generator, critic):
+    with torch.device("meta"):
+        described = NetworkShape(shape, **settings)
+        networks = NETWORKS[family]().generator(described), NETWORKS[family]().critic(described)
+    counts = [sum(weight.numel() for weight in network.parameters()) for network in networks]
+    assert counts == [generator, critic]
+
+
+def test_as_many_layers_are_listed_as_there_are():
+    described = NetworkShape((1, 40, 40), 8, generator_layers=(4, 4))
+    with pytest.raises(InputError, match=r"--generator-layers must be 5 sizes here, not \[4, 4\]"):
+        NETWORKS["atari_wgan"]().generator(described)
+
+
+def test_layer_lists_and_slopes_shape_the_networks():
+    shape = NetworkShape((2,), 3, generator_layers=(5, 7), critic_layers=(6,), leaky_slope=0.3)
+    family = NETWORKS["mlp"]()
+    sizes = [
+        [layer.out_features for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+        for network in (family.generator(shape), family.critic(shape))
+    ]
+    assert sizes == [[5, 7, 2], [6, 1]]
+    leaky = [m for m in family.critic(shape).modules() if isinstance(m, torch.nn.LeakyReLU)]
+    assert {layer.negative_slope for layer in leaky} == {0.3}

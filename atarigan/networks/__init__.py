@@ -1,6 +1,17 @@
 """Generators and critics for any sample shape."""
 
-from atarigan.networks import autoencoder, codebook, dcgan, mlp, subpixel
+from atarigan.networks import (
+    atari_wgan,
+    autoencoder,
+    codebook,
+    dcgan,
+    joined_autoencoder,
+    joined_conv,
+    mlp,
+    residual,
+    subpixel,
+    upsample,
+)
 from atarigan.networks.network import NETWORKS, Generator, NetworkFamily, NetworkShape
 
 __all__ = [
@@ -8,9 +19,14 @@ __all__ = [
     "Generator",
     "NetworkFamily",
     "NetworkShape",
+    "atari_wgan",
     "autoencoder",
     "codebook",
     "dcgan",
+    "joined_autoencoder",
+    "joined_conv",
     "mlp",
+    "residual",
     "subpixel",
+    "upsample",
 ]

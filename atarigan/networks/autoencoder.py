@@ -53,8 +53,8 @@ class AutoencoderCritic(nn.Module):
         )
         self.grow = nn.ModuleList(up)
 
-    def embed(self, samples: Tensor) -> Tensor:
-        """The codes (B, CODE_SIZE) of samples."""
+    def embed(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The codes (B, CODE_SIZE) of samples; they know nothing of a condition."""
         codes: Tensor = self.encode(samples)
         return codes
 

@@ -126,6 +126,13 @@ class NetworkFamily:
 NETWORKS: Registry[type[NetworkFamily]] = Registry("network")
 
 
+def exactly(sizes: tuple[int, ...], num: int, network: str) -> tuple[int, ...]:
+    """The listed layer sizes. Raises InputError where they are not so many as the network has."""
+    if len(sizes) != num:
+        raise InputError(f"--{network}-layers must be {num} sizes here, not {list(sizes)}")
+    return sizes
+
+
 def joined(latents: Tensor, condition: Tensor | None) -> Tensor:
     """Latents (B, latent_size) and conditions (B, condition_size) as one input of a network."""
     return latents if condition is None else torch.cat([latents, condition], dim=1)

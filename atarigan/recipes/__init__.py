@@ -1,5 +1,6 @@
 """Named complete configurations, one TOML file each, whose first line says what it is for."""
 
+import dataclasses
 import tomllib
 from importlib.resources import files
 
@@ -9,6 +10,18 @@ from atarigan.registry import did_you_mean
 from atarigan.run_config import RunConfig
 
 _SUFFIX = ".toml"
+_FRAMES, _IMAGES, _POINTS = "atari", "images", "points"
+DEFAULT_RECIPES = {
+    "frames": _FRAMES,
+    "mnist": _IMAGES,
+    "fashion-mnist": _IMAGES,
+    "cifar10": _IMAGES,
+    "folder": _IMAGES,
+    "sine": "sine",
+    "ring": _POINTS,
+    "grid": _POINTS,
+    "spiral": _POINTS,
+}
 
 
 def load_recipe(name: str) -> RunConfig:
@@ -21,6 +34,12 @@ def load_recipe(name: str) -> RunConfig:
     if name not in texts:
         raise InputError(f"unknown recipe {name!r}: {did_you_mean(name, texts)}")
     return typed_json.from_dict(RunConfig, tomllib.loads(texts[name]), f"recipe {name}")
+
+
+def default_config(source: str) -> RunConfig:
+    """The configuration that training on a source starts from when no recipe is named."""
+    recipe = DEFAULT_RECIPES.get(source, _FRAMES)  # an unknown source is refused elsewhere
+    return dataclasses.replace(load_recipe(recipe), source=source)
 
 
 def recipe_summaries() -> dict[str, str]:

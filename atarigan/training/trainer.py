@@ -179,7 +179,7 @@ class Trainer:
             real_logits = None
             if objective.generator_needs_real:
                 real_logits = self.judge(real, condition).float()
-            codes = self._codes(fake) if objective.pull_away else None
+            codes = self._codes(fake, condition) if objective.pull_away else None
         loss = objective.generator_loss(fake_logits, real_logits)
         if codes is not None:
             loss = loss + objective.pull_away * pull_away(codes)
@@ -189,10 +189,10 @@ class Trainer:
         self.critic.requires_grad_(True)
         self.losses["generator_loss"] = loss.detach()
 
-    def _codes(self, samples: Tensor) -> Tensor:
+    def _codes(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         """An autoencoder critic's codes of samples."""
         embed: Any = self.critic.embed
-        codes: Tensor = embed(samples).float()
+        codes: Tensor = embed(samples, condition).float()
         return codes
 
     def use_threads(self, num_threads: int) -> None:
