@@ -44,21 +44,29 @@ class TrainArguments:
     resume: bool = False
     """Go on from the newest checkpoint in --out, with its configuration; other flags override it.
     """
+    list: bool = False
+    """Print everything that can be chosen by name, a line each, and train nothing."""
+    summary: bool = False
+    """Print layers, parameters and FLOP a sample of both networks, and train nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, compose, run; returns the exit status."""
-    if "--list" in (sys.argv[1:] if argv is None else argv):
+    words = sys.argv[1:] if argv is None else argv
+    if "--list" in words:
         print(choices())
         return command_line.EXIT_OK
-    arguments = parse(argv)
+    arguments = parse(words)
+    if arguments.summary:
+        print(summary(arguments.run))
+        return command_line.EXIT_OK
     return train(Path(arguments.out), arguments.run, resume=arguments.resume)
 
 
-def parse(argv: Sequence[str] | None = None) -> TrainArguments:
+def parse(words: Sequence[str]) -> TrainArguments:
     """Flags over the configuration that --resume, --config or --recipe start from."""
-    words = sys.argv[1:] if argv is None else argv
-    default = TrainArguments(out=tyro.MISSING_NONPROP, run=base_config(words))
+    out = "" if "--summary" in words else tyro.MISSING_NONPROP  # which writes nothing
+    default = TrainArguments(out=out, run=base_config(words))
     return command_line.parse(TrainArguments, words, command="train", default=default)
 
 
@@ -125,6 +133,20 @@ def choices() -> str:
         lines.append(flag)
         lines += [f"  {name:20}{summary}" for name, summary in summaries.items()]
     return "\n".join(lines)
+
+
+def summary(config: RunConfig) -> str:
+    """Layers, parameters and work of the networks that a configuration makes of its source.
+
+    Raises:
+        InputError: the source's data is missing, or its samples do not fit the networks.
+    """
+    from atarigan.frame_generator import network_shape
+    from atarigan.network_summary import summarize
+    from atarigan.sources import SOURCES
+
+    shape = network_shape(ModelConfig(config, SOURCES[config.source](config).spec))
+    return "\n\n".join(map(str, summarize(config.network, shape)))
 
 
 def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
