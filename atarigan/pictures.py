@@ -43,12 +43,12 @@ def grid(frames: Frames, columns: int = 0, scale: int = 1) -> Frames:
 def beside(left: Frames, right: Frames, titles: tuple[str, str]) -> Frames:
     """Two RGB pictures side by side, each under its title."""
     height = max(len(left), len(right))
-    titled = [
-        _titled(_padded(picture, height), title)
+    first, second = (
+        titled(padded(picture, height, picture.shape[1]), title)
         for picture, title in zip((left, right), titles, strict=True)
-    ]
-    gap = np.full((len(titled[0]), 4 * _GAP, 3), _PAPER, np.uint8)
-    return np.concatenate([titled[0], gap, titled[1]], axis=1)
+    )
+    gap = np.full((len(first), 4 * _GAP, 3), _PAPER, np.uint8)
+    return np.concatenate([first, gap, second], axis=1)
 
 
 def enlarged(frame: Frames, scale: int) -> Frames:
@@ -107,12 +107,14 @@ def _even_sized(picture: Frames) -> Frames:
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _padded(picture: Frames, height: int) -> Frames:
-    below = height - len(picture)
-    return np.pad(picture, ((0, below), (0, 0), (0, 0)), constant_values=_PAPER)
+def padded(picture: Frames, height: int, width: int) -> Frames:
+    """White below and right of a picture, up to a size that it does not exceed."""
+    below, right = height - picture.shape[0], width - picture.shape[1]
+    return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=_PAPER)
 
 
-def _titled(picture: Frames, title: str) -> Frames:
+def titled(picture: Frames, title: str) -> Frames:
+    """A picture under its title."""
     band = np.full((28, picture.shape[1], 3), _PAPER, np.uint8)
     cv2.putText(band, title, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
     return np.concatenate([band, picture])
