@@ -88,7 +88,7 @@ class RunConfig:
     """Images between two sample pictures; 0 means only at the end."""
     checkpoint_every_s: float = 120.0
     """Seconds between two checkpoints; 0 means only at the end."""
-    log: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    log: Literal["tensorboard", "none"] = "tensorboard"
     """Where losses and pictures are logged."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA where there is one."""

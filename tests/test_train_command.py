@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.networks import NETWORKS
 from atarigan.objectives import OBJECTIVES
 from atarigan.penalties import PENALTIES
+from atarigan.recipes import recipe_summaries
 from atarigan.sources import SOURCES
 from atarigan.training.checkpoint import find_checkpoint, load_training_state
 
@@ -86,11 +88,25 @@ def test_resumed_weights_equal_an_uninterrupted_runs(tmp_path):
 
 def test_list_names_every_choice_with_a_line_on_it(capsys):
     assert train.main(["--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    for table in (SOURCES, OBJECTIVES, PENALTIES, NETWORKS):
-        for name in table:
-            (line,) = (line for line in lines if line.startswith(f"  {name} "))
-            assert len(line.split()) > 2
+    _, *sections = re.split(r"^--\w+$", capsys.readouterr().out, flags=re.MULTILINE)
+    tables = (SOURCES, OBJECTIVES, PENALTIES, NETWORKS, recipe_summaries())
+    for section, table in zip(sections, tables, strict=True):
+        lines = section.strip("\n").splitlines()
+        assert [line.split()[0] for line in lines] == list(table)
+        assert all(len(line.split()) > 2 for line in lines)
+
+
+@pytest.mark.parametrize("source", list(SOURCES))
+def test_every_source_has_a_recipe_to_start_from(source):
+    config = train.parse(["--source", source, "--out", "x"]).run
+    assert config.source == source
+    assert config.max_minutes > 0
+
+
+def test_a_limit_that_is_named_takes_the_place_of_the_recipes():
+    run = train.parse(["--recipe", "sine", "--max-epochs", "2", "--out", "x"]).run
+    assert (run.max_epochs, run.max_minutes, run.max_images) == (2.0, 0.0, 0)
+    assert train.parse(["--recipe", "sine", "--out", "x"]).run.max_minutes == 3.0
 
 
 def test_flags_override_a_config_file(tmp_path):

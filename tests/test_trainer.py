@@ -57,6 +57,47 @@ def test_stops_at_the_image_limit_and_tells_its_observers():
     assert counter.has_ended
 
 
+def test_stops_after_as_many_epochs():
+    config = dataclasses.replace(SMALL, max_images=0, max_epochs=0.5, batch_size=300)
+    trainer = run(build_trainer(config))
+    assert trainer.num_images == trainer.image_limit == 3000
+    nearer = dataclasses.replace(config, max_images=600)
+    assert run(build_trainer(nearer)).num_images == 600
+
+
+def test_a_step_has_as_many_updates_of_both_networks_as_said():
+    class Updates(Observer):
+        num_critic = 0
+
+        def after_critic_update(self, trainer) -> None:
+            self.num_critic += 1
+
+    updates = Updates()
+    config = dataclasses.replace(SMALL, critic_steps=3, generator_steps=4, max_images=2 * 3 * 32)
+    trainer = run(build_trainer(config), updates)
+    assert updates.num_critic == 2 * 3
+    (first, *_) = trainer.generator_optimizer.state.values()
+    assert int(first["step"]) == 2 * 4
+
+
+def test_a_latent_bank_is_all_there_is():
+    trainer = build_trainer(dataclasses.replace(SMALL, latent_bank=5))
+    drawn = trainer.draw_latents(200)
+    assert len(drawn.unique(dim=0)) == 5
+    assert_resumes_exactly(dataclasses.replace(SMALL, latent_bank=5))
+
+
+def test_dropout_is_resumed_exactly():
+    assert_resumes_exactly(dataclasses.replace(SMALL, network="mlp_norm"))
+
+
+@pytest.mark.parametrize(("prior", "low", "high"), [("uniform", -1, 1), ("unit", 0, 1)])
+def test_bounded_priors(prior, low, high):
+    latents = build_trainer(dataclasses.replace(SMALL, latent_prior=prior)).draw_latents(2000)
+    assert low <= latents.min() < low + 0.01
+    assert high - 0.01 < latents.max() <= high
+
+
 def test_learning_rates_fall_to_their_final_share():
     class Rates(StepCounter):
         seen = ()
@@ -114,9 +155,9 @@ def test_resumed_training_with_energies_equals_uninterrupted_training(objective,
 
 def assert_resumes_exactly(config):
     whole = run(build_trainer(dataclasses.replace(config, max_images=640)))
-    half = run(build_trainer(config))
+    state = run(build_trainer(config)).state_dict()
     resumed = build_trainer(dataclasses.replace(config, max_images=640))
-    resumed.load_state_dict(half.state_dict())
+    resumed.load_state_dict(state)
     run(resumed)
     assert resumed.num_steps == whole.num_steps == 10
     assert torch.equal(weights(resumed), weights(whole))
