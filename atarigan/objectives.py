@@ -41,10 +41,14 @@ class Objective:
         """Which samples the critic takes for real, given its outputs for a batch of real and one of
         fake samples; energies are low where it does.
         """
-        boundary: Tensor | float | None = self.boundary
-        if boundary is None:
-            boundary = (real_logits.mean() + fake_logits.mean()) / 2
+        boundary = self.boundary_between(real_logits, fake_logits)
         return logits < boundary if self.needs_energy else logits >= boundary
+
+    def boundary_between(self, real_logits: Logits, fake_logits: Logits) -> Loss:
+        """The output that parts what the critic takes for real from the rest."""
+        if self.boundary is None:
+            return (real_logits.mean() + fake_logits.mean()) / 2
+        return real_logits.new_tensor(self.boundary)
 
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
         """What the critic minimizes."""

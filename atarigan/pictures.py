@@ -1,4 +1,4 @@
-"""Pictures for people: grids, real beside generated, scatter plots, animations."""
+"""Pictures for people: grids, real beside generated, animations."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import imageio.v3 as iio
 import numpy as np
-import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.pixels import Frames
@@ -59,23 +58,6 @@ def enlarged(frame: Frames, scale: int) -> Frames:
 def scale_for(height: int, width: int, target: int = 168) -> int:
     """A whole enlargement that brings the shorter side near `target` screen pixels."""
     return max(1, round(target / min(height, width)))
-
-
-def scatter(points: npt.NDArray[np.float32], real: npt.NDArray[np.float32] | None = None) -> Frames:
-    """Points (N, 2) in green over real ones in faint orange, axes x ±1.5 and y ±2, as an RGB
-    picture.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot(xlim=(-1.5, 1.5), ylim=(-2, 2), xlabel="x", ylabel="y")
-    if real is not None:
-        axes.scatter(real[:, 0], real[:, 1], s=4, color="tab:orange", alpha=0.04)
-    axes.scatter(points[:, 0], points[:, 1], s=4, color="tab:green")
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def save_picture(path: Path, picture: Frames) -> None:

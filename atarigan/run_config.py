@@ -86,9 +86,13 @@ class RunConfig:
     """Stop after the source has been gone through so often; 0 means no limit."""
     sample_every: int = 20_000
     """Images between two sample pictures; 0 means only at the end."""
+    critic_pictures: int = 0
+    """Pictures of points amid a step's critic updates, before the one at its end; 0 means none."""
+    save_arrays: bool = False
+    """Whether a sample picture has its samples beside it as an array, .npz."""
     checkpoint_every_s: float = 120.0
     """Seconds between two checkpoints; 0 means only at the end."""
-    log: Literal["tensorboard", "none"] = "tensorboard"
+    log: Literal["tensorboard", "wandb", "none"] = "tensorboard"
     """Where losses and pictures are logged."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA where there is one."""
@@ -114,6 +118,7 @@ class RunConfig:
             "max_images": 0,
             "max_epochs": 0,
             "sample_every": 0,
+            "critic_pictures": 0,
             "checkpoint_every_s": 0,
             "seed": 0,
         }

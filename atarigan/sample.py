@@ -77,7 +77,7 @@ def write_grid(
     """Samples as one picture: a grid of frames, a column a class where classes take turns, or a
     scatter plot.
     """
-    from atarigan import pictures
+    from atarigan import pictures, point_pictures
 
     if generator.makes_frames:
         frame_format = generator.frame_format
@@ -86,7 +86,7 @@ def write_grid(
         columns = generator.num_classes if labels is None else 0
         picture = pictures.grid(frames, columns=columns, scale=scale)
     else:
-        picture = pictures.scatter(generator.sample_points(num, seed))
+        picture = point_pictures.scatter(generator.sample_points(num, seed))
     pictures.save_picture(path, picture)
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from atarigan.networks import NetworkFamily
     from atarigan.objectives import Objective
     from atarigan.penalties import Penalty
-    from atarigan.training.trainer import Trainer
+    from atarigan.training.run_folder import RunFolder
+    from atarigan.training.trainer import Observer, Trainer
 
 LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
 MOST_FIRST_SAMPLES = 2048
@@ -157,13 +158,11 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     """
     from atarigan.progress import ProgressDisplay
     from atarigan.training.checkpoint import find_checkpoint
-    from atarigan.training.observers import (
-        Checkpointer,
-        ProgressBar,
-        SamplePictures,
-        TensorboardLog,
-    )
+    from atarigan.training.history import History
+    from atarigan.training.observers import Checkpointer, ProgressBar
     from atarigan.training.run_folder import RunFolder
+    from atarigan.training.run_page import RunPage
+    from atarigan.training.sample_pictures import SamplePictures
     from atarigan.training.thread_trial import choose_num_threads
     from atarigan.training.trainer import Observer
 
@@ -190,8 +189,10 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     )
     observers: list[Observer] = [
         ProgressBar(display),
-        SamplePictures(folder, config.sample_every),
-        *([TensorboardLog(folder)] if config.log == "tensorboard" else []),
+        SamplePictures(folder, trainer),
+        History(folder, trainer),
+        *_logs(folder, trainer),
+        RunPage(folder),
         Checkpointer(folder, config.checkpoint_every_s),
     ]
     with display, StopRequest() as stop:
@@ -202,6 +203,19 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         f"{trainer.num_images / max(trainer.elapsed_s, 1e-9):,.0f} images/s; see {out}"
     )
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
+
+
+def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
+    """What --log names."""
+    if trainer.config.log == "tensorboard":
+        from atarigan.training.tensorboard_log import TensorboardLog
+
+        return [TensorboardLog(folder)]
+    if trainer.config.log == "wandb":
+        from atarigan.training.wandb_log import WandbLog
+
+        return [WandbLog(folder, trainer)]
+    return []
 
 
 def build_trainer(config: RunConfig) -> "Trainer":

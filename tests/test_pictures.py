@@ -52,10 +52,3 @@ def test_saved_pictures_are_what_was_given(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
     pictures.save_picture(tmp_path / "a/b.png", picture)
     np.testing.assert_array_equal(iio.imread(tmp_path / "a/b.png"), picture)
-
-
-def test_scatter_shows_points_where_they_are():
-    empty = pictures.scatter(np.zeros((0, 2), np.float32))
-    one = pictures.scatter(np.array([[1.0, 1.0]], np.float32))
-    changed = np.argwhere((empty != one).any(-1)).mean(0)
-    assert changed[0] < one.shape[0] / 2 < changed[1]

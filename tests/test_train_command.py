@@ -55,8 +55,8 @@ def run(tmp_path, buffer):
 def test_a_run_leaves_everything_in_its_folder(run):
     names = {path.relative_to(run).parts[0] for path in run.rglob("*")}
     assert names == {
-        "checkpoints", "config.json", "real_beside_generated.png", "samples", "tensorboard",
-        "training.gif", "training.mp4",
+        "checkpoints", "config.json", "curves.png", "history.csv", "index.html",
+        "real_beside_generated.png", "samples", "tensorboard", "training.gif", "training.mp4",
     }  # fmt: skip
     assert len(list((run / "samples").iterdir())) == 3
     assert json.loads((run / "config.json").read_text())["run"]["network"] == "dcgan"

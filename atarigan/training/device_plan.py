@@ -58,7 +58,8 @@ class DevicePlan:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def __str__(self) -> str:
-        threads = f", {self.num_threads} threads" if self.device.type == "cpu" else ""
+        num = self.num_threads
+        threads = f", {num} thread{'s' * (num != 1)}" if self.device.type == "cpu" else ""
         return f"{self.device.type}{threads}, {self.precision}"
 
 

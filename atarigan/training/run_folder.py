@@ -7,6 +7,8 @@ runs/breakout/
   samples/images-….png       generated from the same latents each time
   real_beside_generated.png
   training.gif, training.mp4 the samples in order
+  history.csv, curves.png    losses, outputs and accuracies
+  index.html                 all of it on one page
   tensorboard/               losses, outputs, pictures
 ```
 """
@@ -33,9 +35,24 @@ class RunFolder:
     def real_beside_generated(self) -> Path:
         return self.path / "real_beside_generated.png"
 
-    def samples(self, num_images: int) -> Path:
-        """The sample picture after that many images."""
-        return self.path / "samples" / f"images-{num_images:012d}.png"
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    @property
+    def page(self) -> Path:
+        return self.path / "index.html"
+
+    def samples(self, num_images: int, *, in_critic: bool = False) -> Path:
+        """The sample picture after that many images, at the end of a step or, amid its critic
+        updates, just before that.
+        """
+        suffix = "-critic" if in_critic else ""
+        return self.path / "samples" / f"images-{num_images:012d}{suffix}.png"
 
     def all_samples(self) -> list[Path]:
         """Every sample picture, in order."""

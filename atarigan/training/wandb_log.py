@@ -1,0 +1,67 @@
+"""A run's numbers and pictures for Weights & Biases."""
+
+import dataclasses
+import importlib
+import os
+from typing import Any
+
+from atarigan.errors import InputError
+from atarigan.training.measurements import measurements
+from atarigan.training.run_folder import RunFolder
+from atarigan.training.trainer import Observer, Trainer
+
+INTERVAL_S = 1.0
+
+
+class WandbLog(Observer):
+    """Losses, accuracies, true and false positives and negatives every second, and each new sample
+    picture; counted in images.
+
+    Without an API key and without WANDB_MODE it works offline: `wandb sync` sends its files later.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+
+    def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
+        self._wandb = _wandb()
+        self._folder = folder
+        self._shown: str | None = None
+        self._last_s = 0.0
+        folder.path.mkdir(parents=True, exist_ok=True)
+        has_key = bool(os.environ.get("WANDB_API_KEY")) or self._wandb.api.api_key is not None
+        self._run: Any = self._wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "atarigan"),
+            name=folder.path.name,
+            dir=str(folder.path),
+            config=dataclasses.asdict(trainer.model),
+            mode=os.environ.get("WANDB_MODE") or ("online" if has_key else "offline"),
+            settings=self._wandb.Settings(silent=True, console="off"),
+        )
+
+    def after_step(self, trainer: Trainer) -> None:
+        if trainer.elapsed_s - self._last_s >= INTERVAL_S:
+            self.write(trainer)
+
+    def at_end(self, trainer: Trainer) -> None:
+        self.write(trainer)
+        self._run.finish()
+
+    def write(self, trainer: Trainer) -> None:
+        self._last_s = trainer.elapsed_s
+        values: dict[str, Any] = dict(measurements(trainer))
+        values |= {"images": trainer.num_images, "elapsed_s": trainer.elapsed_s}
+        samples = self._folder.all_samples()
+        if samples and samples[-1].name != self._shown:
+            self._shown = samples[-1].name
+            values["samples"] = self._wandb.Image(str(samples[-1]))
+        self._run.log(values, step=trainer.num_images)
+
+
+def _wandb() -> Any:
+    try:
+        return importlib.import_module("wandb")
+    except ImportError:
+        raise InputError(
+            "--log wandb needs the package wandb: pip install 'atarigan[wandb]'"
+        ) from None

@@ -1,0 +1,32 @@
+"""Curves are smoothed without being moved, and drawn whatever they hold."""
+
+import numpy as np
+
+from atarigan.charts import curves, smoothed
+
+
+def test_smoothing_keeps_a_line_and_calms_noise():
+    constant = np.full(200, 3.0)
+    np.testing.assert_allclose(smoothed(constant), constant)
+    noise = np.random.default_rng(0).standard_normal(1000)
+    calm = smoothed(noise)
+    assert calm.std() < 0.4 * noise.std()
+    line = np.arange(1000.0)
+    np.testing.assert_allclose(smoothed(line)[50:-50], line[50:-50])
+
+
+def test_what_is_not_finite_counts_for_nothing():
+    values = np.full(200, 2.0)
+    values[::3] = np.nan
+    values[50] = np.inf
+    np.testing.assert_allclose(smoothed(values), 2.0)
+    assert np.isnan(smoothed(np.full(3, np.nan))).all()
+
+
+def test_each_panel_shows_its_curves():
+    x = np.arange(10.0)
+    one = curves(x, {"losses": {"critic": x}})
+    two = curves(x, {"losses": {"critic": x}, "accuracy": {"real": x, "fake": -x}})
+    assert one.dtype == np.uint8
+    assert two.shape[0] == 2 * one.shape[0]
+    assert curves(x[:1], {"losses": {"critic": x[:1] * np.nan}}).shape == one.shape
