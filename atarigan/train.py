@@ -174,6 +174,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         _restore(trainer, find_checkpoint(out))
     else:
         choose_num_threads(trainer)
+    logs = _logs(folder, trainer)
     out.mkdir(parents=True, exist_ok=True)
     typed_json.write_json(folder.config, trainer.model)
     print(
@@ -188,12 +189,14 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         start=trainer.num_images,
     )
     observers: list[Observer] = [
+        Checkpointer(
+            folder, config.checkpoint_every_s
+        ),  # first, so that nothing can get in its way
         ProgressBar(display),
         SamplePictures(folder, trainer),
         History(folder, trainer),
-        *_logs(folder, trainer),
-        RunPage(folder),
-        Checkpointer(folder, config.checkpoint_every_s),
+        *logs,
+        RunPage(folder, trainer),
     ]
     with display, StopRequest() as stop:
         trainer.run(observers, stop)
@@ -210,7 +213,7 @@ def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
     if trainer.config.log == "tensorboard":
         from atarigan.training.tensorboard_log import TensorboardLog
 
-        return [TensorboardLog(folder)]
+        return [TensorboardLog(folder, trainer)]
     if trainer.config.log == "wandb":
         from atarigan.training.wandb_log import WandbLog
 

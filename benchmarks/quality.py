@@ -23,7 +23,6 @@ from atarigan.metrics.scorecard import DISTRIBUTIONS, EXTRACTORS, Score, scoreca
 from benchmarks import machine
 
 Scores = dict[str, Score]
-SCORES_FILE = "scores.json"
 NUM_SHOWN = 16
 
 
@@ -39,8 +38,8 @@ class QualityArguments:
     """Folder of the runs, the table and the pictures."""
     data: str | None = None
     """Folder of the source."""
-    minutes: float = 10.0
-    """Of training, for each run."""
+    minutes: tuple[float, ...] = (10.0,)
+    """Of training after which each run is judged, in rising order; it ends with the last."""
     seeds: int = 3
     """Runs of each configuration, with seeds 0, 1, …"""
     num: int = 10_000
@@ -85,21 +84,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table_lines(arguments: QualityArguments, candidates: Sequence[Candidate]) -> Iterator[str]:
-    """A Markdown table: a row a candidate, the median and the range over the seeds."""
-    by_name = {each.name: list(_scores_of(arguments, each)) for each in candidates}
-    metrics = list(next(scores for scores in by_name.values() if scores)[0])
-    yield "| configuration | " + " | ".join(metrics) + " |"
-    yield "|---" * (len(metrics) + 1) + "|"
-    floors = {}
-    for name, scores in by_name.items():
-        cells = []
-        for metric in metrics:
-            values = [each[metric]["value"] for each in scores]
-            floors[metric] = scores[0][metric]["floor"]
-            spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
-            cells.append(f"{statistics.median(values):.4g}{spread}")
-        yield f"| {name} | " + " | ".join(cells) + " |"
-    yield "| real against real | " + " | ".join(f"{floors[each]:.4g}" for each in metrics) + " |"
+    """A Markdown table: a row a candidate and time, the median and the range over the seeds."""
+    metrics: list[str] = []
+    for candidate in candidates:
+        for minutes in arguments.minutes:
+            scores = [
+                _read_scores(scores_file(run_folder(arguments, candidate, seed), minutes))
+                for seed in range(arguments.seeds)
+            ]
+            if not metrics:
+                metrics = list(scores[0])
+                yield "| " + " | ".join(("configuration", "minutes", *metrics)) + " |"
+                yield "|---" * (len(metrics) + 2) + "|"
+            cells = (_cell([each[metric]["value"] for each in scores]) for metric in metrics)
+            yield "| " + " | ".join((candidate.name, f"{minutes:g}", *cells)) + " |"
+    floors = (f"{scores[0][metric]['floor']:.4g}" for metric in metrics)
+    yield "| " + " | ".join(("real against real", "", *floors)) + " |"
+
+
+def _cell(values: Sequence[float]) -> str:
+    spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
+    return f"{statistics.median(values):.4g}{spread}"
 
 
 def run_folder(arguments: QualityArguments, candidate: Candidate, seed: int) -> Path:
@@ -107,24 +112,42 @@ def run_folder(arguments: QualityArguments, candidate: Candidate, seed: int) -> 
     return Path(arguments.out) / candidate.name / f"seed-{seed}"
 
 
+def scores_file(folder: Path, minutes: float) -> Path:
+    """Where a run's scores after so many minutes are kept."""
+    return folder / f"scores-after-{minutes:g}-minutes.json"
+
+
 def _train_and_judge(arguments: QualityArguments, candidate: Candidate, seed: int) -> None:
     folder = run_folder(arguments, candidate, seed)
-    if not (folder / SCORES_FILE).exists():
-        _train(arguments, candidate, seed, folder)
-        scores = _judge(arguments, folder)
-        (folder / SCORES_FILE).write_text(json.dumps(scores, indent=2), encoding="utf-8")
-    scores = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
-    shown = ", ".join(f"{name} {score['value']:.4g}" for name, score in scores.items())
-    print(f"{candidate.name}, seed {seed}: {shown}", file=sys.stderr, flush=True)
+    for minutes in arguments.minutes:
+        path = scores_file(folder, minutes)
+        if not path.exists():
+            _train(arguments, candidate, seed, folder, minutes)
+            path.write_text(json.dumps(_judge(arguments, folder), indent=2), encoding="utf-8")
+        shown = ", ".join(
+            f"{name} {score['value']:.4g}" for name, score in _read_scores(path).items()
+        )
+        print(
+            f"{candidate.name}, seed {seed}, {minutes:g} minutes: {shown}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
-def _train(arguments: QualityArguments, candidate: Candidate, seed: int, folder: Path) -> None:
+def _read_scores(path: Path) -> Scores:
+    scores: Scores = json.loads(path.read_text(encoding="utf-8"))
+    return scores
+
+
+def _train(
+    arguments: QualityArguments, candidate: Candidate, seed: int, folder: Path, minutes: float
+) -> None:
     begins = not (folder / "checkpoints").exists()
     words = [*candidate.flags, "--source", arguments.source, "--seed", str(seed)]
     words += ["--data", arguments.data] if arguments.data else []
     command = [
         *(sys.executable, "-m", "atarigan.train", *(words if begins else ["--resume"])),
-        *("--out", str(folder), "--max-minutes", str(arguments.minutes)),
+        *("--out", str(folder), "--max-minutes", str(minutes)),
     ]
     environment = _environment(one_thread=arguments.jobs > 1)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -148,12 +171,6 @@ def _samples(folder: Path, num: int) -> "np.ndarray[Any, Any]":
 
     generator = FrameGenerator.load(folder, device="cpu")
     return generator.sample(num) if generator.makes_frames else generator.sample_points(num)
-
-
-def _scores_of(arguments: QualityArguments, candidate: Candidate) -> Iterator[Scores]:
-    for seed in range(arguments.seeds):
-        path = run_folder(arguments, candidate, seed) / SCORES_FILE
-        yield json.loads(path.read_text(encoding="utf-8"))
 
 
 def _draw_beside(arguments: QualityArguments, candidates: Sequence[Candidate]) -> None:

@@ -13,6 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atarigan import train
 from atarigan.errors import InputError
@@ -24,6 +25,7 @@ from atarigan.training.measurements import critic_accuracy, measurements
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.run_page import write_page
 from atarigan.training.sample_pictures import SamplePictures
+from atarigan.training.tensorboard_log import TensorboardLog
 from atarigan.training.trainer import Observer
 
 SMALL = RunConfig(
@@ -42,13 +44,13 @@ SMALL = RunConfig(
 
 
 class EveryStep(Observer):
-    """Writes a history row at every step, whatever the clock says."""
+    """Lets what writes do so at every step, whatever the clock says."""
 
-    def __init__(self, history):
-        self.history = history
+    def __init__(self, log):
+        self.log = log
 
     def after_step(self, trainer):
-        self.history.write(trainer)
+        self.log.write(trainer)
 
 
 def test_accuracies_count_the_last_batch():
@@ -78,6 +80,29 @@ def test_history_has_a_row_a_step_and_goes_on_after_a_kill(tmp_path):
         kept = list(csv.DictReader(file))
     assert [row["images"] for row in kept] == ["120", "240", "360"]
     assert tuple(kept[0]) == COLUMNS
+
+
+def test_what_is_resumed_with_nothing_left_to_do_adds_no_row(tmp_path):
+    words = ["--recipe", "sine", "--max-images", "4000", "--out", str(tmp_path)]
+    assert train.main(words) == 0
+    rows = (tmp_path / "history.csv").read_text()
+    assert train.main(["--resume", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "history.csv").read_text() == rows
+    assert "critic loss</dt><dd>nan" not in (tmp_path / "index.html").read_text()
+
+
+def test_what_came_after_the_checkpoint_is_dropped_from_tensorboard(tmp_path):
+    folder = RunFolder(tmp_path)
+    trainer = build_trainer(SMALL)
+    trainer.run([EveryStep(TensorboardLog(folder, trainer))], StopRequest())
+    trainer.num_images = 360  # the checkpoint that is resumed from
+    again = TensorboardLog(folder, trainer)
+    trainer.num_images = 480
+    again.write(trainer)
+    again.at_end(trainer)
+    events = EventAccumulator(str(folder.tensorboard)).Reload()
+    steps = {event.step for event in events.Scalars("loss/critic_loss")}
+    assert steps == {120, 240, 360, 480}
 
 
 def test_history_of_a_long_run_is_bounded(tmp_path):
@@ -163,6 +188,7 @@ def test_wandb_is_named_where_it_is_missing(tmp_path, monkeypatch):
     words = ["--recipe", "sine", "--out", str(tmp_path), "--log", "wandb", "--max-images", "400"]
     with pytest.raises(InputError, match=r"pip install 'atarigan\[wandb\]'"):
         train.main(words)
+    assert not list(tmp_path.iterdir()), "a run that never began must not be in the way of another"
 
 
 @pytest.mark.slow
@@ -178,3 +204,7 @@ def test_wandb_works_offline(tmp_path):
                  "true_positives", "false_negatives", "samples"):  # fmt: skip
         assert name.encode() in content
     assert list(tmp_path.glob("wandb/offline-run-*/files/media/images/samples*.png"))
+    words = ["--resume", "--max-images", "8000", "--out", str(tmp_path)]
+    subprocess.run([*command[:3], *words], check=True, capture_output=True, timeout=120)
+    logs = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert len({log.name for log in logs}) == 1, "the same run must go on"

@@ -32,6 +32,7 @@ class History(Observer):
         self._folder = folder
         rows = [row for row in read_rows(folder.history) if row["images"] <= trainer.num_images]
         self._last_s = rows[-1]["elapsed_s"] if rows else 0.0
+        self._last_images = rows[-1]["images"] if rows else 0.0
         folder.history.parent.mkdir(parents=True, exist_ok=True)
         with folder.history.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -44,11 +45,12 @@ class History(Observer):
             self.write(trainer)
 
     def at_end(self, trainer: Trainer) -> None:
-        self.write(trainer)
+        if trainer.num_images > self._last_images:
+            self.write(trainer)
         draw_curves(self._folder)
 
     def write(self, trainer: Trainer) -> None:
-        self._last_s = trainer.elapsed_s
+        self._last_s, self._last_images = trainer.elapsed_s, trainer.num_images
         row = measurements(trainer) | {
             "steps": trainer.num_steps,
             "images": trainer.num_images,

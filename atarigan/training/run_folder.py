@@ -9,7 +9,8 @@ runs/breakout/
   training.gif, training.mp4 the samples in order
   history.csv, curves.png    losses, outputs and accuracies
   index.html                 all of it on one page
-  tensorboard/               losses, outputs, pictures
+  tensorboard/ or wandb/     losses, outputs, pictures, as --log says
+  wandb-id.txt               which run of Weights & Biases this is
 ```
 """
 
@@ -30,6 +31,10 @@ class RunFolder:
     @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
+
+    @property
+    def wandb_id(self) -> Path:
+        return self.path / "wandb-id.txt"
 
     @property
     def real_beside_generated(self) -> Path:

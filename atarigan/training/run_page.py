@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import math
 import shlex
 from collections.abc import Iterable, Iterator
 from html import escape
@@ -22,9 +23,9 @@ _MIME = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
 class RunPage(Observer):
     """Writes the page every minute and at the end."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         self._folder = folder
-        self._last_s = 0.0
+        self._last_s = trainer.elapsed_s
 
     def after_step(self, trainer: Trainer) -> None:
         if trainer.elapsed_s - self._last_s >= INTERVAL_S:
@@ -59,12 +60,13 @@ def write_page(folder: RunFolder, trainer: Trainer) -> None:
 def _figures(folder: RunFolder, trainer: Trainer) -> Iterator[str]:
     """What the run has come to, a box each."""
     elapsed_s = max(trainer.elapsed_s, 1e-9)
+    unit = "images" if trainer.model.sample.frame_format is not None else "points"
     shown = {
-        "images": f"{trainer.num_images:,}",
+        unit: f"{trainer.num_images:,}",
         "epochs": f"{trainer.num_images / trainer.source.num_samples:,.1f}",
         "generator updates": f"{trainer.num_steps * trainer.config.generator_steps:,}",
         "minutes": f"{elapsed_s / 60:,.1f}",
-        "images per second": f"{trainer.num_images / elapsed_s:,.0f}",
+        f"{unit} per second": f"{trainer.num_images / elapsed_s:,.0f}",
     }
     rows = read_rows(folder.history)
     if rows:
@@ -111,8 +113,8 @@ def _table(caption: str, rows: Iterable[tuple[str, Any]]) -> str:
 
 def _commands(folder: RunFolder, trainer: Trainer) -> Iterator[str]:
     run = shlex.quote(str(folder.path))
-    minutes = trainer.elapsed_s / 60
-    yield f"python -m atarigan.train --out {run} --resume --max-minutes {2 * minutes:.0f}"
+    minutes = max(1, math.ceil(2 * trainer.elapsed_s / 60))
+    yield f"python -m atarigan.train --out {run} --resume --max-minutes {minutes}"
     yield f"python -m atarigan.sample --run {run} --out samples.png"
     if trainer.model.sample.frame_format is not None:
         yield f"python -m atarigan.sample --run {run} --out walk.mp4 --num 150"

@@ -11,15 +11,18 @@ INTERVAL_S = 1.0
 
 
 class TensorboardLog(Observer):
-    """Measurements every second, and the newest sample picture; counted in images."""
+    """Measurements every second, and the newest sample picture; counted in images.
 
-    def __init__(self, folder: RunFolder) -> None:
+    On `--resume` what was logged after the checkpoint is dropped: it will come again.
+    """
+
+    def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         from torch.utils.tensorboard import SummaryWriter  # takes two seconds to import
 
         self._folder = folder
-        self._writer = SummaryWriter(folder.tensorboard)
+        self._writer = SummaryWriter(folder.tensorboard, purge_step=trainer.num_images + 1)
         self._shown: str | None = None
-        self._last_s = 0.0
+        self._last_s = trainer.elapsed_s
 
     def after_step(self, trainer: Trainer) -> None:
         if trainer.elapsed_s - self._last_s >= INTERVAL_S:

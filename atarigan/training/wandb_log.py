@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import os
+import secrets
 from typing import Any
 
 from atarigan.errors import InputError
@@ -18,6 +19,7 @@ class WandbLog(Observer):
     picture; counted in images.
 
     Without an API key and without WANDB_MODE it works offline: `wandb sync` sends its files later.
+    On `--resume` the same W&B run goes on.
 
     Raises:
         InputError: the package is not installed.
@@ -27,17 +29,20 @@ class WandbLog(Observer):
         self._wandb = _wandb()
         self._folder = folder
         self._shown: str | None = None
-        self._last_s = 0.0
+        self._last_s = trainer.elapsed_s
         folder.path.mkdir(parents=True, exist_ok=True)
         has_key = bool(os.environ.get("WANDB_API_KEY")) or self._wandb.api.api_key is not None
         self._run: Any = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "atarigan"),
             name=folder.path.name,
+            id=_run_id(folder),
+            resume="allow",
             dir=str(folder.path),
             config=dataclasses.asdict(trainer.model),
             mode=os.environ.get("WANDB_MODE") or ("online" if has_key else "offline"),
             settings=self._wandb.Settings(silent=True, console="off"),
         )
+        self._run.define_metric("*", step_metric="images")
 
     def after_step(self, trainer: Trainer) -> None:
         if trainer.elapsed_s - self._last_s >= INTERVAL_S:
@@ -55,7 +60,14 @@ class WandbLog(Observer):
         if samples and samples[-1].name != self._shown:
             self._shown = samples[-1].name
             values["samples"] = self._wandb.Image(str(samples[-1]))
-        self._run.log(values, step=trainer.num_images)
+        self._run.log(values)
+
+
+def _run_id(folder: RunFolder) -> str:
+    """The W&B run that belongs to this folder, drawn once."""
+    if not folder.wandb_id.exists():
+        folder.wandb_id.write_text(secrets.token_hex(4), encoding="utf-8")
+    return folder.wandb_id.read_text(encoding="utf-8").strip()
 
 
 def _wandb() -> Any:
