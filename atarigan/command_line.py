@@ -5,6 +5,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
@@ -61,8 +62,11 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
 
     `InputError` and the system's refusals (a full disk, a missing permission) become one line on
     stderr and status 2, Ctrl-C status 130; anything else is a defect and keeps its traceback.
+    Warnings are a line as well.
     """
     _let_idle_threads_sleep()
+    program = f"python -m {package}{command}"
+    warnings.formatwarning = lambda message, *_: f"{program}: warning: {message}\n"
     try:
         status = main() or EXIT_OK
         sys.stdout.flush()
@@ -70,7 +74,7 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_OK
     except (InputError, OSError) as error:
-        print(f"python -m {package}{command}: {describe(error)}", file=sys.stderr)
+        print(f"{program}: {describe(error)}", file=sys.stderr)
         status = EXIT_BAD_INPUT
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED

@@ -1,6 +1,7 @@
 """Checkpoints are whole or absent, rotate, and never run code."""
 
 import pickle
+import subprocess
 
 import pytest
 import torch
@@ -83,6 +84,36 @@ def test_damaged_files_are_named(tmp_path, damage):
         (folder / name).write_bytes(damage)
         with pytest.raises(InputError, match=name.replace(".", r"\.")):
             load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "generator.safetensors", "training_state.pt"])
+@pytest.mark.parametrize("damage", ["a byte", "cut short", "gone"])
+def test_the_one_before_is_used_where_the_newest_is_damaged(tmp_path, name, damage):
+    save(tmp_path, 5)
+    damaged = save(tmp_path, 9) / name
+    content = bytearray(damaged.read_bytes())
+    if damage == "a byte":
+        content[len(content) // 2] ^= 1
+    elif damage == "cut short":
+        del content[-1]
+    damaged.write_bytes(content)
+    if damage == "gone":
+        damaged.unlink()
+    if not (name == "config.json" and damage == "gone"):  # which marks what is complete
+        with pytest.warns(UserWarning, match=rf"images-000000000009/{name} is (damaged|missing)"):
+            assert find_checkpoint(tmp_path).name == "images-000000000005"
+    assert load_training_state(tmp_path / "checkpoints" / "images-000000000005")["num_images"] == 5
+
+
+def test_damage_without_a_checkpoint_before_it_is_refused(tmp_path):
+    folder = save(tmp_path, 5)
+    assert (
+        subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, check=False).returncode == 0
+    )
+    (folder / "generator.safetensors").write_bytes(b"garbage")
+    for path in (tmp_path, folder):
+        with pytest.raises(InputError, match=r"generator\.safetensors is damaged"):
+            find_checkpoint(path)
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path):

@@ -6,9 +6,11 @@ runs/breakout/checkpoints/images-000000640000/
   config.json             the run's configuration and what a sample is
   generator.safetensors   the averaged generator's weights
   training_state.pt       what `--resume` needs; loads with torch.load(weights_only=True)
+  SHA256SUMS              of the other files; `sha256sum -c SHA256SUMS` checks them too
 ```
 """
 
+import hashlib
 import os
 import pickle
 import shutil
@@ -28,6 +30,8 @@ from atarigan.run_config import ModelConfig
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "generator.safetensors"
 STATE_FILE = "training_state.pt"
+SUMS_FILE = "SHA256SUMS"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, STATE_FILE)
 
 
 def checkpoints_of(run: Path) -> list[Path]:
@@ -59,6 +63,8 @@ def save_checkpoint(
         torch.save(state, temporary / STATE_FILE)
     except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a full disk
         raise OSError(f"{temporary} cannot be written: {error}") from error
+    sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in FILES)
+    (temporary / SUMS_FILE).write_text(sums, encoding="utf-8")
     for path in (*temporary.iterdir(), temporary):
         _flush(path)
     shutil.rmtree(folder, ignore_errors=True)
@@ -70,18 +76,45 @@ def save_checkpoint(
 
 
 def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the newest of a run folder.
+    """The checkpoint that a path means: itself, or the newest undamaged one of a run folder. Warns
+    of each damaged one that is passed over.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or only damaged ones.
     """
     if (path / WEIGHTS_FILE).is_file():
+        refuse_damage(path)
         return path
     found = checkpoints_of(path)
     if not found:
         problem = "holds no checkpoint" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}: expected a folder that atarigan.train wrote")
-    return found[-1]
+    for checkpoint in reversed(found[1:]):
+        try:
+            refuse_damage(checkpoint)
+        except InputError as damage:
+            warnings.warn(f"{damage}; the checkpoint before it is used", stacklevel=2)
+        else:
+            return checkpoint
+    refuse_damage(found[0])
+    return found[0]
+
+
+def refuse_damage(checkpoint: Path) -> None:
+    """Raises InputError where a file is not as it was written. Without SHA256SUMS nothing is known
+    of that.
+    """
+    try:
+        lines = (checkpoint / SUMS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    sums = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
+    for name in FILES:
+        path = checkpoint / name
+        if not path.is_file():
+            raise InputError(f"{path} is missing")
+        if _sha256(path) != sums.get(name):
+            raise InputError(f"{path} is damaged: its checksum is not the one in {SUMS_FILE}")
 
 
 def load_model_config(checkpoint: Path) -> ModelConfig:
@@ -112,6 +145,11 @@ def load_training_state(checkpoint: Path) -> dict[str, Any]:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is not a readable training state: {reason}") from None
     return state
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:
