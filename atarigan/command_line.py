@@ -16,6 +16,7 @@ from atarigan.errors import InputError
 T = TypeVar("T")
 EXIT_OK = 0
 EXIT_BAD_INPUT = 2
+EXIT_UNHEALTHY = 3
 EXIT_INTERRUPTED = 130
 
 

@@ -92,6 +92,11 @@ class RunConfig:
     """Whether a sample picture has its samples beside it as an array, .npz."""
     checkpoint_every_s: float = 120.0
     """Seconds between two checkpoints; 0 means only at the end."""
+    max_rollbacks: int = 3
+    """Times that a run whose losses, gradients or samples show that it is lost goes back to its
+    last checkpoint, each time with half the step sizes, before it gives up; 0 lets it go on
+    regardless.
+    """
     log: Literal["tensorboard", "wandb", "none"] = "tensorboard"
     """Where losses and pictures are logged."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -120,6 +125,7 @@ class RunConfig:
             "sample_every": 0,
             "critic_pictures": 0,
             "checkpoint_every_s": 0,
+            "max_rollbacks": 0,
             "seed": 0,
         }
         for name, least in at_least.items():

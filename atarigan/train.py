@@ -188,10 +188,11 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         max_seconds=60 * config.max_minutes - trainer.elapsed_s if config.max_minutes else 0,
         start=trainer.num_images,
     )
+    checkpointer = Checkpointer(folder, trainer)
+    if not resume:
+        checkpointer.save(trainer)
     observers: list[Observer] = [
-        Checkpointer(
-            folder, config.checkpoint_every_s
-        ),  # first, so that nothing can get in its way
+        checkpointer,  # first, so that nothing can get in its way
         ProgressBar(display),
         SamplePictures(folder, trainer),
         History(folder, trainer),
@@ -205,6 +206,9 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         f"{trainer.elapsed_s / 60:.1f} minutes: "
         f"{trainer.num_images / max(trainer.elapsed_s, 1e-9):,.0f} images/s; see {out}"
     )
+    if trainer.stop_reason:
+        print(f"given up: {trainer.stop_reason}; {out} keeps the last healthy weights")
+        return command_line.EXIT_UNHEALTHY
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
 
 

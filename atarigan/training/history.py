@@ -24,13 +24,18 @@ class History(Observer):
     """Writes the history as a run goes, and its curves at the end.
 
     A row is written no more often than four times a second, less often the longer the run has
-    lasted, so that even a run of days has a few thousand rows. On `--resume` the rows after the
-    checkpoint are dropped: they will come again.
+    lasted, so that even a run of days has a few thousand rows. Where a run goes back to a
+    checkpoint, on `--resume` or because it was lost, the rows after that are dropped: they will
+    come again.
     """
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         self._folder = folder
-        rows = [row for row in read_rows(folder.history) if row["images"] <= trainer.num_images]
+        self._keep_rows_to(trainer.num_images)
+
+    def _keep_rows_to(self, num_images: int) -> None:
+        folder = self._folder
+        rows = [row for row in read_rows(folder.history) if row["images"] <= num_images]
         self._last_s = rows[-1]["elapsed_s"] if rows else 0.0
         self._last_images = rows[-1]["images"] if rows else 0.0
         folder.history.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +45,8 @@ class History(Observer):
             writer.writerows({name: _cell(row[name]) for name in COLUMNS} for row in rows)
 
     def after_step(self, trainer: Trainer) -> None:
+        if trainer.num_images < self._last_images:
+            self._keep_rows_to(trainer.num_images)
         interval_s = max(_FIRST_INTERVAL_S, trainer.elapsed_s / MOST_ROWS)
         if trainer.elapsed_s - self._last_s >= interval_s:
             self.write(trainer)

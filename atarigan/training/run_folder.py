@@ -7,6 +7,7 @@ runs/breakout/
   samples/images-….png       generated from the same latents each time
   real_beside_generated.png
   training.gif, training.mp4 the samples in order
+  events.txt                 what went wrong, where something did
   history.csv, curves.png    losses, outputs and accuracies
   index.html                 all of it on one page
   tensorboard/ or wandb/     losses, outputs, pictures, as --log says
@@ -31,6 +32,10 @@ class RunFolder:
     @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.txt"
 
     @property
     def wandb_id(self) -> Path:

@@ -20,6 +20,8 @@ from atarigan.training.device_plan import DevicePlan
 from atarigan.training.latents import draw_latents
 from atarigan.training.moving_average import MovingAverage
 
+ROLLBACK_SEEDS = 1_000_003
+
 
 class Observer:
     """Something that looks at a trainer between updates: to draw, to log, to save."""
@@ -42,6 +44,8 @@ class Trainer:
             the generator.
         num_images: real images shown to the critic so far.
         elapsed_s: time spent in `run` so far.
+        num_rollbacks: times that training went back to a healthy state; each halves the step sizes.
+        stop_reason: why an observer wants the run to end; None lets it go on.
         image_limit: real images after which the run ends; 0 means no limit.
         losses: the last updates' losses, scalars still on the device; reading one waits for it.
         outputs: the critic's outputs for the last batch of real and of generated samples, each (B,)
@@ -80,23 +84,36 @@ class Trainer:
         self.num_steps = 0
         self.num_images = 0
         self.elapsed_s = 0.0
+        self.num_rollbacks = 0
+        self.stop_reason: str | None = None
         self.losses: dict[str, Tensor] = {}
         self.outputs: tuple[Tensor, Tensor] | None = None
+        self._batches: Iterator[Batch] | None = None
 
     def run(self, observers: Sequence[Observer], stop: StopRequest) -> None:
         """Train until a limit of the configuration is reached or a stop is requested."""
-        config = self.config
-        batches = self.source.batches(
-            config.batch_size, config.seed, start=self.num_steps * config.critic_steps
-        )
         began = time.monotonic() - self.elapsed_s
-        while not (stop.is_set or self.is_finished):
-            self.train_step(batches, observers)
+        while not (stop.is_set or self.is_finished or self.stop_reason):
+            self.train_step(self._open_batches(), observers)
             self.elapsed_s = time.monotonic() - began
             for observer in observers:
                 observer.after_step(self)
         for observer in observers:
             observer.at_end(self)
+
+    def _open_batches(self) -> Iterator[Batch]:
+        """The source's batches from where training stands."""
+        if self._batches is None:
+            config = self.config
+            self._batches = self.source.batches(
+                config.batch_size, self._seed, start=self.num_steps * config.critic_steps
+            )
+        return self._batches
+
+    @property
+    def _seed(self) -> int:
+        """The configuration's, and after a rollback another."""
+        return self.config.seed + ROLLBACK_SEEDS * self.num_rollbacks
 
     @property
     def fraction_done(self) -> float:
@@ -132,6 +149,7 @@ class Trainer:
         """Let both step sizes fall linearly, from all of them to `final_lr` of them."""
         config = self.config
         share = 1 - (1 - config.final_lr) * min(1.0, self.fraction_done)
+        share *= 0.5**self.num_rollbacks
         self.generator_optimizer.param_groups[0]["lr"] = config.generator_lr * share
         self.critic_optimizer.param_groups[0]["lr"] = config.critic_lr * share
 
@@ -232,6 +250,7 @@ class Trainer:
             "num_steps": self.num_steps,
             "num_images": self.num_images,
             "elapsed_s": self.elapsed_s,
+            "num_rollbacks": self.num_rollbacks,
             "num_threads": self.plan.num_threads,
         }
 
@@ -248,8 +267,17 @@ class Trainer:
         self.num_steps = state["num_steps"]
         self.num_images = state["num_images"]
         self.elapsed_s = state["elapsed_s"]
+        self.num_rollbacks = state["num_rollbacks"]
         self.losses, self.outputs = {}, None
+        self._batches = None
         self.use_threads(state["num_threads"])
+
+    def roll_back(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken, with other random numbers and half the step sizes."""
+        num_rollbacks = self.num_rollbacks + 1
+        self.load_state_dict(state)
+        self.num_rollbacks = num_rollbacks
+        self.rng.manual_seed(self._seed)
 
     def _layers_rng_state(self) -> Tensor:
         """State of the stream that dropout draws from: torch's own, of the device."""

@@ -1,0 +1,84 @@
+"""Runs that are really lost: noticed, taken back, and given up with healthy weights kept."""
+
+import re
+
+import pytest
+import torch
+
+from atarigan import train
+from atarigan.frame_generator import FrameGenerator
+from atarigan.training import checkpoint, watchdog
+
+COMMON = ("--log", "none", "--sample-every", "0", "--max-images", "2000000")
+LOST = {
+    "loss is (nan|-?inf)|is not finite": (
+        "--recipe", "sine", "--objective", "wasserstein", "--penalty", "none",
+        "--critic-layers", *["32"] * 16, "--critic-lr", "0.99", "--batch-size", "4",
+    ),
+    "the gradient of the (critic|generator) has exploded": (
+        "--recipe", "sine", "--objective", "wasserstein", "--penalty", "none",
+        "--critic-lr", "0.05", "--generator-lr", "0.02",
+    ),
+    "the critic has won": (
+        "--recipe", "sine", "--objective", "minimax", "--penalty", "none",
+        "--generator-lr", "1e-9", "--critic-lr", "0.03",
+    ),
+    "the generator has collapsed": (
+        "--recipe", "points", "--source", "ring", "--objective", "non_saturating",
+        "--penalty", "none", "--generator-steps", "10", "--critic-lr", "1e-4",
+        "--average-half-life", "0", "--batch-size", "32",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", LOST)
+def test_a_lost_run_goes_back_and_gives_up_with_healthy_weights(tmp_path, capsys, sign):
+    out = tmp_path / "run"
+    words = [*LOST[sign], *COMMON, "--max-rollbacks", "1", "--out", str(out)]
+    assert train.main(words) == 3
+    events = (out / "events.txt").read_text().splitlines()
+    assert len(events) == 2
+    assert re.search(sign, events[0])
+    assert "on with half the step sizes (1 of 1)" in events[0]
+    assert "given up" in events[1]
+    output = capsys.readouterr()
+    assert events[0] in output.err
+    assert "keeps the last healthy weights" in output.out
+    weights = checkpoint.load_weights(checkpoint.find_checkpoint(out))
+    assert all(torch.isfinite(weight).all() for weight in weights.values())
+    assert FrameGenerator.load(out).model.run.max_rollbacks == 1
+
+
+def test_after_going_back_the_run_is_another_one_with_half_the_step_sizes(tmp_path):
+    config = train.base_config(["--recipe", "sine"])
+    trainer = train.build_trainer(config)
+    batches = trainer._open_batches()
+    for _ in range(3):
+        trainer.train_step(batches)
+    state = trainer.state_dict()
+    first = trainer.draw_latents(5)
+    trainer.roll_back(state)
+    assert not torch.equal(trainer.draw_latents(5), first)
+    again = trainer._open_batches()
+    assert (next(again).samples != next(batches).samples).any()
+    trainer.train_step(again)
+    assert trainer.generator_optimizer.param_groups[0]["lr"] == config.generator_lr / 2
+    assert trainer.state_dict()["num_rollbacks"] == 1
+
+
+def test_zero_rollbacks_let_a_run_go_on_regardless(tmp_path):
+    words = [*LOST["the critic has won"], *COMMON, "--max-images", "600000"]
+    assert train.main([*words, "--max-rollbacks", "0", "--out", str(tmp_path)]) == 0
+    assert not (tmp_path / "events.txt").exists()
+
+
+def test_a_healthy_run_is_left_alone(tmp_path):
+    words = ["--recipe", "sine", "--log", "none", "--max-images", "400000"]
+    assert train.main([*words, "--out", str(tmp_path)]) == 0
+    assert not (tmp_path / "events.txt").exists()
+
+
+def test_spread_is_the_root_of_the_summed_variances():
+    samples = torch.tensor([[0.0, 0.0], [2.0, 4.0]], dtype=torch.float64)
+    assert watchdog.spread(samples) == pytest.approx((2 + 8) ** 0.5)
+    assert watchdog.norm([torch.tensor([3.0]), torch.tensor([4.0])]) == pytest.approx(5)
