@@ -85,21 +85,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def table_lines(arguments: QualityArguments, candidates: Sequence[Candidate]) -> Iterator[str]:
     """A Markdown table: a row a candidate and time, the median and the range over the seeds."""
-    metrics: list[str] = []
+    metrics = list(_read_scores(_first_scores_file(arguments, candidates)))
+    yield "| " + " | ".join(("configuration", "minutes", *metrics)) + " |"
+    yield "|---" * (len(metrics) + 2) + "|"
     for candidate in candidates:
         for minutes in arguments.minutes:
             scores = [
                 _read_scores(scores_file(run_folder(arguments, candidate, seed), minutes))
                 for seed in range(arguments.seeds)
             ]
-            if not metrics:
-                metrics = list(scores[0])
-                yield "| " + " | ".join(("configuration", "minutes", *metrics)) + " |"
-                yield "|---" * (len(metrics) + 2) + "|"
             cells = (_cell([each[metric]["value"] for each in scores]) for metric in metrics)
             yield "| " + " | ".join((candidate.name, f"{minutes:g}", *cells)) + " |"
     floors = (f"{scores[0][metric]['floor']:.4g}" for metric in metrics)
     yield "| " + " | ".join(("real against real", "", *floors)) + " |"
+
+
+def _first_scores_file(arguments: QualityArguments, candidates: Sequence[Candidate]) -> Path:
+    return scores_file(run_folder(arguments, candidates[0], 0), arguments.minutes[0])
 
 
 def _cell(values: Sequence[float]) -> str:
