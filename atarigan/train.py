@@ -176,6 +176,9 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         choose_num_threads(trainer)
     logs = _logs(folder, trainer)
     out.mkdir(parents=True, exist_ok=True)
+    checkpointer = Checkpointer(folder, trainer)
+    if not resume:
+        checkpointer.save(trainer)  # so that whatever has a config.json can be resumed
     typed_json.write_json(folder.config, trainer.model)
     print(
         f"training {config.network} with {config.objective} + {config.penalty} on {config.source} "
@@ -188,9 +191,6 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
         max_seconds=60 * config.max_minutes - trainer.elapsed_s if config.max_minutes else 0,
         start=trainer.num_images,
     )
-    checkpointer = Checkpointer(folder, trainer)
-    if not resume:
-        checkpointer.save(trainer)
     observers: list[Observer] = [
         checkpointer,  # first, so that nothing can get in its way
         ProgressBar(display),

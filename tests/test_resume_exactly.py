@@ -1,0 +1,110 @@
+"""A resumed run is the run that was not interrupted, bit for bit, whatever it learns."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from atarigan import pictures, train
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.training.checkpoint import find_checkpoint, load_training_state
+
+BATCH = 8
+SOURCES = {
+    "sine": ("--recipe", "sine"),
+    "mnist": ("--recipe", "images"),
+    "mnist by class": ("--recipe", "images", "--condition", "class"),
+    "mnist with dropout": ("--recipe", "mlp-gan"),
+    "cifar10": ("--recipe", "images", "--source", "cifar10"),
+    "folder": ("--recipe", "images", "--source", "folder"),
+    "frames": ("--recipe", "atari",),
+}  # fmt: skip
+SMALL = ("--batch-size", str(BATCH), "--generator-width", "4", "--critic-width", "4",
+         "--log", "none", "--sample-every", "0", "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of images and a buffer of frames, made on the spot; the rest is genuine."""
+    rng = np.random.default_rng(0)
+    with FrameBuffer.create(tmp_path / "buffer", 20, (20, 24, 1)) as made:
+        for column in range(20):
+            frame = np.zeros((20, 24, 1), np.uint8)
+            frame[12:14, column : column + 4] = 200
+            made.add(frame)
+    for number in range(20):
+        image = rng.integers(0, 256, (16, 12, 3), np.uint8)
+        pictures.save_picture(tmp_path / "folder" / f"{number}.png", image)
+    return tmp_path
+
+
+def words_of(name, data):
+    places = {"frames": "buffer", "folder": "folder"}
+    return [
+        *SOURCES[name],
+        *SMALL,
+        *(["--data", str(data / places[name])] if name in places else []),
+    ]
+
+
+def assert_same(ours, theirs):
+    """Nested states are equal, but for the clock's part."""
+    if isinstance(theirs, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    elif isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys()
+        for key in theirs.keys() - {"elapsed_s"}:
+            assert_same(ours[key], theirs[key])
+    else:
+        assert ours == theirs
+
+
+def state_of(run):
+    return load_training_state(find_checkpoint(run))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_200_steps_are_120_and_80_more(tmp_path, data, name):
+    words = words_of(name, data)
+    per_step = BATCH * train.base_config(words).critic_steps
+    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
+    assert train.main([*words, "--max-images", str(200 * per_step), "--out", whole]) == 0
+    assert train.main([*words, "--max-images", str(120 * per_step), "--out", parts]) == 0
+    assert train.main(["--resume", "--max-images", str(200 * per_step), "--out", parts]) == 0
+    ours, theirs = state_of(tmp_path / "parts"), state_of(tmp_path / "whole")
+    assert theirs["num_steps"] == 200
+    assert_same(ours, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sine", "mnist by class", "frames"])
+def test_twenty_kills_at_random_moments_change_nothing(tmp_path, data, name):
+    limit = str(BATCH * 6000)
+    words = [*words_of(name, data), "--max-images", limit, "--checkpoint-every-s", "0.1"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(out):
+        again = (out / "config.json").exists()
+        flags = ["--resume"] if again else words
+        command = [sys.executable, "-m", "atarigan.train", *flags, "--out", str(out)]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+    moments = np.random.default_rng(0).uniform(1.0, 6.0, 20)
+    for seconds in moments:
+        process = start(killed)
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        assert process.returncode in (0, -9)
+    for out in (killed, whole):
+        process = start(out)
+        _, error = process.communicate()
+        assert process.returncode == 0, error.decode()
+    assert state_of(whole)["num_images"] == int(limit)
+    assert_same(state_of(killed), state_of(whole))
