@@ -90,6 +90,7 @@ def test_a_checkpoint_of_another_frame_shape(run):
     other = save_run(run / "other", frame_format=FrameFormat("gray", 40, 40))
     checkpoint = run / "checkpoints" / "images-000000000064"
     shutil.copy(other / "generator.safetensors", checkpoint)
+    (checkpoint / "SHA256SUMS").unlink()
     with pytest.raises(InputError, match=r"does not fit its own config\.json.*size mismatch"):
         FrameGenerator.load(run)
 
@@ -97,6 +98,7 @@ def test_a_checkpoint_of_another_frame_shape(run):
 def test_an_unknown_network_in_the_config(run):
     path = run / "checkpoints" / "images-000000000064" / "config.json"
     path.write_text(path.read_text().replace('"subpixel"', '"subpixl"'))
+    path.with_name("SHA256SUMS").unlink()
     with pytest.raises(InputError, match="did you mean 'subpixel'"):
         FrameGenerator.load(run)
 
