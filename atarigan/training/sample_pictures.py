@@ -6,12 +6,11 @@ import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from atarigan import pictures
 from atarigan.pixels import Frames, floats_to_frames
 from atarigan.point_pictures import SQUARE, WIDE, PointCanvas
-from atarigan.training.latents import draw_latents
+from atarigan.training.fixed_samples import FixedSamples
 from atarigan.training.measurements import critic_accuracy
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
@@ -33,10 +32,7 @@ class SamplePictures(Observer):
         config = trainer.config
         self._every = config.sample_every
         self._shows_points = trainer.model.sample.frame_format is None
-        rng = torch.Generator(trainer.plan.device).manual_seed(config.seed + 1)
-        self._latents = draw_latents(
-            num_shown(trainer), config.latent_size, config.latent_prior, rng
-        )
+        self._fixed_samples = FixedSamples(trainer, num_shown(trainer), config.seed + 1)
         self._canvas = canvas_of(trainer) if self._shows_points else None
         self._num_critic_updates = 0
 
@@ -85,11 +81,9 @@ class SamplePictures(Observer):
         else:
             np.savez_compressed(path, frames=samples)
 
-    @torch.inference_mode()
     def _samples(self, trainer: Trainer) -> npt.NDArray[np.generic]:
         """Samples of the averaged generator, uint8 (N, H, W, C) or float32 (N, 2)."""
-        latents = self._latents
-        samples = trainer.average.averaged(latents, conditions_in_turn(trainer, len(latents)))
+        samples = self._fixed_samples.draw(trainer)
         if not self._shows_points:
             samples = floats_to_frames(samples)
         array: npt.NDArray[np.generic] = samples.cpu().numpy()
@@ -134,15 +128,6 @@ def will_cross(trainer: Trainer, every: int) -> bool:
     """Whether the step that is going on will do so."""
     num_new = trainer.config.critic_steps * trainer.config.batch_size
     return every > 0 and trainer.num_images // every != (trainer.num_images + num_new) // every
-
-
-def conditions_in_turn(trainer: Trainer, num: int) -> Tensor | None:
-    """Conditions (num, K) in which classes take turns; None where there are none."""
-    shape = trainer.model.sample.condition_shape
-    if shape is None:
-        return None
-    (num_classes,) = shape
-    return torch.eye(num_classes, device=trainer.plan.device)[torch.arange(num) % num_classes]
 
 
 def canvas_of(trainer: Trainer) -> PointCanvas:

@@ -9,12 +9,11 @@ from typing import Any
 from atarigan.errors import InputError
 from atarigan.training.measurements import measurements
 from atarigan.training.run_folder import RunFolder
-from atarigan.training.trainer import Observer, Trainer
+from atarigan.training.run_log import RunLog
+from atarigan.training.trainer import Trainer
 
-INTERVAL_S = 1.0
 
-
-class WandbLog(Observer):
+class WandbLog(RunLog):
     """Losses, accuracies, true and false positives and negatives every second, and each new sample
     picture; counted in images.
 
@@ -26,10 +25,8 @@ class WandbLog(Observer):
     """
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
+        super().__init__(folder, trainer)
         self._wandb = _wandb()
-        self._folder = folder
-        self._shown: str | None = None
-        self._last_s = trainer.elapsed_s
         folder.path.mkdir(parents=True, exist_ok=True)
         has_key = bool(os.environ.get("WANDB_API_KEY")) or self._wandb.api.api_key is not None
         self._run: Any = self._wandb.init(
@@ -44,23 +41,15 @@ class WandbLog(Observer):
         )
         self._run.define_metric("*", step_metric="images")
 
-    def after_step(self, trainer: Trainer) -> None:
-        if trainer.elapsed_s - self._last_s >= INTERVAL_S:
-            self.write(trainer)
-
-    def at_end(self, trainer: Trainer) -> None:
-        self.write(trainer)
-        self._run.finish()
-
     def write(self, trainer: Trainer) -> None:
-        self._last_s = trainer.elapsed_s
         values: dict[str, Any] = dict(measurements(trainer))
         values |= {"images": trainer.num_images, "elapsed_s": trainer.elapsed_s}
-        samples = self._folder.all_samples()
-        if samples and samples[-1].name != self._shown:
-            self._shown = samples[-1].name
-            values["samples"] = self._wandb.Image(str(samples[-1]))
+        if path := self.new_picture():
+            values["samples"] = self._wandb.Image(str(path))
         self._run.log(values)
+
+    def close(self) -> None:
+        self._run.finish()
 
 
 def _run_id(folder: RunFolder) -> str:

@@ -6,11 +6,11 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from atarigan.training.latents import draw_latents
+from atarigan.training.fixed_samples import FixedSamples
 from atarigan.training.measurements import critic_accuracy
-from atarigan.training.sample_pictures import conditions_in_turn
 from atarigan.training.trainer import Trainer
 
+Norms = dict[str, float]
 NUM_SAMPLES = 64
 EXPLODED = 100
 VANISHED = 1e-4
@@ -36,10 +36,9 @@ class Watchdog:
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        config, device = trainer.config, trainer.plan.device
-        rng = torch.Generator(device).manual_seed(config.seed + 2)
-        self._latents = draw_latents(NUM_SAMPLES, config.latent_size, config.latent_prior, rng)
-        real = next(trainer.source.batches(NUM_SAMPLES, config.seed + 2)).samples
+        seed = trainer.config.seed + 2
+        self._fixed_samples = FixedSamples(trainer, NUM_SAMPLES, seed)
+        real = next(trainer.source.batches(NUM_SAMPLES, seed)).samples
         self._real_spread = spread(trainer.plan.samples(real))
         self._start_over()
 
@@ -52,41 +51,41 @@ class Watchdog:
 
     def problem(self, trainer: Trainer) -> str | None:
         """What is wrong, in words; None where nothing is. Waits for the device."""
+        networks = {"critic": trainer.critic, "generator": trainer.generator}
+        weights = {name: norm(list(each.parameters())) for name, each in networks.items()}
+        gradients = {name: gradient_norm(each) for name, each in networks.items()}
         problem = (
-            self._not_finite(trainer)
-            or self._exploded(trainer)
-            or self._critic_won(trainer)
+            self._not_finite(trainer, weights, gradients)
+            or self._exploded(weights, gradients)
+            or self._critic_won(trainer, weights, gradients)
             or self._collapsed(trainer)
         )
         if problem:
             self._start_over()
         return problem
 
-    def _not_finite(self, trainer: Trainer) -> str | None:
+    def _not_finite(self, trainer: Trainer, weights: Norms, gradients: Norms) -> str | None:
         for name, loss in trainer.losses.items():
             if not math.isfinite(loss.item()):
                 return f"{name.replace('_', ' ')} is {loss.item()}"
-        for name, network in _networks(trainer).items():
-            if not math.isfinite(norm(list(network.parameters()))):
-                return f"a weight of the {name} is not finite"
+        for part, norms in (("weight", weights), ("gradient", gradients)):
+            for name, size in norms.items():
+                if not math.isfinite(size):
+                    return f"a {part} of the {name} is not finite"
         return None
 
-    def _exploded(self, trainer: Trainer) -> str | None:
-        for name, network in _networks(trainer).items():
-            size = gradient_norm(network)
-            if not math.isfinite(size):
-                return f"a gradient of the {name} is not finite"
+    def _exploded(self, weights: Norms, gradients: Norms) -> str | None:
+        for name, size in gradients.items():
             first = self._first_norms[name]
             if len(first) < NUM_FIRST:
                 first.append(size)
-            elif size > max(EXPLODED * median(first), norm(list(network.parameters()))):
+            elif size > max(EXPLODED * median(first), weights[name]):
                 growth = f"{size / median(first):,.0f} times what it was at the beginning"
                 return f"the gradient of the {name} has exploded: its norm is {size:.3g}, {growth}"
         return None
 
-    def _critic_won(self, trainer: Trainer) -> str | None:
-        generator = trainer.generator
-        gone = gradient_norm(generator) < VANISHED * norm(list(generator.parameters()))
+    def _critic_won(self, trainer: Trainer, weights: Norms, gradients: Norms) -> str | None:
+        gone = gradients["generator"] < VANISHED * weights["generator"]
         is_right = critic_accuracy(trainer).get("accuracy") == 1
         self._num_won = self._num_won + 1 if gone and is_right else 0
         if self._num_won < NUM_IN_A_ROW:
@@ -94,10 +93,8 @@ class Watchdog:
         return "the critic has won: it is always right, and the generator's gradient is gone"
 
     def _collapsed(self, trainer: Trainer) -> str | None:
-        with torch.no_grad():
-            conditions = conditions_in_turn(trainer, NUM_SAMPLES)
-            samples = trainer.average.averaged(self._latents, conditions)
-        share = spread(samples) / self._real_spread if self._real_spread else 1.0
+        fake_spread = spread(self._fixed_samples.draw(trainer))
+        share = fake_spread / self._real_spread if self._real_spread else 1.0
         self._has_spread |= share >= COLLAPSED
         self._num_collapsed = self._num_collapsed + 1 if share < COLLAPSED else 0
         if not self._has_spread or self._num_collapsed < NUM_IN_A_ROW:
@@ -118,7 +115,3 @@ def gradient_norm(network: nn.Module) -> float:
 def norm(tensors: list[Tensor]) -> float:
     """Euclidean norm of tensors taken together."""
     return torch.stack(torch._foreach_norm(tensors)).norm().item() if tensors else 0.0
-
-
-def _networks(trainer: Trainer) -> dict[str, nn.Module]:
-    return {"critic": trainer.critic, "generator": trainer.generator}

@@ -1,0 +1,38 @@
+"""What the averaged generator makes of the same latents all through a run."""
+
+import torch
+from torch import Tensor
+
+from atarigan.training.latents import draw_latents
+from atarigan.training.trainer import Trainer
+
+
+class FixedSamples:
+    """Samples from latents that are drawn once; classes take turns, if there are any.
+
+    Args:
+        trainer: the one whose generator it will be.
+        num: how many.
+        seed: of the latents.
+    """
+
+    def __init__(self, trainer: Trainer, num: int, seed: int) -> None:
+        config, device = trainer.config, trainer.plan.device
+        rng = torch.Generator(device).manual_seed(seed)
+        self._latents = draw_latents(num, config.latent_size, config.latent_prior, rng)
+        self._conditions = _conditions_in_turn(trainer, num)
+
+    @torch.inference_mode()
+    def draw(self, trainer: Trainer) -> Tensor:
+        """The samples of the generator as it is now, (num, *sample_shape) on the device."""
+        samples: Tensor = trainer.average.averaged(self._latents, self._conditions)
+        return samples
+
+
+def _conditions_in_turn(trainer: Trainer, num: int) -> Tensor | None:
+    """Conditions (num, K) in which classes take turns; None where there are none."""
+    shape = trainer.model.sample.condition_shape
+    if shape is None:
+        return None
+    (num_classes,) = shape
+    return torch.eye(num_classes, device=trainer.plan.device)[torch.arange(num) % num_classes]
