@@ -42,12 +42,6 @@ class Penalty:
         """What gradients of these norms cost, before the penalty's weight."""
         return norms.new_zeros(())
 
-    def __call__(
-        self, critic: CriticFunction, real: Samples, fake: Samples, rng: torch.Generator
-    ) -> Scalar:
-        """The term of the critic's loss; it can be differentiated by the critic's weights."""
-        return self.cost(gradient_norms(critic, self.points(real, fake, rng)))
-
 
 PENALTIES: Registry[type[Penalty]] = Registry("penalty")
 PENALTIES.register("none")(Penalty)

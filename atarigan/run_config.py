@@ -64,7 +64,12 @@ class RunConfig:
     latent_bank: int = 0
     """Latents that are drawn once and used again and again; 0 draws fresh ones at every update."""
     batch_size: int = 64
-    """Images in one update."""
+    """Images in one update, of each process."""
+    accumulate: int = 1
+    """Parts that a batch is computed in, one after the other, where memory does not hold it at
+    once; gradients are added up. Batch norm, and losses that depend on the number of images, see a
+    part.
+    """
     generator_lr: float = 2e-4
     """Adam's step size for the generator."""
     critic_lr: float = 2e-4
@@ -113,6 +118,7 @@ class RunConfig:
             "penalty_every": 1,
             "latent_size": 1,
             "batch_size": 1,
+            "accumulate": 1,
             "generator_width": 0,
             "critic_width": 0,
             "penalty_weight": 0,
@@ -133,6 +139,10 @@ class RunConfig:
                 raise InputError(
                     f"{_flag(name)} must be at least {least}, not {getattr(self, name)}"
                 )
+        if self.batch_size % self.accumulate:
+            raise InputError(
+                f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"
+            )
         for name in ("generator_layers", "critic_layers"):
             if min(getattr(self, name), default=1) < 1:
                 raise InputError(

@@ -18,9 +18,7 @@ from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.stop_request import StopRequest
 
 if TYPE_CHECKING:
-    from atarigan.networks import NetworkFamily
-    from atarigan.objectives import Objective
-    from atarigan.penalties import Penalty
+    from atarigan.training.process_group import ProcessGroup
     from atarigan.training.run_folder import RunFolder
     from atarigan.training.trainer import Observer, Trainer
 
@@ -151,25 +149,41 @@ def summary(config: RunConfig) -> str:
 
 
 def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
-    """Train as configured and leave everything in `out`; returns the exit status.
+    """Train as configured and leave everything in `out`; returns the exit status. Where there are
+    several processes, the first one does all writing.
 
     Raises:
         InputError: the folder holds another run, or a part of the configuration cannot work.
     """
+    from atarigan.training.process_group import joined
+    from atarigan.training.run_folder import RunFolder
+
+    with joined(config.device) as group:
+        folder = RunFolder(out)
+        if group.is_first:
+            return _train_and_record(folder, config, group, resume=resume)
+        trainer = build_trainer(config, group)
+        with StopRequest() as stop:
+            trainer.run([], stop)
+        return command_line.EXIT_OK
+
+
+def _train_and_record(
+    folder: "RunFolder", config: RunConfig, group: "ProcessGroup", *, resume: bool
+) -> int:
     from atarigan.progress import ProgressDisplay
     from atarigan.training.checkpoint import find_checkpoint
     from atarigan.training.history import History
     from atarigan.training.observers import Checkpointer, ProgressBar
-    from atarigan.training.run_folder import RunFolder
     from atarigan.training.run_page import RunPage
     from atarigan.training.sample_pictures import SamplePictures
     from atarigan.training.thread_trial import choose_num_threads
     from atarigan.training.trainer import Observer
 
-    folder = RunFolder(out)
+    out = folder.path
     if folder.config.exists() and not resume:
         raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, group)
     if resume:
         _restore(trainer, find_checkpoint(out))
     else:
@@ -225,9 +239,9 @@ def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
     return []
 
 
-def build_trainer(config: RunConfig) -> "Trainer":
-    """The parts of a run, put together. Raises InputError where they do not fit or a name is
-    unknown.
+def build_trainer(config: RunConfig, group: "ProcessGroup | None" = None) -> "Trainer":
+    """The parts of a run, put together, for one process of a group or alone. Raises InputError
+    where they do not fit or a name is unknown.
     """
     import torch
 
@@ -237,6 +251,8 @@ def build_trainer(config: RunConfig) -> "Trainer":
     from atarigan.penalties import PENALTIES
     from atarigan.sources import SOURCES
     from atarigan.training.device_plan import plan_for
+    from atarigan.training.misfits import refuse_misfits
+    from atarigan.training.process_group import ALONE
     from atarigan.training.trainer import Trainer
 
     family = NETWORKS[config.network]()
@@ -252,33 +268,7 @@ def build_trainer(config: RunConfig) -> "Trainer":
     first = next(source.batches(max(1, num_first), config.seed))
     generator.start_from(plan.samples(first.samples).cpu())
     critic = family.critic(network_shape(model))
-    return Trainer(model, source, generator, critic, objective, penalty, plan)
-
-
-def refuse_misfits(
-    config: RunConfig, family: "NetworkFamily", objective: "Objective", penalty: "Penalty"
-) -> None:
-    """Raises InputError where parts that were named cannot work together, with the reason."""
-    from atarigan.networks import NETWORKS
-
-    if objective.needs_energy != family.critic_gives_energy:
-        fitting = " or ".join(name for name in NETWORKS if NETWORKS[name].critic_gives_energy)
-        raise InputError(
-            f"--objective {config.objective} does not go with --network {config.network}: "
-            f"energy and began, and only they, need a critic that reconstructs: {fitting}"
-        )
-    if penalty.has_gradient_term and family.critic_mixes_samples:
-        raise InputError(
-            f"--penalty {config.penalty} does not go with --network {config.network}: it needs the "
-            "gradient of single samples, which batch norm in the critic mixes"
-        )
-    layers = config.generator_layers or config.critic_layers
-    if layers and not family.lists_layers:
-        fitting = ", ".join(name for name in NETWORKS if NETWORKS[name].lists_layers)
-        raise InputError(
-            f"--generator-layers and --critic-layers do not go with --network {config.network}: "
-            f"they shape {fitting}"
-        )
+    return Trainer(model, source, generator, critic, objective, penalty, plan, group or ALONE)
 
 
 def _restore(trainer: "Trainer", checkpoint: Path) -> None:

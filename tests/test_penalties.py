@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from atarigan.penalties import PENALTIES
+from atarigan.penalties import PENALTIES, gradient_norms
 
 
 class Quadratic(nn.Module):
@@ -40,6 +40,11 @@ def formula(name, a, real, fake):
     return {"r1": of_real, "r1r2": of_real + of_fake}[name]
 
 
+def penalty_of(name, critic, batch):
+    penalty = PENALTIES[name]()
+    return penalty.cost(gradient_norms(critic, penalty.points(*batch, seeded())))
+
+
 GRADIENT_PENALTIES = [name for name in PENALTIES if PENALTIES[name].has_gradient_term]
 
 
@@ -51,7 +56,7 @@ def batch():
 @pytest.mark.parametrize("name", GRADIENT_PENALTIES)
 def test_value_and_derivative_equal_the_formula(name, batch):
     critic = Quadratic()
-    value = PENALTIES[name]()(critic, *batch, seeded())
+    value = penalty_of(name, critic, batch)
     a = critic.a.detach().clone().requires_grad_()
     expected = formula(name, a, *batch)
     torch.testing.assert_close(value, expected)
@@ -70,7 +75,7 @@ def test_weights_get_the_gradient_that_finite_differences_give(name, batch):
             parameters = dict(critic.named_parameters()) | {"1.weight": weights}
             return torch.func.functional_call(critic, parameters, samples)[:, 0]
 
-        return PENALTIES[name]()(run, *batch, seeded())
+        return penalty_of(name, run, batch)
 
     assert torch.autograd.gradcheck(value_at, weight.detach().clone().requires_grad_())
 
@@ -79,7 +84,7 @@ def test_weights_get_the_gradient_that_finite_differences_give(name, batch):
 def test_a_flat_critic_has_finite_derivatives(name, batch):
     critic = nn.Sequential(nn.Flatten(), nn.Linear(24, 1)).double()
     nn.init.zeros_(critic[1].weight)
-    PENALTIES[name]()(lambda x: critic(x)[:, 0], *batch, seeded()).backward()
+    penalty_of(name, lambda x: critic(x)[:, 0], batch).backward()
     assert critic[1].weight.grad.isfinite().all()
 
 

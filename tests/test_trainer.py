@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from atarigan.errors import InputError
 from atarigan.objectives import OBJECTIVES
 from atarigan.penalties import PENALTIES
 from atarigan.run_config import ModelConfig, RunConfig
@@ -229,3 +230,20 @@ def test_model_config_names_the_sample():
     model = build_trainer(SMALL).model
     assert isinstance(model, ModelConfig)
     assert model.sample.shape == (2,)
+
+
+@pytest.mark.parametrize("penalty", ["gradient", "r1r2", "none"])
+def test_a_batch_in_parts_is_the_batch(penalty):
+    whole = dataclasses.replace(SMALL, penalty=penalty, max_images=192)
+    in_parts = dataclasses.replace(whole, accumulate=4)
+    ours, theirs = run(build_trainer(in_parts)), run(build_trainer(whole))
+    torch.testing.assert_close(weights(ours), weights(theirs), rtol=1e-3, atol=1e-4)
+    assert ours.losses.keys() == theirs.losses.keys()
+    for name, loss in ours.losses.items():
+        torch.testing.assert_close(loss, theirs.losses[name], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ours.outputs, theirs.outputs, rtol=1e-3, atol=1e-4)
+
+
+def test_parts_must_divide_the_batch():
+    with pytest.raises(InputError, match="--accumulate must divide --batch-size 32, not 5"):
+        dataclasses.replace(SMALL, accumulate=5)

@@ -21,13 +21,15 @@ def choose_num_threads(trainer: Trainer) -> int:
     """Train a moment with one thread and with one a core, keep the faster number, and undo the
     training.
 
-    A number in OMP_NUM_THREADS is kept without a trial, and so is anything but the CPU.
+    A number in OMP_NUM_THREADS is kept without a trial, as torchrun sets it, and so is anything but
+    the CPU.
 
     Returns:
         The number of threads, which torch and the trainer are set to.
     """
     num_cores = torch.get_num_threads()
-    if trainer.plan.device.type != "cpu" or num_cores == 1 or "OMP_NUM_THREADS" in os.environ:
+    is_given = "OMP_NUM_THREADS" in os.environ or trainer.group.size > 1
+    if trainer.plan.device.type != "cpu" or num_cores == 1 or is_given:
         return num_cores
     before = copy.deepcopy(trainer.state_dict())
     batches = trainer.source.batches(trainer.config.batch_size, trainer.config.seed)

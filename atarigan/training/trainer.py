@@ -4,21 +4,21 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from atarigan.networks import Generator
-from atarigan.objectives import Objective, pull_away
+from atarigan.objectives import Objective
 from atarigan.penalties import Penalty
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.sources import Batch, DataSource
 from atarigan.stop_request import StopRequest
+from atarigan.training.adversaries import Adversaries
 from atarigan.training.device_plan import DevicePlan
-from atarigan.training.latents import draw_latents
 from atarigan.training.moving_average import MovingAverage
+from atarigan.training.process_group import ALONE, ProcessGroup
 
 ROLLBACK_SEEDS = 1_000_003
 
@@ -36,20 +36,17 @@ class Observer:
         """Called once when the run ends or is stopped."""
 
 
-class Trainer:
-    """Trains a generator against a critic.
+class Trainer(Adversaries):
+    """Trains a generator against a critic on a source.
 
     Attributes:
         num_steps: steps so far, each `critic_steps` updates of the critic and `generator_steps` of
             the generator.
-        num_images: real images shown to the critic so far.
+        num_images: real images shown to the critic so far, those of all processes together.
         elapsed_s: time spent in `run` so far.
         num_rollbacks: times that training went back to a healthy state; each halves the step sizes.
         stop_reason: why an observer wants the run to end; None lets it go on.
         image_limit: real images after which the run ends; 0 means no limit.
-        losses: the last updates' losses, scalars still on the device; reading one waits for it.
-        outputs: the critic's outputs for the last batch of real and of generated samples, each (B,)
-            and on the device; None before the first update.
     """
 
     def __init__(
@@ -61,52 +58,58 @@ class Trainer:
         objective: Objective,
         penalty: Penalty,
         plan: DevicePlan,
+        group: ProcessGroup = ALONE,
     ) -> None:
-        self.model = model
-        self.config = model.run
+        super().__init__(model, generator, critic, objective, penalty, plan, group)
         self.source = source
-        self.generator = plan.place(generator).train()
-        self.critic = plan.place(penalty.prepare(critic)).train()
-        self.objective = objective
-        self.penalty = penalty
-        self.plan = plan
         self.average = MovingAverage(self.generator, self.config.average_half_life)
-        betas = (self.config.momentum, self.config.beta2)
-        self.generator_optimizer = torch.optim.Adam(
-            self.generator.parameters(), self.config.generator_lr, betas, fused=True
-        )
-        self.critic_optimizer = torch.optim.Adam(
-            self.critic.parameters(), self.config.critic_lr, betas, fused=True
-        )
-        self.rng = torch.Generator(plan.device).manual_seed(self.config.seed)
-        self.latent_bank = self._drawn_bank()
         self.image_limit = image_limit(self.config, source.num_samples)
         self.num_steps = 0
         self.num_images = 0
         self.elapsed_s = 0.0
         self.num_rollbacks = 0
         self.stop_reason: str | None = None
-        self.losses: dict[str, Tensor] = {}
-        self.outputs: tuple[Tensor, Tensor] | None = None
         self._batches: Iterator[Batch] | None = None
 
     def run(self, observers: Sequence[Observer], stop: StopRequest) -> None:
         """Train until a limit of the configuration is reached or a stop is requested."""
+        self._follow_first()
         began = time.monotonic() - self.elapsed_s
-        while not (stop.is_set or self.is_finished or self.stop_reason):
+        while self._goes_on(stop):
             self.train_step(self._open_batches(), observers)
-            self.elapsed_s = time.monotonic() - began
+            self.elapsed_s = self.group.from_first(time.monotonic() - began)
             for observer in observers:
                 observer.after_step(self)
         for observer in observers:
             observer.at_end(self)
+
+    def _goes_on(self, stop: StopRequest) -> bool:
+        """Whether there is another step, in which processes agree; those that the first one, where
+        observers are, has left behind by going back catch up.
+        """
+        if self.group.from_first(self.num_rollbacks) != self.num_rollbacks:
+            self._follow_first()
+        ends = stop.is_set or self.is_finished or self.stop_reason is not None
+        return not self.group.any(ends)
+
+    def _follow_first(self) -> None:
+        """Take the first process's state."""
+        if self.group.size == 1:
+            return
+        state = self.group.shared(self.state_dict() if self.group.is_first else None)
+        if not self.group.is_first:
+            self.load_state_dict(state)
 
     def _open_batches(self) -> Iterator[Batch]:
         """The source's batches from where training stands."""
         if self._batches is None:
             config = self.config
             self._batches = self.source.batches(
-                config.batch_size, self._seed, start=self.num_steps * config.critic_steps
+                config.batch_size,
+                self._seed,
+                self.num_steps * config.critic_steps,
+                self.group.rank,
+                self.group.size,
             )
         return self._batches
 
@@ -135,13 +138,13 @@ class Trainer:
         for number in range(first, first + self.config.critic_steps):
             batch = next(batches)
             real, condition = self.plan.samples(batch.samples), self.plan.condition(batch.condition)
-            self._update_critic(real, condition, with_penalty=self._has_penalty(number))
+            self.update_critic(real, condition, with_penalty=self.has_penalty(number))
             for observer in observers:
                 observer.after_critic_update(self)
         for _ in range(self.config.generator_steps):
-            self._update_generator(real, condition)
+            self.update_generator(real, condition)
         self.num_steps += 1
-        num_new_images = self.config.critic_steps * self.config.batch_size
+        num_new_images = self.config.critic_steps * self.config.batch_size * self.group.size
         self.num_images += num_new_images
         self.average.update(self.generator, self.num_images, num_new_images)
 
@@ -153,88 +156,10 @@ class Trainer:
         self.generator_optimizer.param_groups[0]["lr"] = config.generator_lr * share
         self.critic_optimizer.param_groups[0]["lr"] = config.critic_lr * share
 
-    def _has_penalty(self, critic_update: int) -> bool:
-        """Whether the critic's update of that number, counted from the beginning, has a penalty."""
-        return self.penalty.has_gradient_term and critic_update % self.config.penalty_every == 0
-
-    def _update_critic(self, real: Tensor, condition: Tensor | None, *, with_penalty: bool) -> None:
-        batch_size = len(real)
-        with self.plan.autocast():
-            with torch.no_grad():
-                fake = self.generator(self.draw_latents(batch_size), condition)
-            logits = self.judge(torch.cat([real, fake]), condition)
-        real_logits, fake_logits = logits.float().split(batch_size)
-        loss = self.objective.critic_loss(real_logits, fake_logits)
-        total = loss
-        if with_penalty:
-            judge = partial(self.judge, condition=condition)
-            penalty = self.penalty(judge, real, fake.float(), self.rng)
-            total = loss + self.config.penalty_weight * self.config.penalty_every * penalty
-            self.losses["penalty"] = penalty.detach()
-        self.critic_optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.critic_optimizer.step()
-        self.penalty.constrain(self.critic)
-        self.outputs = (real_logits.detach(), fake_logits.detach())
-        self.objective.after_critic_step(*self.outputs)
-        self.losses["critic_loss"] = loss.detach()
-
-    def judge(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        """The critic's outputs for samples, whose number may be a multiple of the conditions':
-        batches one after the other that are conditioned alike.
-        """
-        if condition is not None:
-            condition = condition.repeat(len(samples) // len(condition), 1)
-        logits: Tensor = self.critic(samples, condition)
-        return logits
-
-    def _update_generator(self, real: Tensor, condition: Tensor | None) -> None:
-        self.critic.requires_grad_(False)
-        objective = self.objective
-        with self.plan.autocast():
-            fake = self.generator(self.draw_latents(len(real)), condition)
-            fake_logits = self.judge(fake, condition).float()
-            real_logits = None
-            if objective.generator_needs_real:
-                real_logits = self.judge(real, condition).float()
-            codes = self._codes(fake, condition) if objective.pull_away else None
-        loss = objective.generator_loss(fake_logits, real_logits)
-        if codes is not None:
-            loss = loss + objective.pull_away * pull_away(codes)
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.generator_optimizer.step()
-        self.critic.requires_grad_(True)
-        self.losses["generator_loss"] = loss.detach()
-
-    def _codes(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        """An autoencoder critic's codes of samples."""
-        embed: Any = self.critic.embed
-        codes: Tensor = embed(samples, condition).float()
-        return codes
-
     def use_threads(self, num_threads: int) -> None:
         """Compute with so many CPU threads; another number rounds differently."""
         torch.set_num_threads(num_threads)
         self.plan = dataclasses.replace(self.plan, num_threads=num_threads)
-
-    def draw_latents(self, num: int) -> Tensor:
-        """Latents (num, latent_size) from the run's own random stream, out of the bank if there is
-        one.
-        """
-        if self.latent_bank is not None:
-            device = self.rng.device
-            size = len(self.latent_bank)
-            return self.latent_bank[torch.randint(size, (num,), generator=self.rng, device=device)]
-        config = self.config
-        return draw_latents(num, config.latent_size, config.latent_prior, self.rng)
-
-    def _drawn_bank(self) -> Tensor | None:
-        config = self.config
-        if not config.latent_bank:
-            return None
-        rng = torch.Generator(self.plan.device).manual_seed(config.seed)
-        return draw_latents(config.latent_bank, config.latent_size, config.latent_prior, rng)
 
     def state_dict(self) -> dict[str, Any]:
         """What decides how training goes on: tensors, numbers and containers of them."""

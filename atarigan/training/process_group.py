@@ -1,0 +1,129 @@
+"""The processes that train one run together, as `torchrun` starts them."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from atarigan.training.device_plan import choose_device
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """One process's place among those that train together; alone, every method gives back what it
+    is given.
+
+    All methods but the properties must be called by all processes alike. They raise
+    ConnectionError where another process is gone.
+
+    Attributes:
+        rank: this process's number, from 0.
+        size: how many processes there are.
+        device: where tensors must lie to be exchanged.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=partial(torch.device, "cpu"))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def whole(self, share: Tensor) -> Tensor:
+        """All processes' tensors (B, …) as one (size * B, …), in the order of their ranks. Only
+        this one's share can be differentiated: gradients of what is made of it are to be summed.
+        """
+        if self.size == 1:
+            return share
+        shares = [torch.empty_like(share) for _ in range(self.size)]
+        with self._exchange():
+            dist.all_gather(shares, share.detach().contiguous())
+        shares[self.rank] = share
+        return torch.cat(shares)
+
+    def sum_gradients(self, network: nn.Module) -> None:
+        """Put the sum of all processes' gradients in the place of each one's."""
+        if self.size == 1:
+            return
+        gradients = [each.grad for each in network.parameters() if each.grad is not None]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        with self._exchange():
+            dist.all_reduce(together)
+        sizes = [gradient.numel() for gradient in gradients]
+        for gradient, total in zip(gradients, together.split(sizes), strict=True):
+            gradient.copy_(total.view_as(gradient))
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in one process at least."""
+        if self.size == 1:
+            return flag
+        flags = torch.tensor(float(flag), device=self.device)
+        with self._exchange():
+            dist.all_reduce(flags, dist.ReduceOp.MAX)
+        return bool(flags.item())
+
+    def from_first(self, number: float) -> float:
+        """The first process's number."""
+        if self.size == 1:
+            return number
+        numbers = torch.tensor(number, dtype=torch.float64, device=self.device)
+        with self._exchange():
+            dist.broadcast(numbers, src=0)
+        return numbers.item()
+
+    def shared(self, value: Any) -> Any:
+        """The first process's value, whatever it is; the others give None."""
+        if self.size == 1:
+            return value
+        values = [value]
+        with self._exchange():
+            dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    @contextlib.contextmanager
+    def _exchange(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise ConnectionError(
+                f"process {self.rank} of {self.size} ends because another one is gone; --resume "
+                f"goes on from the last checkpoint ({reason})"
+            ) from None
+
+
+ALONE = ProcessGroup()
+
+
+@contextlib.contextmanager
+def joined(device: str) -> Iterator[ProcessGroup]:
+    """The processes that `torchrun` started this one among, over gloo on CPUs and NCCL on GPUs;
+    without it, this process alone.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: CUDA is asked for and not there.
+    """
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    if size == 1:
+        yield ALONE
+        return
+    where = choose_device(device)
+    if where.type == "cuda":
+        where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(where)
+    dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    yield (group := ProcessGroup(dist.get_rank(), size, where))
+    group.any(False)  # none leaves while another one still needs it
+    if where.type == "cuda":  # gloo's threads can outlive it, and then abort the interpreter's exit
+        dist.destroy_process_group()

@@ -1,0 +1,87 @@
+"""The direct layers are torch.nn's, up to rounding, in value and in every derivative."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from atarigan.penalties import PENALTIES, gradient_norms
+from atarigan.training.direct_layers import Conv2d, LeakyReLU, take_the_direct_way
+
+GEOMETRIES = {
+    "strided": (2, 4, 3, 2, 1),
+    "unequal sides": (2, 4, (3, 5), (1, 2), (0, 2)),
+    "what stride leaves over": (1, 2, 6, 4, 0),
+    "dilated": (2, 2, 3, 1, 2, 2),
+    "in groups": (2, 4, 3, 1, 1, 1, 2),
+}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+@pytest.mark.parametrize("bias", [True, False])
+def test_first_and_second_derivatives_of_convolutions_by_finite_differences(geometry, bias):
+    layer = Conv2d(*geometry, bias=bias).double()
+    samples = torch.randn(2, geometry[0], 9, 11, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(layer(samples), nn.Conv2d.forward(plain(layer), samples))
+    parameters = dict(layer.named_parameters())
+
+    def function(samples, *values):
+        named = dict(zip(parameters, values, strict=True))
+        return torch.func.functional_call(layer, named, (samples,))
+
+    assert torch.autograd.gradcheck(function, (samples, *parameters.values()))
+    assert torch.autograd.gradgradcheck(function, (samples, *parameters.values()))
+
+
+def plain(layer):
+    layer = copy.deepcopy(layer)
+    layer.__class__ = nn.Conv2d
+    return layer
+
+
+def test_first_and_second_derivatives_of_leaky_relu_by_finite_differences():
+    features = torch.randn(3, 7, dtype=torch.float64, requires_grad=True)
+    layer = LeakyReLU(0.2)
+    torch.testing.assert_close(layer(features), nn.functional.leaky_relu(features, 0.2))
+    assert torch.autograd.gradcheck(layer, (features,))
+    assert torch.autograd.gradgradcheck(layer, (features,))
+
+
+def small_critic(padding_mode="zeros"):
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, 2, 1, padding_mode=padding_mode),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(4, 8, 3, padding="same"),
+        nn.LeakyReLU(0.1),
+        nn.Flatten(),
+        nn.Linear(8 * 5 * 6, 1),
+    ).double()
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
+def test_a_penalty_is_what_it_is_with_torchs_own_layers(padding_mode):
+    theirs = small_critic(padding_mode)
+    ours = copy.deepcopy(theirs)
+    take_the_direct_way(ours)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    points = torch.randn(3, 1, 10, 12, dtype=torch.float64)
+    found = []
+    for critic in (ours, theirs):
+        cost = PENALTIES["gradient"]().cost(gradient_norms(critic, points))
+        logits = critic(points).square().sum()
+        parameters = list(critic.parameters())
+        found.append(torch.autograd.grad(cost + logits, parameters, materialize_grads=True))
+    torch.testing.assert_close(*found)
+
+
+def test_autocast_takes_convolutions_to_bfloat16():
+    critic = small_critic().float()
+    take_the_direct_way(critic)
+    points = torch.randn(3, 1, 10, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        halves = critic(points)
+    assert halves.dtype == torch.bfloat16
+    halves.float().sum().backward()
+    torch.testing.assert_close(halves.float(), critic(points), rtol=0.05, atol=0.05)
+    assert all(weight.grad.dtype == torch.float32 for weight in critic.parameters())
