@@ -155,17 +155,15 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: the folder holds another run, or a part of the configuration cannot work.
     """
-    from atarigan.training.process_group import joined
+    from atarigan.training.process_group import joined, leave
     from atarigan.training.run_folder import RunFolder
 
     with joined(config.device) as group:
-        folder = RunFolder(out)
-        if group.is_first:
-            return _train_and_record(folder, config, group, resume=resume)
-        trainer = build_trainer(config, group)
-        with StopRequest() as stop:
-            trainer.run([], stop)
-        return command_line.EXIT_OK
+        if not group.is_first:
+            with StopRequest() as stop:
+                build_trainer(config, group).run([], stop)
+            leave(command_line.EXIT_OK)
+        return _train_and_record(RunFolder(out), config, group, resume=resume)
 
 
 def _train_and_record(
@@ -174,6 +172,7 @@ def _train_and_record(
     from atarigan.progress import ProgressDisplay
     from atarigan.training.checkpoint import find_checkpoint
     from atarigan.training.history import History
+    from atarigan.training.memory import refuse_too_large_batch
     from atarigan.training.observers import Checkpointer, ProgressBar
     from atarigan.training.run_page import RunPage
     from atarigan.training.sample_pictures import SamplePictures
@@ -184,6 +183,7 @@ def _train_and_record(
     if folder.config.exists() and not resume:
         raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
     trainer = build_trainer(config, group)
+    refuse_too_large_batch(trainer)
     if resume:
         _restore(trainer, find_checkpoint(out))
     else:

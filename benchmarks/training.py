@@ -2,7 +2,8 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +56,30 @@ def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
 def training_cases(
     stopwatch: Stopwatch, name: str, config: RunConfig, buffer: FrameBuffer, against: str
 ) -> Iterator[Case]:
-    """The trainer and its peer on as many threads; a call is as many steps as have one penalty."""
-    trainer = build_trainer(dataclasses.replace(config, data=str(buffer.path)))
-    threads = Threads(stopwatch.device, choose_num_threads(trainer))
-    batches = trainer.source.batches(config.batch_size, config.seed)
+    """The trainer in both precisions and its peer, on as many threads; a call is as many steps as
+    have one penalty.
+    """
+    config = dataclasses.replace(config, data=str(buffer.path))
+    trainers = {
+        precision: build_trainer(dataclasses.replace(config, precision=precision))
+        for precision in ("fp32", "bf16")
+    }
+    threads = Threads(stopwatch.device, choose_num_threads(trainers["fp32"]))
     frames = buffer.values_at("frames", np.arange(len(buffer)))
-    eager_loop = EagerLoop(trainer.model, frames)
-
-    def train() -> None:
-        for _ in range(config.penalty_every):
-            trainer.train_step(batches)
-
-    def train_eagerly() -> None:
-        for _ in range(config.penalty_every):
-            eager_loop.train_step()
-
+    eager_loop = EagerLoop(trainers["fp32"].model, frames)
     num_images = config.penalty_every * config.critic_steps * config.batch_size
-    ours, peer = f"Trainer, {name}, {threads}", f"eager PyTorch loop, {name}, {threads}"
-    yield Case(ours, num_images, threads.running(train), against=(peer, against))
-    yield Case(peer, num_images, threads.running(train_eagerly))
+
+    def repeated(step: Callable[[], None]) -> Callable[[], object]:
+        def run() -> None:
+            for _ in range(config.penalty_every):
+                step()
+
+        return threads.running(run)
+
+    peer = f"eager fp32 PyTorch loop, {name}, {threads}"
+    for precision, trainer in trainers.items():
+        batches = trainer.source.batches(config.batch_size, config.seed)
+        step = partial(trainer.train_step, batches)
+        ours = f"Trainer in {precision}, {name}, {threads}"
+        yield Case(ours, num_images, repeated(step), against=(peer, against))
+    yield Case(peer, num_images, repeated(eager_loop.train_step))

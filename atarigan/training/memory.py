@@ -1,0 +1,103 @@
+"""Whether a batch fits into the device's memory, found out before training."""
+
+import contextlib
+import copy
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from atarigan.errors import InputError
+from atarigan.training.trainer import Trainer
+
+_TRIAL_NUMBERS = 1 << 22
+_SMALL_TRIALS = (32, 64)
+
+
+def refuse_too_large_batch(trainer: Trainer) -> None:
+    """Raises InputError where an update of the run's batch would take more memory than is free,
+    with the batch size that fits.
+
+    A batch is only looked into if it holds more than `_TRIAL_NUMBERS` numbers for each part that it
+    is computed in. Two small batches are then tried, and the training undone: what an update takes
+    grows in proportion.
+    """
+    config = trainer.config
+    part = config.batch_size // config.accumulate
+    numbers = part * math.prod(trainer.model.sample.shape)
+    if numbers <= _TRIAL_NUMBERS or part <= max(_SMALL_TRIALS) or trainer.group.size > 1:
+        return
+    free = free_memory(trainer.plan.device)
+    small, large = (peak_memory(trainer, num) for num in _SMALL_TRIALS)
+    a_sample = (large - small) / (_SMALL_TRIALS[1] - _SMALL_TRIALS[0])
+    needed = large + (part - _SMALL_TRIALS[1]) * a_sample
+    if needed <= free:
+        return
+    fits = max(1, int(_SMALL_TRIALS[1] + (free - large) / a_sample))
+    least = math.ceil(config.batch_size / fits)
+    parts = next(n for n in range(least, config.batch_size + 1) if config.batch_size % n == 0)
+    raise InputError(
+        f"--batch-size {config.batch_size} needs about {needed / 1e9:,.1f} GB of memory here, and "
+        f"{free / 1e9:,.1f} GB are free: about {fits * config.accumulate:,} fits, or "
+        f"--accumulate {parts}"
+    )
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device; of a CPU, what Linux says is available, or all if it says
+    nothing.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        sizes = {name: size for name, _, size in (line.partition(":") for line in lines)}
+        return int(sizes["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 1 << 62
+
+
+def peak_memory(trainer: Trainer, batch_size: int) -> int:
+    """Bytes that tensors take at most in a step of such a batch, beyond what they take before it.
+    The trainer is left as it was.
+    """
+    before = copy.deepcopy(trainer.state_dict())
+    batches = trainer.source.batches(batch_size, trainer.config.seed)
+    trainer.train_step(batches)  # the first one takes what stays
+    if trainer.plan.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        start = torch.cuda.memory_allocated()
+        trainer.train_step(batches)
+        peak = torch.cuda.max_memory_allocated() - start
+    else:
+        with _quiet(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            trainer.train_step(batches)
+        peak = _highest(profiler)
+    trainer.load_state_dict(before)
+    return peak
+
+
+def _highest(profiler: profile) -> int:
+    """The most that was taken at once, by the profiler's record."""
+    assert profiler.profiler is not None
+    results: Any = profiler.profiler.kineto_results
+    changes = [event.nbytes() for event in results.events() if event.name() == "[memory]"]
+    return max(itertools.accumulate(changes), default=0)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr, where the profiler, in C++, announces itself."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
