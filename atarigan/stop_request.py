@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM as a question that long work asks between two steps."""
 
 import signal
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -10,10 +11,16 @@ class StopRequest:
 
     The second raises KeyboardInterrupt. Usable in the main thread, where Python delivers signals;
     elsewhere it never sets itself.
+
+    Args:
+        echo_s: seconds in which further signals are taken for echoes of the first: a launcher such
+            as torchrun passes on a Ctrl-C that its processes have had from the terminal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, echo_s: float = 0.0) -> None:
         self.is_set = False
+        self._echo_s = echo_s
+        self._first_s = 0.0
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -34,6 +41,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.is_set:
+        if not self.is_set:
+            self.is_set, self._first_s = True, time.monotonic()
+        elif time.monotonic() - self._first_s >= self._echo_s:
             raise KeyboardInterrupt
-        self.is_set = True

@@ -160,7 +160,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
 
     with joined(config.device) as group:
         if not group.is_first:
-            with StopRequest() as stop:
+            with StopRequest(group.stop_echo_s) as stop:
                 build_trainer(config, group).run([], stop)
             leave(command_line.EXIT_OK)
         return _train_and_record(RunFolder(out), config, group, resume=resume)
@@ -213,7 +213,7 @@ def _train_and_record(
         *logs,
         RunPage(folder, trainer),
     ]
-    with display, StopRequest() as stop:
+    with display, StopRequest(group.stop_echo_s) as stop:
         trainer.run(observers, stop)
     print(
         f"{trainer.num_images:,} images, {trainer.num_steps:,} generator updates in "

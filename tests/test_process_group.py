@@ -40,7 +40,8 @@ def two_processes(*words):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     # without -- torchrun takes --log for one of its own flags
     command = [*launcher, "--nproc-per-node", "2", "-m", "--", "atarigan.train", *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, start_new_session=True)
 
 
 def flat(state):
@@ -81,8 +82,9 @@ def is_rank(pid, rank):
     return f"RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes through /proc")
-def test_the_death_of_one_process_ends_the_run_with_a_line_and_its_checkpoint(tmp_path, buffer):
+@pytest.fixture
+def long_run(tmp_path, buffer):
+    """Two processes that have begun to train, in a session of their own."""
     out = tmp_path / "run"
     words = ["--data", str(buffer), "--recipe", "atari", "--checkpoint-every-s", "0.2"]
     process = two_processes(*words, "--max-minutes", "5", *COMMON, "--out", str(out))
@@ -91,12 +93,29 @@ def test_the_death_of_one_process_ends_the_run_with_a_line_and_its_checkpoint(tm
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         os.sched_yield()
+    yield process, out
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes through /proc")
+def test_the_death_of_one_process_ends_the_run_with_a_line_and_its_checkpoint(long_run):
+    process, out = long_run
     (second,) = (pid for pid in children(process.pid) if is_rank(pid, 1))
     os.kill(second, signal.SIGKILL)
     _, error = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "process 0 of 2 ends because another one is gone; --resume goes on" in error
     assert load_training_state(find_checkpoint(out))["num_images"] >= 0
+
+
+def test_ctrl_c_which_the_launcher_repeats_saves_the_run(long_run):
+    process, out = long_run
+    os.killpg(process.pid, signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert "generator updates in" in output, error
+    last_row = read_rows(out / "history.csv")[-1]
+    assert load_training_state(find_checkpoint(out))["num_images"] == last_row["images"] > 0
 
 
 def test_alone_everything_stays_as_it_is():

@@ -47,3 +47,10 @@ def test_another_thread_may_enter_it() -> None:
     thread.join()
     assert is_set == [False]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_launchers_echo_of_the_first_signal_is_not_a_second_one():
+    with StopRequest(echo_s=60.0) as stop:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set

@@ -34,6 +34,11 @@ class ProcessGroup:
     device: torch.device = field(default_factory=partial(torch.device, "cpu"))
 
     @property
+    def stop_echo_s(self) -> float:
+        """Seconds in which the launcher repeats a signal that this process has had already."""
+        return 0.0 if self.size == 1 else 5.0
+
+    @property
     def is_first(self) -> bool:
         """Whether this is the process that writes."""
         return self.rank == 0
