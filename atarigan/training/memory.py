@@ -16,7 +16,7 @@ from atarigan.errors import InputError
 from atarigan.training.trainer import Trainer
 
 _TRIAL_NUMBERS = 1 << 22
-_SMALL_TRIALS = (32, 64)
+_LEAST_TRIAL, _LARGEST_TRIAL = 8, 128
 
 
 def refuse_too_large_batch(trainer: Trainer) -> None:
@@ -24,21 +24,21 @@ def refuse_too_large_batch(trainer: Trainer) -> None:
     with the batch size that fits.
 
     A batch is only looked into if it holds more than `_TRIAL_NUMBERS` numbers for each part that it
-    is computed in. Two small batches are then tried, and the training undone: what an update takes
-    grows in proportion.
+    is computed in. A small batch is then tried, of a quarter of that if possible, and the training
+    undone: what an update takes grows in proportion.
     """
     config = trainer.config
     part = config.batch_size // config.accumulate
-    numbers = part * math.prod(trainer.model.sample.shape)
-    if numbers <= _TRIAL_NUMBERS or part <= max(_SMALL_TRIALS) or trainer.group.size > 1:
+    size = math.prod(trainer.model.sample.shape)
+    num_tried = min(_LARGEST_TRIAL, max(_LEAST_TRIAL, _TRIAL_NUMBERS // 4 // size))
+    if part * size <= _TRIAL_NUMBERS or part <= num_tried or trainer.group.size > 1:
         return
     free = free_memory(trainer.plan.device)
-    small, large = (peak_memory(trainer, num) for num in _SMALL_TRIALS)
-    a_sample = (large - small) / (_SMALL_TRIALS[1] - _SMALL_TRIALS[0])
-    needed = large + (part - _SMALL_TRIALS[1]) * a_sample
+    a_sample = peak_memory(trainer, num_tried) / num_tried
+    needed = part * a_sample
     if needed <= free:
         return
-    fits = max(1, int(_SMALL_TRIALS[1] + (free - large) / a_sample))
+    fits = max(1, int(free / a_sample))
     least = math.ceil(config.batch_size / fits)
     parts = next(n for n in range(least, config.batch_size + 1) if config.batch_size % n == 0)
     raise InputError(
@@ -69,6 +69,8 @@ def peak_memory(trainer: Trainer, batch_size: int) -> int:
     before = copy.deepcopy(trainer.state_dict())
     batches = trainer.source.batches(batch_size, trainer.config.seed)
     trainer.train_step(batches)  # the first one takes what stays
+    trainer.generator.zero_grad(set_to_none=True)
+    trainer.critic.zero_grad(set_to_none=True)
     if trainer.plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         start = torch.cuda.memory_allocated()
