@@ -57,7 +57,7 @@ class SubpixelGenerator(Generator):
         self.unfold = nn.Sequential(
             nn.LeakyReLU(slope),
             nn.Conv2d(width, (self.channels + 1) * factor**2, 3, 1, 1),
-            PixelShuffle(factor),
+            nn.PixelShuffle(factor),
         )
         self.register_buffer("background", torch.zeros(image_shape))
 
@@ -97,7 +97,7 @@ class SubpixelCritic(nn.Module):
         self.head = CriticHead(widths[-1] * rows * cols, shape.condition_size)
 
     def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
-        patches = pixel_unshuffle(functional.pad(samples, self.padding), self.factor)
+        patches = functional.pixel_unshuffle(functional.pad(samples, self.padding), self.factor)
         logits: Tensor = self.head(self.layers(patches), condition)
         return logits
 
@@ -105,22 +105,3 @@ class SubpixelCritic(nn.Module):
 def patch_size(height: int, width: int) -> int:
     """Pixels a side of the patch that one cell of the grid unfolds into."""
     return 4 if min(height, width) >= 16 else 2
-
-
-class PixelShuffle(nn.PixelShuffle):
-    """`torch.nn.PixelShuffle` that leaves gradients in channels_last, as convolutions like them."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        factor = self.upscale_factor
-        num, depth, rows, columns = input.shape
-        cells = input.permute(0, 2, 3, 1).reshape(num, rows, columns, -1, factor, factor)
-        pixels = cells.permute(0, 3, 1, 4, 2, 5)
-        return pixels.reshape(num, depth // factor**2, rows * factor, columns * factor)
-
-
-def pixel_unshuffle(images: Tensor, factor: int) -> Tensor:
-    """`torch.nn.functional.pixel_unshuffle` with the result in channels_last."""
-    num, channels, height, width = images.shape
-    cells = images.reshape(num, channels, height // factor, factor, width // factor, factor)
-    patches = cells.permute(0, 2, 4, 1, 3, 5).flatten(3)
-    return patches.permute(0, 3, 1, 2)
