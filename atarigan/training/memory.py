@@ -1,7 +1,6 @@
 """Whether a batch fits into the device's memory, found out before training."""
 
 import contextlib
-import copy
 import itertools
 import math
 import os
@@ -24,8 +23,8 @@ def refuse_too_large_batch(trainer: Trainer) -> None:
     with the batch size that fits.
 
     A batch is only looked into if it holds more than `_TRIAL_NUMBERS` numbers for each part that it
-    is computed in. A small batch is then tried, of a quarter of that if possible, and the training
-    undone: what an update takes grows in proportion.
+    is computed in. A batch of small parts is then tried, of a quarter of that if possible, and the
+    training undone: what an update takes grows in proportion. Several processes are not looked at.
     """
     config = trainer.config
     part = config.batch_size // config.accumulate
@@ -34,7 +33,7 @@ def refuse_too_large_batch(trainer: Trainer) -> None:
     if part * size <= _TRIAL_NUMBERS or part <= num_tried or trainer.group.size > 1:
         return
     free = free_memory(trainer.plan.device)
-    a_sample = peak_memory(trainer, num_tried) / num_tried
+    a_sample = peak_memory(trainer, num_tried * config.accumulate) / num_tried  # of a part
     needed = part * a_sample
     if needed <= free:
         return
@@ -66,22 +65,19 @@ def peak_memory(trainer: Trainer, batch_size: int) -> int:
     """Bytes that tensors take at most in a step of such a batch, beyond what they take before it.
     The trainer is left as it was.
     """
-    before = copy.deepcopy(trainer.state_dict())
     batches = trainer.source.batches(batch_size, trainer.config.seed)
-    trainer.train_step(batches)  # the first one takes what stays
-    trainer.generator.zero_grad(set_to_none=True)
-    trainer.critic.zero_grad(set_to_none=True)
-    if trainer.plan.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        start = torch.cuda.memory_allocated()
-        trainer.train_step(batches)
-        peak = torch.cuda.max_memory_allocated() - start
-    else:
+    with trainer.undone():
+        trainer.train_step(batches)  # the first one takes what stays
+        trainer.generator.zero_grad(set_to_none=True)
+        trainer.critic.zero_grad(set_to_none=True)
+        if trainer.plan.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            start = torch.cuda.memory_allocated()
+            trainer.train_step(batches)
+            return torch.cuda.max_memory_allocated() - start
         with _quiet(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
             trainer.train_step(batches)
-        peak = _highest(profiler)
-    trainer.load_state_dict(before)
-    return peak
+        return _highest(profiler)
 
 
 def _highest(profiler: profile) -> int:

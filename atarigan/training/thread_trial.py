@@ -4,7 +4,6 @@ No rule fits: two threads can be half as fast again as one, or five times slower
 programs keep the cores busy, because threads that wait for one another spin.
 """
 
-import copy
 import os
 import time
 from collections.abc import Callable
@@ -31,13 +30,12 @@ def choose_num_threads(trainer: Trainer) -> int:
     is_given = "OMP_NUM_THREADS" in os.environ or trainer.group.size > 1
     if trainer.plan.device.type != "cpu" or num_cores == 1 or is_given:
         return num_cores
-    before = copy.deepcopy(trainer.state_dict())
     batches = trainer.source.batches(trainer.config.batch_size, trainer.config.seed)
     seconds = {}
     for num_threads in (1, num_cores):
-        trainer.use_threads(num_threads)
-        seconds[num_threads] = _seconds_a_step(lambda: trainer.train_step(batches))
-        trainer.load_state_dict(before)
+        with trainer.undone():
+            trainer.use_threads(num_threads)
+            seconds[num_threads] = _seconds_a_step(lambda: trainer.train_step(batches))
     fastest = min(seconds, key=lambda num_threads: seconds[num_threads])
     trainer.use_threads(fastest)
     return fastest

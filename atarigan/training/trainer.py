@@ -1,5 +1,7 @@
 """The training loop: one for every source, network, objective and penalty."""
 
+import contextlib
+import copy
 import dataclasses
 import math
 import time
@@ -196,6 +198,15 @@ class Trainer(Adversaries):
         self.losses, self.outputs = {}, None
         self._batches = None
         self.use_threads(state["num_threads"])
+
+    @contextlib.contextmanager
+    def undone(self) -> Iterator[None]:
+        """Undo, at its end, whatever training is done inside it."""
+        before = copy.deepcopy(self.state_dict())
+        try:
+            yield
+        finally:
+            self.load_state_dict(before)
 
     def roll_back(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with other random numbers and half the step sizes."""
