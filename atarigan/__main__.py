@@ -11,6 +11,7 @@ COMMANDS = {
     "collect": "play an environment and store what it shows",
     "train": "train a GAN on stored frames or another source",
     "sample": "draw pictures, animations or arrays from a generator",
+    "evaluate": "measure how good a generator's samples are, beside real ones",
     "demo": "all of it on Breakout: collect, train, and play in generated frames",
 }
 

@@ -1,4 +1,4 @@
-"""Charts of a training run."""
+"""Charts: curves of a run, histograms, heat maps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +9,7 @@ from atarigan.pixels import Frames
 
 Column = npt.NDArray[np.float64]
 _SMOOTHED_SHARE = 0.02
+_MOST_BINS = 60
 
 
 def curves(
@@ -40,6 +41,59 @@ def curves(
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(x_label)
     axes.xaxis.set_major_formatter("{x:,.0f}")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
+    """Real values and generated ones, (N,) and (M,), on the same bins, a panel each by title, three
+    in a row, as an RGB picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    num_columns = min(3, len(panels))
+    num_rows = -(-len(panels) // num_columns)
+    size = (4.2 * num_columns, 2.6 * num_rows)
+    figure = Figure(figsize=size, dpi=80, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    for axes, (title, (real, generated)) in zip(grid, panels.items(), strict=False):
+        bins = common_bins(real, generated)
+        for values, name, color in ((real, "real", "C2"), (generated, "generated", "C3")):
+            weights = np.full(len(values), 100 / len(values))
+            axes.hist(values, bins, weights=weights, alpha=0.5, color=color, label=name)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_ylabel("%")
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    grid[0].legend(frameon=False, fontsize=9)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def common_bins(first: Column, second: Column) -> Column:
+    """Bins over both: one a number for whole numbers of a range up to 60, otherwise 40."""
+    values = np.concatenate([first, second]).astype(np.float64)
+    low, high = values.min(), values.max()
+    if high - low <= _MOST_BINS and (values == np.rint(values)).all():
+        return np.arange(low - 0.5, high + 1)
+    return np.linspace(low, high if high > low else low + 1, 41)
+
+
+def heat_map(values: npt.NDArray[np.float64], label: str) -> Frames:
+    """Values (H, W) in color over their place, beside their scale, as an RGB picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height, width = values.shape
+    figure = Figure(figsize=(4 * width / height + 1.6, 4), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(values, cmap="magma", interpolation="nearest", vmin=0)
+    figure.colorbar(image, ax=axes, label=label)
+    axes.set_axis_off()
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

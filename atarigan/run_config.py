@@ -97,6 +97,10 @@ class RunConfig:
     """Whether a sample picture has its samples beside it as an array, .npz."""
     checkpoint_every_s: float = 120.0
     """Seconds between two checkpoints; 0 means only at the end."""
+    evaluate_every_s: float = 300.0
+    """Seconds between two evaluations of samples beside real ones, of which the best checkpoint is
+    kept apart; 0 means none, not even at the end.
+    """
     max_rollbacks: int = 3
     """Times that a run whose losses, gradients or samples show that it is lost goes back to its
     last checkpoint, each time with half the step sizes, before it gives up; 0 lets it go on
@@ -131,6 +135,7 @@ class RunConfig:
             "sample_every": 0,
             "critic_pictures": 0,
             "checkpoint_every_s": 0,
+            "evaluate_every_s": 0,
             "max_rollbacks": 0,
             "seed": 0,
         }

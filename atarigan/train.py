@@ -171,6 +171,7 @@ def _train_and_record(
 ) -> int:
     from atarigan.progress import ProgressDisplay
     from atarigan.training.checkpoint import find_checkpoint
+    from atarigan.training.evaluations import Evaluations
     from atarigan.training.history import History
     from atarigan.training.memory import refuse_too_large_batch
     from atarigan.training.observers import Checkpointer, ProgressBar
@@ -210,6 +211,7 @@ def _train_and_record(
         ProgressBar(display),
         SamplePictures(folder, trainer),
         History(folder, trainer),
+        Evaluations(folder, trainer, logs),
         *logs,
         RunPage(folder, trainer),
     ]

@@ -19,7 +19,11 @@ import numpy as np
 
 from atarigan import command_line, pictures
 from atarigan.errors import InputError
-from atarigan.metrics.scorecard import DISTRIBUTIONS, EXTRACTORS, Score, scorecard
+from atarigan.metrics.judge import Judge
+from atarigan.metrics.judges import judge_for
+from atarigan.metrics.score import Score
+from atarigan.run_config import RunConfig
+from atarigan.sources import SOURCES
 from benchmarks import machine
 
 Scores = dict[str, Score]
@@ -70,8 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse(QualityArguments, argv, command="quality", package="benchmarks.")
     candidates = [Candidate.parse(text) for text in arguments.candidates]
     runs = [(each, seed) for seed in range(arguments.seeds) for each in candidates]
+    config = RunConfig(source=arguments.source, data=arguments.data)
+    judge = judge_for(SOURCES[arguments.source](config), config, arguments.num)
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda run: _train_and_judge(arguments, *run), runs))
+        list(pool.map(lambda run: _train_and_judge(arguments, judge, *run), runs))
     out = Path(arguments.out)
     table = "\n".join(table_lines(arguments, candidates))
     words = sys.argv[1:] if argv is None else argv
@@ -119,13 +125,16 @@ def scores_file(folder: Path, minutes: float) -> Path:
     return folder / f"scores-after-{minutes:g}-minutes.json"
 
 
-def _train_and_judge(arguments: QualityArguments, candidate: Candidate, seed: int) -> None:
+def _train_and_judge(
+    arguments: QualityArguments, judge: Judge, candidate: Candidate, seed: int
+) -> None:
     folder = run_folder(arguments, candidate, seed)
     for minutes in arguments.minutes:
         path = scores_file(folder, minutes)
         if not path.exists():
             _train(arguments, candidate, seed, folder, minutes)
-            path.write_text(json.dumps(_judge(arguments, folder), indent=2), encoding="utf-8")
+            scores = judge.scores(_samples(folder, judge.num))
+            path.write_text(json.dumps(scores, indent=2), encoding="utf-8")
         shown = ", ".join(
             f"{name} {score['value']:.4g}" for name, score in _read_scores(path).items()
         )
@@ -159,13 +168,6 @@ def _train(
 
 def _environment(*, one_thread: bool) -> dict[str, str]:
     return {**os.environ, **({"OMP_NUM_THREADS": "1"} if one_thread else {})}
-
-
-def _judge(arguments: QualityArguments, folder: Path) -> Scores:
-    """The scorecard of a run's samples; nothing where the source has no measurements yet."""
-    if arguments.source not in {*EXTRACTORS, *DISTRIBUTIONS}:
-        return {}
-    return scorecard(_samples(folder, arguments.num), arguments.source, arguments.data)
 
 
 def _samples(folder: Path, num: int) -> "np.ndarray[Any, Any]":

@@ -6,7 +6,7 @@ import torch
 
 from atarigan.errors import InputError
 from atarigan.networks import NETWORKS, NetworkShape
-from atarigan.networks.codebook import CodebookGenerator, StraightThroughChoice, frequent_values
+from atarigan.networks.codebook import CodebookGenerator, StraightThroughChoice
 from atarigan.networks.ladder import halvings
 from atarigan.pixels import floats_to_frames, frames_to_floats
 
@@ -105,15 +105,6 @@ def test_codebook_shows_only_values_that_occurred_at_the_pixel():
         occurred = {tuple(color) for color in frames[:, row, column]}
         assert {tuple(color) for color in shown[:, row, column]} <= occurred
     assert len(np.unique(shown[:, 1:])) == 3
-
-
-def test_frequent_values_counts():
-    frames = np.zeros((10, 1, 2, 1), np.uint8)
-    frames[:3, 0, 0] = 9
-    frames[:6, 0, 1] = 5
-    values, frequencies = frequent_values(frames_to_floats(torch.from_numpy(frames)), 3)
-    assert floats_to_frames(values)[:, 0, :, 0].tolist() == [[0, 5], [9, 0], [0, 5]]
-    torch.testing.assert_close(frequencies[:, 0], torch.tensor([[0.7, 0.6], [0.3, 0.4], [0, 0]]))
 
 
 def test_straight_through_gradient_is_that_of_the_soft_mixture():

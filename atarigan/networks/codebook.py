@@ -9,7 +9,6 @@ of a row profile and a column profile, which is what bars, bricks, paddles and b
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from atarigan.networks.network import (
     NetworkShape,
     joined,
 )
+from atarigan.pixel_values import frequent_values
 from atarigan.pixels import floats_to_frames, frames_to_floats
 
 GENERATOR_WIDTH = 256
@@ -79,8 +79,10 @@ class CodebookGenerator(Generator):
 
     def start_from(self, samples: Tensor) -> None:
         """Take each pixel's most frequent values, and how frequent they are."""
-        values, frequencies = frequent_values(samples, len(self.prior))
-        self.values.copy_(values)
+        frames = floats_to_frames(samples).numpy()
+        values, counts = frequent_values(frames, len(self.prior))
+        frequencies = torch.from_numpy(counts / len(frames)).float()
+        self.values.copy_(frames_to_floats(torch.from_numpy(values)))
         never = torch.tensor(-torch.inf)
         self.prior.copy_(torch.where(frequencies > 0, frequencies.clamp(min=_RAREST).log(), never))
 
@@ -145,32 +147,3 @@ def patch_critic(shape: NetworkShape, image_shape: tuple[int, int, int]) -> Laye
         nn.Flatten(),
     )
     return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)
-
-
-def frequent_values(samples: Tensor, num_values: int) -> tuple[Tensor, Tensor]:
-    """The most frequent values of each pixel and how frequent they are.
-
-    Args:
-        samples: float (N, C, H, W) in [-1, 1], C at most 3.
-        num_values: how many to find a pixel.
-
-    Returns:
-        values float (num_values, C, H, W), the most frequent first, and frequencies float
-        (num_values, H, W) in [0, 1]; where a pixel has fewer values, its first is repeated with
-        frequency 0.
-    """
-    frames = floats_to_frames(samples).numpy()
-    num, height, width, channels = frames.shape
-    codes = (frames.astype(np.int32) << (8 * np.arange(channels))).sum(-1).reshape(num, -1)
-    found = np.empty((num_values, height * width), np.int32)
-    counts = np.zeros((num_values, height * width), np.int32)
-    for pixel, column in enumerate(np.ascontiguousarray(codes.T)):
-        present, count = np.unique(column, return_counts=True)
-        order = np.argsort(-count, kind="stable")[:num_values]
-        found[:, pixel] = present[order[0]]
-        found[: len(order), pixel] = present[order]
-        counts[: len(order), pixel] = count[order]
-    colors = (found[..., None] >> (8 * np.arange(channels)) & 255).astype(np.uint8)
-    values = frames_to_floats(torch.from_numpy(colors.reshape(num_values, height, width, channels)))
-    frequencies = torch.from_numpy(counts.reshape(num_values, height, width)) / num
-    return values, frequencies

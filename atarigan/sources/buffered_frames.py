@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 from atarigan import pixels
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.pixels import Frames
 from atarigan.run_config import RunConfig, SampleSpec
 from atarigan.sources.image_format import shown_format
 from atarigan.sources.source import SOURCES, Batch, shuffled_indices
@@ -32,15 +36,23 @@ class BufferedFrames:
         height, width, channels = self._shown.shape
         self.spec = SampleSpec((channels, height, width), self._shown)
 
+    def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
+        frames = self._buffer.values_at("frames", indices)
+        return pixels.convert(frames, self._buffer.meta.frame_format, self._shown)
+
+    def ram_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
+        """The console's memory behind numbered frames, uint8 (N, bytes); None where none is
+        stored.
+        """
+        return self._buffer.values_at("ram", indices) if self._buffer.meta.ram_size else None
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
-        stored = self._buffer.meta.frame_format
         for indices in shuffled_indices(
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
-            frames = self._buffer.values_at("frames", indices)
-            yield Batch(pixels.convert(frames, stored, self._shown))
+            yield Batch(self.samples_at(indices))
 
 
 @SOURCES.register("frames")

@@ -52,13 +52,16 @@ class ImageSet:
         condition_shape = (num_classes,) if self._with_condition else None
         self.spec = SampleSpec(sample_shape, shown, condition_shape)
 
+    def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
+        return self.images[indices]
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
         for indices in shuffled_indices(
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
-            yield Batch(self.images[indices], self._condition(indices))
+            yield Batch(self.samples_at(indices), self._condition(indices))
 
     def _condition(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         if not self._with_condition:

@@ -97,13 +97,16 @@ class PointSet:
         self.num_samples = len(points)
         self.spec = SampleSpec((2,))
 
+    def samples_at(self, indices: npt.NDArray[np.int64]) -> Points:
+        return self.points[indices]
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
         for indices in shuffled_indices(
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
-            yield Batch(self.points[indices])
+            yield Batch(self.samples_at(indices))
 
 
 def _drawn(distribution: Distribution, num_points: int, config: RunConfig) -> PointSet:

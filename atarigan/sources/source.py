@@ -33,6 +33,9 @@ class DataSource(Protocol):
     spec: SampleSpec
     num_samples: int
 
+    def samples_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Numbered samples, each below `num_samples`, as `batches` gives them."""
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:

@@ -46,13 +46,26 @@ def checkpoints_of(run: Path) -> list[Path]:
 def save_checkpoint(
     run: Path, model: ModelConfig, weights: dict[str, Tensor], state: dict[str, Any], keep: int = 2
 ) -> Path:
-    """Write a checkpoint under a temporary name, flush it, rename it, and remove all but the newest
-    `keep`.
+    """Write a run's next checkpoint and remove all but the newest `keep`.
 
     Raises:
         OSError: the disk is full or may not be written; older checkpoints stay.
     """
     folder = run / "checkpoints" / f"images-{state['num_images']:012d}"
+    write_checkpoint(folder, model, weights, state)
+    for old in checkpoints_of(run)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def write_checkpoint(
+    folder: Path, model: ModelConfig, weights: dict[str, Tensor], state: dict[str, Any]
+) -> None:
+    """Write a checkpoint under a temporary name, flush it, and put it in the place of `folder`.
+
+    Raises:
+        OSError: the disk is full or may not be written.
+    """
     temporary = folder.with_name(f"new-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -70,9 +83,6 @@ def save_checkpoint(
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     _flush(folder.parent)
-    for old in checkpoints_of(run)[:-keep]:
-        shutil.rmtree(old)
-    return folder
 
 
 def find_checkpoint(path: Path) -> Path:

@@ -1,10 +1,17 @@
 """What the averaged generator makes of the same latents all through a run."""
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from atarigan.pixels import floats_to_frames
 from atarigan.training.latents import draw_latents
 from atarigan.training.trainer import Trainer
+
+_LARGEST_BATCH = 256
 
 
 class FixedSamples:
@@ -27,6 +34,20 @@ class FixedSamples:
         """The samples of the generator as it is now, (num, *sample_shape) on the device."""
         samples: Tensor = trainer.average.averaged(self._latents, self._conditions)
         return samples
+
+    @torch.inference_mode()
+    def arrays(self, trainer: Trainer) -> npt.NDArray[Any]:
+        """The same as arrays, as sources have them: frames uint8 (num, H, W, C), or points float32
+        (num, 2).
+        """
+        makes_frames = trainer.model.sample.frame_format is not None
+        parts = []
+        for start in range(0, len(self._latents), _LARGEST_BATCH):
+            part = slice(start, start + _LARGEST_BATCH)
+            conditions = None if self._conditions is None else self._conditions[part]
+            samples = trainer.average.averaged(self._latents[part], conditions)
+            parts.append((floats_to_frames(samples) if makes_frames else samples).cpu().numpy())
+        return np.concatenate(parts)
 
 
 def _conditions_in_turn(trainer: Trainer, num: int) -> Tensor | None:

@@ -5,6 +5,8 @@ runs/breakout/
   config.json                the configuration, as a checkpoint has it
   checkpoints/images-…/      the newest checkpoints (see atarigan.training.checkpoint)
   samples/images-….png       generated from the same latents each time
+  best/                      the checkpoint that was evaluated best, kept apart
+  evaluations.jsonl          every evaluation's scores, a line each
   real_beside_generated.png
   training.gif, training.mp4 the samples in order
   events.txt                 what went wrong, where something did
@@ -44,6 +46,14 @@ class RunFolder:
     @property
     def real_beside_generated(self) -> Path:
         return self.path / "real_beside_generated.png"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations.jsonl"
 
     @property
     def history(self) -> Path:

@@ -3,6 +3,7 @@
 import imageio.v3 as iio
 import numpy as np
 
+from atarigan.metrics.score import Score
 from atarigan.training.measurements import measurements
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.run_log import RunLog
@@ -30,6 +31,11 @@ class TensorboardLog(RunLog):
         if path := self.new_picture():
             picture = np.asarray(iio.imread(path))
             self._writer.add_image("samples", picture, trainer.num_images, dataformats="HWC")
+
+    def after_evaluation(self, trainer: Trainer, scores: dict[str, Score]) -> None:
+        for name, score in scores.items():
+            self._writer.add_scalar(f"score/{name}", score["value"], trainer.num_images)
+            self._writer.add_scalar(f"floor/{name}", score["floor"], trainer.num_images)
 
     def close(self) -> None:
         self._writer.close()

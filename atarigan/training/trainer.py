@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from atarigan.metrics.score import Score
 from atarigan.networks import Generator
 from atarigan.objectives import Objective
 from atarigan.penalties import Penalty
@@ -33,6 +34,9 @@ class Observer:
 
     def after_step(self, trainer: "Trainer") -> None:
         """Called after every step, which ends with the generator's updates."""
+
+    def after_evaluation(self, trainer: "Trainer", scores: dict[str, Score]) -> None:
+        """Called when samples have been evaluated."""
 
     def at_end(self, trainer: "Trainer") -> None:
         """Called once when the run ends or is stopped."""

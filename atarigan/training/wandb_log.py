@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 from atarigan.errors import InputError
+from atarigan.metrics.score import Score
 from atarigan.training.measurements import measurements
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.run_log import RunLog
@@ -47,6 +48,10 @@ class WandbLog(RunLog):
         if path := self.new_picture():
             values["samples"] = self._wandb.Image(str(path))
         self._run.log(values)
+
+    def after_evaluation(self, trainer: Trainer, scores: dict[str, Score]) -> None:
+        values = {f"score/{name}": score["value"] for name, score in scores.items()}
+        self._run.log(values | {"images": trainer.num_images})
 
     def close(self) -> None:
         self._run.finish()

@@ -1,0 +1,43 @@
+"""Which values a pixel takes over many frames, and how often."""
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.pixels import Frames
+
+
+def color_codes(frames: Frames) -> npt.NDArray[np.int32]:
+    """One number a color, int32 (..., H, W), of frames uint8 (..., H, W, C), C at most 3."""
+    channels = [frames[..., c].astype(np.int32) << (8 * c) for c in range(frames.shape[-1])]
+    codes: npt.NDArray[np.int32] = np.sum(channels, axis=0, dtype=np.int32)
+    return codes
+
+
+def colors_of(codes: npt.NDArray[np.int32], num_channels: int) -> Frames:
+    """The colors that codes (...) stand for, uint8 (..., num_channels)."""
+    return (codes[..., None] >> (8 * np.arange(num_channels)) & 255).astype(np.uint8)
+
+
+def frequent_values(frames: Frames, num_values: int) -> tuple[Frames, npt.NDArray[np.int64]]:
+    """The most frequent values of each pixel and how often it has them.
+
+    Args:
+        frames: uint8 (N, H, W, C), C at most 3.
+        num_values: how many to find a pixel.
+
+    Returns:
+        values uint8 (num_values, H, W, C), the most frequent first, and counts int64 (num_values,
+        H, W); where a pixel has fewer values, its first is repeated with count 0.
+    """
+    _, height, width, num_channels = frames.shape
+    codes = color_codes(frames).reshape(len(frames), -1)
+    found = np.empty((num_values, height * width), np.int32)
+    counts = np.zeros((num_values, height * width), np.int64)
+    for pixel, column in enumerate(np.ascontiguousarray(codes.T)):
+        present, count = np.unique(column, return_counts=True)
+        order = np.argsort(-count, kind="stable")[:num_values]
+        found[:, pixel] = present[order[0]]
+        found[: len(order), pixel] = present[order]
+        counts[: len(order), pixel] = count[order]
+    shape = (num_values, height, width)
+    return colors_of(found.reshape(shape), num_channels), counts.reshape(shape)
