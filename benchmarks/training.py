@@ -2,23 +2,29 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.recipes import load_recipe
 from atarigan.run_config import RunConfig
 from atarigan.train import build_trainer
+from atarigan.training.device_plan import choose_device
+from atarigan.training.memory import peak_of
 from atarigan.training.thread_trial import choose_num_threads
 from benchmarks import breakout
 from benchmarks.eager_loop import EagerLoop
+from benchmarks.matrix_work import matrix_work
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows
 from benchmarks.threads import Threads
+
+BOUND = "the matrix work alone"
 
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
@@ -33,8 +39,28 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
             for name, config in configurations(stopwatch).items()
             for case in training_cases(stopwatch, name, config, buffer, against=emulator.name)
         ]
-        cases.append(emulator)
-        yield from rate_rows("train", "images/s", cases, stopwatch.timings(cases))
+        timings = stopwatch.timings([*cases, emulator])
+        yield from rate_rows("train", "images/s", [*cases, emulator], timings)
+        yield from memory_rows(cases, choose_device(stopwatch.device))
+
+
+def memory_rows(cases: Sequence[Case], device: torch.device) -> Iterator[Row]:
+    """Rows of the megabytes that tensors take at most in a call, beyond what stays between calls;
+    the matrix work alone is left out, as it frees nothing.
+    """
+    steps = {case.name: case for case in cases if not case.name.startswith(BOUND)}
+    peaks = {name: peak_of(case.work, device) / 1e6 for name, case in steps.items()}
+    for name, case in steps.items():
+        other = next((each for each in case.against if each in steps), None)
+        ratio = peaks[other] / peaks[name] if other else None
+        yield Row(
+            "train",
+            f"peak memory of {name}",
+            peaks[name],
+            "MB",
+            other and f"peak memory of {other}",
+            ratio,
+        )
 
 
 def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
@@ -77,9 +103,13 @@ def training_cases(
         return threads.running(run)
 
     peer = f"eager fp32 PyTorch loop, {name}, {threads}"
+    bound = f"{BOUND}, fp32, {name}, {threads}"
     for precision, trainer in trainers.items():
         batches = trainer.source.batches(config.batch_size, config.seed)
-        step = partial(trainer.train_step, batches)
+        step = repeated(partial(trainer.train_step, batches))
+        limits = (bound,) if precision == "fp32" else ()
         ours = f"Trainer in {precision}, {name}, {threads}"
-        yield Case(ours, num_images, repeated(step), against=(peer, against))
+        yield Case(ours, num_images, step, against=(peer, *limits, against))
+        if limits:
+            yield Case(bound, num_images, threads.running(matrix_work(step)))
     yield Case(peer, num_images, repeated(eager_loop.train_step))

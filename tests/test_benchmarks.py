@@ -16,7 +16,7 @@ from benchmarks.report import Row, latency_rows, rate_rows
 UNITS = {
     "collect": {"agent steps/s"},
     "buffer": {"frames/s", "transitions/s", "bytes/step"},
-    "train": {"images/s"},
+    "train": {"images/s", "MB"},
     "generate": {"frames/s"},
     "env": {"agent steps/s", "ms"},
 }
@@ -53,7 +53,7 @@ def test_whatever_is_compared_with_is_measured_in_the_same_run(report):
     assert {row["benchmark"] for row in compared} == set(MODULES)
     for row in compared:
         ratio = row["value"] / values[row["benchmark"], row["against"]]
-        less_is_better = row["unit"] in ("ms", "bytes/step")
+        less_is_better = row["unit"] in ("ms", "bytes/step", "MB")
         assert row["ratio"] == pytest.approx(1 / ratio if less_is_better else ratio)
     assert all(row["ratio"] is None for row in report["rows"] if row["against"] is None)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from atarigan.errors import InputError
 from atarigan.metrics.images import (
@@ -20,16 +21,27 @@ def features(num, seed, size=6):
     )
 
 
-def test_frechet_distance_equals_its_formula():
+class AsTheyAre(torch.nn.Module):
+    """Features that come extracted."""
+
+    num_features = 6
+
+    def forward(self, features):
+        return features
+
+
+def test_frechet_distance_is_that_of_torchmetrics():
     first, second = features(200, 0), features(150, 1) * 1.3 + 0.4
-    mean = ((first.mean(0) - second.mean(0)) ** 2).sum()
-    first_cov, second_cov = np.cov(first.T), np.cov(second.T)
-    values, vectors = np.linalg.eigh(first_cov)
-    root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
-    # Tr (C C')^½ = Tr (C^½ C' C^½)^½, which is symmetric.
-    cross = np.sqrt(np.linalg.eigvalsh(root @ second_cov @ root)).sum()
-    expected = mean + np.trace(first_cov) + np.trace(second_cov) - 2 * cross
-    assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-9)
+    theirs = FrechetInceptionDistance(feature=AsTheyAre())
+    theirs.update(torch.from_numpy(first), real=False)
+    theirs.update(torch.from_numpy(second), real=True)
+    assert frechet_distance(first, second) == pytest.approx(theirs.compute().item(), rel=1e-8)
+
+
+def test_frechet_distance_bears_features_that_never_change():
+    real = np.concatenate([features(50, 0), np.ones((50, 20))], axis=1)
+    assert frechet_distance(real, real) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(real + 1, real) == pytest.approx(26)
 
 
 def test_frechet_distance_of_a_shifted_and_of_a_scaled_set():

@@ -10,7 +10,6 @@ from atarigan.sources.labeled import LABELED, open_split
 from atarigan.sources.points import PointSet
 from atarigan.sources.source import DataSource
 
-NUM_LOOKS = 3  # which the probe takes at every frame
 EXTRACTORS = {name: f"{name}-features-v1" for name in LABELED}
 
 
@@ -72,5 +71,7 @@ def work_to_do(source: DataSource, num: int) -> int:
     """How many samples are looked at to make a judge and have it score `num` samples, those that
     are measured again and again included.
     """
-    learned = NUM_LOOKS * num if isinstance(source, BufferedFrames) else 0
+    from atarigan.metrics.ram_probe import NUM_LOOKED_AT
+
+    learned = NUM_LOOKED_AT if isinstance(source, BufferedFrames) else 0
     return learned + 3 * num + 2 * num + NUM_HALVES * (num // 2)

@@ -55,9 +55,11 @@ def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
 
 
 def copied_share(samples: Features, training: Features, fresh: Features) -> float:
-    """Share of samples that are nearer to a training sample than 95 % of fresh real ones are.
+    """Share of samples that are nearer to a training sample than 95 % of fresh real ones are, or as
+    near.
 
-    About 0.05 for samples that are as new as fresh ones, 1 for a set that was learned by heart;
+    About 0.05 for samples that are as new as fresh ones, or as many more as are the same as one
+    learned from even among fresh ones; 1 for a set that was learned by heart;
     the same idea as the third-sample test of Meehan et al. 2020, arXiv:2004.05675, read at one
     quantile.
 
@@ -68,7 +70,7 @@ def copied_share(samples: Features, training: Features, fresh: Features) -> floa
     """
     training = training[:MOST_COMPARED]
     limit = np.quantile(nearest(fresh[:MOST_COMPARED], training).distances, COPY_SHARE)
-    return float((nearest(samples[:MOST_COMPARED], training).distances < limit).mean())
+    return float((nearest(samples[:MOST_COMPARED], training).distances <= limit).mean())
 
 
 def nearest(features: Features, among: Features) -> Nearest:

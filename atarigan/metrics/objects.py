@@ -60,8 +60,10 @@ def find_objects(foreground: Mask, rate: npt.NDArray[np.float64]) -> Objects:
     rates = np.tile(np.pad(rate, ((0, 1), (0, 0))), (num, 1))
     total = np.bincount(labels.ravel(), weights=rates.ravel(), minlength=len(sizes) + 1)[1:]
     frame, row = np.divmod(centers[1:, 1], height + 1)
-    rates_of = total / np.maximum(sizes, 1)
-    return Objects(frame.astype(np.int64), sizes, row, centers[1:, 0], rates_of)
+    columns = np.asarray(centers[1:, 0], np.float64)
+    return Objects(
+        frame.astype(np.int64), sizes, np.asarray(row, np.float64), columns, total / sizes
+    )
 
 
 def describe_objects(scene: Scene, frames: Frames) -> dict[str, npt.NDArray[np.int64]]:

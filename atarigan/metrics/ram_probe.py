@@ -4,6 +4,7 @@ What it makes of a frame on its way are features that see what matters in this v
 it reads is what a generated frame claims.
 """
 
+import itertools
 import math
 from typing import NamedTuple, Self
 
@@ -15,13 +16,15 @@ from torch.nn import functional
 
 from atarigan.metrics.score import Progress
 from atarigan.pixels import Frames, frames_to_floats
+from atarigan.sources.source import shuffled_indices
 
 Ram = npt.NDArray[np.uint8]
 NUM_FEATURES = 64
+NUM_LOOKED_AT = 30_000
 READABLE = 0.5
 _FINEST = 84
-_BATCH = 128
-_EPOCHS = 3
+_BATCH = 100
+_STEPS = NUM_LOOKED_AT // _BATCH
 _LR = 4e-3
 _HELD_OUT = 0.1
 
@@ -113,20 +116,18 @@ class RamProbe(nn.Module):
         progress: Progress,
     ) -> None:
         self.train()
-        rng = np.random.default_rng([seed, 1])
-        num_batches = max(1, len(learned) // _BATCH)
         optimizer = torch.optim.Adam(self.parameters(), _LR)
-        steps = max(2, _EPOCHS * num_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, steps)
-        for _ in range(steps // num_batches):
-            for indices in np.array_split(rng.permutation(learned), num_batches):
-                read = self.head(self(_images(frames[indices])))
-                loss = functional.mse_loss(read, targets[torch.from_numpy(indices)])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                progress(len(indices))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, _STEPS)
+        batches = shuffled_indices(len(learned), min(_BATCH, len(learned)), seed, 0, 0, 1)
+        for places in itertools.islice(batches, _STEPS):
+            indices = learned[places]
+            read = self.head(self(_images(frames[indices])))
+            loss = functional.mse_loss(read, targets[torch.from_numpy(indices)])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            progress(_BATCH)
 
     def read(self, frames: Frames) -> Reading:
         """Features and claims of frames uint8 (N, H, W, C)."""

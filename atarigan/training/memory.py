@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,19 @@ def peak_memory(trainer: Trainer, batch_size: int) -> int:
         trainer.train_step(batches)  # the first one takes what stays
         trainer.generator.zero_grad(set_to_none=True)
         trainer.critic.zero_grad(set_to_none=True)
-        if trainer.plan.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            start = torch.cuda.memory_allocated()
-            trainer.train_step(batches)
-            return torch.cuda.max_memory_allocated() - start
-        with _quiet(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-            trainer.train_step(batches)
-        return _highest(profiler)
+        return peak_of(lambda: trainer.train_step(batches), trainer.plan.device)
+
+
+def peak_of(work: Callable[[], object], device: torch.device) -> int:
+    """Bytes that tensors take at most during some work, beyond what they take before it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        start = torch.cuda.memory_allocated()
+        work()
+        return torch.cuda.max_memory_allocated() - start
+    with _quiet(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    return _highest(profiler)
 
 
 def _highest(profiler: profile) -> int:

@@ -1,0 +1,123 @@
+"""`python -m atarigan.evaluate`: on runs and on samples made elsewhere."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from atarigan import command_line, evaluate, train
+from atarigan.errors import InputError
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.sources.points import NoisySine
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    """A dot that walks over a small screen, and its place as memory."""
+    path = tmp_path_factory.mktemp("data") / "buffer"
+    with FrameBuffer.create(path, 120, (20, 24, 1), ram_size=4) as made:
+        for number in range(120):
+            row, column = number * 7 % 17, number * 5 % 21
+            frame = np.zeros((20, 24, 1), np.uint8)
+            frame[row : row + 2, column : column + 2] = 200
+            made.add(frame, ram=np.array([row, column, 9, number], np.uint8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, buffer):
+    out = tmp_path_factory.mktemp("runs") / "dot"
+    words = ["--data", str(buffer), "--recipe", "atari", "--log", "none", "--device", "cpu"]
+    assert train.main([*words, "--max-images", "640", "--out", str(out)]) == 0
+    return out
+
+
+def test_a_run_is_judged_beside_its_own_data(run, capsys):
+    assert evaluate.main(["--run", str(run), "--num", "50"]) == 0
+    shown = capsys.readouterr()
+    assert "dot: 50 samples against as many real ones of frames" in shown.out
+    assert re.search(r"evaluating 100%  .* samples", shown.err)
+    found = json.loads((run / "metrics.json").read_text())
+    assert found["features"] == "ram-probe-v1"
+    assert (found["num"], found["seed"], found["source"]) == (50, 0, "frames")
+    for name, score in found["metrics"].items():
+        low, high = score["interval"]
+        assert low <= score["value"] <= high, name
+        value = re.escape(format(score["value"], ".4g"))
+        assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
+    page = (run / "evaluation.html").read_text()
+    for title in ("Nearest real ones", "Best and worst", "Where values go wrong", "Histograms"):
+        assert f"<h2>{title}</h2>" in page
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in page
+
+
+def test_samples_made_elsewhere_are_judged(tmp_path, buffer, capsys):
+    frames = FrameBuffer.open(buffer).sample(40, seed=0)
+    np.savez(tmp_path / "mine.npz", anything=frames[..., 0])
+    words = ["--samples", str(tmp_path / "mine.npz"), "--source", "frames", "--data", str(buffer)]
+    assert evaluate.main([*words, "--json", str(tmp_path / "new" / "scores.json")]) == 0
+    found = json.loads((tmp_path / "new" / "scores.json").read_text())
+    assert found["num"] == 40
+    assert found["metrics"]["valid_colors"]["value"] == 1
+    assert (tmp_path / "mine-evaluation" / "evaluation.html").exists()
+    capsys.readouterr()
+
+
+def test_points_are_judged_and_shown(tmp_path, capsys):
+    np.savez(tmp_path / "points.npz", points=NoisySine().draw(300, seed=1))
+    words = ["--samples", str(tmp_path / "points.npz"), "--source", "sine"]
+    assert evaluate.main([*words, "--out", str(tmp_path / "page")]) == 0
+    found = json.loads((tmp_path / "page" / "metrics.json").read_text())
+    assert found["metrics"]["cells_covered"]["value"] == 1
+    assert "<h2>Coordinates</h2>" in (tmp_path / "page" / "evaluation.html").read_text()
+    capsys.readouterr()
+
+
+def test_the_same_seed_gives_the_same_figures(run, tmp_path, capsys):
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    for path, seed in zip(paths, (1, 1, 2), strict=True):
+        words = ["--run", str(run), "--num", "40", "--out", str(path), "--seed", str(seed)]
+        assert evaluate.main(words) == 0
+    first, again, other = (json.loads((each / "metrics.json").read_text()) for each in paths)
+    assert first == again
+    assert first["metrics"] != other["metrics"]
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "either --run DIR or --samples FILE.npz"),
+        (["--run", "a", "--samples", "b"], "either --run DIR or --samples FILE.npz"),
+        (["--samples", "b.npz"], "--samples needs --source"),
+        (["--samples", "b.npz", "--source", "sine"], "b.npz does not exist"),
+        (["--run", "nowhere"], "nowhere does not exist"),
+        (["--run", "a", "--num", "3"], "--num must be at least 4, not 3"),
+    ],
+)
+def test_mistakes_are_one_line(words, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(lambda: evaluate.main(words), command="evaluate")
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": np.zeros(3), "b": np.zeros(3)}, "must hold 1 array, not 2: a, b"),
+        ({"a": np.zeros((4, 5, 5, 1))}, "not float64"),
+        ({"a": np.array([{}], object)}, "not a readable .npz"),
+    ],
+)
+def test_unfit_files_are_refused(tmp_path, content, message):
+    np.savez(tmp_path / "x.npz", **content)
+    with pytest.raises(InputError, match=message):
+        evaluate.read_samples(tmp_path / "x.npz")
+    (tmp_path / "y.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"not a readable \.npz"):
+        evaluate.read_samples(tmp_path / "y.npz")

@@ -1,0 +1,207 @@
+"""Judges: what is measured of which source, and that known defects show in it."""
+
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from atarigan.errors import InputError
+from atarigan.metrics.judges import judge_for
+from atarigan.run_config import RunConfig
+from atarigan.sources import SOURCES
+from atarigan.sources.image_set import ImageSet
+from atarigan.sources.labeled import open_split
+from atarigan.sources.points import NoisySine
+from tests import defects
+
+needs_data = pytest.mark.skipif(
+    "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
+)
+POINTS = ("sine", "ring", "grid", "spiral")
+BLIND = {"copied"}  # which notices nothing but copies
+
+
+def judge_of(name, num=1000, **settings):
+    config = RunConfig(source=name, **settings)
+    return judge_for(SOURCES[name](config), config, num)
+
+
+@pytest.mark.parametrize("source", POINTS)
+def test_real_points_score_like_the_floor(source):
+    distribution = SOURCES[source](RunConfig(source=source)).distribution
+    points = np.random.default_rng(5).permutation(distribution.draw(2000, seed=77))[:1000]
+    scores = judge_of(source).scores(points)
+    for name in ("sliced_wasserstein", "maximum_mean_discrepancy"):
+        assert scores[name]["better"] == "lower"
+        assert 1 / 3 < scores[name]["value"] / scores[name]["floor"] < 3
+        assert scores[name]["interval"][0] <= scores[name]["value"] <= scores[name]["interval"][1]
+    for name in ("cells_covered", "on_manifold"):
+        assert scores[name]["better"] == "higher"
+        assert scores[name]["value"] == pytest.approx(scores[name]["floor"], abs=0.03)
+    written = json.loads(json.dumps(scores))
+    assert written["on_manifold"]["value"] == scores["on_manifold"]["value"]
+
+
+def test_points_that_miss_a_part_are_noticed_by_every_measurement_but_quality():
+    points = NoisySine().draw(2000, seed=1)
+    scores = judge_of("sine").scores(points[points[:, 0] < 0])
+    for name in ("sliced_wasserstein", "energy_distance", "maximum_mean_discrepancy"):
+        assert scores[name]["value"] > 4 * scores[name]["floor"]
+    assert scores["cells_covered"]["value"] == pytest.approx(0.5, abs=0.02)
+    assert scores["on_manifold"]["value"] == 1
+
+
+def test_samples_that_do_not_fit_are_refused():
+    judge = judge_of("sine", 100)
+    with pytest.raises(InputError, match=r"\(N, 2\) with N at least 4, not \(3, 2\)"):
+        judge.scores(np.zeros((3, 2), np.float32))
+    with pytest.raises(InputError, match=r"not \(8, 3\)"):
+        judge.scores(np.zeros((8, 3), np.float32))
+    points = np.zeros((8, 2), np.float32)
+    points[0] = np.nan
+    with pytest.raises(InputError, match="all 8 samples must be finite, not 7"):
+        judge.scores(points)
+    with pytest.raises(InputError, match="at least 4 samples, not 3"):
+        judge_of("sine", 3)
+
+
+def test_a_folder_of_pictures_is_judged_by_its_thumbnails():
+    rng = np.random.default_rng(0)
+    config = RunConfig(source="folder")
+    images = rng.integers(0, 100, (300, 21, 17, 3)).astype(np.uint8)
+    judge = judge_for(ImageSet(images, config), config, 100)
+    assert judge.features == "thumbnails-8x8"
+    scores = judge.scores(images[:100])
+    brighter = judge.scores(images[:100] + 100)
+    for name in ("frechet_distance", "kernel_distance"):
+        assert brighter[name]["value"] > 10 * abs(scores[name]["value"])
+    assert brighter["precision"]["value"] == 0
+    with pytest.raises(InputError, match="at least 8 real samples, not 7"):
+        judge_for(ImageSet(images[:7], config), config, 100)
+
+
+@pytest.fixture(scope="module")
+def of_digits():
+    """Scores of 400 test images of digits with a known defect each. In the file the first half was
+    written by other people than the second.
+    """
+    test = open_split(RunConfig(source="mnist"), "test")
+    order = np.random.default_rng(0).permutation(test.num_samples)
+    images, labels = test.images[order], test.labels[order]
+    digits = images[:400]
+    judge = judge_of("mnist", 400)
+    assert judge.features == "mnist-features-v1"
+    noise = np.random.default_rng(0).integers(0, 256, digits.shape).astype(np.uint8)
+    mean = digits.mean(0, keepdims=True).round().astype(np.uint8)
+    samples = {
+        "real": digits,
+        "blurred": np.stack([cv2.GaussianBlur(image, (5, 5), 1.5)[..., None] for image in digits]),
+        "half the classes": images[labels < 5][:400],
+        "twenty images": np.repeat(digits[:20], 20, axis=0),
+        "learned by heart": judge.real[:400],
+        "mean image": np.repeat(mean, 400, axis=0),
+        "noise": noise,
+    }
+    return {name: judge.scores(frames) for name, frames in samples.items()}
+
+
+@needs_data
+def test_real_digits_score_near_the_floor(of_digits):
+    real = of_digits["real"]
+    assert real["frechet_distance"]["value"] < 2 * real["frechet_distance"]["floor"]
+    assert real["class_entropy"]["value"] > 0.99
+    assert real["mean_confidence"]["value"] > 0.98
+    assert real["copied"]["value"] < 0.15
+
+
+@needs_data
+@pytest.mark.parametrize("metric", ["frechet_distance", "kernel_distance"])
+def test_distances_rank_known_defects_of_digits(of_digits, metric):
+    values = {name: scores[metric]["value"] for name, scores in of_digits.items()}
+    unlike = {name for name in values if name not in ("real", "learned by heart")}
+    assert values["real"] < 0.2 * min(values[name] for name in unlike)
+    assert values["blurred"] < values["noise"]
+    assert values["half the classes"] < values["mean image"]
+    assert values["twenty images"] < values["mean image"]
+
+
+@needs_data
+def test_each_of_the_others_notices_what_it_is_there_for(of_digits):
+    half = of_digits["half the classes"]
+    assert half["class_entropy"]["value"] == pytest.approx(np.log(5) / np.log(10), abs=0.02)
+    assert half["mean_confidence"]["value"] > 0.98
+    assert half["recall"]["value"] < 0.7 * of_digits["real"]["recall"]["value"]
+    assert half["precision"]["value"] > 0.9
+    assert of_digits["twenty images"]["coverage"]["value"] < 0.3
+    assert of_digits["blurred"]["precision"]["value"] < 0.7
+    assert of_digits["learned by heart"]["copied"]["value"] == 1
+    assert of_digits["noise"]["class_entropy"]["value"] < 0.7
+
+
+@pytest.fixture(scope="module")
+def of_frames(tmp_path_factory):
+    """Scores of frames of Breakout with a known defect each."""
+    folder = tmp_path_factory.mktemp("frames")
+    return defects.scores_of_defects(defects.breakout(folder / "buffer"))
+
+
+NOTICED = {
+    "ball erased": {"small_presence", "object_counts", "places_visited", "recall"},
+    "second ball": {"small_extra", "object_counts", "precision"},
+    "paddle shifted": {"frechet_distance", "recall", "coverage"},
+    "blurred": {"frechet_distance", "precision", "exact_background", "object_sizes"},
+    "noise of 10 levels": {"frechet_distance", "precision", "exact_background", "valid_colors"},
+    "half the game": {"frechet_distance", "recall", "coverage", "object_colors"},
+    "20 frames repeated": {"frechet_distance", "recall", "coverage"},
+    "learned by heart": {"copied"},
+    "mean frame": {"frechet_distance", "precision", "recall", "object_counts", "ram_claims"},
+    "noise": {"frechet_distance", "kernel_distance", "valid_colors", "exact_background"},
+}
+
+
+@pytest.mark.parametrize("defect", NOTICED)
+def test_what_is_wrong_with_frames_is_noticed(of_frames, defect):
+    real = of_frames["real"]
+    found = {
+        name for name, score in of_frames[defect].items() if defects.notices(score, real[name])
+    }
+    assert NOTICED[defect] <= found
+
+
+def test_what_is_right_is_not_called_wrong(of_frames):
+    real = of_frames["real"]
+
+    def noticing(defect):
+        return {k for k, score in of_frames[defect].items() if defects.notices(score, real[k])}
+
+    assert noticing("learned by heart") == {"copied"}
+    of_pixels = {"valid_colors", "exact_background"}
+    for defect in ("ball erased", "paddle shifted", "half the game", "20 frames repeated"):
+        assert not noticing(defect) & of_pixels
+    assert "small_presence" not in noticing("second ball")
+    assert "small_extra" not in noticing("ball erased")
+
+
+def test_frechet_distance_ranks_frames(of_frames):
+    values = [
+        of_frames[name]["frechet_distance"]["value"] for name in ("real", "half the game", "noise")
+    ]
+    assert values == sorted(values)
+    assert (
+        of_frames["real"]["frechet_distance"]["value"]
+        < 3 * of_frames["real"]["frechet_distance"]["floor"]
+    )
+
+
+def test_frames_without_memory_are_judged_by_thumbnails(tmp_path):
+    from atarigan.frames.frame_buffer import FrameBuffer
+
+    rng = np.random.default_rng(0)
+    with FrameBuffer.create(tmp_path / "buffer", 40, (12, 9, 3)) as buffer:
+        for _ in range(40):
+            buffer.add(rng.integers(0, 256, (12, 9, 3)).astype(np.uint8))
+    judge = judge_of("frames", 20, data=str(tmp_path / "buffer"))
+    assert judge.features == "thumbnails-8x8"
+    assert "ram_claims" not in judge.scores(judge.real)

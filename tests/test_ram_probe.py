@@ -1,0 +1,39 @@
+"""A probe learns to read the memory off frames, and says which bytes it can read."""
+
+import numpy as np
+import pytest
+import torch
+
+from atarigan.metrics.ram_probe import RamProbe
+
+
+def bars(num, seed=0, shape=(30, 20, 1)):
+    """Frames with a bar at a column that byte 2 tells; byte 5 is not shown; the others stand."""
+    rng = np.random.default_rng(seed)
+    ram = np.full((num, 8), 3, np.uint8)
+    ram[:, 2] = rng.integers(0, shape[1] - 4, num) * 5
+    ram[:, 5] = rng.integers(0, 256, num)
+    frames = np.zeros((num, *shape), np.uint8)
+    for frame, place in zip(frames, ram[:, 2] // 5, strict=True):
+        frame[10:14, place : place + 4] = 200
+    return frames, ram
+
+
+@pytest.mark.parametrize("shape", [(30, 20, 1), (23, 37, 3), (100, 120, 1)])
+def test_it_reads_what_is_shown_and_owns_to_what_is_not(shape):
+    frames, ram = bars(400, shape=shape)
+    before = torch.get_rng_state()
+    probe = RamProbe.fit(frames, ram)
+    assert torch.equal(before, torch.get_rng_state())
+    assert probe.readable.tolist() == [2]
+    fresh, fresh_ram = bars(300, seed=1, shape=shape)
+    reading = probe.read(fresh)
+    assert reading.features.shape == (300, 64)
+    (claimed,) = reading.claims.T
+    assert np.corrcoef(claimed, fresh_ram[:, 2])[0, 1] > 0.95
+
+
+def test_the_same_frames_make_the_same_probe():
+    frames, ram = bars(200)
+    first, second = (RamProbe.fit(frames, ram, seed=3).read(frames[:20]) for _ in range(2))
+    np.testing.assert_array_equal(first.features, second.features)

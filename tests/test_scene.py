@@ -1,0 +1,77 @@
+"""Scenes and objects: what stays, what moves, found without knowing the game."""
+
+import numpy as np
+import pytest
+
+from atarigan.metrics.objects import NUM_CELLS, describe_objects, find_objects
+from atarigan.metrics.scene import Scene
+
+
+def game(num=200, channels=1):
+    """A wall on top, a bar that is always somewhere below, and a dot that moves everywhere."""
+    frames = np.zeros((num, 40, 60, channels), np.uint8)
+    frames[:, :4] = 142
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        left = rng.integers(0, 50)
+        frame[36:38, left : left + 8] = 200
+        row, column = rng.integers(6, 34), rng.integers(0, 58)
+        frame[row : row + 2, column : column + 2] = 236
+    return frames
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_scene_knows_what_stays_and_which_colors_occur(channels):
+    frames = game(channels=channels)
+    scene = Scene.of(frames)
+    assert (scene.background[:4] == 142).all()
+    assert (scene.background[4:] == 0).all()
+    assert scene.is_static[:6].all()
+    assert not scene.is_static[36:38, 10:50].any()
+    assert scene.valid_share(frames).min() == 1
+    wrong = frames[:2].copy()
+    wrong[0, 10, :30] = 77
+    wrong[1, 0, 0] = 0
+    assert scene.valid_share(wrong).tolist() == [1 - 30 / 2400, 1]
+    assert scene.exact_share(wrong)[1] == pytest.approx(1 - 1 / scene.is_static.sum())
+    assert scene.exact_share(frames).min() == 1
+
+
+def test_another_screen_does_not_unsettle_what_is_static():
+    frames = game()
+    frames[7] = 99
+    scene = Scene.of(frames)
+    assert scene.is_static[:6].all()
+    assert scene.foreground_rate[0, 0] == 1 / len(frames)
+
+
+def test_objects_are_found_with_size_and_place():
+    mask = np.zeros((3, 10, 12), bool)
+    mask[0, 2:4, 3:6] = True
+    mask[0, 8, 8] = mask[0, 9, 9] = True  # corners touch
+    mask[2, 0, :] = True
+    mask[1, 9, 0] = True  # next to frame 2's first row were they not kept apart
+    found = find_objects(mask, np.full((10, 12), 0.25))
+    rows = sorted(zip(found.frame, found.size, found.row, found.column, strict=True))
+    assert rows == [(0, 2, 8.5, 8.5), (0, 6, 2.5, 4), (1, 1, 9, 0), (2, 12, 0, 5.5)]
+    assert set(found.rate) == {0.25}
+
+
+def test_the_ball_is_small_and_rare_and_the_bar_is_neither():
+    frames = game()
+    scene = Scene.of(frames)
+    described = describe_objects(scene, frames)
+    assert (described["num_small"] == 1).mean() > 0.95
+    assert (described["num_objects"] == 2).mean() > 0.95
+    assert described["object_places"].shape == (200, NUM_CELLS**2)
+    bar_row = 36 * NUM_CELLS // 40
+    places = described["object_places"].sum(0).reshape(NUM_CELLS, NUM_CELLS)
+    assert places[bar_row : bar_row + 2].sum() == pytest.approx(200, abs=25)
+    erased = np.where(scene.foreground_rate[..., None] < 0.05, scene.background, frames)
+    assert describe_objects(scene, erased)["num_small"].sum() == 0
+
+
+def test_an_empty_screen_has_no_objects():
+    frames = np.zeros((5, 20, 30, 3), np.uint8)
+    described = describe_objects(Scene.of(frames), frames)
+    assert all(column.sum() == 0 and len(column) == 5 for column in described.values())
