@@ -13,7 +13,9 @@ from atarigan.errors import InputError
 from atarigan.run_config import RunConfig
 
 if TYPE_CHECKING:
+    from atarigan.frame_generator import FrameGenerator
     from atarigan.metrics.judge import Samples
+    from atarigan.sources import DataSource
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,22 @@ class EvaluateArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, judge, write; returns the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
+    from atarigan.frame_generator import FrameGenerator
     from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judges import judge_for, work_to_do
+    from atarigan.metrics.pairs import pair_scores
     from atarigan.progress import ProgressDisplay
     from atarigan.sources import SOURCES
 
-    samples, config = _samples(arguments)
+    drawn = read_samples(Path(arguments.samples)) if arguments.samples else None
+    generator = FrameGenerator.load(arguments.run, device="cpu") if arguments.run else None
+    config = _config(arguments, generator)
     source = SOURCES[config.source](config)
+    true = None
+    if generator is not None:
+        drawn, true = draw_samples(generator, source, arguments.num, arguments.seed)
+    assert drawn is not None
+    samples = drawn[: arguments.num]
     num = min(len(samples), source.num_samples // 2)
     done = 0
     with ProgressDisplay("evaluating", "samples", work_to_do(source, num)) as display:
@@ -81,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         judge = judge_for(source, config, len(samples), arguments.seed, progress)
         scores = judge.scores(samples, progress)
+        if true is not None and judge.scene is not None:
+            scores = pair_scores(samples, true, judge.scene) | scores
     name = Path(str(arguments.run or arguments.samples)).resolve().name
     evaluation = Evaluation(
         name, config.source, judge, samples, scores, _facts(arguments, config, judge.num)
@@ -94,22 +107,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_line.EXIT_OK
 
 
-def _samples(arguments: EvaluateArguments) -> "tuple[Samples, RunConfig]":
-    """What is judged, and the configuration of the source that it is compared with."""
-    if arguments.samples is not None:
-        assert arguments.source is not None
-        config = RunConfig(source=arguments.source, data=arguments.data)
-        return read_samples(Path(arguments.samples))[: arguments.num], config
-    from atarigan.frame_generator import FrameGenerator
+def _config(arguments: EvaluateArguments, generator: "FrameGenerator | None") -> RunConfig:
+    """The configuration of the source that samples are compared with: the run's, with what was
+    named in its place.
+    """
+    config = generator.model.run if generator else RunConfig()
+    return dataclasses.replace(
+        config, source=arguments.source or config.source, data=arguments.data or config.data
+    )
 
-    generator = FrameGenerator.load(str(arguments.run), device="cpu")
-    draw = generator.sample if generator.makes_frames else generator.sample_points
-    config = generator.model.run
-    if arguments.source or arguments.data:
-        config = dataclasses.replace(
-            config, source=arguments.source or config.source, data=arguments.data or config.data
-        )
-    return draw(arguments.num, arguments.seed), config
+
+def draw_samples(
+    generator: "FrameGenerator", source: "DataSource", num: int, seed: int
+) -> "tuple[Samples, Samples | None]":
+    """Samples of a generator, and where it draws frames of given states of the console's memory,
+    those of randomly picked real frames, these as well.
+    """
+    if not generator.reads_ram:
+        draw = generator.sample if generator.makes_frames else generator.sample_points
+        return draw(num, seed), None
+    picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
+    latents = generator.latents(len(picked), seed)
+    frames = generator.decode(latents, source.conditions_at(picked))
+    return frames, source.samples_at(picked)
 
 
 def read_samples(path: Path) -> "Samples":

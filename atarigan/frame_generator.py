@@ -8,10 +8,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atarigan.errors import InputError
 from atarigan.networks import NETWORKS, Generator, NetworkShape
+from atarigan.networks.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
+from atarigan.networks.ram_encoder import NUM_FEATURES, RamEncoder
 from atarigan.pixels import FrameFormat, Frames, floats_to_frames
 from atarigan.run_config import ModelConfig, Prior
 from atarigan.training.checkpoint import find_checkpoint, load_model_config, load_weights
@@ -19,6 +21,7 @@ from atarigan.training.device_plan import choose_device
 
 Latents = npt.NDArray[np.float32]
 Conditions = npt.NDArray[np.float32]
+Ram = npt.NDArray[np.uint8]
 LARGEST_BATCH = 256
 
 
@@ -108,7 +111,23 @@ class FrameGenerator:
     @property
     def num_classes(self) -> int:
         """Classes among which a sample can be chosen; 0 where it was trained without."""
-        return math.prod(self.model.sample.condition_shape or (0,))
+        return self.model.num_classes
+
+    @property
+    def reads_ram(self) -> bool:
+        """Whether it draws the frame that belongs to a state of the console's memory."""
+        return reads_ram(self.model)
+
+    def example_states(self, num: int, seed: int | np.random.Generator | None = 0) -> Ram:
+        """Memory of real play, uint8 (num, bytes), drawn from the examples it came with.
+
+        Raises:
+            InputError: it was trained without memory.
+        """
+        if not isinstance(self._network, RamConditionedGenerator):
+            raise InputError("this generator was trained without the console's memory")
+        examples = self._network.encoder.examples.cpu().numpy()
+        return examples[np.random.default_rng(seed).integers(len(examples), size=num)]
 
     def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
         """Classes as the generator is told them, float32 (N, num_classes).
@@ -134,18 +153,28 @@ class FrameGenerator:
         Args:
             num: how many.
             seed: of the latents.
-            labels: the class of each; without them classes take turns, if there are any.
+            labels: the class of each; without them classes take turns, if there are any. Where the
+                console's memory is the condition, it is drawn from real play.
 
         Raises:
             InputError: it generates points, num is below 0, or the labels do not fit.
         """
         latents = self.latents(num, seed)
-        if labels is None and self.num_classes:
-            labels = np.arange(num) % self.num_classes
-        return self.decode(latents, None if labels is None else self.conditions(labels))
+        if labels is not None:
+            return self.decode(latents, self.conditions(labels))
+        return self.decode(latents, self._usual_conditions(num, seed))
 
-    def decode(self, latents: Latents, conditions: Conditions | None = None) -> Frames:
-        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+    def _usual_conditions(
+        self, num: int, seed: int | np.random.Generator | None
+    ) -> Conditions | Ram | None:
+        """What samples are conditioned on where nothing is asked for."""
+        if self.reads_ram:
+            return self.example_states(num, seed)
+        return self.conditions(np.arange(num) % self.num_classes) if self.num_classes else None
+
+    def decode(self, latents: Latents, conditions: Conditions | Ram | None = None) -> Frames:
+        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C), with conditions
+        (N, num_classes) or memory uint8 (N, bytes) where it was trained with them.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
@@ -168,24 +197,26 @@ class FrameGenerator:
         return points
 
     @torch.inference_mode()
-    def _network_output(self, latents: Latents, conditions: Conditions | None) -> Tensor:
+    def _network_output(self, latents: Latents, conditions: Conditions | Ram | None) -> Tensor:
+        kinds = np.float32, np.uint8 if self.reads_ram else np.float32
         inputs = [
-            torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
-            for array in (latents, conditions)
+            torch.from_numpy(np.ascontiguousarray(array, kind)).to(self._device)
+            for array, kind in zip((latents, conditions), kinds, strict=True)
             if array is not None
         ]
         output: Tensor = self._network(*inputs)
         return output
 
     def _batches(
-        self, latents: Latents, conditions: Conditions | None = None
+        self, latents: Latents, conditions: Conditions | Ram | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """Outputs of the network with the number of their first sample, at most `LARGEST_BATCH` at
         a time.
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
-        expected = (len(latents), self.num_classes) if self.num_classes else None
+        shape = self.model.sample.condition_shape
+        expected = (len(latents), *shape) if shape else None
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
@@ -199,7 +230,23 @@ def build_generator(model: ModelConfig) -> Generator:
     """A fresh generator network of a configuration. Raises InputError where the two do not go
     together.
     """
-    return NETWORKS[model.run.network]().generator(network_shape(model))
+    network = NETWORKS[model.run.network]().generator(network_shape(model))
+    return RamConditionedGenerator(network, _ram_encoder(model)) if reads_ram(model) else network
+
+
+def build_critic(model: ModelConfig) -> nn.Module:
+    """A fresh critic network of a configuration, likewise."""
+    network = NETWORKS[model.run.network]().critic(network_shape(model))
+    return RamConditionedCritic(network, _ram_encoder(model)) if reads_ram(model) else network
+
+
+def reads_ram(model: ModelConfig) -> bool:
+    """Whether its networks are told the console's memory."""
+    return model.run.condition == "ram"
+
+
+def _ram_encoder(model: ModelConfig) -> RamEncoder:
+    return RamEncoder(math.prod(model.sample.condition_shape or (0,)))
 
 
 def network_shape(model: ModelConfig) -> NetworkShape:
@@ -208,7 +255,7 @@ def network_shape(model: ModelConfig) -> NetworkShape:
     return NetworkShape(
         model.sample.shape,
         run.latent_size,
-        condition_size=math.prod(model.sample.condition_shape or (0,)),
+        condition_size=NUM_FEATURES if reads_ram(model) else model.num_classes,
         generator_width=run.generator_width,
         critic_width=run.critic_width,
         generator_layers=run.generator_layers,

@@ -1,5 +1,6 @@
 """RunConfig: everything that says what a training run is, in one frozen dataclass."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +9,7 @@ from atarigan.pixels import FrameFormat
 
 Prior = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
-Condition = Literal["none", "class"]
+Condition = Literal["none", "class", "ram"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class RunConfig:
     color: Color = "stored"
     """What networks see of an image: gray, rgb, or as it is stored."""
     condition: Condition = "none"
-    """What generator and critic are told of each sample: class is its label."""
+    """What generator and critic are told of each sample: class is its label, ram the console's
+    memory behind a frame.
+    """
     objective: str = "wasserstein"
     """The adversarial loss."""
     penalty: str = "gradient"
@@ -42,6 +45,10 @@ class RunConfig:
     """Critic updates in a step."""
     generator_steps: int = 1
     """Generator updates in a step, after the critic's."""
+    reconstruction_steps: int = 0
+    """Updates of the generator in a step, before the others, in which it reconstructs real samples
+    from their conditions; each takes a batch of its own.
+    """
     network: str = "codebook"
     """Family of generator and critic."""
     generator_width: int = 0
@@ -126,6 +133,7 @@ class RunConfig:
             "generator_width": 0,
             "critic_width": 0,
             "penalty_weight": 0,
+            "reconstruction_steps": 0,
             "leaky_slope": 0,
             "latent_bank": 0,
             "average_half_life": 0,
@@ -174,8 +182,8 @@ class SampleSpec:
     Attributes:
         shape: (2,) for points, (C, H, W) for images, as networks see it.
         frame_format: how an image is stored and shown; None for points.
-        condition_shape: of what a sample is conditioned on, (K,) for one of K classes; None means
-            nothing.
+        condition_shape: of what a sample is conditioned on, (K,) for one of K classes or for K
+            bytes of memory; None means nothing.
     """
 
     shape: tuple[int, ...]
@@ -189,6 +197,12 @@ class ModelConfig:
 
     run: RunConfig
     sample: SampleSpec
+
+    @property
+    def num_classes(self) -> int:
+        """Classes among which a sample can be chosen; 0 where it was trained without."""
+        is_by_class = self.run.condition == "class"
+        return math.prod(self.sample.condition_shape or (0,)) if is_by_class else 0
 
 
 def _flag(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,7 +101,9 @@ def write_walk(
     frame_format = generator.frame_format
     scale = pictures.scale_for(frame_format.height, frame_format.width, target=336)
     has_classes = label is not None or generator.num_classes
-    conditions = generator.conditions([label or 0] * num) if has_classes else None
+    conditions: Any = generator.conditions([label or 0] * num) if has_classes else None
+    if generator.reads_ram:
+        conditions = generator.example_states(num, seed)
     frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed), conditions))
     walk = (pictures.enlarged(frame, scale) for frame in frames)
     pictures.save_animation(path, walk, PICTURES_PER_S)

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from atarigan.training.trainer import Observer, Trainer
 
 LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
-MOST_FIRST_SAMPLES = 2048
-MOST_FIRST_NUMBERS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -155,6 +152,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: the folder holds another run, or a part of the configuration cannot work.
     """
+    from atarigan.assembly import build_trainer
     from atarigan.training.process_group import joined, leave
     from atarigan.training.run_folder import RunFolder
 
@@ -169,6 +167,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
 def _train_and_record(
     folder: "RunFolder", config: RunConfig, group: "ProcessGroup", *, resume: bool
 ) -> int:
+    from atarigan.assembly import build_trainer
     from atarigan.progress import ProgressDisplay
     from atarigan.training.checkpoint import find_checkpoint
     from atarigan.training.evaluations import Evaluations
@@ -239,38 +238,6 @@ def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
 
         return [WandbLog(folder, trainer)]
     return []
-
-
-def build_trainer(config: RunConfig, group: "ProcessGroup | None" = None) -> "Trainer":
-    """The parts of a run, put together, for one process of a group or alone. Raises InputError
-    where they do not fit or a name is unknown.
-    """
-    import torch
-
-    from atarigan.frame_generator import build_generator, network_shape
-    from atarigan.networks import NETWORKS
-    from atarigan.objectives import OBJECTIVES
-    from atarigan.penalties import PENALTIES
-    from atarigan.sources import SOURCES
-    from atarigan.training.device_plan import plan_for
-    from atarigan.training.misfits import refuse_misfits
-    from atarigan.training.process_group import ALONE
-    from atarigan.training.trainer import Trainer
-
-    family = NETWORKS[config.network]()
-    objective = OBJECTIVES[config.objective]()
-    penalty = PENALTIES[config.penalty]()
-    refuse_misfits(config, family, objective, penalty)
-    source = SOURCES[config.source](config)
-    plan = plan_for(config)
-    model = ModelConfig(config, source.spec)
-    torch.manual_seed(config.seed)
-    generator = build_generator(model)
-    num_first = min(MOST_FIRST_SAMPLES, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
-    first = next(source.batches(max(1, num_first), config.seed))
-    generator.start_from(plan.samples(first.samples).cpu())
-    critic = family.critic(network_shape(model))
-    return Trainer(model, source, generator, critic, objective, penalty, plan, group or ALONE)
 
 
 def _restore(trainer: "Trainer", checkpoint: Path) -> None:

@@ -12,7 +12,7 @@ from gymnasium.wrappers import AtariPreprocessing
 from atarigan.errors import InputError
 
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Schedule, drawn_seed
+from .latents import Decoder, Ram, Schedule, drawn_seed
 from .observation_stream import ObservationStream, beside
 
 RenderChoice = Literal["agent", "beside"]
@@ -29,6 +29,9 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
 
     `reset(seed=s)` determines everything. Without a seed the latents follow from the environment's
     own generator, which is left as it is.
+
+    A generator that was trained with `--condition ram` is told the console's memory at every step
+    and draws the frame that belongs to it: the agent sees generated frames of its own game.
 
     In mode "info" the observation is untouched and info["generated_observation"] holds the
     generated one. In mode "mix" each new frame is generated with `probability`, and a stack
@@ -48,8 +51,8 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         render: "agent" or "beside".
 
     Raises:
-        InputError: an option out of range, mode "mix" without image observations, or a render mode
-            that cannot show generated frames.
+        InputError: an option out of range, mode "mix" without image observations, a render mode
+            that cannot show generated frames, or no console whose memory the generator could read.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self.metadata = {**env.metadata, "render_modes": ["rgb_array"]}
         options = GenerationOptions(mode, probability, latent, walk_length, layout)
         self._stream = ObservationStream(generator, env.observation_space, 1, options)
+        if self._stream.reads_ram:
+            ram_of(env)  # which says so where there is none
         self.observation_space = self._stream.space
         self._render = render
         self._real_observation: Any = None
@@ -113,10 +118,22 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self, observation: Any, info: dict[str, Any], *, is_first: bool
     ) -> tuple[Any, dict[str, Any]]:
         self._real_observation = observation
-        generated = self._stream.generate([0], [is_first], [observation])[0]
+        ram = [ram_of(self.env)] if self._stream.reads_ram else None
+        generated = self._stream.generate([0], [is_first], [observation], ram)[0]
         if self._stream.options.mode == "info":
             return observation, {**info, "generated_observation": generated}
         return generated, info
+
+
+def ram_of(env: gym.Env[Any, Any]) -> Ram:
+    """The console's memory now, uint8 (bytes,). Raises InputError where there is no console."""
+    ale = getattr(env.unwrapped, "ale", None)
+    if ale is None:
+        raise InputError(
+            f"this generator reads the console's memory, and {env.unwrapped} is no ALE environment"
+        )
+    ram: Ram = ale.getRAM()
+    return ram
 
 
 def check_render_choice(render: RenderChoice, render_mode: str | None) -> None:

@@ -11,6 +11,7 @@ from atarigan.pixels import FrameFormat, Frames
 from atarigan.run_config import Prior
 
 Latents = npt.NDArray[np.float32]
+Ram = npt.NDArray[np.uint8]
 Schedule = Literal["step", "episode", "walk"]
 _STREAM_KEY = (
     0x6A7A  # keeps these streams apart from the environment's own, which has the same seed
@@ -32,8 +33,13 @@ class Decoder(Protocol):
     def latents(self, num: int, seed: np.random.Generator) -> Latents:
         """(num, latent_size) drawn from the prior."""
 
-    def decode(self, latents: Latents) -> Frames:
-        """uint8 (N, H, W, C) of latents (N, latent_size)."""
+    @property
+    def reads_ram(self) -> bool: ...
+
+    def decode(self, latents: Latents, conditions: Ram | None = None) -> Frames:
+        """uint8 (N, H, W, C) of latents (N, latent_size), and of the console's memory (N, bytes)
+        where it `reads_ram`.
+        """
 
 
 class LatentStream:

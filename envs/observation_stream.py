@@ -14,7 +14,7 @@ from atarigan.frames.layout import ImageLayout, layout_of_frames, layout_of_spac
 from atarigan.pixels import Frames
 
 from .generation_options import GenerationOptions
-from .latents import Decoder, LatentStream
+from .latents import Decoder, LatentStream, Ram
 
 Observations = npt.NDArray[Any]
 
@@ -88,6 +88,7 @@ class ObservationStream:
         indices: Sequence[int],
         is_first: Sequence[bool],
         real: Sequence[Any] | None,
+        ram: Sequence[Ram] | None = None,
     ) -> Observations:
         """The next observations of the environments `indices`, in that order, (M, *shape),
         generated in one call.
@@ -97,13 +98,16 @@ class ObservationStream:
                 twice.
             is_first: whether each observation begins an episode.
             real: the environments' own observations, (M, *shape); needed in mode "mix" only.
+            ram: the console's memory behind them, uint8 (M, bytes); needed where the generator
+                reads it.
         """
         latents = [
             self._latents[index].begin() if first else self._latents[index].advance()
             for index, first in zip(indices, is_first, strict=True)
         ]
         chosen = [self._is_generated(index) for index in indices]
-        frames = iter(self._decode([z for z, c in zip(latents, chosen, strict=True) if c]))
+        states = None if ram is None else [each for each, c in zip(ram, chosen, strict=True) if c]
+        frames = iter(self._decode([z for z, c in zip(latents, chosen, strict=True) if c], states))
         observations = np.empty((len(latents), *self.layout.shape), self.layout.dtype)
         for row, (index, first) in enumerate(zip(indices, is_first, strict=True)):
             if chosen[row]:
@@ -155,11 +159,29 @@ class ObservationStream:
             return True
         return self._latents[index].chance(self.options.probability)
 
-    def _decode(self, latents: list[npt.NDArray[np.float32]]) -> Observations:
+    @property
+    def reads_ram(self) -> bool:
+        """Whether frames are generated from the console's memory."""
+        return self._decoder.reads_ram
+
+    def refuse_ram(self) -> None:
+        """Raises InputError where the generator needs memory that vectors of environments do not
+        give.
+        """
+        if self.reads_ram:
+            raise InputError(
+                "this generator reads the console's memory, which vector environments do not give: "
+                "wrap each environment in GeneratedObservation before they are put together"
+            )
+
+    def _decode(
+        self, latents: list[npt.NDArray[np.float32]], ram: list[Ram] | None
+    ) -> Observations:
         """Frames of the layout's size, colours and scale, (M, H, W, C)."""
         if not latents:
             return np.empty((0, *self.layout.frame_format.shape), self.layout.dtype)
-        frames = self._decoder.decode(np.stack(latents))
+        states = () if ram is None else (np.stack(ram),)
+        frames = self._decoder.decode(np.stack(latents), *states)
         converted = pixels.convert(frames, self._decoder.frame_format, self.layout.frame_format)
         return self.layout.from_frames(converted)
 

@@ -53,6 +53,7 @@ class GeneratedVecEnv(VecEnvWrapper):
         check_render_choice(render, venv.render_mode)
         options = GenerationOptions(mode, probability, latent, walk_length, layout)
         self._stream = ObservationStream(generator, venv.observation_space, venv.num_envs, options)
+        self._stream.refuse_ram()
         self._render = render
         self._real: Any = None
         super().__init__(venv, observation_space=self._stream.space)

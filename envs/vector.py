@@ -75,6 +75,7 @@ class GeneratedVectorObservation(
         options = GenerationOptions(mode, probability, latent, walk_length, layout)
         single_space = env.single_observation_space
         self._stream = ObservationStream(generator, single_space, env.num_envs, options)
+        self._stream.refuse_ram()
         self.single_observation_space = self._stream.space
         self.observation_space = batch_space(self._stream.space, env.num_envs)
         self._render = render

@@ -17,6 +17,7 @@ class FakeGenerator:
     """
 
     latent_size = 3
+    reads_ram = False
 
     def __init__(
         self,

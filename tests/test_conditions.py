@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from atarigan import sample
+from atarigan.assembly import build_trainer
 from atarigan.errors import InputError
 from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.frame_buffer import FrameBuffer
@@ -15,7 +16,6 @@ from atarigan.run_config import RunConfig
 from atarigan.sources import SOURCES
 from atarigan.sources.image_set import ImageSet
 from atarigan.stop_request import StopRequest
-from atarigan.train import build_trainer
 
 CONFIG = RunConfig(
     source="mnist",

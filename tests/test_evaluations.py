@@ -6,11 +6,11 @@ import json
 import pytest
 import torch
 
+from atarigan.assembly import build_trainer
 from atarigan.frame_generator import FrameGenerator
 from atarigan.metrics.judge import Judge
 from atarigan.run_config import RunConfig
 from atarigan.stop_request import StopRequest
-from atarigan.train import build_trainer
 from atarigan.training.checkpoint import load_weights
 from atarigan.training.evaluations import Evaluations, read_lines
 from atarigan.training.run_folder import RunFolder

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from atarigan.assembly import build_trainer
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.networks import NETWORKS
@@ -20,7 +21,6 @@ from atarigan.penalties import PENALTIES
 from atarigan.run_config import RunConfig
 from atarigan.sources import SOURCES
 from atarigan.stop_request import StopRequest
-from atarigan.train import build_trainer
 from atarigan.training.trainer import Observer
 
 POINT_SOURCES = ("sine", "ring", "grid", "spiral")

@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from atarigan import FrameGenerator
+from atarigan.assembly import build_trainer
 from atarigan.envs import GeneratedObservation
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.collector import Share, Signals, collect_share
@@ -17,7 +18,6 @@ from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.new_buffer import create_buffer
 from atarigan.run_config import RunConfig
 from atarigan.stop_request import StopRequest
-from atarigan.train import build_trainer
 from atarigan.training.checkpoint import save_checkpoint
 
 gym.register_envs(ale_py)

@@ -15,7 +15,8 @@ from atarigan.training import memory
 SOAK = """
 import sys
 from atarigan.stop_request import StopRequest
-from atarigan.train import base_config, build_trainer
+from atarigan.assembly import build_trainer
+from atarigan.train import base_config
 from atarigan.training.history import History
 from atarigan.training.observers import Checkpointer
 from atarigan.training.run_folder import RunFolder
@@ -66,7 +67,7 @@ def test_a_batch_that_is_too_large_is_refused_with_one_that_fits(tmp_path, buffe
         train.main([*words, "--batch-size", "2048", "--out", str(out)])
     assert not out.exists()
     fits = int(re.search("about ([0-9,]+) fits", str(line.value))[1].replace(",", ""))
-    trainer = train.build_trainer(train.parse([*words, "--out", str(out)]).run)
+    trainer = build_trainer(train.parse([*words, "--out", str(out)]).run)
     assert 0.7 * free < memory.peak_memory(trainer, fits) < 1.1 * free
     accumulate = re.search("--accumulate ([0-9]+)", str(line.value))[1]
     flags = ["--batch-size", "2048", "--accumulate", accumulate, "--max-images", "2048"]
@@ -80,10 +81,10 @@ def test_a_batch_in_parts_is_foretold_by_its_parts(tmp_path, buffer, monkeypatch
     with pytest.raises(InputError, match="needs about ([0-9.]+) GB of memory") as line:
         train.main([*words, *flags])
     needed = float(re.search("about ([0-9.]+) GB", str(line.value))[1]) * 1e9
-    trainer = train.build_trainer(train.parse([*words, *flags]).run)
+    trainer = build_trainer(train.parse([*words, *flags]).run)
     assert needed == pytest.approx(memory.peak_memory(trainer, 4096), rel=0.3)
 
 
 def test_what_is_free_is_read_from_the_system():
-    trainer = train.build_trainer(train.base_config(["--recipe", "sine"]))
+    trainer = build_trainer(train.base_config(["--recipe", "sine"]))
     assert 0 < memory.free_memory(trainer.plan.device) < 1 << 62

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from atarigan import train
+from atarigan.assembly import build_trainer
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.training.checkpoint import find_checkpoint, load_training_state
 from atarigan.training.history import read_rows
@@ -68,7 +69,7 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path, buffer, name):
     for loss in ("critic_loss", "generator_loss"):
         assert ours[loss] == pytest.approx(theirs[loss], rel=1e-3, abs=1e-4)
     config = train.config_file(alone / "config.json")
-    start = flat(train.build_trainer(config).state_dict())
+    start = flat(build_trainer(config).state_dict())
     ours, theirs = (flat(load_training_state(find_checkpoint(run))) for run in (together, alone))
     difference = (ours - theirs).norm() / (theirs - start).norm()
     assert difference < 0.05  # Adam enlarges rounding

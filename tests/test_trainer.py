@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from atarigan.assembly import build_trainer
 from atarigan.errors import InputError
 from atarigan.objectives import OBJECTIVES
 from atarigan.penalties import PENALTIES
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.sources.points import PointSet
 from atarigan.stop_request import StopRequest
-from atarigan.train import build_trainer
 from atarigan.training.moving_average import MovingAverage
 from atarigan.training.trainer import Observer
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from atarigan import train
+from atarigan.assembly import build_trainer
 from atarigan.frame_generator import FrameGenerator
 from atarigan.training import checkpoint, watchdog
 
@@ -51,7 +52,7 @@ def test_a_lost_run_goes_back_and_gives_up_with_healthy_weights(tmp_path, capsys
 
 def test_after_going_back_the_run_is_another_one_with_half_the_step_sizes(tmp_path):
     config = train.base_config(["--recipe", "sine"])
-    trainer = train.build_trainer(config)
+    trainer = build_trainer(config)
     batches = trainer._open_batches()
     for _ in range(3):
         trainer.train_step(batches)

@@ -54,6 +54,7 @@ def frame_judge(
         stand_in=stand_in,
         accepted=frames.shape[1:],
         seed=seed,
+        scene=scene,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
+from atarigan.metrics.scene import Scene
 from atarigan.metrics.score import (
     Columns,
     Measure,
@@ -37,6 +38,7 @@ class Judge:
         stand_in: what is known of as many other real ones, which set the floor.
         accepted: shape of a sample.
         seed: of the choice of real samples and of the halvings.
+        scene: of the game, where the samples are its frames.
     """
 
     features: str | None
@@ -48,6 +50,7 @@ class Judge:
     stand_in: Columns
     accepted: tuple[int, ...]
     seed: int = 0
+    scene: Scene | None = None
 
     @property
     def num(self) -> int:

@@ -76,6 +76,10 @@ METRICS: dict[str, Metric] = {
     "places_visited": Metric("higher", "places of real objects where samples have some", 1),
     "small_presence": Metric("higher", "frames with a small object, against real ones", 1),
     "small_extra": Metric("lower", "frames with more small objects than real ones show", 1),
+    "pixel_accuracy": Metric("higher", "pixels within 8 levels of the true frame's", 1),
+    "foreground_accuracy": Metric("higher", "the same, of pixels that are not background", 1),
+    "small_found": Metric("higher", "small objects of the true frame that are there", 1),
+    "small_offset": Metric("lower", "how far those are from their place, in pixels"),
     "ram_claims": Metric("lower", "distance of what a probe reads as RAM, in standard deviations"),
 }
 

@@ -59,8 +59,17 @@ class Generator(nn.Module):
     (B, *sample_shape) in [-1, 1].
     """
 
-    def start_from(self, samples: Tensor) -> None:
-        """Take what helps from real samples (N, *sample_shape); by default nothing."""
+    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+        """Take what helps from real samples (N, *sample_shape) and from conditions (M, …), which
+        are not of the same samples; by default nothing.
+        """
+
+    def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
+        """How far samples of conditions (B, …) are from the real ones (B, *sample_shape) that had
+        those, a scalar; by default their mean absolute difference.
+        """
+        samples: Tensor = self(latents, condition)
+        return (samples.float() - real).abs().mean()
 
 
 class CriticHead(nn.Module):

@@ -61,7 +61,7 @@ class SubpixelGenerator(Generator):
         )
         self.register_buffer("background", torch.zeros(image_shape))
 
-    def start_from(self, samples: Tensor) -> None:
+    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's most frequent value as the background."""
         self.background.copy_(samples.mode(dim=0).values)
 

@@ -32,9 +32,16 @@ class BufferedFrames:
         self._buffer = buffer
         if config.condition == "class":
             raise InputError("--condition class needs a source with labels, and frames have none")
+        ram_size = buffer.meta.ram_size
+        self._with_ram = config.condition == "ram"
+        if self._with_ram and not ram_size:
+            raise InputError(
+                f"--condition ram needs frames with the console's memory: {buffer.path} stores none"
+            )
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
-        self.spec = SampleSpec((channels, height, width), self._shown)
+        condition_shape = (ram_size,) if self._with_ram else None
+        self.spec = SampleSpec((channels, height, width), self._shown, condition_shape)
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
         frames = self._buffer.values_at("frames", indices)
@@ -46,13 +53,16 @@ class BufferedFrames:
         """
         return self._buffer.values_at("ram", indices) if self._buffer.meta.ram_size else None
 
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
+        return self.ram_at(indices) if self._with_ram else None
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
         for indices in shuffled_indices(
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
-            yield Batch(self.samples_at(indices))
+            yield Batch(self.samples_at(indices), self.conditions_at(indices))
 
 
 @SOURCES.register("frames")

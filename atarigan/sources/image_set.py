@@ -36,6 +36,11 @@ class ImageSet:
     ) -> None:
         if len(images) == 0:
             raise InputError("an image source must hold at least 1 image, not 0")
+        if config.condition == "ram":
+            raise InputError(
+                f"--condition ram needs frames with the console's memory, and {config.source!r} "
+                "has none"
+            )
         self._with_condition = config.condition == "class"
         if self._with_condition and labels is None:
             raise InputError(
@@ -61,9 +66,9 @@ class ImageSet:
         for indices in shuffled_indices(
             self.num_samples, batch_size, seed, start, rank, world_size
         ):
-            yield Batch(self.samples_at(indices), self._condition(indices))
+            yield Batch(self.samples_at(indices), self.conditions_at(indices))
 
-    def _condition(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         if not self._with_condition:
             return None
         assert self.labels is not None

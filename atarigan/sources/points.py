@@ -100,6 +100,9 @@ class PointSet:
     def samples_at(self, indices: npt.NDArray[np.int64]) -> Points:
         return self.points[indices]
 
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> None:
+        return None
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:

@@ -36,6 +36,9 @@ class DataSource(Protocol):
     def samples_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Numbered samples, each below `num_samples`, as `batches` gives them."""
 
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any] | None:
+        """What numbered samples are conditioned on, as `batches` gives it; None means nothing."""
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:

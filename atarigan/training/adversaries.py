@@ -94,6 +94,20 @@ class Adversaries:
         if penalties:
             self.losses["penalty"] = _mean(penalties)
 
+    def update_reconstruction(self, real: Tensor, condition: Tensor | None) -> None:
+        """One step of the generator towards the real samples (B, …) that had these conditions."""
+        self.generator_optimizer.zero_grad(set_to_none=True)
+        losses = []
+        latents = self._own_latents(len(real))
+        for latents_part, real_part, conditions in self._in_parts(latents, real, condition):
+            with self.plan.autocast():
+                loss = self.generator.reconstruction_loss(latents_part, conditions, real_part)
+            (loss / (self.config.accumulate * self.group.size)).backward()
+            losses.append(loss.detach())
+        self.group.sum_gradients(self.generator)
+        self.generator_optimizer.step()
+        self.losses["reconstruction_loss"] = _mean(losses)
+
     def update_generator(self, real: Tensor, condition: Tensor | None) -> None:
         """One step of the generator on as many samples as there are real ones (B, …), which some
         objectives compare them with.

@@ -15,7 +15,8 @@ _LARGEST_BATCH = 256
 
 
 class FixedSamples:
-    """Samples from latents that are drawn once; classes take turns, if there are any.
+    """Samples from latents that are drawn once; classes take turns, if there are any, and memory is
+    that of real samples.
 
     Args:
         trainer: the one whose generator it will be.
@@ -27,7 +28,7 @@ class FixedSamples:
         config, device = trainer.config, trainer.plan.device
         rng = torch.Generator(device).manual_seed(seed)
         self._latents = draw_latents(num, config.latent_size, config.latent_prior, rng)
-        self._conditions = _conditions_in_turn(trainer, num)
+        self._conditions = _usual_conditions(trainer, num)
 
     @torch.inference_mode()
     def draw(self, trainer: Trainer) -> Tensor:
@@ -50,10 +51,12 @@ class FixedSamples:
         return np.concatenate(parts)
 
 
-def _conditions_in_turn(trainer: Trainer, num: int) -> Tensor | None:
-    """Conditions (num, K) in which classes take turns; None where there are none."""
-    shape = trainer.model.sample.condition_shape
-    if shape is None:
-        return None
-    (num_classes,) = shape
-    return torch.eye(num_classes, device=trainer.plan.device)[torch.arange(num) % num_classes]
+def _usual_conditions(trainer: Trainer, num: int) -> Tensor | None:
+    """Conditions (num, K) in which classes take turns, or of evenly picked real samples; None where
+    there are none.
+    """
+    num_classes, source = trainer.model.num_classes, trainer.source
+    if num_classes:
+        return torch.eye(num_classes, device=trainer.plan.device)[torch.arange(num) % num_classes]
+    picked = np.linspace(0, source.num_samples - 1, num).astype(np.int64)
+    return trainer.plan.condition(source.conditions_at(picked))

@@ -12,7 +12,7 @@ from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
 
 PROGRESS = ("steps", "images", "epochs", "elapsed_s")
-LOSSES = ("critic_loss", "generator_loss", "penalty")
+LOSSES = ("critic_loss", "generator_loss", "penalty", "reconstruction_loss")
 OUTPUTS = ("real_output", "fake_output")
 ACCURACIES = ("real_accuracy", "fake_accuracy")
 COLUMNS = (*PROGRESS, *LOSSES, *OUTPUTS, *ACCURACIES)

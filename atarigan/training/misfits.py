@@ -22,6 +22,11 @@ def refuse_misfits(
             f"--penalty {config.penalty} does not go with --network {config.network}: it needs the "
             "gradient of single samples, which batch norm in the critic mixes"
         )
+    if config.reconstruction_steps and config.condition == "none":
+        raise InputError(
+            f"--reconstruction-steps {config.reconstruction_steps} needs --condition class or ram: "
+            "without, a sample does not say what it is to be"
+        )
     layers = config.generator_layers or config.critic_layers
     if layers and not family.lists_layers:
         fitting = ", ".join(name for name in NETWORKS if NETWORKS[name].lists_layers)

@@ -94,8 +94,7 @@ class SamplePictures(Observer):
     ) -> Frames:
         if self._canvas is not None:
             return point_picture(self._canvas, trainer, samples, num_images)
-        shape = trainer.model.sample.condition_shape
-        return frame_grid(trainer, samples, columns=shape[0] if shape else 0)
+        return frame_grid(trainer, samples, columns=trainer.model.num_classes)
 
     def _animate(self) -> None:
         paths = self._folder.all_samples()
@@ -114,20 +113,19 @@ def num_shown(trainer: Trainer) -> int:
     """How many samples a picture shows: of classes, whole rows with a column each."""
     if trainer.model.sample.frame_format is None:
         return NUM_POINTS
-    num_columns = (trainer.model.sample.condition_shape or (8,))[0]
+    num_columns = trainer.model.num_classes or 8
     return max(1, NUM_SHOWN // num_columns) * num_columns
 
 
 def crossed(trainer: Trainer, every: int) -> bool:
     """Whether the last step took the number of images past a multiple of `every`."""
-    num_new = trainer.config.critic_steps * trainer.config.batch_size
-    return trainer.num_images // every != (trainer.num_images - num_new) // every
+    return trainer.num_images // every != (trainer.num_images - trainer.images_a_step) // every
 
 
 def will_cross(trainer: Trainer, every: int) -> bool:
     """Whether the step that is going on will do so."""
-    num_new = trainer.config.critic_steps * trainer.config.batch_size
-    return every > 0 and trainer.num_images // every != (trainer.num_images + num_new) // every
+    after = trainer.num_images + trainer.images_a_step
+    return every > 0 and trainer.num_images // every != after // every
 
 
 def canvas_of(trainer: Trainer) -> PointCanvas:

@@ -46,9 +46,9 @@ class Trainer(Adversaries):
     """Trains a generator against a critic on a source.
 
     Attributes:
-        num_steps: steps so far, each `critic_steps` updates of the critic and `generator_steps` of
-            the generator.
-        num_images: real images shown to the critic so far, those of all processes together.
+        num_steps: steps so far, each `reconstruction_steps` and `generator_steps` updates of the
+            generator and `critic_steps` of the critic.
+        num_images: real images looked at so far, those of all processes together.
         elapsed_s: time spent in `run` so far.
         num_rollbacks: times that training went back to a healthy state; each halves the step sizes.
         stop_reason: why an observer wants the run to end; None lets it go on.
@@ -113,7 +113,7 @@ class Trainer(Adversaries):
             self._batches = self.source.batches(
                 config.batch_size,
                 self._seed,
-                self.num_steps * config.critic_steps,
+                self.num_steps * (config.critic_steps + config.reconstruction_steps),
                 self.group.rank,
                 self.group.size,
             )
@@ -138,21 +138,33 @@ class Trainer(Adversaries):
         return self.fraction_done >= 1
 
     def train_step(self, batches: Iterator[Batch], observers: Sequence[Observer] = ()) -> None:
-        """`critic_steps` updates of the critic, then `generator_steps` of the generator."""
+        """`reconstruction_steps` updates of the generator by what it is told of real samples,
+        `critic_steps` of the critic, then `generator_steps` of the generator against it.
+        """
         self._set_learning_rates()
+        for _ in range(self.config.reconstruction_steps):
+            self.update_reconstruction(*self._on_device(next(batches)))
         first = self.num_steps * self.config.critic_steps
         for number in range(first, first + self.config.critic_steps):
-            batch = next(batches)
-            real, condition = self.plan.samples(batch.samples), self.plan.condition(batch.condition)
+            real, condition = self._on_device(next(batches))
             self.update_critic(real, condition, with_penalty=self.has_penalty(number))
             for observer in observers:
                 observer.after_critic_update(self)
         for _ in range(self.config.generator_steps):
             self.update_generator(real, condition)
         self.num_steps += 1
-        num_new_images = self.config.critic_steps * self.config.batch_size * self.group.size
-        self.num_images += num_new_images
-        self.average.update(self.generator, self.num_images, num_new_images)
+        self.num_images += self.images_a_step
+        self.average.update(self.generator, self.num_images, self.images_a_step)
+
+    @property
+    def images_a_step(self) -> int:
+        """Real samples that are looked at in a step, by all processes together."""
+        config = self.config
+        num_batches = config.critic_steps + config.reconstruction_steps
+        return num_batches * config.batch_size * self.group.size
+
+    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        return self.plan.samples(batch.samples), self.plan.condition(batch.condition)
 
     def _set_learning_rates(self) -> None:
         """Let both step sizes fall linearly, from all of them to `final_lr` of them."""

@@ -1,0 +1,54 @@
+"""Assembly: a configuration's parts, put together into a trainer."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atarigan.frame_generator import build_critic, build_generator, reads_ram
+from atarigan.networks import NETWORKS
+from atarigan.networks.ram_conditioned import RamConditionedCritic
+from atarigan.objectives import OBJECTIVES
+from atarigan.penalties import PENALTIES
+from atarigan.run_config import ModelConfig, RunConfig
+from atarigan.sources import SOURCES, DataSource
+from atarigan.training.device_plan import plan_for
+from atarigan.training.misfits import refuse_misfits
+from atarigan.training.process_group import ALONE, ProcessGroup
+from atarigan.training.trainer import Trainer
+
+MOST_FIRST_SAMPLES = 2048
+MOST_FIRST_NUMBERS = 1 << 26
+MOST_STATES = 1 << 18
+
+
+def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
+    """The parts of a run, put together, for one process of a group or alone. Raises InputError
+    where they do not fit or a name is unknown.
+    """
+    family = NETWORKS[config.network]()
+    objective = OBJECTIVES[config.objective]()
+    penalty = PENALTIES[config.penalty]()
+    refuse_misfits(config, family, objective, penalty)
+    source = SOURCES[config.source](config)
+    plan = plan_for(config)
+    model = ModelConfig(config, source.spec)
+    torch.manual_seed(config.seed)
+    generator = build_generator(model)
+    num_first = min(MOST_FIRST_SAMPLES, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
+    first = next(source.batches(max(1, num_first), config.seed))
+    critic = build_critic(model)
+    states = _states(source) if reads_ram(model) else None
+    generator.start_from(plan.samples(first.samples).cpu(), states)
+    if states is not None and isinstance(critic, RamConditionedCritic):
+        critic.start_from(states)
+    return Trainer(model, source, generator, critic, objective, penalty, plan, group)
+
+
+def _states(source: DataSource) -> Tensor:
+    """Memory behind evenly picked frames, uint8 (N, bytes)."""
+    picked = np.linspace(0, source.num_samples - 1, min(source.num_samples, MOST_STATES))
+    states = source.conditions_at(picked.astype(np.int64))
+    assert states is not None
+    return torch.from_numpy(states)

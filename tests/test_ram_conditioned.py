@@ -1,0 +1,258 @@
+"""Frames of a given state of the console's memory: encoded, learned, drawn, and shown to agents."""
+
+import dataclasses
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+from atarigan import collect, evaluate, sample, train
+from atarigan.assembly import build_trainer
+from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
+from atarigan.errors import InputError
+from atarigan.frame_generator import FrameGenerator, build_generator
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.networks import NETWORKS
+from atarigan.networks.ram_encoder import RamEncoder, bits_of
+from atarigan.run_config import ModelConfig, RunConfig
+from atarigan.sources.image_set import ImageSet
+from atarigan.stop_request import StopRequest
+
+SHAPE = (20, 24, 1)
+CONFIG = RunConfig(
+    condition="ram",
+    network="codebook",
+    generator_width=32,
+    critic_width=4,
+    latent_size=2,
+    objective="non_saturating",
+    penalty="r1",
+    penalty_every=4,
+    critic_steps=1,
+    reconstruction_steps=4,
+    batch_size=32,
+    generator_lr=3e-3,
+    momentum=0.9,
+    beta2=0.99,
+    average_half_life=500,
+    device="cpu",
+    max_images=20_000,
+)
+
+
+def dot_at(row, column):
+    frame = np.full(SHAPE, 30, np.uint8)
+    frame[:2] = 90
+    frame[row : row + 2, column : column + 2] = 200
+    return frame
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    """A dot whose place is in memory; one place in ten is left out."""
+    path = tmp_path_factory.mktemp("data") / "buffer"
+    rng = np.random.default_rng(0)
+    with FrameBuffer.create(path, 800, SHAPE, ram_size=6) as made:
+        while len(made) < 800:
+            row, column = rng.integers(2, 18), rng.integers(0, 22)
+            if (row * 22 + column) % 10:
+                ram = np.array([7, row, column * 3, rng.integers(256), 0, 0], np.uint8)
+                made.add(dot_at(row, column), ram=ram)
+    return path
+
+
+@pytest.fixture(scope="module")
+def generator(buffer):
+    trainer = build_trainer(dataclasses.replace(CONFIG, data=str(buffer)))
+    trainer.run([], StopRequest())
+    assert trainer.losses["reconstruction_loss"].isfinite()
+    return FrameGenerator(trainer.model, trainer.average.averaged, torch.device("cpu"))
+
+
+def test_a_state_is_drawn_where_it_says_even_one_never_seen(generator):
+    places = [(row, col) for row in range(2, 18) for col in range(22) if (row * 22 + col) % 10 == 0]
+    ram = np.array([[7, row, column * 3, 5, 0, 0] for row, column in places], np.uint8)
+    drawn = generator.decode(generator.latents(len(ram), 0), ram)
+    true = np.stack([dot_at(*place) for place in places])
+    assert (drawn == true).mean() > 0.998
+    assert ((drawn == true).all((1, 2, 3))).mean() > 0.4
+
+
+def test_samples_without_a_state_are_of_real_play(generator, buffer):
+    frames = generator.sample(30, seed=1)
+    np.testing.assert_array_equal(frames, generator.sample(30, seed=1))
+    assert ((frames == 200).sum((1, 2, 3)) >= 3).mean() > 0.8
+    states = generator.example_states(5)
+    stored = FrameBuffer.open(buffer).values_at("ram", np.arange(800))
+    assert all((stored == state).all(1).any() for state in states)
+
+
+def test_what_does_not_fit_is_refused(generator, buffer, tmp_path):
+    with pytest.raises(InputError, match=r"conditions must be \(3, 6\), not None"):
+        generator.decode(generator.latents(3, 0))
+    with pytest.raises(InputError, match="trained without classes"):
+        generator.sample(2, labels=[0, 1])
+    config = dataclasses.replace(CONFIG, data=str(buffer))
+    with pytest.raises(InputError, match="--reconstruction-steps 4 needs --condition"):
+        build_trainer(dataclasses.replace(config, condition="none"))
+    with FrameBuffer.create(tmp_path / "blind", 4, SHAPE) as blind:
+        blind.add(dot_at(5, 5))
+    with pytest.raises(InputError, match="stores none"):
+        build_trainer(dataclasses.replace(config, data=str(tmp_path / "blind")))
+    with pytest.raises(InputError, match="--condition needs"):
+        build_trainer(dataclasses.replace(config, source="sine", network="mlp"))
+    with pytest.raises(InputError, match="--condition ram needs frames with the console's memory"):
+        ImageSet(np.zeros((4, *SHAPE), np.uint8), config)
+
+
+def test_training_is_the_same_after_a_resume(buffer):
+    config = dataclasses.replace(CONFIG, data=str(buffer), max_images=640)
+    whole = build_trainer(config)
+    whole.run([], StopRequest())
+    first = build_trainer(dataclasses.replace(config, max_images=320))
+    first.run([], StopRequest())
+    rest = build_trainer(config)
+    rest.load_state_dict(first.state_dict())
+    rest.run([], StopRequest())
+    assert rest.num_images == whole.num_images == 640
+    for name, weight in whole.generator.state_dict().items():
+        assert torch.equal(weight, rest.generator.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("network", sorted(NETWORKS))
+def test_every_family_can_be_told_the_state(buffer, network):
+    family = NETWORKS[network]
+    objective = "energy" if family.critic_gives_energy else "hinge"
+    sizes = {"generator_width": 0, "critic_width": 0} if family.lists_layers else {}
+    config = dataclasses.replace(
+        CONFIG, data=str(buffer), network=network, objective=objective, penalty="none", **sizes
+    )
+    trainer = build_trainer(dataclasses.replace(config, batch_size=4, max_images=20))
+    trainer.run([], StopRequest())
+    assert all(loss.isfinite() for loss in trainer.losses.values())
+
+
+def test_the_encoder_finds_what_varies():
+    ram = torch.tensor([[1, 4, 0], [1, 9, 2], [1, 4, 0]], dtype=torch.uint8)
+    encoder = RamEncoder(3, num_features=5)
+    encoder.start_from(ram)
+    assert encoder.varying.tolist() == [1, 2]
+    assert encoder.value_rows.shape == (4, 5)
+    assert encoder.bit_rows.shape == (4, 5)  # bits 0, 2 and 3 of byte 1, bit 1 of byte 2
+    with torch.no_grad():
+        encoder.bit_rows.normal_()
+    table, bits = encoder.value_rows, encoder.bit_rows
+    of_second = table[1] + table[3] + bits[0] + bits[2] + bits[3]
+    torch.testing.assert_close(encoder(ram)[1], of_second)
+    torch.testing.assert_close(encoder(ram)[0], table[0] + table[2] + bits[1])
+    unseen = torch.tensor([[77, 6, 255]], dtype=torch.uint8)  # 6 is nearest to 4, 255 to 2
+    expected = table[0] + table[3] + bits[1] + bits[3]
+    torch.testing.assert_close(encoder(unseen)[0], expected)
+
+
+def test_bits_are_those_of_numpy():
+    values = np.arange(256, dtype=np.uint8).reshape(64, 4)
+    expected = np.unpackbits(values, axis=1, bitorder="little")
+    np.testing.assert_array_equal(bits_of(torch.from_numpy(values)).numpy(), expected)
+
+
+def test_memory_that_stands_still_says_nothing():
+    encoder = RamEncoder(4, num_features=3)
+    ram = torch.full((10, 4), 9, dtype=torch.uint8)
+    encoder.start_from(ram)
+    assert torch.equal(encoder(ram), torch.zeros(10, 3))
+
+
+def test_a_checkpoint_brings_its_tables(generator):
+    fresh = build_generator(generator.model)
+    fresh.load_state_dict(generator._network.state_dict())
+    again = FrameGenerator(generator.model, fresh, torch.device("cpu"))
+    np.testing.assert_array_equal(again.sample(4), generator.sample(4))
+
+
+def test_reconstruction_weighs_what_is_rare():
+    model = ModelConfig(
+        dataclasses.replace(CONFIG, condition="none"),
+        dataclasses.replace(build_spec(), condition_shape=None),
+    )
+    network = build_generator(model)
+    frames = torch.full((100, 1, 4, 5), -1.0)
+    frames[:4, 0, 1, 1] = 1.0
+    network.start_from(frames)
+    latents = torch.randn(1, 2)
+
+    def cost(right, wrong):
+        network.bias.data.zero_()
+        network.bias.data[wrong, 1, 1] = 50.0
+        return network.reconstruction_loss(latents, None, frames[right : right + 1]).item()
+
+    missed, made_up = cost(0, 0), cost(50, 1)
+    assert missed / made_up == pytest.approx((0.96 / 0.04) ** 0.75, rel=0.3)
+
+
+def build_spec():
+    from atarigan.pixels import FrameFormat
+    from atarigan.run_config import SampleSpec
+
+    return SampleSpec((1, 4, 5), FrameFormat("gray", 4, 5))
+
+
+@pytest.fixture(scope="module")
+def pong(tmp_path_factory):
+    """A run on a moment of Pong, its state read and its frame reconstructed."""
+    folder = tmp_path_factory.mktemp("pong")
+    words = ["--env-id", "ALE/Pong-v5", "--num-steps", "400", "--num-envs", "1"]
+    assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
+    words = ["--recipe", "atari-ram", "--data", str(folder / "data"), "--log", "none"]
+    words += ["--device", "cpu", "--max-images", "9000", "--out", str(folder / "run")]
+    assert train.main(words) == 0
+    return folder
+
+
+def test_an_agent_sees_its_own_game(pong):
+    generator = FrameGenerator.load(pong / "run", device="cpu")
+    env = gym.make("ALE/Pong-v5", frameskip=4, repeat_action_probability=0.0)
+    env = gym.wrappers.GrayscaleObservation(gym.wrappers.ResizeObservation(env, (84, 84)))
+    env = GeneratedObservation(env, generator)
+    observation, _ = env.reset(seed=3)
+    assert observation.shape == (84, 84)
+    ram = env.unwrapped.ale.getRAM()
+    latents = np.zeros((1, generator.latent_size), np.float32)
+    shown = generator.decode(latents, ram[None])[0, ..., 0]
+    assert (observation == shown).mean() > 0.99  # the latent may say little
+    env.close()
+
+
+def test_the_wrapper_passes_the_checker(pong):
+    env = GeneratedObservation(gym.make("ALE/Pong-v5"), pong / "run")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is different from the unwrapped version")
+        check_env(env, skip_render_check=True)
+    env.close()
+
+
+def test_where_there_is_no_console_the_wrapper_says_so(pong):
+    with pytest.raises(InputError, match="is no ALE environment"):
+        GeneratedObservation(gym.make("tests.fakes:Counting-v0"), pong / "run")
+    envs = gym.make_vec("ALE/Pong-v5", num_envs=2, vectorization_mode="sync")
+    with pytest.raises(InputError, match="wrap each environment in GeneratedObservation"):
+        GeneratedVectorObservation(envs, pong / "run")
+    envs.close()
+
+
+def test_evaluation_compares_with_the_true_frames(pong, capsys):
+    assert evaluate.main(["--run", str(pong / "run"), "--num", "150"]) == 0
+    table = capsys.readouterr().out
+    for name in ("pixel_accuracy", "foreground_accuracy", "frechet_distance"):
+        assert name in table
+
+
+def test_sampling_by_command(pong, capsys):
+    for suffix in ("png", "gif", "npz"):
+        out = pong / f"samples.{suffix}"
+        assert sample.main(["--run", str(pong / "run"), "--num", "6", "--out", str(out)]) == 0
+        assert out.exists()
+    capsys.readouterr()
