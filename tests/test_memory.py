@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from atarigan import train
+from atarigan.assembly import build_trainer
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.training import memory
