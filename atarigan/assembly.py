@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atarigan.frame_generator import build_critic, build_generator, reads_ram
+from atarigan.frame_generator import build_critic, build_generator
 from atarigan.networks import NETWORKS
 from atarigan.networks.ram_conditioned import RamConditionedCritic
 from atarigan.objectives import OBJECTIVES
@@ -39,7 +39,7 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     num_first = min(MOST_FIRST_SAMPLES, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
     first = next(source.batches(max(1, num_first), config.seed))
     critic = build_critic(model)
-    states = _states(source) if reads_ram(model) else None
+    states = _states(source) if model.reads_ram else None
     generator.start_from(plan.samples(first.samples).cpu(), states)
     if states is not None and isinstance(critic, RamConditionedCritic):
         critic.start_from(states)

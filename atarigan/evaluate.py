@@ -14,7 +14,9 @@ from atarigan.run_config import RunConfig
 
 if TYPE_CHECKING:
     from atarigan.frame_generator import FrameGenerator
+    from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judge import Samples
+    from atarigan.pixels import FrameFormat
     from atarigan.sources import DataSource
 
 
@@ -65,6 +67,22 @@ class EvaluateArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, judge, write; returns the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
+    evaluation, frame_format = judged(arguments)
+    print(f"{evaluation.name}: {evaluation.against}\n{evaluation.table()}")
+    json_path = Path(arguments.json) if arguments.json else arguments.folder / "metrics.json"
+    page_path = arguments.folder / "evaluation.html"
+    evaluation.write_json(json_path)
+    evaluation.write_page(page_path, frame_format)
+    print(f"wrote {json_path} and {page_path}")
+    return command_line.EXIT_OK
+
+
+def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | None]":
+    """What is found of the samples that the flags name, and what they look like.
+
+    Raises:
+        InputError: samples or source are missing or damaged, or do not go together.
+    """
     from atarigan.frame_generator import FrameGenerator
     from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judges import judge_for, work_to_do
@@ -72,46 +90,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     from atarigan.progress import ProgressDisplay
     from atarigan.sources import SOURCES
 
-    drawn = read_samples(Path(arguments.samples)) if arguments.samples else None
-    generator = FrameGenerator.load(arguments.run, device="cpu") if arguments.run else None
-    config = _config(arguments, generator)
-    source = SOURCES[config.source](config)
     true = None
-    if generator is not None:
-        drawn, true = draw_samples(generator, source, arguments.num, arguments.seed)
-    assert drawn is not None
-    samples = drawn[: arguments.num]
-    num = min(len(samples), source.num_samples // 2)
-    done = 0
-    with ProgressDisplay("evaluating", "samples", work_to_do(source, num)) as display:
-
-        def progress(num_more: int) -> None:
-            nonlocal done
-            done += num_more
-            display.update(done)
-
-        judge = judge_for(source, config, len(samples), arguments.seed, progress)
-        scores = judge.scores(samples, progress)
-        if true is not None and judge.scene is not None:
-            scores = pair_scores(samples, true, judge.scene) | scores
+    if arguments.run is not None:
+        generator = FrameGenerator.load(arguments.run, device="cpu")
+        config = _config(arguments, generator.model.run)
+        source = SOURCES[config.source](config)
+        samples, true = draw_samples(generator, source, arguments.num, arguments.seed)
+    else:
+        samples = read_samples(Path(str(arguments.samples)))[: arguments.num]
+        config = _config(arguments, RunConfig())
+        source = SOURCES[config.source](config)
+    total = work_to_do(source, min(len(samples), source.num_samples // 2))
+    with ProgressDisplay("evaluating", "samples", total) as display:
+        judge = judge_for(source, config, len(samples), arguments.seed, display.advance)
+        scores = judge.scores(samples, display.advance)
+    if true is not None and judge.scene is not None:
+        scores = pair_scores(samples, true, judge.scene) | scores
     name = Path(str(arguments.run or arguments.samples)).resolve().name
-    evaluation = Evaluation(
-        name, config.source, judge, samples, scores, _facts(arguments, config, judge.num)
-    )
-    print(f"{name}: {evaluation.against}\n{evaluation.table()}")
-    json_path = Path(arguments.json) if arguments.json else arguments.folder / "metrics.json"
-    page_path = arguments.folder / "evaluation.html"
-    evaluation.write_json(json_path)
-    evaluation.write_page(page_path, source.spec.frame_format)
-    print(f"wrote {json_path} and {page_path}")
-    return command_line.EXIT_OK
+    facts = _facts(arguments, config, judge.num)
+    evaluation = Evaluation(name, config.source, judge, samples, scores, facts)
+    return evaluation, source.spec.frame_format
 
 
-def _config(arguments: EvaluateArguments, generator: "FrameGenerator | None") -> RunConfig:
+def _config(arguments: EvaluateArguments, config: RunConfig) -> RunConfig:
     """The configuration of the source that samples are compared with: the run's, with what was
     named in its place.
     """
-    config = generator.model.run if generator else RunConfig()
     return dataclasses.replace(
         config, source=arguments.source or config.source, data=arguments.data or config.data
     )

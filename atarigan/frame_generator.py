@@ -116,7 +116,7 @@ class FrameGenerator:
     @property
     def reads_ram(self) -> bool:
         """Whether it draws the frame that belongs to a state of the console's memory."""
-        return reads_ram(self.model)
+        return self.model.reads_ram
 
     def example_states(self, num: int, seed: int | np.random.Generator | None = 0) -> Ram:
         """Memory of real play, uint8 (num, bytes), drawn from the examples it came with.
@@ -231,18 +231,13 @@ def build_generator(model: ModelConfig) -> Generator:
     together.
     """
     network = NETWORKS[model.run.network]().generator(network_shape(model))
-    return RamConditionedGenerator(network, _ram_encoder(model)) if reads_ram(model) else network
+    return RamConditionedGenerator(network, _ram_encoder(model)) if model.reads_ram else network
 
 
 def build_critic(model: ModelConfig) -> nn.Module:
     """A fresh critic network of a configuration, likewise."""
     network = NETWORKS[model.run.network]().critic(network_shape(model))
-    return RamConditionedCritic(network, _ram_encoder(model)) if reads_ram(model) else network
-
-
-def reads_ram(model: ModelConfig) -> bool:
-    """Whether its networks are told the console's memory."""
-    return model.run.condition == "ram"
+    return RamConditionedCritic(network, _ram_encoder(model)) if model.reads_ram else network
 
 
 def _ram_encoder(model: ModelConfig) -> RamEncoder:
@@ -255,7 +250,7 @@ def network_shape(model: ModelConfig) -> NetworkShape:
     return NetworkShape(
         model.sample.shape,
         run.latent_size,
-        condition_size=NUM_FEATURES if reads_ram(model) else model.num_classes,
+        condition_size=NUM_FEATURES if model.reads_ram else model.num_classes,
         generator_width=run.generator_width,
         critic_width=run.critic_width,
         generator_layers=run.generator_layers,

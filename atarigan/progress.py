@@ -31,6 +31,7 @@ class ProgressDisplay:
         self.total = total
         self.max_seconds = max_seconds
         self.start = start
+        self._num_done = start
         self._began = time.monotonic()
         self._next_update = 0.0
         self._unshown: tuple[int, str] | None = None
@@ -66,6 +67,11 @@ class ProgressDisplay:
             self._unshown = (completed, note)
         else:
             self._show(completed, note)
+
+    def advance(self, num_more: int) -> None:
+        """Say how many more are done."""
+        self._num_done += num_more
+        self.update(self._num_done)
 
     def _show(self, completed: int, note: str) -> None:
         self._unshown = None

@@ -204,6 +204,11 @@ class ModelConfig:
         is_by_class = self.run.condition == "class"
         return math.prod(self.sample.condition_shape or (0,)) if is_by_class else 0
 
+    @property
+    def reads_ram(self) -> bool:
+        """Whether samples belong to a state of the console's memory."""
+        return self.run.condition == "ram"
+
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")

@@ -80,7 +80,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             try:
-                rows.append({name: float(row[name] or "nan") for name in COLUMNS})
+                rows.append({name: float(row.get(name) or "nan") for name in COLUMNS})
             except (KeyError, TypeError, ValueError):
                 continue
     return rows
