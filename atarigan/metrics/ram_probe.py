@@ -27,6 +27,7 @@ _BATCH = 100
 _STEPS = NUM_LOOKED_AT // _BATCH
 _LR = 4e-3
 _HELD_OUT = 0.1
+_FARTHEST = 6.0
 
 
 class Reading(NamedTuple):
@@ -130,9 +131,12 @@ class RamProbe(nn.Module):
             progress(_BATCH)
 
     def read(self, frames: Frames) -> Reading:
-        """Features and claims of frames uint8 (N, H, W, C)."""
+        """Features and claims of frames uint8 (N, H, W, C). Features, which have unit variance on
+        frames of the game, are kept within ±6, so that a screen that is never seen, such as one in
+        a thousand between two games, does not outweigh all others.
+        """
         features, read = self._read(frames)
-        return Reading(features, read[:, self._is_readable])
+        return Reading(features.clip(-_FARTHEST, _FARTHEST), read[:, self._is_readable])
 
     @torch.inference_mode()
     def _read(self, frames: Frames) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
