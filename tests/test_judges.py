@@ -156,7 +156,7 @@ NOTICED = {
     "half the game": {"frechet_distance", "recall", "coverage", "object_colors"},
     "20 frames repeated": {"frechet_distance", "recall", "coverage"},
     "learned by heart": {"copied"},
-    "mean frame": {"frechet_distance", "precision", "recall", "object_counts", "ram_claims"},
+    "mean frame": {"frechet_distance", "coverage", "recall", "object_counts", "ram_claims"},
     "noise": {"frechet_distance", "kernel_distance", "valid_colors", "exact_background"},
 }
 
