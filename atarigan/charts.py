@@ -1,6 +1,7 @@
 """Charts: curves of a run, histograms, heat maps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,7 @@ def curves(
             is left out.
         x_label: what x is.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3 * len(panels)), dpi=90, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = _figure((10, 3 * len(panels)), 90)
     for axes, (title, lines) in zip(
         np.atleast_1d(figure.subplots(len(panels), 1, sharex=True)), panels.items(), strict=True
     ):
@@ -41,22 +38,16 @@ def curves(
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(x_label)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return _drawn(figure)
 
 
 def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     """Real values and generated ones, (N,) and (M,), on the same bins, a panel each by title, three
     in a row, as an RGB picture.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
-    size = (4.2 * num_columns, 2.6 * num_rows)
-    figure = Figure(figsize=size, dpi=80, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = _figure((4.2 * num_columns, 2.6 * num_rows), 80)
     grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, (title, (real, generated)) in zip(grid, panels.items(), strict=False):
         bins = common_bins(real, generated)
@@ -69,8 +60,7 @@ def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     grid[0].legend(frameon=False, fontsize=9)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return _drawn(figure)
 
 
 def common_bins(first: Column, second: Column) -> Column:
@@ -84,18 +74,13 @@ def common_bins(first: Column, second: Column) -> Column:
 
 def heat_map(values: npt.NDArray[np.float64], label: str) -> Frames:
     """Values (H, W) in color over their place, beside their scale, as an RGB picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     height, width = values.shape
-    figure = Figure(figsize=(4 * width / height + 1.6, 4), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = _figure((4 * width / height + 1.6, 4), 100)
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="magma", interpolation="nearest", vmin=0)
     figure.colorbar(image, ax=axes, label=label)
     axes.set_axis_off()
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return _drawn(figure)
 
 
 def smoothed(values: Sequence[float] | Column) -> Column:
@@ -110,3 +95,19 @@ def smoothed(values: Sequence[float] | Column) -> Column:
     count = np.convolve(known.astype(float), window, mode="same")
     means: Column = np.divide(total, count, out=np.full(len(array), np.nan), where=count > 0.5)
     return means
+
+
+def _figure(size: tuple[float, float], dots_per_inch: int) -> Any:
+    """An empty figure of a size in inches, on a canvas in memory."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=dots_per_inch, layout="constrained")
+    FigureCanvasAgg(figure)  # which the figure keeps
+    return figure
+
+
+def _drawn(figure: Any) -> Frames:
+    """A figure as an RGB picture uint8 (H, W, 3)."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

@@ -103,12 +103,13 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
     total = work_to_do(source, min(len(samples), source.num_samples // 2))
     with ProgressDisplay("evaluating", "samples", total) as display:
         judge = judge_for(source, config, len(samples), arguments.seed, display.advance)
-        scores = judge.scores(samples, display.advance)
+        described = judge.described(samples[: judge.num], display.advance)
+        scores = judge.scores_of(described, display.advance)
     if true is not None and judge.scene is not None:
         scores = pair_scores(samples, true, judge.scene) | scores
     name = Path(str(arguments.run or arguments.samples)).resolve().name
     facts = _facts(arguments, config, judge.num)
-    evaluation = Evaluation(name, config.source, judge, samples, scores, facts)
+    evaluation = Evaluation(name, config.source, judge, samples, described, scores, facts)
     return evaluation, source.spec.frame_format
 
 

@@ -32,6 +32,7 @@ class Evaluation:
         source: what they were learned from.
         judge: who scored them.
         samples: those that were scored.
+        described: what is known of them.
         scores: by name.
         facts: what else belongs to the result, such as counts, seeds and versions.
     """
@@ -40,6 +41,7 @@ class Evaluation:
     source: str
     judge: Judge
     samples: Samples
+    described: Columns
     scores: dict[str, Score]
     facts: dict[str, Any]
 
@@ -127,7 +129,7 @@ def _show_points(page: Page, evaluation: Evaluation) -> None:
 
 def _show_frames(page: Page, evaluation: Evaluation, frame_format: FrameFormat) -> None:
     samples, judge = evaluation.samples, evaluation.judge
-    described, to_rgb = judge.described(samples[: judge.num]), frame_format.to_rgb
+    described, to_rgb = evaluation.described, frame_format.to_rgb
     scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
 
     def grid(frames: Frames, columns: int = 0) -> Frames:
@@ -162,7 +164,7 @@ def _show_frames(page: Page, evaluation: Evaluation, frame_format: FrameFormat) 
         charts.heat_map(value_distances(samples, judge.real), "levels"),
         "Wasserstein distance of each pixel's values, real against generated.",
     )
-    page.picture("Histograms", charts.histograms(_histogram_panels(described, judge)))
+    page.picture("Histograms", charts.histograms(_histogram_panels(evaluation, found.distances)))
 
 
 def _spread_out(num: int) -> npt.NDArray[np.int64]:
@@ -183,16 +185,12 @@ def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
 
 
 def _histogram_panels(
-    described: Columns, judge: Judge
+    evaluation: Evaluation, distances: npt.NDArray[np.float64]
 ) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Distances to the nearest real sample, and what else is counted a sample."""
-    reference = judge.reference["features"]
-    panels = {
-        "distance to the nearest real one": (
-            nearest(judge.stand_in["features"], reference).distances,
-            nearest(described["features"], reference).distances,
-        )
-    }
+    judge, described = evaluation.judge, evaluation.described
+    others = nearest(judge.stand_in["features"], judge.reference["features"])
+    panels = {"distance to the nearest real one": (others.distances, distances)}
     for name, title in _COUNTED.items():
         if name in described:
             panels[title] = (judge.reference[name], described[name])

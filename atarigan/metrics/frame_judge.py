@@ -31,8 +31,8 @@ def frame_judge(
     real, others = two_real_sets(source.num_samples, num, seed)
     frames, ram = source.samples_at(real), source.ram_at(real)
     scene = Scene.of(frames)
-    has_probe = ram is not None and bool((ram != ram[0]).any())
-    probe = RamProbe.fit(frames, ram, seed, progress) if has_probe and ram is not None else None
+    varies = ram is not None and (ram != ram[0]).any()
+    probe = RamProbe.fit(frames, ram, seed, progress) if ram is not None and varies else None
 
     def describe(samples: Samples) -> Columns:
         return describe_frames(samples, scene, probe)

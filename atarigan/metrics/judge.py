@@ -63,7 +63,12 @@ class Judge:
         Raises:
             InputError: there are fewer than four, or they are of another shape or not finite.
         """
-        described = self.described(samples[: self.num], progress)
+        return self.scores_of(self.described(samples[: self.num], progress), progress)
+
+    def scores_of(
+        self, described: Columns, progress: Progress = lambda _: None
+    ) -> dict[str, Score]:
+        """The same of what is known of samples."""
         return scores(self.measure, described, self.reference, self.stand_in, self.seed, progress)
 
     def described(self, samples: Samples, progress: Progress = lambda _: None) -> Columns:

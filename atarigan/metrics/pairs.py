@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from atarigan.metrics.objects import Objects, find_objects
 from atarigan.metrics.scene import Scene
-from atarigan.metrics.score import METRICS, Score
+from atarigan.metrics.score import METRICS, Score, interval
 from atarigan.pixels import Frames
 
 NEAR_LEVELS = 8
@@ -39,7 +39,7 @@ def pair_scores(frames: Frames, true: Frames, scene: Scene) -> dict[str, Score]:
     is_near = (np.abs(frames.astype(np.int16) - true) <= NEAR_LEVELS).all(-1)
     foreground = scene.foreground(true)
     wanted = find_objects(foreground, scene.foreground_rate)
-    shown = find_objects(_settled(frames, scene), scene.foreground_rate)
+    shown = find_objects(scene.foreground(frames, NEAR_LEVELS), scene.foreground_rate)
     is_small = wanted.is_small(*true.shape[1:3])
     offsets = _offsets(wanted, is_small, shown)
     is_found = offsets <= _NEAR_SHARE * min(true.shape[1:3])
@@ -55,14 +55,6 @@ def pair_scores(frames: Frames, true: Frames, scene: Scene) -> dict[str, Score]:
         "small_offset": _score("small_offset", offsets[is_found], None),
     }
     return {name: score for name, score in found.items() if score is not None}
-
-
-def _settled(frames: Frames, scene: Scene) -> npt.NDArray[np.bool_]:
-    """Foreground, without what differs from the background by no more than counts as near."""
-    far: npt.NDArray[np.bool_] = (
-        np.abs(frames.astype(np.int16) - scene.background) > NEAR_LEVELS
-    ).any(-1)
-    return far
 
 
 def _offsets(
@@ -88,11 +80,9 @@ def _score(
     if len(values) == 0:
         return None
     mean = float(np.average(values, weights=weights))
-    margin = 1.96 * float(values.std()) / math.sqrt(len(values))
-    metric = METRICS[name]
     return Score(
         value=mean,
         floor=_PERFECT[name],
-        interval=(max(metric.least, mean - margin), min(metric.most, mean + margin)),
-        better=metric.better,
+        interval=interval(name, mean, float(values.std()) / math.sqrt(len(values))),
+        better=METRICS[name].better,
     )

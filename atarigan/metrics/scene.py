@@ -49,9 +49,16 @@ class Scene:
                 is_static &= ~foreground
         return cls(background, is_static, num_foreground / len(frames), occurs)
 
-    def foreground(self, frames: Frames) -> Mask:
-        """Which pixels of frames (N, H, W, C) are not background, (N, H, W)."""
-        mask: Mask = (frames != self.background).any(-1)
+    def foreground(self, frames: Frames, levels: int = 0) -> Mask:
+        """Which pixels of frames (N, H, W, C) differ from the background by more than so many
+        levels, (N, H, W).
+        """
+        apart = (
+            np.abs(frames.astype(np.int16) - self.background) > levels
+            if levels
+            else frames != self.background
+        )
+        mask: Mask = apart.any(-1)
         return mask
 
     def valid_share(self, frames: Frames) -> npt.NDArray[np.float64]:

@@ -127,15 +127,18 @@ def scores(
         name: Score(
             value=values[name],
             floor=floors[name],
-            interval=_interval(name, values[name], [found[name] for found in halves]),
+            interval=interval(
+                name, values[name], float(np.std([found[name] for found in halves], ddof=1))
+            ),
             better=METRICS[name].better,
         )
         for name in values
     }
 
 
-def _interval(name: str, value: float, halves: list[float]) -> tuple[float, float]:
-    margin = _NORMAL_95 * float(np.std(halves, ddof=1))
+def interval(name: str, value: float, standard_error: float) -> tuple[float, float]:
+    """Low and high end of a measurement's 95 % confidence interval, within what it can be."""
+    margin = _NORMAL_95 * standard_error
     metric = METRICS[name]
     return max(metric.least, value - margin), min(metric.most, value + margin)
 
