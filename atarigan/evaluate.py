@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from atarigan import command_line
 from atarigan.errors import InputError
 from atarigan.run_config import RunConfig
 
 if TYPE_CHECKING:
-    from atarigan.frame_generator import FrameGenerator
     from atarigan.metrics.evaluation import Evaluation
-    from atarigan.metrics.judge import Samples
     from atarigan.pixels import FrameFormat
-    from atarigan.sources import DataSource
 
 
 @dataclass(frozen=True)
@@ -27,13 +22,19 @@ class EvaluateArguments:
     run: str | None = None
     """A run's folder, or one checkpoint's, whose generator is judged."""
     samples: str | None = None
-    """Instead of a run: an .npz of samples, frames uint8 (N, H, W, C) or points (N, 2)."""
+    """Instead of a run: an .npz of samples, frames uint8 (N, H, W, C), stacks of frames that follow
+    one another uint8 (N, K, H, W, C), or points (N, 2).
+    """
     source: str | None = None
     """What is compared with; a run's own without it."""
     data: str | None = None
     """Folder of the source; a run's own without it."""
     num: int = 10_000
     """Samples to judge; as many real ones are compared with, or half of all where those are fewer.
+    """
+    features: str | None = None
+    """Features in which images are compared: thumbnails-8x8, inception (an extra, with weights of
+    its own), a shipped extractor, or the file of one; the source's own without it.
     """
     seed: int = 0
     """Seed of the samples and of the choice of real ones."""
@@ -81,35 +82,39 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
     """What is found of the samples that the flags name, and what they look like.
 
     Raises:
-        InputError: samples or source are missing or damaged, or do not go together.
+        InputError: samples, source or features are missing or damaged, or do not go together.
     """
     from atarigan.frame_generator import FrameGenerator
+    from atarigan.judged_samples import draw_samples, read_samples
     from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judges import judge_for, work_to_do
+    from atarigan.metrics.motion_judge import judged_motion
     from atarigan.metrics.pairs import pair_scores
     from atarigan.progress import ProgressDisplay
     from atarigan.sources import SOURCES
 
-    true = None
     if arguments.run is not None:
         generator = FrameGenerator.load(arguments.run, device="cpu")
         config = _config(arguments, generator.model.run)
         source = SOURCES[config.source](config)
-        samples, true = draw_samples(generator, source, arguments.num, arguments.seed)
+        drawn = draw_samples(generator, source, arguments.num, arguments.seed)
     else:
-        samples = read_samples(Path(str(arguments.samples)))[: arguments.num]
+        drawn = read_samples(Path(str(arguments.samples)))
         config = _config(arguments, RunConfig())
         source = SOURCES[config.source](config)
-    total = work_to_do(source, min(len(samples), source.num_samples // 2))
+    num = min(len(drawn.samples), arguments.num)
+    total = work_to_do(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
-        judge = judge_for(source, config, len(samples), arguments.seed, display.advance)
-        described = judge.described(samples[: judge.num], display.advance)
-        scores = judge.scores_of(described, display.advance)
-    if true is not None and judge.scene is not None:
-        scores = pair_scores(samples, true, judge.scene) | scores
+        judge = judge_for(source, config, num, arguments.seed, display.advance, arguments.features)
+        samples = judge.judged(drawn.samples, display.advance)
+        scores = samples.scores(display.advance)
+        motion = judged_motion(source, judge, drawn.stacks, display.advance)
+        scores |= motion.scores(display.advance) if motion else {}
+    if drawn.true is not None and judge.scene is not None:
+        scores = pair_scores(drawn.samples, drawn.true, judge.scene) | scores
     name = Path(str(arguments.run or arguments.samples)).resolve().name
-    facts = _facts(arguments, config, judge.num)
-    evaluation = Evaluation(name, config.source, judge, samples, described, scores, facts)
+    facts = _facts(arguments, config, judge.num, motion.num if motion else 0)
+    evaluation = Evaluation(name, config.source, samples, scores, facts, motion)
     return evaluation, source.spec.frame_format
 
 
@@ -122,50 +127,9 @@ def _config(arguments: EvaluateArguments, config: RunConfig) -> RunConfig:
     )
 
 
-def draw_samples(
-    generator: "FrameGenerator", source: "DataSource", num: int, seed: int
-) -> "tuple[Samples, Samples | None]":
-    """Samples of a generator, and where it draws frames of given states of the console's memory,
-    those of randomly picked real frames, these as well.
-    """
-    if not generator.reads_ram:
-        draw = generator.sample if generator.makes_frames else generator.sample_points
-        return draw(num, seed), None
-    picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
-    latents = generator.latents(len(picked), seed)
-    frames = generator.decode(latents, source.conditions_at(picked))
-    return frames, source.samples_at(picked)
-
-
-def read_samples(path: Path) -> "Samples":
-    """The one array of an .npz; gray frames may lack their channel.
-
-    Raises:
-        InputError: it cannot be read, or holds more than one array or no samples.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = list(arrays)
-            if len(names) != 1:
-                raise InputError(f"{path} must hold 1 array, not {len(names)}: {', '.join(names)}")
-            samples = arrays[names[0]]
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is not a readable .npz: {reason}") from None
-    if samples.dtype == np.uint8 and samples.ndim == 3:
-        samples = samples[..., None]
-    is_points = samples.ndim == 2 and samples.dtype.kind == "f"
-    if not is_points and (samples.ndim != 4 or samples.dtype != np.uint8):
-        raise InputError(
-            f"{path} must hold frames uint8 (N, H, W, C) or points float (N, 2), "
-            f"not {samples.dtype} {samples.shape}"
-        )
-    return np.asarray(samples)
-
-
-def _facts(arguments: EvaluateArguments, config: RunConfig, num: int) -> dict[str, Any]:
+def _facts(
+    arguments: EvaluateArguments, config: RunConfig, num: int, num_stacks: int
+) -> dict[str, Any]:
     """What a figure means nothing without."""
     from atarigan.frames.buffer_meta import package_versions
 
@@ -174,6 +138,7 @@ def _facts(arguments: EvaluateArguments, config: RunConfig, num: int) -> dict[st
         "source": config.source,
         "data": config.data,
         "num": num,
+        "stacks": num_stacks,
         "seed": arguments.seed,
         "versions": package_versions(),
     }

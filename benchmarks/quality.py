@@ -6,27 +6,24 @@ Runs are resumable: what is trained and judged is not done again, what was cut s
 import json
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from atarigan import command_line, pictures
 from atarigan.errors import InputError
-from atarigan.metrics.judge import Judge
-from atarigan.metrics.judges import judge_for
-from atarigan.metrics.score import Score
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
+from atarigan.frame_generator import FrameGenerator
+from atarigan.pixels import FrameFormat, Frames
+from atarigan.run_config import Color, RunConfig
 from benchmarks import machine
+from benchmarks.gauge import Gauge, Scores
+from benchmarks.quality_table import Row, table_lines
 
-Scores = dict[str, Score]
 NUM_SHOWN = 16
 
 
@@ -48,6 +45,10 @@ class QualityArguments:
     """Runs of each configuration, with seeds 0, 1, …"""
     num: int = 10_000
     """Samples to judge."""
+    color: Color = "stored"
+    """In which images are judged, whatever a candidate makes."""
+    image_size: str | None = None
+    """At which size images are judged; as the source stores them without it."""
     jobs: int = 1
     """Runs at once, on one CPU thread each where there are several."""
 
@@ -74,45 +75,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse(QualityArguments, argv, command="quality", package="benchmarks.")
     candidates = [Candidate.parse(text) for text in arguments.candidates]
     runs = [(each, seed) for seed in range(arguments.seeds) for each in candidates]
-    config = RunConfig(source=arguments.source, data=arguments.data)
-    judge = judge_for(SOURCES[arguments.source](config), config, arguments.num)
+    config = RunConfig(
+        source=arguments.source,
+        data=arguments.data,
+        color=arguments.color,
+        image_size=arguments.image_size,
+    )
+    gauge = Gauge.of(config, arguments.num)
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda run: _train_and_judge(arguments, judge, *run), runs))
+        list(pool.map(lambda run: _train_and_judge(arguments, gauge, *run), runs))
     out = Path(arguments.out)
-    table = "\n".join(table_lines(arguments, candidates))
+    table = "\n".join(table_lines(list(_rows(arguments, gauge, candidates))))
     words = sys.argv[1:] if argv is None else argv
     heading = f"{machine.describe_machine()}, commit {machine.commit()}"
     command = shlex.join(["python", "-m", "benchmarks.quality", *words])
     (out / "table.md").write_text(f"{heading}\n\n`{command}`\n\n{table}\n", encoding="utf-8")
     print(table)
-    _draw_beside(arguments, candidates)
+    _draw_beside(arguments, gauge, candidates)
     return command_line.EXIT_OK
 
 
-def table_lines(arguments: QualityArguments, candidates: Sequence[Candidate]) -> Iterator[str]:
-    """A Markdown table: a row a candidate and time, the median and the range over the seeds."""
-    metrics = list(_read_scores(_first_scores_file(arguments, candidates)))
-    yield "| " + " | ".join(("configuration", "minutes", *metrics)) + " |"
-    yield "|---" * (len(metrics) + 2) + "|"
+def _rows(
+    arguments: QualityArguments, gauge: Gauge, candidates: Sequence[Candidate]
+) -> Iterator[Row]:
+    """What every candidate reached at every time."""
     for candidate in candidates:
+        folders = [run_folder(arguments, candidate, seed) for seed in range(arguments.seeds)]
+        own_floor = _own_floor(gauge, folders[0])
         for minutes in arguments.minutes:
-            scores = [
-                _read_scores(scores_file(run_folder(arguments, candidate, seed), minutes))
-                for seed in range(arguments.seeds)
-            ]
-            cells = (_cell([each[metric]["value"] for each in scores]) for metric in metrics)
-            yield "| " + " | ".join((candidate.name, f"{minutes:g}", *cells)) + " |"
-    floors = (f"{scores[0][metric]['floor']:.4g}" for metric in metrics)
-    yield "| " + " | ".join(("real against real", "", *floors)) + " |"
+            scores = [_read_scores(scores_file(folder, minutes)) for folder in folders]
+            yield Row(candidate.name, minutes, scores, own_floor)
 
 
-def _first_scores_file(arguments: QualityArguments, candidates: Sequence[Candidate]) -> Path:
-    return scores_file(run_folder(arguments, candidates[0], 0), arguments.minutes[0])
-
-
-def _cell(values: Sequence[float]) -> str:
-    spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
-    return f"{statistics.median(values):.4g}{spread}"
+def _own_floor(gauge: Gauge, folder: Path) -> Scores | None:
+    """What real frames score in the format of the run in that folder; None where it is the
+    judge's.
+    """
+    path = folder / "own-floor.json"
+    generator = FrameGenerator.load(folder, device="cpu")
+    if not generator.makes_frames or generator.frame_format == gauge.frame_format:
+        return None
+    if not path.exists():
+        _write_scores(path, gauge.own_floor(generator.model.run))
+    return _read_scores(path)
 
 
 def run_folder(arguments: QualityArguments, candidate: Candidate, seed: int) -> Path:
@@ -126,15 +131,14 @@ def scores_file(folder: Path, minutes: float) -> Path:
 
 
 def _train_and_judge(
-    arguments: QualityArguments, judge: Judge, candidate: Candidate, seed: int
+    arguments: QualityArguments, gauge: Gauge, candidate: Candidate, seed: int
 ) -> None:
     folder = run_folder(arguments, candidate, seed)
     for minutes in arguments.minutes:
         path = scores_file(folder, minutes)
         if not path.exists():
             _train(arguments, candidate, seed, folder, minutes)
-            scores = judge.scores(_samples(folder, judge.num))
-            path.write_text(json.dumps(scores, indent=2), encoding="utf-8")
+            _write_scores(path, gauge.scores(FrameGenerator.load(folder, device="cpu")))
         shown = ", ".join(
             f"{name} {score['value']:.4g}" for name, score in _read_scores(path).items()
         )
@@ -148,6 +152,10 @@ def _train_and_judge(
 def _read_scores(path: Path) -> Scores:
     scores: Scores = json.loads(path.read_text(encoding="utf-8"))
     return scores
+
+
+def _write_scores(path: Path, scores: Scores) -> None:
+    path.write_text(json.dumps(scores, indent=2), encoding="utf-8")
 
 
 def _train(
@@ -170,29 +178,33 @@ def _environment(*, one_thread: bool) -> dict[str, str]:
     return {**os.environ, **({"OMP_NUM_THREADS": "1"} if one_thread else {})}
 
 
-def _samples(folder: Path, num: int) -> "np.ndarray[Any, Any]":
-    from atarigan.frame_generator import FrameGenerator
-
-    generator = FrameGenerator.load(folder, device="cpu")
-    return generator.sample(num) if generator.makes_frames else generator.sample_points(num)
-
-
-def _draw_beside(arguments: QualityArguments, candidates: Sequence[Candidate]) -> None:
-    """A row of samples a candidate, those of seed 0, under its name."""
-    from atarigan.frame_generator import FrameGenerator
-
-    rows = []
+def _draw_beside(
+    arguments: QualityArguments, gauge: Gauge, candidates: Sequence[Candidate]
+) -> None:
+    """A row of real frames, and one of samples a candidate, those of seed 0, each in its own
+    format, under its name.
+    """
+    if gauge.frame_format is None:
+        return
+    shown = _spread_out(gauge.source.num_samples)
+    rows = [_titled_row("real", gauge.source.samples_at(shown), gauge.frame_format)]
     for each in candidates:
         generator = FrameGenerator.load(run_folder(arguments, each, 0), device="cpu")
-        if not generator.makes_frames:
-            return
-        frame_format = generator.frame_format
-        frames = frame_format.to_rgb(generator.sample(NUM_SHOWN, seed=1))
-        scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
-        rows.append(pictures.titled(pictures.grid(frames, NUM_SHOWN, scale), each.name))
+        frames = generator.sample(NUM_SHOWN, seed=1)
+        rows.append(_titled_row(each.name, frames, generator.frame_format))
     width = max(row.shape[1] for row in rows)
     padded = [pictures.padded(row, row.shape[0], width) for row in rows]
     pictures.save_picture(Path(arguments.out) / "beside.png", np.concatenate(padded))
+
+
+def _spread_out(num: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Numbers of samples to show, evenly picked."""
+    return np.linspace(0, num - 1, NUM_SHOWN).astype(np.int64)
+
+
+def _titled_row(title: str, frames: Frames, frame_format: FrameFormat) -> Frames:
+    scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
+    return pictures.titled(pictures.grid(frame_format.to_rgb(frames), NUM_SHOWN, scale), title)
 
 
 if __name__ == "__main__":

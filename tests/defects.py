@@ -11,14 +11,17 @@ import numpy as np
 from atarigan import collect
 from atarigan.metrics.judge import Judge
 from atarigan.metrics.judges import judge_for
+from atarigan.metrics.motion_judge import judged_motion, stacks_at
 from atarigan.metrics.objects import find_objects
 from atarigan.metrics.scene import Scene
 from atarigan.metrics.score import Score
 from atarigan.run_config import RunConfig
 from atarigan.sources import SOURCES
+from atarigan.sources.buffered_frames import BufferedFrames
 
 NUM_STEPS = 3000
 NUM = 700
+NUM_STACKS, NUM_STACK = 240, 4
 Frames = np.ndarray
 
 
@@ -89,14 +92,54 @@ def defects(judge: Judge, fresh: Frames) -> dict[str, Frames]:
     }
 
 
-def scores_of_defects(buffer: Path, num: int = NUM) -> dict[str, dict[str, Score]]:
-    """Scores of every set of defective samples."""
+def motion_defects(scene: Scene, fresh: Frames) -> dict[str, Frames]:
+    """Stacks (N, K, H, W, C) by what is wrong with how their frames follow one another."""
+    rng = np.random.default_rng(0)
+    num, num_stack = fresh.shape[:2]
+    flat = fresh.reshape(-1, *fresh.shape[2:])
+    bare = without_ball(scene, flat).reshape(fresh.shape)
+    is_ball = ball_masks(scene, flat).reshape(fresh.shape[:-1])[..., None]
+    is_missing = (np.arange(num_stack) % 2 == 1)[:, None, None, None]
+    shuffled = np.stack([stack[[2, 0, 3, 1]] for stack in fresh])
+    specks = rng.random(fresh.shape) < 0.001
+    return {
+        "real": fresh,
+        "still": np.repeat(fresh[:, -1:], num_stack, axis=1),
+        "every second repeated": fresh[:, np.arange(num_stack) // 2 * 2],
+        "shuffled": shuffled,
+        "of different moments": np.stack(
+            [np.roll(fresh[:, place], place * num // num_stack, axis=0) for place in range(4)], 1
+        ),
+        "ball frozen": np.where(is_ball[:, :1], fresh[:, :1], bare),
+        "ball flickers": np.where(is_missing, bare, fresh),
+        "specks": np.where(specks, fresh.max(), fresh),
+    }
+
+
+def judge_of(buffer: Path, num: int = NUM) -> tuple[BufferedFrames, Judge]:
+    """Real frames of a buffer, and a judge of others."""
     config = RunConfig(data=str(buffer))
     source = SOURCES["frames"](config)
-    judge = judge_for(source, config, num)
+    return source, judge_for(source, config, num)
+
+
+def scores_of_defects(source: BufferedFrames, judge: Judge) -> dict[str, dict[str, Score]]:
+    """Scores of every set of defective samples."""
+    num = judge.num
     order = np.random.default_rng(judge.seed).permutation(source.num_samples)
     fresh = source.samples_at(order[2 * num : 3 * num])
     return {name: judge.scores(frames) for name, frames in defects(judge, fresh).items()}
+
+
+def scores_of_motion_defects(source: BufferedFrames, judge: Judge) -> dict[str, dict[str, Score]]:
+    """Scores of every set of stacks that follow one another wrongly."""
+    stacks = source.whole_stacks(NUM_STACK)
+    order = np.random.default_rng(judge.seed).permutation(len(stacks))
+    fresh = stacks_at(source, stacks[order[2 * NUM_STACKS : 3 * NUM_STACKS]])
+    return {
+        name: judged_motion(source, judge, found).scores()
+        for name, found in motion_defects(judge.scene, fresh).items()
+    }
 
 
 def notices(score: Score, real: Score) -> bool:
@@ -126,7 +169,10 @@ def table(scores: dict[str, dict[str, Score]]) -> str:
 
 def main(show: Callable[[str], object] = print) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        show(table(scores_of_defects(breakout(Path(folder) / "buffer"))))
+        source, judge = judge_of(breakout(Path(folder) / "buffer"))
+        show(table(scores_of_defects(source, judge)))
+        show("")
+        show(table(scores_of_motion_defects(source, judge)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from atarigan import command_line, evaluate, train
+from atarigan import command_line, evaluate, judged_samples, train
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.sources.points import NoisySine
@@ -25,6 +25,9 @@ def buffer(tmp_path_factory):
     return path
 
 
+MOTION = ("motion_distance", "pixels_changed", "pixels_returned", "small_moves", "small_blinks")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, buffer):
     out = tmp_path_factory.mktemp("runs") / "dot"
@@ -41,15 +44,18 @@ def test_a_run_is_judged_beside_its_own_data(run, capsys):
     found = json.loads((run / "metrics.json").read_text())
     assert found["features"] == "ram-probe-v1"
     assert (found["num"], found["seed"], found["source"]) == (50, 0, "frames")
+    assert found["stacks"] == 15  # half of what 120 frames hold
+    assert set(MOTION) <= set(found["metrics"])
     for name, score in found["metrics"].items():
         low, high = score["interval"]
         assert low <= score["value"] <= high, name
         value = re.escape(format(score["value"], ".4g"))
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
-    for title in ("Nearest real ones", "Best and worst", "Where values go wrong", "Histograms"):
+    titles = ("Nearest real ones", "Best and worst", "Where values go wrong", "Histograms")
+    for title in (*titles, "Frames that follow one another", "Histograms of motion"):
         assert f"<h2>{title}</h2>" in page
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 7
     assert "http" not in page
 
 
@@ -62,6 +68,25 @@ def test_samples_made_elsewhere_are_judged(tmp_path, buffer, capsys):
     assert found["num"] == 40
     assert found["metrics"]["valid_colors"]["value"] == 1
     assert (tmp_path / "mine-evaluation" / "evaluation.html").exists()
+    capsys.readouterr()
+
+
+def test_stacks_made_elsewhere_are_judged_by_how_they_move(tmp_path, buffer, capsys):
+    stacks = FrameBuffer.open(buffer).sample_stacks(40, 3, seed=0)
+    values = []
+    for name, wrong in (("right", stacks), ("still", np.repeat(stacks[:, -1:], 3, axis=1))):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, stacks=wrong)
+        words = ["--samples", str(path), "--source", "frames", "--data", str(buffer)]
+        assert evaluate.main([*words, "--features", "thumbnails-8x8"]) == 0
+        found = json.loads((tmp_path / f"{name}-evaluation" / "metrics.json").read_text())
+        assert (found["features"], found["num"], found["stacks"]) == ("thumbnails-8x8", 40, 20)
+        values.append({name: score["value"] for name, score in found["metrics"].items()})
+    right, still = values
+    for name in set(right) - set(MOTION):
+        assert right[name] == still[name]  # the newest frames are the same
+    for name in ("motion_distance", "pixels_changed", "pixels_returned", "small_moves"):
+        assert still[name] > 2 * right[name]
     capsys.readouterr()
 
 
@@ -111,13 +136,32 @@ def test_mistakes_are_one_line(words, message, capsys):
     [
         ({"a": np.zeros(3), "b": np.zeros(3)}, "must hold 1 array, not 2: a, b"),
         ({"a": np.zeros((4, 5, 5, 1))}, "not float64"),
+        (
+            {"a": np.zeros((4, 2, 5, 5, 1))},
+            r"stacks of them uint8 .*, not float64 \(4, 2, 5, 5, 1\)",
+        ),
         ({"a": np.array([{}], object)}, "not a readable .npz"),
     ],
 )
 def test_unfit_files_are_refused(tmp_path, content, message):
     np.savez(tmp_path / "x.npz", **content)
     with pytest.raises(InputError, match=message):
-        evaluate.read_samples(tmp_path / "x.npz")
+        judged_samples.read_samples(tmp_path / "x.npz")
     (tmp_path / "y.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"not a readable \.npz"):
-        evaluate.read_samples(tmp_path / "y.npz")
+        judged_samples.read_samples(tmp_path / "y.npz")
+
+
+def test_features_that_do_not_fit_are_refused(tmp_path, buffer):
+    np.savez(tmp_path / "x.npz", frames=FrameBuffer.open(buffer).sample(20, seed=0))
+    words = ["--samples", str(tmp_path / "x.npz"), "--source", "frames", "--data", str(buffer)]
+    for name, message in (
+        ("thumbnails", "unknown features 'thumbnails': did you mean 'thumbnails-8x8'"),
+        ("mnist-features-v1", "mnist-features-v1 needs frames uint8"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate.main([*words, "--features", name])
+    np.savez(tmp_path / "stacks.npz", FrameBuffer.open(buffer).sample_stacks(20, 1, seed=0))
+    words[1] = str(tmp_path / "stacks.npz")
+    with pytest.raises(InputError, match="stacks must have at least 2 frames, not 1"):
+        evaluate.main([*words, "--features", "thumbnails-8x8"])

@@ -141,10 +141,21 @@ def test_each_of_the_others_notices_what_it_is_there_for(of_digits):
 
 
 @pytest.fixture(scope="module")
-def of_frames(tmp_path_factory):
+def of_breakout(tmp_path_factory):
+    """Frames of Breakout, and their judge."""
+    return defects.judge_of(defects.breakout(tmp_path_factory.mktemp("frames") / "buffer"))
+
+
+@pytest.fixture(scope="module")
+def of_frames(of_breakout):
     """Scores of frames of Breakout with a known defect each."""
-    folder = tmp_path_factory.mktemp("frames")
-    return defects.scores_of_defects(defects.breakout(folder / "buffer"))
+    return defects.scores_of_defects(*of_breakout)
+
+
+@pytest.fixture(scope="module")
+def of_stacks(of_breakout):
+    """Scores of stacks of them that follow one another wrongly."""
+    return defects.scores_of_motion_defects(*of_breakout)
 
 
 NOTICED = {

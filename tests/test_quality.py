@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 
 from atarigan.errors import InputError
+from atarigan.frames.frame_buffer import FrameBuffer
 from benchmarks import quality
+from benchmarks.quality_table import Row, table_lines
 
 FLAGS = ("--source", "sine", "--num", "200")
 TWO_TIMES = ("--minutes", "0.002", "0.004", "--seeds", "1")
@@ -53,3 +57,68 @@ def test_a_candidate_that_cannot_train_is_named(tmp_path):
         run(tmp_path, TWO_TIMES, "bad: --recipe sine --generator-lr -1")
     with pytest.raises(InputError, match="--candidates must be NAME or NAME: FLAGS"):
         run(tmp_path, TWO_TIMES, ": --recipe sine")
+
+
+@pytest.fixture
+def buffer(tmp_path):
+    """A dot that walks over a small screen, and its place as memory."""
+    with FrameBuffer.create(tmp_path / "buffer", 200, (20, 24, 1), ram_size=2) as made:
+        for number in range(200):
+            row, column = number * 7 % 17, number * 5 % 21
+            frame = np.zeros((20, 24, 1), np.uint8)
+            frame[row : row + 2, column : column + 2] = 200
+            made.add(frame, ram=np.array([row, column], np.uint8))
+    return tmp_path / "buffer"
+
+
+def test_candidates_of_other_formats_are_judged_in_one_beside_what_theirs_leaves_of_real_frames(
+    tmp_path, buffer, capsys
+):
+    small = "--network mlp --batch-size 16 --evaluate-every-s 0 --log none"
+    words = ["--source", "frames", "--data", str(buffer), "--num", "60", "--minutes", "0.001"]
+    candidates = [f"same: {small}", f"colored: {small} --color rgb --image-size 8x10"]
+    out = tmp_path / "out"
+    words += ["--seeds", "1", "--out", str(out), "--candidates", *candidates]
+    assert quality.main(words) == 0
+    heads, _, *rows = (
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in capsys.readouterr().out.splitlines()
+    )
+    assert heads[2:5] == ["frechet_distance", "× floor", "× own floor"]
+    by_name = {row[0]: dict(zip(heads[2:], row[2:], strict=True)) for row in rows}
+    assert [*by_name] == ["same", "colored", "real against real", "real in the format of colored"]
+    real, coarse = by_name["real against real"], by_name["real in the format of colored"]
+    assert float(real["valid_colors"]) == 1
+    assert float(coarse["valid_colors"]) < 0.99  # a dot smaller than two pixels blurs
+    assert float(coarse["frechet_distance"]) > 2 * float(real["frechet_distance"])
+    assert not (out / "same" / "seed-0" / "own-floor.json").exists()
+    assert iio.imread(out / "beside.png").shape[2] == 3
+
+
+def scores_of(**values):
+    return {
+        name: {"value": value, "floor": floor, "interval": (value, value), "better": "lower"}
+        for name, (value, floor) in values.items()
+    }
+
+
+def test_multiples_are_of_the_floor_and_of_the_own_one_and_of_no_floor_there_are_none():
+    others = dict.fromkeys(("small_extra", "valid_colors", "exact_background"), (1, 1))
+    seeds = [
+        scores_of(
+            frechet_distance=(value, 2.0),
+            kernel_distance=(1, -0.1),
+            small_presence=(1, 1),
+            **others,
+        )
+        for value in (8.0, 10.0, 30.0)
+    ]
+    own = scores_of(
+        frechet_distance=(5.0, 2.0), kernel_distance=(0.5, 0), small_presence=(0, 1), **others
+    )
+    rows = [Row("a", 3.0, seeds), Row("b", 3.0, seeds, own)]
+    _, _, first, second, *floors = table_lines(rows)
+    assert first.startswith("| a | 3 | 10 (8 to 30) | 5 | 5 | 1 (1 to 1) | - | - | 1 (1 to 1) |")
+    assert second.startswith("| b | 3 | 10 (8 to 30) | 5 | 2 | 1 (1 to 1) | - | 2 | 1 (1 to 1) |")
+    assert floors[0].startswith("| real against real |  | 2 |  |  | -0.1 |  |  | 1 | 1 |")
+    assert floors[1].startswith("| real in the format of b |  | 5 |  |  | 0.5 |  |  | 0 | 1 |")

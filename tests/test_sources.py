@@ -166,6 +166,23 @@ def test_offline_the_error_says_what_is_missing_and_where_to_put_it(name, tmp_pa
         SOURCES[name](RunConfig(source=name))
 
 
+def test_whole_stacks_stay_within_an_episode_and_a_writer(tmp_path):
+    frame_format = FrameFormat("gray", 5, 4)
+    with FrameBuffer.create(
+        tmp_path / "buffer", 40, frame_format.shape, frame_format=frame_format, num_writers=2
+    ) as buffer:
+        for terminates, truncates in ((6, 7), (2, -1)):
+            writer = buffer.new_writer()
+            for number in range(12):
+                frame = np.full(frame_format.shape, number, np.uint8)
+                writer.add(frame, 0, 0.0, number == terminates, number == truncates)
+    source = SOURCES["frames"](RunConfig(data=str(tmp_path / "buffer")))
+    stacks = [[0, 1, 2], [3, 4, 5], [8, 9, 10], [12, 13, 14], [15, 16, 17], [18, 19, 20]]
+    assert source.whole_stacks(3).tolist() == [*stacks, [21, 22, 23]]
+    assert source.whole_stacks(8).tolist() == [list(range(15, 23))]
+    assert source.whole_stacks(13).shape == (0, 13)
+
+
 def test_frames_come_as_bytes_and_cover_the_buffer(tmp_path):
     source = open_source("frames", tmp_path)
     assert source.spec.shape == (1, 5, 4)

@@ -195,6 +195,11 @@ class FrameBuffer:
     def num_writers(self) -> int:
         return len(self._rings)
 
+    @property
+    def writer_lengths(self) -> list[int]:
+        """Steps of each writer that can be read, in the order in which `values_at` numbers them."""
+        return [len(ring) for ring in self._rings.values()]
+
     def sample(self, batch_size: int, seed: Seed = None) -> Frames:
         """Frames drawn uniformly and independently, uint8 (B, H, W, C), grouped by writer.
 

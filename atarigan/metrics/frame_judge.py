@@ -3,13 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.metrics.image_judge import THUMBNAILS, feature_scores, thumbnails
+from atarigan.metrics.feature_space import FeatureSpace, thumbnail_space
+from atarigan.metrics.image_judge import feature_scores
 from atarigan.metrics.judge import Judge, Samples, in_chunks, two_real_sets
 from atarigan.metrics.objects import describe_objects
 from atarigan.metrics.points import wasserstein
-from atarigan.metrics.ram_probe import RamProbe
+from atarigan.metrics.ram_probe import Ram, RamProbe
 from atarigan.metrics.scene import Scene
 from atarigan.metrics.score import Columns, Progress
+from atarigan.pixels import Frames
 from atarigan.sources.buffered_frames import BufferedFrames
 
 PROBE = "ram-probe-v1"
@@ -18,24 +20,28 @@ _VISITED_SHARE = 0.05
 
 
 def frame_judge(
-    source: BufferedFrames, num: int, seed: int = 0, progress: Progress = lambda _: None
+    source: BufferedFrames,
+    num: int,
+    space: FeatureSpace | None = None,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
 ) -> Judge:
     """A judge of a game's frames. Half of the real ones teach it the game and are compared with.
 
     Distances are taken in the features of a network that learns to read the console's memory off
-    those frames; where the buffer has no memory stored, or none that varies, of thumbnails.
+    those frames; where the buffer has no memory stored, or none that varies, of thumbnails; or in
+    those that are named.
 
     Raises:
-        InputError: there are fewer than 8 frames.
+        InputError: there are fewer than 8 frames, or they do not fit the features.
     """
     real, others = two_real_sets(source.num_samples, num, seed)
-    frames, ram = source.samples_at(real), source.ram_at(real)
+    frames = source.samples_at(real)
     scene = Scene.of(frames)
-    varies = ram is not None and (ram != ram[0]).any()
-    probe = RamProbe.fit(frames, ram, seed, progress) if ram is not None and varies else None
+    space = space or probe_space(frames, source.ram_at(real), seed, progress)
 
     def describe(samples: Samples) -> Columns:
-        return describe_frames(samples, scene, probe)
+        return describe_frames(samples, scene, space)
 
     reference = in_chunks(describe, frames, progress)
     stand_in = in_chunks(describe, source.samples_at(others), progress)
@@ -45,7 +51,7 @@ def frame_judge(
         return of_features | frame_scores(samples, real_ones)
 
     return Judge(
-        features=PROBE if probe else THUMBNAILS,
+        space=space,
         headline="frechet_distance",
         describe=describe,
         measure=measure,
@@ -58,17 +64,24 @@ def frame_judge(
     )
 
 
-def describe_frames(samples: Samples, scene: Scene, probe: RamProbe | None) -> Columns:
+def probe_space(frames: Frames, ram: Ram | None, seed: int, progress: Progress) -> FeatureSpace:
+    """The features of a probe that learns real frames uint8 (N, H, W, C) and the memory behind
+    them, uint8 (N, bytes); thumbnails where there is none, or none that varies.
+    """
+    if ram is None or not (ram != ram[0]).any():
+        return thumbnail_space()
+    probe = RamProbe.fit(frames, ram, seed, progress)
+    return FeatureSpace(PROBE, lambda samples: dict(probe.read(samples)._asdict()))
+
+
+def describe_frames(samples: Samples, scene: Scene, space: FeatureSpace) -> Columns:
     """What is known of frames uint8 (N, H, W, C)."""
-    columns: dict[str, npt.NDArray[np.floating] | npt.NDArray[np.int64]] = {
+    return {
         "valid_share": scene.valid_share(samples),
         "exact_share": scene.exact_share(samples),
         **describe_objects(scene, samples),
+        **space.describe(samples),
     }
-    if probe is None:
-        return columns | {"features": thumbnails(samples)}
-    reading = probe.read(samples)
-    return columns | {"features": reading.features, "claims": reading.claims}
 
 
 def frame_scores(samples: Columns, real: Columns) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
+from atarigan.metrics.feature_space import FeatureSpace
 from atarigan.metrics.scene import Scene
 from atarigan.metrics.score import (
     Columns,
@@ -28,8 +29,7 @@ class Judge:
     """Scores samples of one source.
 
     Attributes:
-        features: in which features distances are taken, as figures name them; None where samples
-            are compared as they are.
+        space: in which features distances are taken; None where samples are compared as they are.
         headline: the measurement by which one generator is better than another.
         describe: what is known of some samples, as columns; chunk by chunk it gives the same.
         measure: measurements of described samples against real ones.
@@ -41,7 +41,7 @@ class Judge:
         scene: of the game, where the samples are its frames.
     """
 
-    features: str | None
+    space: FeatureSpace | None
     headline: str
     describe: Callable[[Samples], Columns]
     measure: Measure
@@ -51,6 +51,11 @@ class Judge:
     accepted: tuple[int, ...]
     seed: int = 0
     scene: Scene | None = None
+
+    @property
+    def features(self) -> str | None:
+        """In which features distances are taken, as figures name them."""
+        return self.space.name if self.space else None
 
     @property
     def num(self) -> int:
@@ -63,13 +68,12 @@ class Judge:
         Raises:
             InputError: there are fewer than four, or they are of another shape or not finite.
         """
-        return self.scores_of(self.described(samples[: self.num], progress), progress)
+        return self.judged(samples, progress).scores(progress)
 
-    def scores_of(
-        self, described: Columns, progress: Progress = lambda _: None
-    ) -> dict[str, Score]:
-        """The same of what is known of samples."""
-        return scores(self.measure, described, self.reference, self.stand_in, self.seed, progress)
+    def judged(self, samples: Samples, progress: Progress = lambda _: None) -> "Judged":
+        """The first `num` samples, described. Raises InputError as `scores` does."""
+        samples = samples[: self.num]
+        return Judged(self, samples, self.described(samples, progress))
 
     def described(self, samples: Samples, progress: Progress = lambda _: None) -> Columns:
         """What is known of samples. Raises InputError as `scores` does."""
@@ -82,6 +86,32 @@ class Judge:
             num_finite = int(np.isfinite(samples).all(1).sum())
             raise InputError(f"all {len(samples):,} samples must be finite, not {num_finite:,}")
         return in_chunks(self.describe, samples, progress)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Samples and who judges them.
+
+    Attributes:
+        judge: of samples like these.
+        samples: (N, …).
+        described: what is known of them.
+    """
+
+    judge: Judge
+    samples: Samples
+    described: Columns
+
+    @property
+    def num(self) -> int:
+        return len(self.samples)
+
+    def scores(self, progress: Progress = lambda _: None) -> dict[str, Score]:
+        """Every measurement of the samples, by name."""
+        judge = self.judge
+        return scores(
+            judge.measure, self.described, judge.reference, judge.stand_in, judge.seed, progress
+        )
 
 
 def in_chunks(

@@ -31,8 +31,8 @@ def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
 
     A sample's neighborhood is the ball around it that reaches to its fifth nearest of its own set.
     precision and recall are equations (1) and (2) of Kynkäänniemi et al. 2019, arXiv:1904.06991;
-    density and coverage are equations (4) and (5) of Naeem et al. 2020, arXiv:2002.09797. The first
-    3,000 of each set are looked at.
+    density and coverage are equations (4) and (5) of Naeem et al. 2020, arXiv:2002.09797. Of larger
+    sets 3,000 evenly picked ones are looked at.
 
     Args:
         samples: (N, F), N at least 2.
@@ -41,7 +41,7 @@ def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
     Returns:
         precision, recall and coverage, 0 to 1; density, about 1 for real samples, at least 0.
     """
-    fake_points, real_points = (_points(each[:MOST_COMPARED]) for each in (samples, real))
+    fake_points, real_points = (_points(_picked(each)) for each in (samples, real))
     reach_real, reach_fake = _reach(real_points), _reach(fake_points)
     distances = _distances(fake_points, real_points)
     within_real = distances <= reach_real
@@ -68,9 +68,9 @@ def copied_share(samples: Features, training: Features, fresh: Features) -> floa
         training: features (T, F) of what was learned from.
         fresh: features (M, F) of real samples that were not.
     """
-    training = training[:MOST_COMPARED]
-    limit = np.quantile(nearest(fresh[:MOST_COMPARED], training).distances, COPY_SHARE)
-    return float((nearest(samples[:MOST_COMPARED], training).distances <= limit).mean())
+    training = _picked(training)
+    limit = np.quantile(nearest(_picked(fresh), training).distances, COPY_SHARE)
+    return float((nearest(_picked(samples), training).distances <= limit).mean())
 
 
 def nearest(features: Features, among: Features) -> Nearest:
@@ -81,6 +81,13 @@ def nearest(features: Features, among: Features) -> Nearest:
         np.concatenate([each.values.double().numpy() for each in found]),
         np.concatenate([each.indices.numpy() for each in found]),
     )
+
+
+def _picked(features: Features) -> Features:
+    """Evenly picked ones, since real ones lie in the order of play; all where there are few."""
+    picked = np.linspace(0, len(features) - 1, min(len(features), MOST_COMPARED))
+    some: Features = features[picked.astype(np.int64)]
+    return some
 
 
 def _points(features: Features) -> Tensor:

@@ -23,7 +23,7 @@ def point_judge(distribution: Distribution, num: int, seed: int = 0) -> Judge:
         return measured(samples["points"], real["points"], manifold)
 
     return Judge(
-        features=None,
+        space=None,
         headline="sliced_wasserstein",
         describe=described,
         measure=measure,

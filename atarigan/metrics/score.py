@@ -80,6 +80,13 @@ METRICS: dict[str, Metric] = {
     "foreground_accuracy": Metric("higher", "the same, of pixels that are not background", 1),
     "small_found": Metric("higher", "small objects of the true frame that are there", 1),
     "small_offset": Metric("lower", "how far those are from their place, in pixels"),
+    "motion_distance": Metric(
+        "lower", "distance of the Gaussians of how features change in a step"
+    ),
+    "pixels_changed": Metric("lower", "distance of how many pixels change in a step, in doublings"),
+    "pixels_returned": Metric("lower", "the same of pixels that change and at once change back"),
+    "small_moves": Metric("lower", "share of small objects that go too far, or not far enough", 1),
+    "small_blinks": Metric("lower", "small objects that vanish for one frame", 1),
     "ram_claims": Metric("lower", "distance of what a probe reads as RAM, in standard deviations"),
 }
 

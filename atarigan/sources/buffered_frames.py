@@ -56,6 +56,19 @@ class BufferedFrames:
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
         return self.ram_at(indices) if self._with_ram else None
 
+    def whole_stacks(self, num_stack: int) -> npt.NDArray[np.int64]:
+        """Numbers of frames that followed one another within an episode, (N, num_stack), oldest
+        first; every frame is in one of them at most.
+        """
+        everything = np.arange(self.num_samples)
+        ends = self._buffer.values_at("terminations", everything)
+        ends |= self._buffer.values_at("truncations", everything)
+        ends[np.cumsum(self._buffer.writer_lengths) - 1] = True  # the next step is another writer's
+        begins = np.flatnonzero(np.concatenate([[True], ends[:-1]]))
+        places = everything - np.repeat(begins, np.diff([*begins, self.num_samples]))
+        lasts = np.flatnonzero(places % num_stack == num_stack - 1)
+        return lasts[:, None] + np.arange(1 - num_stack, 1)
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:

@@ -1,0 +1,117 @@
+"""What is judged: samples of a generator, or out of a file, and stacks that follow one another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from atarigan.envs.latents import LatentStream
+from atarigan.errors import InputError
+from atarigan.frame_generator import FrameGenerator
+from atarigan.metrics.judge import Samples
+from atarigan.metrics.motion_judge import NUM_STACK, two_sets_of_stacks
+from atarigan.pixels import Frames
+from atarigan.sources.buffered_frames import BufferedFrames
+from atarigan.sources.source import DataSource
+
+WALK_LENGTH = 50.0
+_FEWEST_STACKS = 8
+
+
+@dataclass(frozen=True)
+class JudgedSamples:
+    """Samples to judge.
+
+    Attributes:
+        samples: uint8 (N, H, W, C) or points (N, 2).
+        true: real frames of the same states as `samples`, likewise; None where samples belong to no
+            state.
+        stacks: frames that follow one another, oldest first, uint8 (M, K, H, W, C); None where
+            there are none.
+    """
+
+    samples: Samples
+    true: Frames | None = None
+    stacks: Frames | None = None
+
+
+def draw_samples(
+    generator: FrameGenerator, source: DataSource, num: int, seed: int
+) -> JudgedSamples:
+    """Samples of a generator; where it draws frames of given states of the console's memory, those
+    of randomly picked real frames.
+    """
+    if not generator.makes_frames:
+        return JudgedSamples(generator.sample_points(num, seed))
+    stacks = _draw_stacks(generator, source, num, seed)
+    if not generator.reads_ram:
+        return JudgedSamples(generator.sample(num, seed), stacks=stacks)
+    picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
+    frames = generator.decode(generator.latents(len(picked), seed), source.conditions_at(picked))
+    return JudgedSamples(frames, source.samples_at(picked), stacks)
+
+
+def _draw_stacks(
+    generator: FrameGenerator, source: DataSource, num: int, seed: int
+) -> Frames | None:
+    """What an agent would see of consecutive steps: frames of consecutive states, a new latent each
+    as the wrappers draw them, or of a walk of the latent.
+
+    The states are those of the real stacks that set the floor, so that a generator that is always
+    right scores just that. None where the source is no game, or too short a one.
+    """
+    if not isinstance(source, BufferedFrames):
+        return None
+    if len(source.whole_stacks(NUM_STACK)) < _FEWEST_STACKS:
+        return None
+    _, states = two_sets_of_stacks(source, num, NUM_STACK, seed)
+    if generator.reads_ram:
+        latents = generator.latents(states.size, seed)
+        frames = generator.decode(latents, source.conditions_at(states.ravel()))
+    else:
+        walk = LatentStream(generator, "walk", WALK_LENGTH)
+        walk.seed(seed)
+        latents = np.stack(
+            [
+                walk.advance() if place else walk.begin()
+                for _ in states
+                for place in range(NUM_STACK)
+            ]
+        )
+        frames = generator.decode(latents)
+    return frames.reshape(*states.shape, *frames.shape[1:])
+
+
+def read_samples(path: Path) -> JudgedSamples:
+    """The one array of an .npz; gray frames may lack their channel. Of stacks the newest frames are
+    the samples.
+
+    Raises:
+        InputError: it cannot be read, or holds more than one array or no samples.
+    """
+    samples = _read_array(path)
+    if samples.ndim == 5 and samples.dtype == np.uint8:
+        return JudgedSamples(samples[:, -1], stacks=samples)
+    if samples.dtype == np.uint8 and samples.ndim == 3:
+        samples = samples[..., None]
+    is_points = samples.ndim == 2 and samples.dtype.kind == "f"
+    if not is_points and (samples.ndim != 4 or samples.dtype != np.uint8):
+        raise InputError(
+            f"{path} must hold frames uint8 (N, H, W, C), stacks of them uint8 (N, K, H, W, C), or "
+            f"points float (N, 2), not {samples.dtype} {samples.shape}"
+        )
+    return JudgedSamples(samples)
+
+
+def _read_array(path: Path) -> Samples:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = list(arrays)
+            if len(names) != 1:
+                raise InputError(f"{path} must hold 1 array, not {len(names)}: {', '.join(names)}")
+            return np.asarray(arrays[names[0]])
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is not a readable .npz: {reason}") from None

@@ -1,0 +1,68 @@
+"""A gauge: one judge for candidates whose samples have formats of their own."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from atarigan import pixels
+from atarigan.frame_generator import FrameGenerator
+from atarigan.metrics.judge import Judge, Samples, two_real_sets
+from atarigan.metrics.judges import judge_for
+from atarigan.metrics.score import Score
+from atarigan.pixels import FrameFormat
+from atarigan.run_config import RunConfig
+from atarigan.sources import SOURCES
+from atarigan.sources.source import DataSource
+
+Scores = dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Judges samples of whatever size and colors in one format.
+
+    Attributes:
+        judge: of samples in that format.
+        source: real samples in it.
+        config: what the source was opened with.
+    """
+
+    judge: Judge
+    source: DataSource
+    config: RunConfig
+
+    @classmethod
+    def of(cls, config: RunConfig, num: int) -> Self:
+        """A gauge in the format that a configuration shows its source in. Raises InputError where
+        there is no judge for it.
+        """
+        source = SOURCES[config.source](config)
+        return cls(judge_for(source, config, num), source, config)
+
+    @property
+    def frame_format(self) -> FrameFormat | None:
+        """In which frames are judged; None for points."""
+        return self.source.spec.frame_format
+
+    def scores(self, generator: FrameGenerator) -> Scores:
+        """Every measurement of samples of a generator."""
+        num = self.judge.num
+        if self.frame_format is None:
+            return self.judge.scores(generator.sample_points(num))
+        return self.judge.scores(self.brought(generator.sample(num), generator.frame_format))
+
+    def brought(self, frames: Samples, frame_format: FrameFormat) -> Samples:
+        """Frames of another format in that of the judge."""
+        assert self.frame_format is not None
+        return pixels.convert(frames, frame_format, self.frame_format)
+
+    def own_floor(self, model: RunConfig) -> Scores:
+        """What real frames score that are shown as a configuration shows them and brought back: the
+        best that a candidate of its format can expect.
+
+        They are those that set the judge's own floor.
+        """
+        own = SOURCES[model.source](model)
+        assert own.spec.frame_format is not None
+        _, others = two_real_sets(self.source.num_samples, self.judge.num, self.judge.seed)
+        frames = self.brought(own.samples_at(others), own.spec.frame_format)
+        return self.judge.scores(frames)

@@ -1,0 +1,90 @@
+"""The table of a quality comparison: medians, ranges, and multiples of what real samples score."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.gauge import Scores
+
+OF_FRAMES = (
+    "frechet_distance",
+    "kernel_distance",
+    "small_presence",
+    "small_extra",
+    "valid_colors",
+    "exact_background",
+)
+WITH_MULTIPLES = ("frechet_distance", "kernel_distance")
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a candidate reached.
+
+    Attributes:
+        name: of the candidate.
+        minutes: of training.
+        scores: of each seed.
+        own_floor: what real frames score in the candidate's own format; None where that is the
+            judge's.
+    """
+
+    name: str
+    minutes: float
+    scores: Sequence[Scores]
+    own_floor: Scores | None = None
+
+
+def table_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """A Markdown table: a row a candidate and time, the median and the range over the seeds; below
+    them what real samples score, those in candidates' own formats included.
+
+    Of frames, whose measurements are many, it shows the distances, with their multiples of the
+    floor and of the candidate's own floor, and what small objects, colors and background tell.
+    """
+    first = rows[0].scores[0]
+    is_of_frames = "small_presence" in first
+    metrics = OF_FRAMES if is_of_frames else tuple(first)
+    multiplied = WITH_MULTIPLES if is_of_frames else ()
+    floor = {name: score["floor"] for name, score in first.items()}
+    heads = ["configuration", "minutes"]
+    for name in metrics:
+        heads += [name, *(("× floor", "× own floor") if name in multiplied else ())]
+    yield _line(heads)
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        own = _values(row.own_floor) if row.own_floor else floor
+        cells = []
+        for name in metrics:
+            values = [scores[name]["value"] for scores in row.scores]
+            multiples = (_multiple(values, of[name]) for of in (floor, own))
+            cells += [_cell(values), *(multiples if name in multiplied else ())]
+        yield _line([row.name, f"{row.minutes:g}", *cells])
+    own_floors = {row.name: _values(row.own_floor) for row in rows if row.own_floor}
+    titled = {f"real in the format of {name}": values for name, values in own_floors.items()}
+    for title, real in {"real against real": floor, **titled}.items():
+        cells = []
+        for name in metrics:
+            cells += [f"{real[name]:.4g}", *(["", ""] if name in multiplied else [])]
+        yield _line([title, "", *cells])
+
+
+def _values(scores: Scores) -> dict[str, float]:
+    return {name: score["value"] for name, score in scores.items()}
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(values: Sequence[float]) -> str:
+    spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
+    return f"{statistics.median(values):.4g}{spread}"
+
+
+def _multiple(values: Sequence[float], floor: float) -> str:
+    """How many times the floor a median is; nothing where the floor is none, as an unbiased
+    distance of like sets often is.
+    """
+    return f"{statistics.median(values) / floor:.3g}" if floor > 0 else NOTHING
