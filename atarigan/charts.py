@@ -42,8 +42,8 @@ def curves(
 
 
 def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
-    """Real values and generated ones, (N,) and (M,), on the same bins, a panel each by title, three
-    in a row, as an RGB picture.
+    """Real values, filled, and generated ones, as a line, (N,) and (M,), on the same bins, a panel
+    each by title, three in a row, as an RGB picture.
     """
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
@@ -51,9 +51,13 @@ def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, (title, (real, generated)) in zip(grid, panels.items(), strict=False):
         bins = common_bins(real, generated)
-        for values, name, color in ((real, "real", "C2"), (generated, "generated", "C3")):
-            weights = np.full(len(values), 100 / len(values))
-            axes.hist(values, bins, weights=weights, alpha=0.5, color=color, label=name)
+        shares = [np.full(len(values), 100 / len(values)) for values in (real, generated)]
+        axes.hist(real, bins, weights=shares[0], color="0.8", label="real")
+        axes.hist(
+            generated, bins, weights=shares[1], color="C3", histtype="step", label="generated"
+        )
+        if is_whole(real) and is_whole(generated):
+            axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_ylabel("%")
         axes.spines[["top", "right"]].set_visible(False)
@@ -67,9 +71,14 @@ def common_bins(first: Column, second: Column) -> Column:
     """Bins over both: one a number for whole numbers of a range up to 60, otherwise 40."""
     values = np.concatenate([first, second]).astype(np.float64)
     low, high = values.min(), values.max()
-    if high - low <= _MOST_BINS and (values == np.rint(values)).all():
+    if high - low <= _MOST_BINS and is_whole(values):
         return np.arange(low - 0.5, high + 1)
     return np.linspace(low, high if high > low else low + 1, 41)
+
+
+def is_whole(values: Column) -> bool:
+    """Whether all values are whole numbers."""
+    return bool((values == np.rint(values)).all())
 
 
 def heat_map(values: npt.NDArray[np.float64], label: str) -> Frames:

@@ -246,7 +246,7 @@ def test_where_there_is_no_console_the_wrapper_says_so(pong):
 def test_evaluation_compares_with_the_true_frames(pong, capsys):
     assert evaluate.main(["--run", str(pong / "run"), "--num", "150"]) == 0
     table = capsys.readouterr().out
-    for name in ("pixel_accuracy", "foreground_accuracy", "frechet_distance"):
+    for name in ("pixel_accuracy", "foreground_accuracy", "frechet_distance", "motion_distance"):
         assert name in table
 
 

@@ -76,7 +76,9 @@ class Evaluation:
             if self.motion is not None:
                 show_motion(page, self.motion, frame_format)
         page.heading("How it was done")
-        page.settings({"facts": [(k, v) for k, v in self.facts.items()]})
+        versions = self.facts.get("versions", {}).items()
+        facts = [(name, fact) for name, fact in self.facts.items() if name != "versions"]
+        page.settings({"facts": facts, "versions": versions})
         path.parent.mkdir(parents=True, exist_ok=True)
         page.write(path)
 

@@ -12,8 +12,9 @@ from atarigan.page import Page
 from atarigan.pixels import FrameFormat, Frames
 
 NUM_SHOWN = 24
+NUM_COLUMNS = 6
 NUM_PAIRS = 12
-NUM_STRIPS = 8
+NUM_STRIPS = 4
 _MOST_MAPPED = 2000
 _CHANGES = {
     "pixels_changed": "pixels that change in a step",
@@ -36,8 +37,8 @@ def show_frames(page: Page, judged: Judged, frame_format: FrameFormat) -> None:
     page.picture(
         "Real beside generated",
         pictures.beside(
-            grid(judge.real[_spread_out(len(judge.real), NUM_SHOWN)]),
-            grid(samples[:NUM_SHOWN]),
+            grid(judge.real[_spread_out(len(judge.real), NUM_SHOWN)], NUM_COLUMNS),
+            grid(samples[:NUM_SHOWN], NUM_COLUMNS),
             ("real", "generated"),
         ),
     )
@@ -68,15 +69,16 @@ def show_frames(page: Page, judged: Judged, frame_format: FrameFormat) -> None:
 def show_motion(page: Page, motion: Judged, frame_format: FrameFormat) -> None:
     """Stacks beside real ones, a row each, and histograms of what moves."""
     real, described = motion.judge.real, motion.described
-    scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
+    scale = pictures.scale_for(frame_format.height, frame_format.width, target=168)
 
-    def strips(stacks: Frames) -> Frames:
+    def strips(stacks: Frames, title: str) -> Frames:
         frames = stacks[_spread_out(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
-        return pictures.grid(frame_format.to_rgb(frames), stacks.shape[1], scale)
+        grid = pictures.grid(frame_format.to_rgb(frames), stacks.shape[1], scale)
+        return pictures.titled(grid, title)
 
     page.picture(
         "Frames that follow one another",
-        pictures.beside(strips(real), strips(motion.samples), ("real", "generated")),
+        np.concatenate([strips(real, "real"), strips(motion.samples, "generated")]),
         "A stack a row, the oldest frame first.",
     )
     reference = motion.judge.reference
