@@ -97,7 +97,8 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         generator = FrameGenerator.load(arguments.run, device="cpu")
         config = _config(arguments, generator.model.run)
         source = SOURCES[config.source](config)
-        drawn = draw_samples(generator, source, arguments.num, arguments.seed)
+        with ProgressDisplay("drawing", "samples") as display:
+            drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
     else:
         drawn = read_samples(Path(str(arguments.samples)))
         config = _config(arguments, RunConfig())

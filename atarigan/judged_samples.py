@@ -7,15 +7,17 @@ import numpy as np
 
 from atarigan.envs.latents import LatentStream
 from atarigan.errors import InputError
-from atarigan.frame_generator import FrameGenerator
+from atarigan.frame_generator import FrameGenerator, Latents, Ram
 from atarigan.metrics.judge import Samples
 from atarigan.metrics.motion_judge import NUM_STACK, two_sets_of_stacks
+from atarigan.metrics.score import Progress
 from atarigan.pixels import Frames
 from atarigan.sources.buffered_frames import BufferedFrames
 from atarigan.sources.source import DataSource
 
 WALK_LENGTH = 50.0
 _FEWEST_STACKS = 8
+_PART = 1000
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,30 @@ class JudgedSamples:
 
 
 def draw_samples(
-    generator: FrameGenerator, source: DataSource, num: int, seed: int
+    generator: FrameGenerator,
+    source: DataSource,
+    num: int,
+    seed: int,
+    progress: Progress = lambda _: None,
 ) -> JudgedSamples:
     """Samples of a generator; where it draws frames of given states of the console's memory, those
     of randomly picked real frames.
     """
     if not generator.makes_frames:
         return JudgedSamples(generator.sample_points(num, seed))
-    stacks = _draw_stacks(generator, source, num, seed)
+    stacks = _draw_stacks(generator, source, num, seed, progress)
     if not generator.reads_ram:
-        return JudgedSamples(generator.sample(num, seed), stacks=stacks)
+        samples = generator.sample(num, seed)
+        progress(num)
+        return JudgedSamples(samples, stacks=stacks)
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
-    frames = generator.decode(generator.latents(len(picked), seed), source.conditions_at(picked))
+    latents = generator.latents(len(picked), seed)
+    frames = _decoded(generator, latents, source.conditions_at(picked), progress)
     return JudgedSamples(frames, source.samples_at(picked), stacks)
 
 
 def _draw_stacks(
-    generator: FrameGenerator, source: DataSource, num: int, seed: int
+    generator: FrameGenerator, source: DataSource, num: int, seed: int, progress: Progress
 ) -> Frames | None:
     """What an agent would see of consecutive steps: frames of consecutive states, a new latent each
     as the wrappers draw them, or of a walk of the latent.
@@ -67,19 +76,32 @@ def _draw_stacks(
     _, states = two_sets_of_stacks(source, num, NUM_STACK, seed)
     if generator.reads_ram:
         latents = generator.latents(states.size, seed)
-        frames = generator.decode(latents, source.conditions_at(states.ravel()))
+        conditions = source.conditions_at(states.ravel())
     else:
-        walk = LatentStream(generator, "walk", WALK_LENGTH)
-        walk.seed(seed)
-        latents = np.stack(
-            [
-                walk.advance() if place else walk.begin()
-                for _ in states
-                for place in range(NUM_STACK)
-            ]
-        )
-        frames = generator.decode(latents)
+        latents, conditions = _walks(generator, len(states), seed), None
+    frames = _decoded(generator, latents, conditions, progress)
     return frames.reshape(*states.shape, *frames.shape[1:])
+
+
+def _walks(generator: FrameGenerator, num: int, seed: int) -> Latents:
+    """Latents of `num` walks one after the other, float32 (num * NUM_STACK, latent_size)."""
+    walk = LatentStream(generator, "walk", WALK_LENGTH)
+    walk.seed(seed)
+    places = num * [*range(NUM_STACK)]
+    return np.stack([walk.advance() if place else walk.begin() for place in places])
+
+
+def _decoded(
+    generator: FrameGenerator, latents: Latents, conditions: Ram | None, progress: Progress
+) -> Frames:
+    """The frames of latents and conditions, drawn in parts."""
+    parts = []
+    for start in range(0, len(latents), _PART):
+        part = slice(start, start + _PART)
+        condition = () if conditions is None else (conditions[part],)
+        parts.append(generator.decode(latents[part], *condition))
+        progress(len(parts[-1]))
+    return np.concatenate(parts)
 
 
 def read_samples(path: Path) -> JudgedSamples:

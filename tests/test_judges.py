@@ -195,6 +195,36 @@ def test_what_is_right_is_not_called_wrong(of_frames):
     assert "small_extra" not in noticing("ball erased")
 
 
+NOTICED_IN_MOTION = {
+    "still": {"motion_distance", "pixels_changed", "pixels_returned", "small_moves"},
+    "every second repeated": {"motion_distance", "pixels_changed", "small_moves"},
+    "shuffled": {"pixels_changed", "pixels_returned", "small_moves", "small_blinks"},
+    "of different moments": {"motion_distance", "pixels_changed", "small_moves", "small_blinks"},
+    "ball frozen": {"motion_distance", "pixels_changed", "small_moves"},
+    "ball flickers": {"pixels_changed", "pixels_returned", "small_moves", "small_blinks"},
+    "specks": {"motion_distance", "pixels_changed", "pixels_returned", "small_blinks"},
+}
+
+
+@pytest.mark.parametrize("defect", NOTICED_IN_MOTION)
+def test_what_is_wrong_with_how_frames_follow_one_another_is_noticed(of_stacks, defect):
+    real = of_stacks["real"]
+    found = {
+        name for name, score in of_stacks[defect].items() if defects.notices(score, real[name])
+    }
+    assert NOTICED_IN_MOTION[defect] <= found
+
+
+def test_what_stands_still_does_not_blink(of_stacks):
+    for defect in ("still", "every second repeated", "ball frozen"):
+        assert of_stacks[defect]["small_blinks"]["value"] < 0.02
+
+
+def test_real_motion_scores_like_the_floor(of_stacks):
+    for name, score in of_stacks["real"].items():
+        assert score["value"] < 3 * score["floor"], name
+
+
 def test_frechet_distance_ranks_frames(of_frames):
     values = [
         of_frames[name]["frechet_distance"]["value"] for name in ("real", "half the game", "noise")
