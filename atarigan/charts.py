@@ -11,6 +11,7 @@ from atarigan.pixels import Frames
 Column = npt.NDArray[np.float64]
 _SMOOTHED_SHARE = 0.02
 _MOST_BINS = 60
+_NEARLY_ALL = 0.995
 
 
 def curves(
@@ -43,13 +44,16 @@ def curves(
 
 def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     """Real values, filled, and generated ones, as a line, (N,) and (M,), on the same bins, a panel
-    each by title, three in a row, as an RGB picture.
+    each by title, three in a row, as an RGB picture. What lies farther out than nearly all of both
+    is counted at the end.
     """
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
     figure = _figure((4.2 * num_columns, 2.6 * num_rows), 80)
     grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
-    for axes, (title, (real, generated)) in zip(grid, panels.items(), strict=False):
+    for axes, (title, both) in zip(grid, panels.items(), strict=False):
+        most = max(np.quantile(values, _NEARLY_ALL, method="higher") for values in both)
+        real, generated = (np.minimum(values, most) for values in both)
         bins = common_bins(real, generated)
         shares = [np.full(len(values), 100 / len(values)) for values in (real, generated)]
         axes.hist(real, bins, weights=shares[0], color="0.8", label="real")

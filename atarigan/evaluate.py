@@ -115,7 +115,7 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         scores = pair_scores(drawn.samples, drawn.true, judge.scene) | scores
     name = Path(str(arguments.run or arguments.samples)).resolve().name
     facts = _facts(arguments, config, judge.num, motion.num if motion else 0)
-    evaluation = Evaluation(name, config.source, samples, scores, facts, motion)
+    evaluation = Evaluation(name, config.source, samples, scores, facts, motion, drawn.true)
     return evaluation, source.spec.frame_format
 
 

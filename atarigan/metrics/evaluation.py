@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from atarigan import charts, pictures, point_pictures
-from atarigan.metrics.frame_pictures import show_frames, show_motion
+from atarigan.metrics.frame_pictures import show_frames, show_motion, show_pairs
 from atarigan.metrics.judge import Judged
 from atarigan.metrics.score import METRICS, Score
 from atarigan.page import Page
-from atarigan.pixels import FrameFormat
+from atarigan.pixels import FrameFormat, Frames
 
 HEADS = ("measurement", "value", "95 % interval", "real against real", "better", "what it is")
 
@@ -27,6 +27,7 @@ class Evaluation:
         scores: by name.
         facts: what else belongs to the result, such as counts, seeds and versions.
         motion: stacks of frames that follow one another, likewise; None where there are none.
+        true: real frames of the same states as the samples; None where samples belong to no state.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Evaluation:
     scores: dict[str, Score]
     facts: dict[str, Any]
     motion: Judged | None = None
+    true: Frames | None = None
 
     @property
     def against(self) -> str:
@@ -73,6 +75,8 @@ class Evaluation:
             _show_points(page, self.judged)
         else:
             show_frames(page, self.judged, frame_format)
+            if self.true is not None:
+                show_pairs(page, self.judged.samples, self.true[: self.judged.num], frame_format)
             if self.motion is not None:
                 show_motion(page, self.motion, frame_format)
         page.heading("How it was done")

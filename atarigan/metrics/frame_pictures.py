@@ -66,6 +66,21 @@ def show_frames(page: Page, judged: Judged, frame_format: FrameFormat) -> None:
     page.picture("Histograms", charts.histograms(_histogram_panels(judged, found.distances)))
 
 
+def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameFormat) -> None:
+    """Generated frames below the true ones of the same states: any, and those with the most wrong
+    pixels.
+    """
+    num_wrong = (frames != true).any(-1).sum((1, 2))
+    worst = np.argsort(-num_wrong, kind="stable")[:NUM_PAIRS]
+    scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
+    rows = []
+    for title, chosen in (("any", _spread_out(len(frames), NUM_PAIRS)), ("the worst", worst)):
+        both = frame_format.to_rgb(np.concatenate([true[chosen], frames[chosen]]))
+        rows.append(pictures.titled(pictures.grid(both, len(chosen), scale), title))
+    note = "First rows: true. Second rows: generated of the same states of the console's memory."
+    page.picture("Of the same states", np.concatenate(rows), note)
+
+
 def show_motion(page: Page, motion: Judged, frame_format: FrameFormat) -> None:
     """Stacks beside real ones, a row each, and histograms of what moves."""
     real, described = motion.judge.real, motion.described
