@@ -18,8 +18,7 @@ from atarigan.training.misfits import refuse_misfits
 from atarigan.training.process_group import ALONE, ProcessGroup
 from atarigan.training.trainer import Trainer
 
-MOST_FIRST_SAMPLES = 2048
-MOST_FIRST_NUMBERS = 1 << 26
+MOST_FIRST_NUMBERS = 1 << 28
 MOST_STATES = 1 << 18
 
 
@@ -36,11 +35,11 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     model = ModelConfig(config, source.spec)
     torch.manual_seed(config.seed)
     generator = build_generator(model)
-    num_first = min(MOST_FIRST_SAMPLES, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
+    num_first = min(generator.num_first, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
     first = next(source.batches(max(1, num_first), config.seed))
     critic = build_critic(model)
     states = _states(source) if model.reads_ram else None
-    generator.start_from(plan.samples(first.samples).cpu(), states)
+    generator.start_from(torch.from_numpy(first.samples), states)
     if states is not None and isinstance(critic, RamConditionedCritic):
         critic.start_from(states)
     return Trainer(model, source, generator, critic, objective, penalty, plan, group)

@@ -14,10 +14,12 @@ from atarigan.errors import InputError
 from atarigan.networks import NETWORKS, Generator, NetworkShape
 from atarigan.networks.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
 from atarigan.networks.ram_encoder import NUM_FEATURES, RamEncoder
-from atarigan.pixels import FrameFormat, Frames, floats_to_frames
+from atarigan.networks.state_prior import StatePrior
+from atarigan.pixels import FrameFormat, Frames
 from atarigan.run_config import ModelConfig, Prior
 from atarigan.training.checkpoint import find_checkpoint, load_model_config, load_weights
 from atarigan.training.device_plan import choose_device
+from atarigan.training.latents import on_unit_interval
 
 Latents = npt.NDArray[np.float32]
 Conditions = npt.NDArray[np.float32]
@@ -85,7 +87,9 @@ class FrameGenerator:
 
     @property
     def latent_size(self) -> int:
-        return self.model.run.latent_size
+        """Numbers in a latent: the network's, and those that determine a state it draws."""
+        prior = self._state_prior
+        return self.model.run.latent_size + (prior.num_varying if prior else 0)
 
     @property
     def prior(self) -> Prior:
@@ -118,16 +122,28 @@ class FrameGenerator:
         """Whether it draws the frame that belongs to a state of the console's memory."""
         return self.model.reads_ram
 
-    def example_states(self, num: int, seed: int | np.random.Generator | None = 0) -> Ram:
-        """Memory of real play, uint8 (num, bytes), drawn from the examples it came with.
+    def states(self, latents: Latents) -> Ram:
+        """States of the console's memory that latents (N, latent_size) stand for, uint8 (N, bytes),
+        distributed as those of the play it was trained on.
 
         Raises:
-            InputError: it was trained without memory.
+            InputError: it was trained without memory, or the latents have another shape.
         """
-        if not isinstance(self._network, RamConditionedGenerator):
+        if self._state_prior is None:
             raise InputError("this generator was trained without the console's memory")
-        examples = self._network.encoder.examples.cpu().numpy()
-        return examples[np.random.default_rng(seed).integers(len(examples), size=num)]
+        self._check_latents(latents)
+        return self._states(torch.from_numpy(latents).to(self._device)).cpu().numpy()
+
+    @torch.inference_mode()
+    def _states(self, latents: Tensor) -> Tensor:
+        assert self._state_prior is not None
+        numbers = latents[:, self.model.run.latent_size :]
+        return self._state_prior.states(on_unit_interval(numbers, self.prior))
+
+    @property
+    def _state_prior(self) -> StatePrior | None:
+        network = self._network
+        return network.prior if isinstance(network, RamConditionedGenerator) else None
 
     def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
         """Classes as the generator is told them, float32 (N, num_classes).
@@ -154,34 +170,31 @@ class FrameGenerator:
             num: how many.
             seed: of the latents.
             labels: the class of each; without them classes take turns, if there are any. Where the
-                console's memory is the condition, it is drawn from real play.
+                console's memory is the condition, the latents draw it as well.
 
         Raises:
             InputError: it generates points, num is below 0, or the labels do not fit.
         """
         latents = self.latents(num, seed)
-        if labels is not None:
-            return self.decode(latents, self.conditions(labels))
-        return self.decode(latents, self._usual_conditions(num, seed))
-
-    def _usual_conditions(
-        self, num: int, seed: int | np.random.Generator | None
-    ) -> Conditions | Ram | None:
-        """What samples are conditioned on where nothing is asked for."""
-        if self.reads_ram:
-            return self.example_states(num, seed)
-        return self.conditions(np.arange(num) % self.num_classes) if self.num_classes else None
+        if labels is None and self.num_classes:
+            labels = np.arange(num) % self.num_classes
+        return self.decode(latents, None if labels is None else self.conditions(labels))
 
     def decode(self, latents: Latents, conditions: Conditions | Ram | None = None) -> Frames:
-        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C), with conditions
-        (N, num_classes) or memory uint8 (N, bytes) where it was trained with them.
+        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+
+        Args:
+            latents: as `latents` gives them.
+            conditions: classes (N, num_classes) where it was trained with them; memory uint8 (N,
+                bytes) where it was trained with that, or None for the `states` that the latents
+                themselves stand for.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
-        for start, samples in self._batches(latents, conditions):
-            frames[start : start + len(samples)] = floats_to_frames(samples).cpu().numpy()
+        for part, inputs in self._batches(latents, conditions):
+            frames[part] = self._frames(*inputs).cpu().numpy()
         return frames
 
     def sample_points(
@@ -192,38 +205,46 @@ class FrameGenerator:
             raise InputError(f"this generator makes images {self.sample_shape}, not points")
         latents = self.latents(num, seed)
         points = np.empty((num, *self.sample_shape), np.float32)
-        for start, samples in self._batches(latents):
-            points[start : start + len(samples)] = samples.cpu().numpy()
+        for part, inputs in self._batches(latents):
+            points[part] = self._points(*inputs).cpu().numpy()
         return points
 
     @torch.inference_mode()
-    def _network_output(self, latents: Latents, conditions: Conditions | Ram | None) -> Tensor:
-        kinds = np.float32, np.uint8 if self.reads_ram else np.float32
-        inputs = [
-            torch.from_numpy(np.ascontiguousarray(array, kind)).to(self._device)
-            for array, kind in zip((latents, conditions), kinds, strict=True)
-            if array is not None
-        ]
-        output: Tensor = self._network(*inputs)
-        return output
+    def _frames(self, *inputs: Tensor) -> Tensor:
+        return self._network.frames(*inputs)
+
+    @torch.inference_mode()
+    def _points(self, *inputs: Tensor) -> Tensor:
+        points: Tensor = self._network(*inputs)
+        return points
 
     def _batches(
         self, latents: Latents, conditions: Conditions | Ram | None = None
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Outputs of the network with the number of their first sample, at most `LARGEST_BATCH` at
-        a time.
-        """
-        if latents.ndim != 2 or latents.shape[1] != self.latent_size:
-            raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
+    ) -> Iterator[tuple[slice, list[Tensor]]]:
+        """What the network is told of at most `LARGEST_BATCH` samples at a time, and which."""
+        self._check_latents(latents)
+        draws_states = self.reads_ram and conditions is None
         shape = self.model.sample.condition_shape
-        expected = (len(latents), *shape) if shape else None
+        expected = (len(latents), *shape) if shape and not draws_states else None
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
         for start in range(0, len(latents), LARGEST_BATCH):
             part = slice(start, start + LARGEST_BATCH)
-            condition = None if conditions is None else conditions[part]
-            yield start, self._network_output(latents[part], condition)
+            whole = torch.from_numpy(np.ascontiguousarray(latents[part], np.float32))
+            whole = whole.to(self._device)
+            inputs = [whole[:, : self.model.run.latent_size]]
+            if draws_states:
+                inputs.append(self._states(whole))
+            elif conditions is not None:
+                kind = np.uint8 if self.reads_ram else np.float32
+                told = torch.from_numpy(np.ascontiguousarray(conditions[part], kind))
+                inputs.append(told.to(self._device))
+            yield part, inputs
+
+    def _check_latents(self, latents: Latents) -> None:
+        if latents.ndim != 2 or latents.shape[1] != self.latent_size:
+            raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
 
 
 def build_generator(model: ModelConfig) -> Generator:
@@ -231,17 +252,16 @@ def build_generator(model: ModelConfig) -> Generator:
     together.
     """
     network = NETWORKS[model.run.network]().generator(network_shape(model))
-    return RamConditionedGenerator(network, _ram_encoder(model)) if model.reads_ram else network
+    if not model.reads_ram:
+        return network
+    num_bytes = math.prod(model.sample.condition_shape or (0,))
+    return RamConditionedGenerator(network, RamEncoder(), StatePrior(num_bytes))
 
 
 def build_critic(model: ModelConfig) -> nn.Module:
     """A fresh critic network of a configuration, likewise."""
     network = NETWORKS[model.run.network]().critic(network_shape(model))
-    return RamConditionedCritic(network, _ram_encoder(model)) if model.reads_ram else network
-
-
-def _ram_encoder(model: ModelConfig) -> RamEncoder:
-    return RamEncoder(math.prod(model.sample.condition_shape or (0,)))
+    return RamConditionedCritic(network, RamEncoder()) if model.reads_ram else network
 
 
 def network_shape(model: ModelConfig) -> NetworkShape:

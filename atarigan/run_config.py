@@ -49,6 +49,10 @@ class RunConfig:
     """Updates of the generator in a step, before the others, in which it reconstructs real samples
     from their conditions; each takes a batch of its own.
     """
+    adversarial_weight: float = 1.0
+    """Factor of the adversarial loss in the generator's updates; beside `reconstruction_steps` one
+    far below 1 leaves Adam's steps to them.
+    """
     network: str = "codebook"
     """Family of generator and critic."""
     generator_width: int = 0
@@ -133,6 +137,7 @@ class RunConfig:
             "generator_width": 0,
             "critic_width": 0,
             "penalty_weight": 0,
+            "adversarial_weight": 0,
             "reconstruction_steps": 0,
             "leaky_slope": 0,
             "latent_bank": 0,

@@ -102,8 +102,6 @@ def write_walk(
     scale = pictures.scale_for(frame_format.height, frame_format.width, target=336)
     has_classes = label is not None or generator.num_classes
     conditions: Any = generator.conditions([label or 0] * num) if has_classes else None
-    if generator.reads_ram:
-        conditions = generator.example_states(num, seed)
     frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed), conditions))
     walk = (pictures.enlarged(frame, scale) for frame in frames)
     pictures.save_animation(path, walk, PICTURES_PER_S)

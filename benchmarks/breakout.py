@@ -16,7 +16,7 @@ from gymnasium.wrappers import AtariPreprocessing
 from atarigan.frame_generator import FrameGenerator, build_generator
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.screen import AleScreen, read_frame
-from atarigan.pixels import FrameFormat, frames_to_floats
+from atarigan.pixels import FrameFormat
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from benchmarks.emulator import FRAME_SKIP, Emulator
 from benchmarks.measurement import Case
@@ -67,7 +67,7 @@ def untrained_generator(network: str, device: str) -> FrameGenerator:
     model = ModelConfig(RunConfig(network=network), spec)
     generator = build_generator(model)
     frames = np.stack([step["frame"] for step in play(64)])
-    generator.start_from(frames_to_floats(torch.from_numpy(frames)))
+    generator.start_from(torch.from_numpy(frames))
     return FrameGenerator(model, generator, torch.device(device))
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from atarigan.frame_generator import build_generator, network_shape
 from atarigan.networks import NETWORKS
 from atarigan.objectives import OBJECTIVES
-from atarigan.pixels import Frames, frames_to_floats
+from atarigan.pixels import Frames
 from atarigan.run_config import ModelConfig
 from atarigan.training.device_plan import choose_device
 
@@ -24,7 +24,7 @@ class EagerLoop:
         self.device = choose_device(config.device)
         self.frames = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
         self.generator = build_generator(model)
-        self.generator.start_from(frames_to_floats(torch.from_numpy(frames[:512])))
+        self.generator.start_from(torch.from_numpy(frames[:512]))
         self.generator.to(self.device)
         family = NETWORKS[config.network]()
         self.critic: nn.Module = family.critic(network_shape(model)).to(self.device)

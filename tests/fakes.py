@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 from atarigan.pixels import FrameFormat
 
@@ -143,3 +144,9 @@ def dying_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generat
     if rng.random() < 0.05:
         os.kill(os.getpid(), signal.SIGKILL)
     return 0
+
+
+def noise_frames(num, sample_shape):
+    """Frames uint8 (num, H, W, C) of independent pixels, a tensor, for samples (C, H, W)."""
+    channels, height, width = sample_shape
+    return torch.randint(256, (num, height, width, channels), dtype=torch.uint8)

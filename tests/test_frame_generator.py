@@ -13,6 +13,7 @@ from atarigan.frame_generator import LARGEST_BATCH, build_generator
 from atarigan.pixels import FrameFormat
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from atarigan.training.checkpoint import save_checkpoint
+from tests.fakes import noise_frames
 
 
 def save_run(path, *, network="subpixel", frame_format=None, prior="normal"):
@@ -25,7 +26,7 @@ def save_run(path, *, network="subpixel", frame_format=None, prior="normal"):
     model = ModelConfig(config, SampleSpec((channels, height, width), frame_format))
     torch.manual_seed(0)
     network = build_generator(model)
-    network.start_from(torch.rand(8, channels, height, width) * 2 - 1)
+    network.start_from(noise_frames(8, (channels, height, width)))
     return save_checkpoint(path, model, network.state_dict(), {"num_images": 64})
 
 
@@ -35,7 +36,7 @@ def run(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("network", ["dcgan", "subpixel", "codebook"])
+@pytest.mark.parametrize("network", ["dcgan", "subpixel", "codebook", "profiles"])
 @pytest.mark.parametrize("name", ["gray", "rgb"])
 def test_frames_in_the_sources_format(tmp_path, network, name):
     frame_format = FrameFormat(name, 21, 17)

@@ -8,7 +8,8 @@ from atarigan.errors import InputError
 from atarigan.networks import NETWORKS, NetworkShape
 from atarigan.networks.codebook import CodebookGenerator, StraightThroughChoice
 from atarigan.networks.ladder import halvings
-from atarigan.pixels import floats_to_frames, frames_to_floats
+from atarigan.pixels import floats_to_frames
+from tests.fakes import noise_frames
 
 IMAGE_SHAPES = [(1, 84, 84), (3, 210, 160), (3, 250, 160), (1, 5, 7), (2, 33, 1), (3, 64, 64)]
 
@@ -32,7 +33,7 @@ def test_any_image_shape(family, shape):
     generator, critic = family.generator(described), family.critic(described)
     latents = torch.randn(2, 8)
     if shape[0] <= 3:
-        generator.start_from(torch.rand(4, *shape) * 2 - 1)
+        generator.start_from(noise_frames(4, shape))
     samples = generator(latents)
     assert samples.shape == (2, *shape)
     assert samples.min() >= -1
@@ -49,7 +50,7 @@ def test_bfloat16(family):
     described = small(family, (1, 20, 24))
     family = NETWORKS[family]()
     generator, critic = family.generator(described), family.critic(described)
-    generator.start_from(torch.rand(4, 1, 20, 24) * 2 - 1)
+    generator.start_from(noise_frames(4, (1, 20, 24)))
     with torch.autocast("cpu", torch.bfloat16):
         logits = critic(generator(torch.randn(2, 8)))
     logits.float().sum().backward()
@@ -89,7 +90,7 @@ def codebook_for(frames):
     image_shape = (shape[2], *shape[:2])
     described = NetworkShape(image_shape, latent_size=4, generator_width=16)
     generator = CodebookGenerator(described, image_shape, num_values=3, rank=2)
-    generator.start_from(frames_to_floats(torch.from_numpy(frames)))
+    generator.start_from(torch.from_numpy(frames))
     return generator
 
 
@@ -125,7 +126,7 @@ def test_conditions_change_what_both_networks_give(family):
     described = small(family, (1, 12, 20), condition_size=3)
     family = NETWORKS[family]()
     generator, critic = family.generator(described).eval(), family.critic(described).eval()
-    generator.start_from(torch.rand(64, 1, 12, 20) * 2 - 1)
+    generator.start_from(noise_frames(64, (1, 12, 20)))
     latents = torch.randn(1, 8).expand(3, 8)
     samples = generator(latents, torch.eye(3))
     assert not torch.equal(samples[0], samples[1])

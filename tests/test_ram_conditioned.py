@@ -17,6 +17,7 @@ from atarigan.frame_generator import FrameGenerator, build_generator
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.networks import NETWORKS
 from atarigan.networks.ram_encoder import RamEncoder, bits_of
+from atarigan.pixels import frames_to_floats
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.sources.image_set import ImageSet
 from atarigan.stop_request import StopRequest
@@ -81,18 +82,25 @@ def test_a_state_is_drawn_where_it_says_even_one_never_seen(generator):
     assert ((drawn == true).all((1, 2, 3))).mean() > 0.4
 
 
-def test_samples_without_a_state_are_of_real_play(generator, buffer):
-    frames = generator.sample(30, seed=1)
-    np.testing.assert_array_equal(frames, generator.sample(30, seed=1))
+def test_samples_without_a_state_are_as_of_real_play(generator, buffer):
+    """Of states that the generator draws: dots wherever they may be, some in states never seen."""
+    frames = generator.sample(60, seed=1)
+    np.testing.assert_array_equal(frames, generator.sample(60, seed=1))
     assert ((frames == 200).sum((1, 2, 3)) >= 3).mean() > 0.8
-    states = generator.example_states(5)
+    latents = generator.latents(200, seed=2)
+    states = generator.states(latents)
+    np.testing.assert_array_equal(frames, generator.decode(generator.latents(60, 1)))
+    np.testing.assert_array_equal(generator.decode(latents), generator.decode(latents, states))
     stored = FrameBuffer.open(buffer).values_at("ram", np.arange(800))
-    assert all((stored == state).all(1).any() for state in states)
+    assert (states[:, 0] == 7).all()
+    assert set(states[:, 1]) <= set(stored[:, 1])
+    are_new = [not (stored[:, :3] == state[:3]).all(1).any() for state in states]
+    assert 0.02 < np.mean(are_new) < 0.9
 
 
 def test_what_does_not_fit_is_refused(generator, buffer, tmp_path):
-    with pytest.raises(InputError, match=r"conditions must be \(3, 6\), not None"):
-        generator.decode(generator.latents(3, 0))
+    with pytest.raises(InputError, match=r"conditions must be \(3, 6\), not \(3, 5\)"):
+        generator.decode(generator.latents(3, 0), np.zeros((3, 5), np.uint8))
     with pytest.raises(InputError, match="trained without classes"):
         generator.sample(2, labels=[0, 1])
     config = dataclasses.replace(CONFIG, data=str(buffer))
@@ -137,7 +145,7 @@ def test_every_family_can_be_told_the_state(buffer, network):
 
 def test_the_encoder_finds_what_varies():
     ram = torch.tensor([[1, 4, 0], [1, 9, 2], [1, 4, 0]], dtype=torch.uint8)
-    encoder = RamEncoder(3, num_features=5)
+    encoder = RamEncoder(num_features=5)
     encoder.start_from(ram)
     assert encoder.varying.tolist() == [1, 2]
     assert encoder.value_rows.shape == (4, 5)
@@ -160,7 +168,7 @@ def test_bits_are_those_of_numpy():
 
 
 def test_memory_that_stands_still_says_nothing():
-    encoder = RamEncoder(4, num_features=3)
+    encoder = RamEncoder(num_features=3)
     ram = torch.full((10, 4), 9, dtype=torch.uint8)
     encoder.start_from(ram)
     assert torch.equal(encoder(ram), torch.zeros(10, 3))
@@ -179,9 +187,10 @@ def test_reconstruction_weighs_what_is_rare():
         dataclasses.replace(build_spec(), condition_shape=None),
     )
     network = build_generator(model)
-    frames = torch.full((100, 1, 4, 5), -1.0)
-    frames[:4, 0, 1, 1] = 1.0
-    network.start_from(frames)
+    stored = torch.zeros(100, 4, 5, 1, dtype=torch.uint8)
+    stored[:4, 1, 1] = 255
+    network.start_from(stored)
+    frames = frames_to_floats(stored)
     latents = torch.randn(1, 2)
 
     def cost(right, wrong):
@@ -206,7 +215,7 @@ def pong(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pong")
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "400", "--num-envs", "1"]
     assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
-    words = ["--recipe", "atari-ram", "--data", str(folder / "data"), "--log", "none"]
+    words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]
     words += ["--device", "cpu", "--max-images", "9000", "--out", str(folder / "run")]
     assert train.main(words) == 0
     return folder

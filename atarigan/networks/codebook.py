@@ -23,7 +23,7 @@ from atarigan.networks.network import (
     joined,
 )
 from atarigan.pixel_values import frequent_values
-from atarigan.pixels import floats_to_frames, frames_to_floats
+from atarigan.pixels import frames_to_floats
 
 GENERATOR_WIDTH = 256
 CRITIC_WIDTH = 24
@@ -79,9 +79,8 @@ class CodebookGenerator(Generator):
 
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's most frequent values, and how frequent they are."""
-        frames = floats_to_frames(samples).numpy()
-        values, counts = frequent_values(frames, len(self.prior))
-        frequencies = torch.from_numpy(counts / len(frames)).float()
+        values, counts = frequent_values(samples.numpy(), len(self.prior))
+        frequencies = torch.from_numpy(counts / len(samples)).float()
         self.values.copy_(frames_to_floats(torch.from_numpy(values)))
         never = torch.tensor(-torch.inf)
         self.prior.copy_(torch.where(frequencies > 0, frequencies.clamp(min=_RAREST).log(), never))

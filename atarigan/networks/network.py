@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.errors import InputError
+from atarigan.pixels import floats_to_frames
 from atarigan.registry import Registry
 
 
@@ -57,12 +58,21 @@ class NetworkShape:
 class Generator(nn.Module):
     """Latents (B, latent_size), and conditions (B, condition_size) where there are any, to samples
     (B, *sample_shape) in [-1, 1].
+
+    Attributes:
+        num_first: real samples that `start_from` wants to see.
     """
 
+    num_first = 2048
+
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Take what helps from real samples (N, *sample_shape) and from conditions (M, …), which
-        are not of the same samples; by default nothing.
+        """Take what helps from real samples, frames uint8 (N, H, W, C) or points (N, 2), and from
+        conditions (M, …), which are not of the same samples; by default nothing.
         """
+
+    def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Samples that are images as frames uint8 (B, H, W, C)."""
+        return floats_to_frames(self(latents, condition))
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
         """How far samples of conditions (B, …) are from the real ones (B, *sample_shape) that had

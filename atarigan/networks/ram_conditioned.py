@@ -7,27 +7,44 @@ from torch import Tensor, nn
 
 from atarigan.networks.network import Generator
 from atarigan.networks.ram_encoder import RamEncoder
+from atarigan.networks.state_prior import StatePrior
+
+_PRIOR_SHARE = 4
 
 
 class RamConditionedGenerator(Generator):
-    """Latents (B, latent_size) and memory uint8 (B, bytes) to samples (B, *sample_shape)."""
+    """Latents (B, latent_size) and memory uint8 (B, bytes) to samples (B, *sample_shape).
 
-    def __init__(self, network: Generator, encoder: RamEncoder) -> None:
+    Attributes:
+        prior: of states, learned beside the reconstruction, for samples of no given state.
+    """
+
+    def __init__(self, network: Generator, encoder: RamEncoder, prior: StatePrior) -> None:
         super().__init__()
         self.network = network
         self.encoder = encoder
+        self.prior = prior
+        self.num_first = network.num_first
 
     def forward(self, latents: Tensor, condition: Tensor) -> Tensor:
         samples: Tensor = self.network(latents, self.encoder(condition))
         return samples
 
+    def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.network.frames(latents, self.encoder(condition))
+
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         assert conditions is not None
         self.encoder.start_from(conditions)
+        self.prior.start_from(conditions)
         self.network.start_from(samples)
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        return self.network.reconstruction_loss(latents, self.encoder(condition), real)
+        """The network's, and how surprising a quarter of the states are, which is enough to learn
+        from: the prior is learned sooner than the frames. The two share no weights.
+        """
+        wrong = self.network.reconstruction_loss(latents, self.encoder(condition), real)
+        return wrong + self.prior.surprise(condition[: -(-len(condition) // _PRIOR_SHARE)])
 
 
 class RamConditionedCritic(nn.Module):

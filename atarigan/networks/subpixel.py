@@ -19,6 +19,7 @@ from atarigan.networks.network import (
     NetworkShape,
     joined,
 )
+from atarigan.pixels import frames_to_floats
 
 GENERATOR_WIDTH = 32
 CRITIC_WIDTH = 32
@@ -63,7 +64,8 @@ class SubpixelGenerator(Generator):
 
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's most frequent value as the background."""
-        self.background.copy_(samples.mode(dim=0).values)
+        usual = samples.mode(dim=0).values
+        self.background.copy_(frames_to_floats(usual[None])[0])
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         features = self.project(joined(latents, condition))

@@ -118,7 +118,7 @@ class Adversaries:
         latents = self._own_latents(len(real))
         for parts in self._in_parts(latents, real, condition):
             loss = self._generator_loss(*parts)
-            (loss / self.config.accumulate).backward()
+            (loss * self.config.adversarial_weight / self.config.accumulate).backward()
             losses.append(loss.detach())
         self.group.sum_gradients(self.generator)
         self.generator_optimizer.step()

@@ -15,3 +15,11 @@ def draw_latents(
         return torch.randn(num, size, generator=rng, device=rng.device)
     units = torch.rand(num, size, generator=rng, device=rng.device)
     return units if prior == "unit" else units * 2 - 1
+
+
+def on_unit_interval(latents: Float[Tensor, "B n"], prior: Prior) -> Float[Tensor, "B n"]:
+    """Numbers of the prior moved to U[0, 1) by its distribution function."""
+    if prior == "unit":
+        return latents
+    unit = torch.special.ndtr(latents) if prior == "normal" else (latents + 1) / 2
+    return unit.clamp(0, 1 - 2**-24)

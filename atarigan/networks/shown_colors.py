@@ -1,0 +1,267 @@
+"""Which colors every pixel shows in real frames, on a line where a network points at them."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from atarigan.networks.sized_by_data import SizedByData
+from atarigan.pixel_values import color_codes, colors_of
+from atarigan.pixels import Frames, floats_to_frames
+
+MOST_COLORS = 256
+NEAR_LEVELS = 8
+_NUM_LEVELS = 256
+_LEAST_APART = 2.0
+_MARGIN = 0.3
+_CLOSE_ENOUGH = 3.0
+_RAREST = 0.02
+_RARITY_POWER = 0.5
+_FAR = 1e3
+_LUMINANCE = (0.299, 0.587, 0.114)
+_KEPT_BITS = 5
+
+
+class ShownColors(SizedByData):
+    """Each pixel's own palette: the colors that it shows in real frames.
+
+    A game's colors have places on a line, ordered by luminance, from -1 to 1; a network gives a
+    number on that line, and the pixel takes the nearest of its own colors. What never changes has
+    one color and is exact, and no color is made up.
+
+    Attributes:
+        colors: of the game, uint8 (num_colors, C), in order; at most 256, the most frequent ones.
+        shown: bits, the lowest first, of which of them a pixel shows, uint8 (H * W, bytes).
+    """
+
+    colors: Tensor
+    shown: Tensor
+    places: Tensor
+    lookup: Tensor
+    bounds: Tensor
+    nearest_kept: Tensor
+
+    def __init__(self, height: int, width: int, num_channels: int) -> None:
+        super().__init__()
+        self.height, self.width, self.num_channels = height, width, num_channels
+        self.register_buffer("colors", torch.zeros(1, num_channels, dtype=torch.uint8))
+        self.register_buffer("shown", torch.ones(height * width, 1, dtype=torch.uint8))
+        for name in ("places", "lookup", "bounds", "nearest_kept"):
+            self.register_buffer(name, torch.zeros(0), persistent=False)
+        self._derive()
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._derive()
+
+    def start_from(self, frames: Frames) -> Tensor:
+        """Learn from real frames uint8 (N, H, W, C), and get the place of each pixel's most
+        frequent color, float (H, W).
+        """
+        codes = color_codes(frames).reshape(len(frames), -1)
+        colors = _frequent_colors(codes, self.num_channels)
+        order = np.argsort(_luminance(colors), kind="stable")
+        device = self.colors.device
+        self.colors = torch.from_numpy(colors[order]).to(device)
+        self.shown = torch.zeros(len(self.shown), -(-len(colors) // 8), dtype=torch.uint8)
+        self._derive()
+        counts = np.zeros((self.height * self.width, len(colors)), np.int32)
+        pixels = np.arange(len(counts))
+        for start in range(0, len(frames), 64):
+            some = torch.from_numpy(frames[start : start + 64]).to(device)
+            for kept in self._nearest_color(some).flatten(1).cpu().numpy():
+                counts[pixels, kept] += 1
+        bits = np.packbits(counts > 0, axis=1, bitorder="little")
+        self.shown = torch.from_numpy(bits).to(device)
+        self._derive()
+        self._weigh(counts / len(frames))
+        usual = torch.from_numpy(counts.argmax(1)).to(device)
+        return self.places[usual].view(self.height, self.width)
+
+    def snapped(self, places: Tensor) -> Tensor:
+        """Each pixel's nearest own color to places (B, H, W), an image (B, C, H, W) in [-1, 1].
+
+        The gradient is the straight-through estimator's (Bengio et al. 2013, arXiv:1308.3432): as
+        if every channel had the place itself for its value, within the line.
+        """
+        palette = self.colors.float() / 127.5 - 1
+        image = palette[self._indices(places)].permute(0, 3, 1, 2)
+        if places.requires_grad:
+            within = places.clamp(-1, 1)
+            image = image + (within - within.detach())[:, None]
+        return image
+
+    def frames(self, places: Tensor) -> Tensor:
+        """The same as frames uint8 (B, H, W, C)."""
+        return self.colors[self._indices(places)]
+
+    def misplacement(self, places: Tensor, real: Tensor) -> Tensor:
+        """How far places (B, H, W) lie outside of where they would give real images (B, C, H, W), a
+        scalar.
+
+        A pixel's mistake is its distance to the nearest place that is surely snapped to the real
+        color: three tenths of the way from the border to it, or as near to it as three levels. It
+        weighs as the rarity of that color there, frequency to the power of -1/2, at most 7: without
+        weights what is small and moves, a ball of one pixel in 7,000, is never worth its mistakes.
+        """
+        kept = self._nearest_color(floats_to_frames(real)).flatten(1)
+        low, high, weight = torch.nn.functional.embedding(
+            self._offsets(len(self.colors)) + kept, self.bounds
+        ).unbind(2)
+        found = places.flatten(1)
+        nearest = torch.minimum(torch.maximum(found.detach(), low), high)
+        return ((found - nearest).abs() * weight).mean()
+
+    def _indices(self, places: Tensor) -> Tensor:
+        """The color's number for each of places (B, H, W)."""
+        levels = places.detach().float().add(1).mul_((_NUM_LEVELS - 1) / 2).round_()
+        levels = levels.clamp_(0, _NUM_LEVELS - 1).int().flatten(1)
+        indices: Tensor = self.lookup[self._offsets(_NUM_LEVELS) + levels].int()
+        return indices.view(places.shape)
+
+    def _offsets(self, step: int) -> Tensor:
+        """Where each pixel's row of a flattened table begins, int32 (H * W,)."""
+        size = self.height * self.width
+        return torch.arange(size, dtype=torch.int32, device=self.colors.device) * step
+
+    def _nearest_color(self, frames: Tensor) -> Tensor:
+        """The kept color's number for each pixel of frames uint8 (B, H, W, C), int32 (B, H, W)."""
+        indices: Tensor = self.nearest_kept[_keys(frames)]
+        return indices
+
+    def _derive(self) -> None:
+        """Make the tables that follow from colors and what is shown."""
+        colors, device = self.colors.cpu().numpy(), self.colors.device
+        places = _spread(_luminance(colors)) / 127.5 - 1
+        bits = np.unpackbits(self.shown.cpu().numpy(), axis=1, bitorder="little")
+        shown = bits[:, : len(colors)].astype(bool)
+        shown[~shown.any(1)] = True  # nothing is known yet
+        below, above = _shown_neighbors(shown)
+        low, high = _bounds(places, shown, below, above)
+        bounds = torch.from_numpy(np.stack([low, high, np.ones_like(low)], axis=2))
+        self.places = torch.from_numpy(places.astype(np.float32)).to(device)
+        self.lookup = torch.from_numpy(_lookup(places, below, above)).flatten().to(device)
+        self.bounds = bounds.float().flatten(0, 1).to(device)
+        self.nearest_kept = _nearest_table(torch.from_numpy(colors)).to(device)
+
+    def _weigh(self, frequency: npt.NDArray[np.float64]) -> None:
+        """Weigh mistakes by how rare colors are, (H * W, num_colors), those within 8 levels counted
+        together.
+        """
+        colors = self.colors.cpu().numpy().astype(int)
+        is_near = (np.abs(colors[:, None] - colors) <= NEAR_LEVELS).all(2)
+        weights = np.maximum(frequency @ is_near, _RAREST) ** -_RARITY_POWER
+        self.bounds[:, 2] = torch.from_numpy(weights).float().flatten().to(self.bounds.device)
+
+
+def _frequent_colors(codes: npt.NDArray[np.int32], num_channels: int) -> Frames:
+    """The most frequent colors of codes (N, pixels), uint8 (at most 256, num_channels)."""
+    occurs = np.zeros(1 << 8 * num_channels, bool)
+    for row in codes:
+        occurs[row] = True
+    present = np.flatnonzero(occurs).astype(np.int32)
+    if len(present) > MOST_COLORS:
+        number = np.zeros(len(occurs), np.int32)
+        number[present] = np.arange(len(present))
+        counts = sum(np.bincount(number[row], minlength=len(present)) for row in codes)
+        present = np.sort(present[np.argsort(-counts, kind="stable")[:MOST_COLORS]])
+    return colors_of(present, num_channels)
+
+
+def _luminance(colors: Frames) -> npt.NDArray[np.float64]:
+    """Of colors (num_colors, C), 0 to 255."""
+    levels = colors.astype(np.float64)
+    found: npt.NDArray[np.float64] = (
+        levels @ np.array(_LUMINANCE) if colors.shape[1] == 3 else levels.mean(1)
+    )
+    return found
+
+
+def _spread(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ascending levels, 0 to 255, moved apart where two are nearly the same."""
+    apart = min(_LEAST_APART, (_NUM_LEVELS - 1) / max(1, len(levels) - 1))
+    steps = np.arange(len(levels)) * apart
+    spread = np.maximum.accumulate(levels - steps) + steps
+    return np.asarray(spread * min(1.0, 255 / max(spread[-1], 1.0)), np.float64)
+
+
+def _shown_neighbors(
+    shown: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """For each pixel and color the last shown one up to it and the first from it on, (pixels,
+    num_colors); -1 and num_colors where there is none.
+    """
+    num = shown.shape[1]
+    numbers = np.arange(num, dtype=np.int16)
+    below = np.maximum.accumulate(np.where(shown, numbers, np.int16(-1)), axis=1)
+    above = np.where(shown, numbers, np.int16(num))
+    return below, np.minimum.accumulate(above[:, ::-1], axis=1)[:, ::-1]
+
+
+def _lookup(
+    places: npt.NDArray[np.float64],
+    below: npt.NDArray[np.int16],
+    above: npt.NDArray[np.int16],
+) -> npt.NDArray[np.uint8]:
+    """The nearest shown color for each pixel and level of the line, (pixels, 256)."""
+    levels = np.linspace(-1, 1, _NUM_LEVELS)
+    num = len(places)
+    last = np.searchsorted(places, levels, side="right") - 1
+    first = np.minimum(last + 1, num - 1)
+    down = np.where(last >= 0, below[:, np.maximum(last, 0)], -1)
+    up = np.where(last + 1 < num, above[:, first], num)
+    padded = np.concatenate([places, [_FAR, -_FAR]])  # numbers num and -1
+    is_up = np.abs(padded[up] - levels) < np.abs(padded[down] - levels)
+    return np.where(is_up, up, down).astype(np.uint8)
+
+
+def _bounds(
+    places: npt.NDArray[np.float64],
+    shown: npt.NDArray[np.bool_],
+    below: npt.NDArray[np.int16],
+    above: npt.NDArray[np.int16],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Lowest and highest place that surely gives a color, for each pixel and color, (pixels,
+    num_colors); of a color that the pixel does not show, those of the nearest that it does.
+    """
+    num = len(places)
+    padded = np.concatenate([places, [_FAR, -_FAR]])
+    before = np.concatenate([np.full((len(below), 1), -1, np.int16), below[:, :-1]], axis=1)
+    after = np.concatenate([above[:, 1:], np.full((len(above), 1), num, np.int16)], axis=1)
+    down, up = places - padded[before], padded[after] - places
+    near = _CLOSE_ENOUGH / 127.5
+    low = places - np.minimum(down / 2, np.maximum((1 - _MARGIN) * down / 2, near))
+    high = places + np.minimum(up / 2, np.maximum((1 - _MARGIN) * up / 2, near))
+    is_up = np.abs(padded[above] - places) < np.abs(padded[below] - places)
+    nearest = np.where(shown, np.arange(num), np.where(is_up, above, below))
+    take = np.take_along_axis
+    return (
+        take(low, nearest, 1).astype(np.float32),
+        take(high, nearest, 1).astype(np.float32),
+    )
+
+
+def _keys(frames: Tensor) -> Tensor:
+    """A number for each color of frames (..., C) that tells all grays apart, and colors that differ
+    in the upper five bits of a channel.
+    """
+    num_channels = frames.shape[-1]
+    if num_channels == 1:
+        return frames[..., 0].int()
+    coarse = frames.int() >> (8 - _KEPT_BITS)
+    keys = [coarse[..., c] << (_KEPT_BITS * c) for c in range(num_channels)]
+    return torch.stack(keys).sum(0, dtype=torch.int32)
+
+
+def _nearest_table(colors: Tensor) -> Tensor:
+    """The nearest of colors (num_colors, C) for each key, int32."""
+    num_channels = colors.shape[1]
+    bits = 8 if num_channels == 1 else _KEPT_BITS
+    keys = torch.arange(1 << bits * num_channels)
+    channels = [(keys >> bits * c & (1 << bits) - 1) << 8 - bits for c in range(num_channels)]
+    middle = torch.stack(channels, dim=1).float() + ((1 << 8 - bits) - 1) / 2
+    table = torch.cdist(middle, colors.float()).argmin(1).int()
+    table[_keys(colors).long()] = torch.arange(len(colors), dtype=torch.int32)
+    return table
