@@ -1,6 +1,7 @@
 """Generated observations for Gymnasium: collect frames, train a GAN, put the generator back.
 
-Importing this package loads no torch; `FrameGenerator` does when it is first used.
+Importing this package loads no torch; `FrameGenerator` and `GeneratedReplay` do when they are first
+used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from atarigan.frames.frame_buffer import FrameBuffer
 
 if TYPE_CHECKING:
     from atarigan.frame_generator import FrameGenerator
+    from atarigan.generated_replay import GeneratedReplay
 
-__all__ = ["FrameBuffer", "FrameGenerator", "InputError", "__version__"]
+__all__ = ["FrameBuffer", "FrameGenerator", "GeneratedReplay", "InputError", "__version__"]
 __version__ = "0.1.0"
 
 gymnasium.register(
@@ -28,4 +30,8 @@ def __getattr__(name: str) -> Any:
         from atarigan.frame_generator import FrameGenerator
 
         return FrameGenerator
+    if name == "GeneratedReplay":
+        from atarigan.generated_replay import GeneratedReplay
+
+        return GeneratedReplay
     raise AttributeError(f"module 'atarigan' has no attribute {name!r}")

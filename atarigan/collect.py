@@ -71,6 +71,10 @@ class CollectArguments:
     """Store the brighter, pixel by pixel, of an agent step's last two frames: for games that
     flicker.
     """
+    no_frames: bool = False
+    """Store no frames, and the console's memory alone: GeneratedReplay makes frames of it, in the
+    format and size given here.
+    """
     capacity: Annotated[int | None, _default("--num-steps", "INT")] = None
     """Steps kept; when there are more the oldest are overwritten."""
     seed: Annotated[int | None, _default("0", "INT")] = None
@@ -167,6 +171,7 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         size=parsed_size(arguments.frame_size or "84x84"),
         capacity=arguments.num_steps if arguments.capacity is None else arguments.capacity,
         num_envs=num_envs,
+        stores_frames=not arguments.no_frames,
     )
 
 
@@ -180,6 +185,8 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int)
         asked["frame_size"] = parsed_size(arguments.frame_size) or native_size(buffer)
     if not arguments.max_pool:
         asked["max_pool"] = None  # a flag that is not given
+    if not arguments.no_frames:
+        asked["no_frames"] = None
     begun = {
         "env_id": origin.env_id,
         "env_kwargs": origin.env_kwargs,
@@ -188,6 +195,7 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int)
         "seed": origin.seed,
         "frame_skip": origin.frame_skip,
         "max_pool": origin.max_pool,
+        "no_frames": not meta.stores_frames,
         "frame_format": meta.frame_format.name,
         "frame_size": (meta.frame_format.height, meta.frame_format.width),
     }

@@ -111,11 +111,11 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         scores = samples.scores(display.advance)
         motion = judged_motion(source, judge, drawn.stacks, display.advance)
         scores |= motion.scores(display.advance) if motion else {}
-    if drawn.true is not None and judge.scene is not None:
-        scores = pair_scores(drawn.samples, drawn.true, judge.scene) | scores
+    if drawn.pairs is not None and judge.scene is not None:
+        scores = pair_scores(*drawn.pairs, judge.scene) | scores
     name = Path(str(arguments.run or arguments.samples)).resolve().name
     facts = _facts(arguments, config, judge.num, motion.num if motion else 0)
-    evaluation = Evaluation(name, config.source, samples, scores, facts, motion, drawn.true)
+    evaluation = Evaluation(name, config.source, samples, scores, facts, motion, drawn.pairs)
     return evaluation, source.spec.frame_format
 
 

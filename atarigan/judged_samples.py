@@ -26,14 +26,14 @@ class JudgedSamples:
 
     Attributes:
         samples: uint8 (N, H, W, C) or points (N, 2).
-        true: real frames of the same states as `samples`, likewise; None where samples belong to no
-            state.
+        pairs: generated frames of states that real frames were in, and those, each uint8 (N, H, W,
+            C); None where it draws frames of no given state.
         stacks: frames that follow one another, oldest first, uint8 (M, K, H, W, C); None where
             there are none.
     """
 
     samples: Samples
-    true: Frames | None = None
+    pairs: tuple[Frames, Frames] | None = None
     stacks: Frames | None = None
 
 
@@ -45,19 +45,19 @@ def draw_samples(
     progress: Progress = lambda _: None,
 ) -> JudgedSamples:
     """Samples of a generator; where it draws frames of given states of the console's memory, those
-    of randomly picked real frames.
+    of randomly picked real frames as well.
     """
     if not generator.makes_frames:
         return JudgedSamples(generator.sample_points(num, seed))
+    samples = generator.sample(num, seed)
+    progress(num)
     stacks = _draw_stacks(generator, source, num, seed, progress)
     if not generator.reads_ram:
-        samples = generator.sample(num, seed)
-        progress(num)
         return JudgedSamples(samples, stacks=stacks)
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
     latents = generator.latents(len(picked), seed)
     frames = _decoded(generator, latents, source.conditions_at(picked), progress)
-    return JudgedSamples(frames, source.samples_at(picked), stacks)
+    return JudgedSamples(samples, (frames, source.samples_at(picked)), stacks)
 
 
 def _draw_stacks(

@@ -138,7 +138,11 @@ def rgb_to_gray(frame: Frames) -> Frames:
 
 def gray_to_rgb(frames: Frames) -> Frames:
     """Grey frames (..., H, W, 1) as RGB (..., H, W, 3)."""
-    return np.repeat(frames, 3, axis=-1)
+    if frames.size == 0:
+        return np.empty((*frames.shape[:-1], 3), np.uint8)
+    one_tall_picture = frames.reshape(-1, frames.shape[-2])
+    colored = np.asarray(cv2.cvtColor(one_tall_picture, cv2.COLOR_GRAY2RGB), np.uint8)
+    return colored.reshape(*frames.shape[:-1], 3)
 
 
 def resize(frame: Frames, height: int, width: int, *, indices: bool = False) -> Frames:
@@ -165,12 +169,18 @@ def convert(frames: Frames, source: FrameFormat, target: FrameFormat) -> Frames:
             found = source.palette or source.name
             raise InputError(f"{target.palette} palette indices cannot be made of {found} frames")
     else:
-        frames = source.to_gray(frames) if target.name == "gray" else source.to_rgb(frames)
-    if (source.height, source.width) == (target.height, target.width):
-        return frames
+        # gray ones get their colors last, when there is a third of the work
+        is_gray = "gray" in (source.name, target.name)
+        frames = source.to_gray(frames) if is_gray else source.to_rgb(frames)
+    if (source.height, source.width) != (target.height, target.width):
+        frames = _resized(frames, target)
+    return gray_to_rgb(frames) if frames.shape[-1] < target.num_channels else frames
+
+
+def _resized(frames: Frames, target: FrameFormat) -> Frames:
     is_palette = target.name == "palette"
     resized = [resize(frame, target.height, target.width, indices=is_palette) for frame in frames]
-    return np.stack(resized) if resized else np.empty((0, *target.shape), np.uint8)
+    return np.array(resized) if resized else np.empty((0, *target.shape), np.uint8)
 
 
 def frames_to_unit_floats(frames: Frames, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:

@@ -10,19 +10,21 @@ import gymnasium as gym
 import numpy as np
 import torch
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import AtariPreprocessing
 
 from atarigan.frame_generator import FrameGenerator, build_generator
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.screen import AleScreen, read_frame
 from atarigan.pixels import FrameFormat
+from atarigan.recipes import load_recipe
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from benchmarks.emulator import FRAME_SKIP, Emulator
 from benchmarks.measurement import Case
 
 GRAY = FrameFormat("gray", 84, 84)
 RAM_SIZE = 128
+STATE_RECIPE = "atari"
 _NUM_PLAYED = 500
 
 
@@ -46,13 +48,17 @@ def play(num_steps: int) -> list[dict[str, Any]]:
     return steps
 
 
-def fill_buffer(path: Path, num_steps: int) -> FrameBuffer:
+def fill_buffer(path: Path, num_steps: int, *, stores_frames: bool = True) -> FrameBuffer:
     """A new buffer with that many agent steps.
 
     A short game is stored again and again: how fast bytes move does not depend on what they are.
     """
     steps = play(min(num_steps, _NUM_PLAYED))
-    buffer = FrameBuffer.create(path, num_steps, GRAY.shape, ram_size=RAM_SIZE)
+    if not stores_frames:
+        steps = [{**step, "frame": None} for step in steps]
+    buffer = FrameBuffer.create(
+        path, num_steps, GRAY.shape, ram_size=RAM_SIZE, stores_frames=stores_frames
+    )
     for number in range(num_steps):
         buffer.add(**steps[number % len(steps)])
     buffer.close()
@@ -68,6 +74,17 @@ def untrained_generator(network: str, device: str) -> FrameGenerator:
     generator = build_generator(model)
     frames = np.stack([step["frame"] for step in play(64)])
     generator.start_from(torch.from_numpy(frames))
+    return FrameGenerator(model, generator, torch.device(device))
+
+
+def untrained_state_generator(device: str) -> FrameGenerator:
+    """The one that the recipe atari would train, begun from real play: it reads memory."""
+    spec = SampleSpec((1, GRAY.height, GRAY.width), GRAY, condition_shape=(RAM_SIZE,))
+    model = ModelConfig(load_recipe(STATE_RECIPE), spec)
+    generator = build_generator(model)
+    steps = play(_NUM_PLAYED)
+    frames, rams = (np.stack([step[name] for step in steps]) for name in ("frame", "ram"))
+    generator.start_from(torch.from_numpy(frames), torch.from_numpy(rams))
     return FrameGenerator(model, generator, torch.device(device))
 
 
@@ -88,6 +105,11 @@ def stepping(env: gym.Env[Any, Any]) -> Callable[[], None]:
             env.reset()
 
     return step
+
+
+def sync_vector(num_envs: int) -> SyncVectorEnv:
+    """As many of them, one after another in this process."""
+    return SyncVectorEnv([bare_env] * num_envs)
 
 
 def vector_env(num_envs: int) -> AtariVectorEnv:

@@ -10,9 +10,11 @@ import numpy as np
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.generated_replay import GeneratedReplay
 from benchmarks import breakout
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows
+from benchmarks.threads import thread_choices
 
 BATCH_SIZE = 256
 NUM_STACK = 4
@@ -24,17 +26,22 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     num_steps = stopwatch.sized(full=10_000, quick=500)
     with tempfile.TemporaryDirectory() as folder:
         buffer = breakout.fill_buffer(Path(folder) / "buffer", num_steps)
-        yield from single_frames(stopwatch, buffer)
+        states = breakout.fill_buffer(Path(folder) / "states", num_steps, stores_frames=False)
+        yield from single_frames(stopwatch, buffer, states)
         replay = replay_buffer(buffer)
         yield from transitions(stopwatch, buffer, replay)
-        yield from bytes_per_step(buffer, replay)
+        yield from bytes_per_step(buffer, states, replay)
 
 
-def single_frames(stopwatch: Stopwatch, buffer: FrameBuffer) -> Iterator[Row]:
-    """Single frames, against taking them out of one contiguous array in memory."""
+def single_frames(stopwatch: Stopwatch, buffer: FrameBuffer, states: FrameBuffer) -> Iterator[Row]:
+    """Single frames, against taking them out of one contiguous array in memory; and those that are
+    generated from memory, against stored ones.
+    """
     rng = np.random.default_rng(0)
     frames = buffer.values_at("frames", np.arange(len(buffer)))
-    limit = "np.take on a contiguous array"
+    replay = GeneratedReplay(states, breakout.untrained_state_generator(stopwatch.device))
+    limit, stored = "np.take on a contiguous array", f"FrameBuffer.sample({BATCH_SIZE})"
+    generated = f"GeneratedReplay.sample({BATCH_SIZE}), {breakout.STATE_RECIPE}"
 
     def take() -> None:
         np.take(frames, rng.integers(len(frames), size=BATCH_SIZE), axis=0)
@@ -42,9 +49,16 @@ def single_frames(stopwatch: Stopwatch, buffer: FrameBuffer) -> Iterator[Row]:
     def sample() -> None:
         buffer.sample(BATCH_SIZE, rng)
 
+    def generate() -> None:
+        replay.sample(BATCH_SIZE, rng)
+
     cases = [
-        Case(f"FrameBuffer.sample({BATCH_SIZE})", BATCH_SIZE, sample, against=(limit,)),
+        Case(stored, BATCH_SIZE, sample, against=(limit,)),
         Case(limit, BATCH_SIZE, take),
+        *(
+            Case(f"{generated}, {threads}", BATCH_SIZE, threads.running(generate), (stored,))
+            for threads in thread_choices(stopwatch.device)
+        ),
     ]
     yield from rate_rows("buffer", "frames/s", cases, stopwatch.timings(cases))
 
@@ -65,21 +79,16 @@ def transitions(stopwatch: Stopwatch, buffer: FrameBuffer, replay: ReplayBuffer)
     yield from rate_rows("buffer", "transitions/s", cases, stopwatch.timings(cases))
 
 
-def bytes_per_step(buffer: FrameBuffer, replay: ReplayBuffer) -> Iterator[Row]:
+def bytes_per_step(buffer: FrameBuffer, states: FrameBuffer, replay: ReplayBuffer) -> Iterator[Row]:
     """What a stored step takes: ours on disk with RAM, theirs in memory with both stacks."""
-    files = [path for path in buffer.path.rglob("*") if path.is_file()]
-    ours = sum(path.stat().st_blocks * 512 for path in files) / len(buffer)
     arrays = [value for value in vars(replay).values() if isinstance(value, np.ndarray)]
     theirs = sum(array.nbytes for array in arrays) / (replay.buffer_size * replay.n_envs)
     peer = f"{PEER}, stacks of {NUM_STACK} in memory"
-    yield Row(
-        "buffer",
-        "FrameBuffer, 84x84 gray with RAM on disk",
-        ours,
-        "bytes/step",
-        peer,
-        theirs / ours,
-    )
+    for name, held in (("84x84 gray with RAM", buffer), ("RAM without frames", states)):
+        files = [path for path in held.path.rglob("*") if path.is_file()]
+        ours = sum(path.stat().st_blocks * 512 for path in files) / len(held)
+        case = f"FrameBuffer, {name} on disk"
+        yield Row("buffer", case, ours, "bytes/step", peer, theirs / ours)
     yield Row("buffer", peer, theirs, "bytes/step")
 
 

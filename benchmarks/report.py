@@ -91,6 +91,16 @@ def latency_rows(benchmark: str, cases: Sequence[Case], timings: Timings) -> Ite
         )
 
 
+def added_rows(benchmark: str, cases: Sequence[Case], timings: Timings) -> Iterator[Row]:
+    """Rows of the milliseconds that a unit of work takes more than what it is compared with."""
+    for case in cases:
+        for other in case.against:
+            pairs = zip(timings[case.name], timings[other], strict=True)
+            added_ms = [1000 * (ours - theirs) for ours, theirs in pairs]
+            value, spread = statistics.median(added_ms), interquartile_range(added_ms)
+            yield Row(benchmark, f"added by {case.name}", value, "ms", spread=spread)
+
+
 def interquartile_range(values: Sequence[float]) -> float:
     """From the lower quartile to the upper one."""
     lower, _, upper = statistics.quantiles(values, n=4, method="inclusive")

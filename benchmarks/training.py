@@ -64,9 +64,10 @@ def memory_rows(cases: Sequence[Case], device: torch.device) -> Iterator[Row]:
 
 
 def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
-    """The default recipe, and Wasserstein with gradient penalty on each family of networks."""
+    """The recipe for frames alone, and Wasserstein with gradient penalty on each network family."""
     networks = stopwatch.sized(full=("codebook", "subpixel", "dcgan"), quick=("subpixel",))
-    configs = {"recipe atari": dataclasses.replace(load_recipe("atari"), max_minutes=0.0)} | {
+    frames = dataclasses.replace(load_recipe("atari-frames"), max_minutes=0.0)
+    configs = {"recipe atari-frames": frames} | {
         f"{network}, wasserstein + gradient": RunConfig(network=network, batch_size=64)
         for network in networks
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .capture import FrameCapture, VectorFrameCapture
 from .generated import GeneratedObservation
+from .ram_info import RamInfo
 from .vector import GeneratedVectorObservation
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "GeneratedObservation",
     "GeneratedVecEnv",
     "GeneratedVectorObservation",
+    "RamInfo",
     "VectorFrameCapture",
 ]
 

@@ -12,8 +12,9 @@ from gymnasium.wrappers import AtariPreprocessing
 from atarigan.errors import InputError
 
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Ram, Schedule, drawn_seed
+from .latents import Decoder, Schedule, drawn_seed
 from .observation_stream import ObservationStream, beside
+from .ram_info import ram_of
 
 RenderChoice = Literal["agent", "beside"]
 
@@ -31,7 +32,10 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     own generator, which is left as it is.
 
     A generator that was trained with `--condition ram` is told the console's memory at every step
-    and draws the frame that belongs to it: the agent sees generated frames of its own game.
+    and draws the frame that belongs to it: the agent sees generated frames of its own game. That is
+    the state behind the newest emulator frame, whatever the observation made of it: frames pooled
+    against flicker are drawn where it learned from such (`collect --max-pool`), and an episode that
+    begins at a lost life begins with the frame of that moment.
 
     In mode "info" the observation is untouched and info["generated_observation"] holds the
     generated one. In mode "mix" each new frame is generated with `probability`, and a stack
@@ -118,22 +122,11 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         self, observation: Any, info: dict[str, Any], *, is_first: bool
     ) -> tuple[Any, dict[str, Any]]:
         self._real_observation = observation
-        ram = [ram_of(self.env)] if self._stream.reads_ram else None
+        ram = ram_of(self.env)[None] if self._stream.reads_ram else None
         generated = self._stream.generate([0], [is_first], [observation], ram)[0]
         if self._stream.options.mode == "info":
             return observation, {**info, "generated_observation": generated}
         return generated, info
-
-
-def ram_of(env: gym.Env[Any, Any]) -> Ram:
-    """The console's memory now, uint8 (bytes,). Raises InputError where there is no console."""
-    ale = getattr(env.unwrapped, "ale", None)
-    if ale is None:
-        raise InputError(
-            f"this generator reads the console's memory, and {env.unwrapped} is no ALE environment"
-        )
-    ram: Ram = ale.getRAM()
-    return ram
 
 
 def check_render_choice(render: RenderChoice, render_mode: str | None) -> None:

@@ -14,7 +14,7 @@ from atarigan.frames.layout import ImageLayout, layout_of_frames, layout_of_spac
 from atarigan.pixels import Frames
 
 from .generation_options import GenerationOptions
-from .latents import Decoder, LatentStream, Ram
+from .latents import Decoder, Latents, LatentStream, Ram
 
 Observations = npt.NDArray[Any]
 
@@ -62,6 +62,7 @@ class ObservationStream:
             LatentStream(self._decoder, options.latent, options.walk_length)
             for _ in range(num_envs)
         ]
+        self._frame_format = self.layout.frame_format
         self._current = np.zeros((num_envs, *self.layout.shape), self.layout.dtype)
 
     def seed(
@@ -88,7 +89,7 @@ class ObservationStream:
         indices: Sequence[int],
         is_first: Sequence[bool],
         real: Sequence[Any] | None,
-        ram: Sequence[Ram] | None = None,
+        ram: Ram | None = None,
     ) -> Observations:
         """The next observations of the environments `indices`, in that order, (M, *shape),
         generated in one call.
@@ -106,9 +107,11 @@ class ObservationStream:
             for index, first in zip(indices, is_first, strict=True)
         ]
         chosen = [self._is_generated(index) for index in indices]
-        states = None if ram is None else [each for each, c in zip(ram, chosen, strict=True) if c]
-        frames = iter(self._decode([z for z, c in zip(latents, chosen, strict=True) if c], states))
-        observations = np.empty((len(latents), *self.layout.shape), self.layout.dtype)
+        if not all(chosen):
+            latents = [z for z, is_chosen in zip(latents, chosen, strict=True) if is_chosen]
+            ram = None if ram is None else ram[chosen]
+        frames = iter(self._decode(latents, ram))
+        observations = np.empty((len(indices), *self.layout.shape), self.layout.dtype)
         for row, (index, first) in enumerate(zip(indices, is_first, strict=True)):
             if chosen[row]:
                 self._push(index, next(frames), first)
@@ -119,7 +122,11 @@ class ObservationStream:
         return observations
 
     def generate_over_ends(
-        self, is_done: npt.NDArray[np.bool_], real: Any, real_finals: Sequence[Any]
+        self,
+        is_done: npt.NDArray[np.bool_],
+        real: Any,
+        real_finals: Sequence[Any],
+        ram: Ram | None = None,
     ) -> tuple[Observations, Observations]:
         """The observations after a step that at once reset the environments it ended, generated in
         one call.
@@ -127,6 +134,8 @@ class ObservationStream:
         Args:
             is_done: bool (num_envs,), which ones ended.
             real, real_finals: the observations of all, and the last ones of those that ended.
+            ram: the console's memory, first behind the last observations, then behind those of
+                all, uint8 (number of them + num_envs, bytes); needed where the generator reads it.
 
         Returns:
             What those that ended saw last, (number of them, *shape), and what all see now,
@@ -135,7 +144,7 @@ class ObservationStream:
         done = np.flatnonzero(is_done).tolist()
         reals = [*real_finals, *real] if self.options.mode == "mix" else None
         is_first = [False] * len(done) + is_done.tolist()
-        observations = self.generate([*done, *range(self.num_envs)], is_first, reals)
+        observations = self.generate([*done, *range(self.num_envs)], is_first, reals, ram)
         return observations[: len(done)], observations[len(done) :]
 
     def current(self) -> Observations:
@@ -164,35 +173,23 @@ class ObservationStream:
         """Whether frames are generated from the console's memory."""
         return self._decoder.reads_ram
 
-    def refuse_ram(self) -> None:
-        """Raises InputError where the generator needs memory that vectors of environments do not
-        give.
-        """
-        if self.reads_ram:
-            raise InputError(
-                "this generator reads the console's memory, which vector environments do not give: "
-                "wrap each environment in GeneratedObservation before they are put together"
-            )
-
-    def _decode(
-        self, latents: list[npt.NDArray[np.float32]], ram: list[Ram] | None
-    ) -> Observations:
+    def _decode(self, latents: Sequence[Latents], ram: Ram | None) -> Observations:
         """Frames of the layout's size, colours and scale, (M, H, W, C)."""
         if not latents:
-            return np.empty((0, *self.layout.frame_format.shape), self.layout.dtype)
-        states = () if ram is None else (np.stack(ram),)
-        frames = self._decoder.decode(np.stack(latents), *states)
-        converted = pixels.convert(frames, self._decoder.frame_format, self.layout.frame_format)
+            return np.empty((0, *self._frame_format.shape), self.layout.dtype)
+        states = () if ram is None else (ram,)
+        frames = self._decoder.decode(np.array(latents), *states)
+        converted = pixels.convert(frames, self._decoder.frame_format, self._frame_format)
         return self.layout.from_frames(converted)
 
     def _push(self, index: int, frame: Observations, is_first: bool) -> None:
         """Put a frame on top of an environment's stack; an episode's first frame fills it."""
         stack = self.layout.stack(self._current[index])
-        if is_first:
-            stack[:] = frame
-        else:
+        if not is_first and len(stack) > 1:
             stack[:-1] = stack[1:]
             stack[-1] = frame
+        else:
+            stack[:] = frame
 
     def _push_real(self, index: int, observation: Observations, is_first: bool) -> None:
         """The same with the real frame; an episode's first observation is taken over as it is."""

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.pixels import Frames
 
 from .generated import RenderChoice, check_render_choice
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Schedule, drawn_seed
+from .latents import Decoder, Ram, Schedule, drawn_seed
 from .observation_stream import ObservationStream, beside
+from .ram_info import add_ram_infos, rams_in_list
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 
 
@@ -28,6 +29,9 @@ class GeneratedVecEnv(VecEnvWrapper):
     infos[i]["generated_observation"] (at a reset: in `reset_infos`), and one that ends an episode
     in infos[i]["generated_terminal_observation"].
 
+    A generator that reads the console's memory takes it from infos[i]["ram"]: put `RamInfo` around
+    each environment of a SubprocVecEnv; those of a DummyVecEnv are given it here.
+
     Args:
         venv: the vectorised environment.
         generator: a FrameGenerator, or a run or checkpoint folder to load one from.
@@ -35,7 +39,8 @@ class GeneratedVecEnv(VecEnvWrapper):
         render: "agent" or "beside", as for `GeneratedObservation`.
 
     Raises:
-        InputError: as for `GeneratedObservation`.
+        InputError: as for `GeneratedObservation`; at the first reset, where infos hold no memory
+            that the generator reads.
     """
 
     def __init__(
@@ -53,7 +58,8 @@ class GeneratedVecEnv(VecEnvWrapper):
         check_render_choice(render, venv.render_mode)
         options = GenerationOptions(mode, probability, latent, walk_length, layout)
         self._stream = ObservationStream(generator, venv.observation_space, venv.num_envs, options)
-        self._stream.refuse_ram()
+        if self._stream.reads_ram and isinstance(venv.unwrapped, DummyVecEnv):
+            add_ram_infos(venv.unwrapped.envs)
         self._render = render
         self._real: Any = None
         super().__init__(venv, observation_space=self._stream.space)
@@ -63,18 +69,19 @@ class GeneratedVecEnv(VecEnvWrapper):
         self._real = self.venv.reset()
         self._stream.seed(range(self.num_envs), seeds, self._drawn_seeds)
         everyone = list(range(self.num_envs))
-        is_mixing = self._stream.options.mode == "mix"
-        generated = self._stream.generate(
-            everyone, [True] * self.num_envs, self._real if is_mixing else None
-        )
-        self.reset_infos = [dict(info) for info in self.venv.reset_infos]
+        real = self._real if self._stream.options.mode == "mix" else None
+        # not every wrapper between passes them on
+        self.reset_infos = [dict(info) for info in self.unwrapped.reset_infos]
+        ram = rams_in_list(self.reset_infos) if self._stream.reads_ram else None
+        generated = self._stream.generate(everyone, [True] * self.num_envs, real, ram)
         return self._given(generated, self.reset_infos)
 
     def step_wait(self) -> Any:
         self._real, rewards, dones, infos = self.venv.step_wait()
         done = np.flatnonzero(dones).tolist()
         real_finals = [infos[index].get("terminal_observation") for index in done]
-        finals, newest = self._stream.generate_over_ends(dones, self._real, real_finals)
+        ram = self._rams_over_ends(done, infos) if self._stream.reads_ram else None
+        finals, newest = self._stream.generate_over_ends(dones, self._real, real_finals, ram)
         is_info = self._stream.options.mode == "info"
         key = "generated_terminal_observation" if is_info else "terminal_observation"
         for index, final in zip(done, finals, strict=True):
@@ -99,6 +106,15 @@ class GeneratedVecEnv(VecEnvWrapper):
         for info, observation in zip(infos, generated, strict=True):
             info["generated_observation"] = observation
         return self._real
+
+    def _rams_over_ends(self, done: list[int], infos: list[dict[str, Any]]) -> Ram:
+        """The memory behind what was seen last, then behind what is seen now: where an episode
+        ended, the infos are still of its last step.
+        """
+        newest = list(infos)
+        for index in done:
+            newest[index] = self.unwrapped.reset_infos[index]
+        return rams_in_list([*(infos[index] for index in done), *newest])
 
     def _drawn_seeds(self) -> list[int]:
         return [drawn_seed(rng) for rng in self.venv.get_attr("np_random")]

@@ -61,7 +61,11 @@ class StepRecorder:
             buffer = _buffer_at(Path(buffer), image_layout, action_space, envs, capacity)
         _check_actions(buffer.meta, action_space)
         self.buffer = buffer
-        self._readers = [_reader(buffer.meta.frame_format, image_layout, env) for env in envs]
+        self._readers = [
+            _reader(buffer.meta.frame_format, image_layout, env)
+            for env in envs
+            if buffer.meta.stores_frames
+        ]
         self._ales = [_ale_of(env) if buffer.meta.ram_size else None for env in envs]
         if buffer.meta.ram_size and None in self._ales:
             raise InputError(
@@ -78,7 +82,10 @@ class StepRecorder:
         """Environment `index` now shows this observation, to be acted on."""
         ale = self._ales[index]
         ram = None if ale is None else ale.getRAM()
-        self._writers[index].stage(ram)[:] = self._readers[index](observation)
+        if self._readers:
+            self._writers[index].stage(ram)[:] = self._readers[index](observation)
+        else:
+            self._writers[index].stage_ram(ram)
 
     def commit(
         self, index: int, action: Any, reward: Any, terminated: bool, truncated: bool

@@ -6,15 +6,17 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from atarigan.errors import InputError
 
 from .generated import RenderChoice, check_render_choice
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Schedule, drawn_seed, seeds_of_reset
+from .latents import Decoder, Ram, Schedule, drawn_seed, seeds_of_reset
 from .observation_stream import Observations, ObservationStream, beside
+from .ram_info import add_ram_infos, rams_in_vector
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
@@ -31,6 +33,10 @@ class GeneratedVectorObservation(
     generated observations are in infos["generated_observation"], and those that end an episode in
     infos["final_info"]["generated_observation"].
 
+    A generator that reads the console's memory takes it from infos["ram"]: put `RamInfo` around
+    each sub-environment of an AsyncVectorEnv; those of a SyncVectorEnv are given it here. ALE's own
+    vector has no memory to give.
+
     `render()` gives one picture for each sub-environment, also where the vector environment itself
     has no render mode, as ALE's `AtariVectorEnv`.
 
@@ -43,7 +49,8 @@ class GeneratedVectorObservation(
 
     Raises:
         InputError: as for `GeneratedObservation`, or the vector environment does not say its
-            autoreset mode or steps only some of its sub-environments at a time.
+            autoreset mode, steps only some of its sub-environments at a time, or does not give the
+            memory that the generator reads (where only its infos can tell, at the first reset).
     """
 
     def __init__(
@@ -75,7 +82,8 @@ class GeneratedVectorObservation(
         options = GenerationOptions(mode, probability, latent, walk_length, layout)
         single_space = env.single_observation_space
         self._stream = ObservationStream(generator, single_space, env.num_envs, options)
-        self._stream.refuse_ram()
+        if self._stream.reads_ram:
+            check_tells_ram(env)
         self.single_observation_space = self._stream.space
         self.observation_space = batch_space(self._stream.space, env.num_envs)
         self._render = render
@@ -99,7 +107,7 @@ class GeneratedVectorObservation(
         self._real, infos = self.env.reset(seed=seed, options=options)
         self._stream.seed(indices.tolist(), seeds, self._drawn_seeds)
         self._is_done = self._is_done & ~is_reset
-        self._generate(indices, [True] * len(indices))
+        self._generate(indices, [True] * len(indices), infos)
         return self._given(infos, is_reset)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -109,7 +117,7 @@ class GeneratedVectorObservation(
             infos = self._generate_over_ends(is_done, infos)
         else:
             begins = self._is_done & (self._autoreset_mode is AutoresetMode.NEXT_STEP)
-            self._generate(np.arange(self.num_envs), begins.tolist())
+            self._generate(np.arange(self.num_envs), begins.tolist(), infos)
         self._is_done = is_done
         observations, infos = self._given(infos, np.ones(self.num_envs, np.bool_))
         return observations, rewards, terminations, truncations, infos
@@ -129,15 +137,17 @@ class GeneratedVectorObservation(
             return [int(each) for each in sequence.generate_state(self.num_envs)]
         return [drawn_seed(rng) for rng in rngs]
 
-    def _generate(self, indices: Indices, is_first: list[bool]) -> None:
+    def _generate(self, indices: Indices, is_first: list[bool], infos: dict[str, Any]) -> None:
         is_mixing = self._stream.options.mode == "mix"
         real = [self._real[index] for index in indices] if is_mixing else None
-        self._stream.generate(indices.tolist(), is_first, real)
+        ram = rams_in_vector(infos, indices) if self._stream.reads_ram else None
+        self._stream.generate(indices.tolist(), is_first, real, ram)
 
     def _generate_over_ends(self, is_done: Mask, infos: dict[str, Any]) -> dict[str, Any]:
         """Generate the last observations of ended episodes too; returns infos with them."""
         real_finals = [infos["final_obs"][index] for index in np.flatnonzero(is_done)]
-        finals, newest = self._stream.generate_over_ends(is_done, self._real, real_finals)
+        ram = self._rams_over_ends(is_done, infos) if self._stream.reads_ram else None
+        finals, newest = self._stream.generate_over_ends(is_done, self._real, real_finals, ram)
         if self._stream.options.mode == "info":
             generated = np.zeros_like(newest)
             generated[is_done] = finals
@@ -152,6 +162,10 @@ class GeneratedVectorObservation(
             final_obs[is_done] = finals
         return {**infos, "final_obs": final_obs}
 
+    def _rams_over_ends(self, is_done: Mask, infos: dict[str, Any]) -> Ram:
+        finals = rams_in_vector(infos.get("final_info", {}), np.flatnonzero(is_done))
+        return np.concatenate([finals, rams_in_vector(infos, np.arange(self.num_envs))])
+
     def _given(self, infos: dict[str, Any], is_new: Mask) -> tuple[Any, dict[str, Any]]:
         """What the agents get; `is_new` marks the observations that were just generated."""
         generated = self._stream.current()
@@ -165,6 +179,21 @@ def _with_generated(infos: dict[str, Any], generated: Observations, mask: Mask) 
     """Infos with generated observations as Gymnasium packs them: an array and its mask."""
     key = "generated_observation"
     return {**infos, key: generated, f"_{key}": mask.copy()}
+
+
+def check_tells_ram(envs: VectorEnv[Any, Any, Any]) -> None:
+    """See to it, where the sub-environments are in this process, that infos hold their memory.
+
+    Raises:
+        InputError: they have none, or are ALE's own vector, which does not give it.
+    """
+    if isinstance(envs.unwrapped, SyncVectorEnv):
+        add_ram_infos(envs.unwrapped.envs)
+    elif isinstance(envs.unwrapped, AtariVectorEnv):
+        raise InputError(
+            "this generator reads the console's memory, which ALE's AtariVectorEnv does not give: "
+            "make the vector with vectorization_mode='sync', or 'async' and wrappers=[RamInfo]"
+        )
 
 
 def autoreset_mode_of(envs: VectorEnv[Any, Any, Any]) -> AutoresetMode:

@@ -47,6 +47,27 @@ class FakeGenerator:
         return (np.tanh(levels / 2) * 127 + 128).astype(np.uint8)
 
 
+class StateGenerator(FakeGenerator):
+    """Its frames show in their first pixels the console's memory, and their latent in the others.
+
+    `states` remembers the memory of every `decode`.
+    """
+
+    reads_ram = True
+
+    def __init__(self, frame_format: FrameFormat | None = None) -> None:
+        super().__init__(frame_format)
+        self.states: list[np.ndarray] = []
+
+    def decode(self, latents: np.ndarray, ram: np.ndarray | None = None) -> np.ndarray:
+        assert ram is not None
+        assert ram.dtype == np.uint8
+        frames = super().decode(latents)
+        self.states.append(ram)
+        frames.reshape(len(frames), -1)[:, : ram.shape[1]] = ram
+        return frames
+
+
 class CountingEnv(gym.Env):
     """Its observation is filled with a number that grows by 1 a step; episodes last `length` steps.
 
@@ -90,6 +111,22 @@ class CountingEnv(gym.Env):
 
     def _observation(self) -> Any:
         return np.full(self.observation_space.shape, self.number, self.observation_space.dtype)
+
+
+class ConsoleEnv(CountingEnv):
+    """One whose console's memory holds the number, and how old the episode is."""
+
+    number = 0
+    _age = 0
+
+    @property
+    def ale(self) -> Any:
+        return self
+
+    def getRAM(self) -> np.ndarray:  # noqa: N802
+        ram = np.zeros(128, np.uint8)
+        ram[:2] = self.number, self._age
+        return ram
 
 
 class UnseenEnv(CountingEnv):

@@ -11,7 +11,7 @@ import torch
 from atarigan.command_line import run as run_command
 from benchmarks.__main__ import MODULES, main
 from benchmarks.measurement import Case, Stopwatch
-from benchmarks.report import Row, latency_rows, rate_rows
+from benchmarks.report import Row, added_rows, latency_rows, rate_rows
 
 UNITS = {
     "collect": {"agent steps/s"},
@@ -59,8 +59,10 @@ def test_whatever_is_compared_with_is_measured_in_the_same_run(report):
 
 
 def test_a_stored_step_takes_a_seventh_of_one_with_stacks(report):
-    (row,) = [row for row in report["rows"] if row["unit"] == "bytes/step" and row["against"]]
-    assert row["ratio"] > 7
+    rows = [row for row in report["rows"] if row["unit"] == "bytes/step" and row["against"]]
+    frames, states = (row["ratio"] for row in rows)
+    assert frames > 7
+    assert states > 250
 
 
 def test_repeats_take_turns_there_and_back():
@@ -108,6 +110,8 @@ def test_rows_hold_median_quartiles_and_ratio():
         Row("buffer", "limit", 8.0, "frames/s"),
         Row("buffer", "peer", 1.0, "frames/s"),
     ]
+    added = [row.value for row in added_rows("buffer", cases, timings)]
+    assert added == [125.0, -750.0]  # medians of the differences
     latency = next(latency_rows("buffer", cases, timings))
     assert latency == Row(
         "buffer", "latency of ours", 250.0, "ms", "latency of limit", 0.5, pytest.approx(300.0)

@@ -53,9 +53,9 @@ def test_a_run_is_judged_beside_its_own_data(run, capsys):
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
     titles = ("Nearest real ones", "Best and worst", "Where values go wrong", "Histograms")
-    for title in (*titles, "Frames that follow one another", "Histograms of motion"):
+    for title in (*titles, "Of the same states", "Frames that follow one another", "Histograms of motion"):
         assert f"<h2>{title}</h2>" in page
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count("data:image/png;base64,") == 8
     assert "http" not in page
 
 

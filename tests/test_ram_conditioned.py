@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
-from atarigan import collect, evaluate, sample, train
+from atarigan import collect, evaluate, pixels, sample, train
 from atarigan.assembly import build_trainer
 from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
 from atarigan.errors import InputError
@@ -216,7 +216,7 @@ def pong(tmp_path_factory):
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "400", "--num-envs", "1"]
     assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
     words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]
-    words += ["--device", "cpu", "--max-images", "9000", "--out", str(folder / "run")]
+    words += ["--device", "cpu", "--max-images", "30000", "--out", str(folder / "run")]
     assert train.main(words) == 0
     return folder
 
@@ -246,9 +246,22 @@ def test_the_wrapper_passes_the_checker(pong):
 def test_where_there_is_no_console_the_wrapper_says_so(pong):
     with pytest.raises(InputError, match="is no ALE environment"):
         GeneratedObservation(gym.make("tests.fakes:Counting-v0"), pong / "run")
-    envs = gym.make_vec("ALE/Pong-v5", num_envs=2, vectorization_mode="sync")
-    with pytest.raises(InputError, match="wrap each environment in GeneratedObservation"):
-        GeneratedVectorObservation(envs, pong / "run")
+
+
+@pytest.mark.parametrize("autoreset_mode", list(gym.vector.AutoresetMode))
+def test_a_vector_shows_each_agent_its_own_game(pong, autoreset_mode):
+    generator = FrameGenerator.load(pong / "run", device="cpu")
+    options = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": autoreset_mode}}
+    envs = gym.make_vec("ALE/Pong-v5", num_envs=2, obs_type="grayscale", **options)
+    envs = GeneratedVectorObservation(envs, generator)
+    observations, infos = envs.reset(seed=3)
+    for _ in range(3):
+        shown = generator.decode(np.zeros((2, generator.latent_size), np.float32), infos["ram"])
+        for observation, frame in zip(observations, shown, strict=True):
+            expected = pixels.resize(frame, 210, 160)[..., 0]
+            assert (np.abs(observation.astype(int) - expected) < 3).mean() > 0.99
+        observations, *_, infos = envs.step(np.array([2, 3]))
+    assert (infos["ram"][0] != infos["ram"][1]).any()
     envs.close()
 
 

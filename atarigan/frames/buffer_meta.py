@@ -54,10 +54,12 @@ class BufferMeta:
     """Everything needed to map a buffer's files.
 
     Attributes:
+        frame_format: of the stored frames; of those generated from memory where none are stored.
         capacity: steps that each writer keeps, at least 1.
         action_dtype: of the actions column.
         action_shape: of one action; () for a discrete one.
         ram_size: bytes of console memory a step; 0 means none is stored.
+        stores_frames: false where console memory stands for them.
         versions: packages that wrote it, name to version.
         format_version: of the files; only `FORMAT_VERSION` can be read.
 
@@ -70,6 +72,7 @@ class BufferMeta:
     action_dtype: ActionDtype = "int64"
     action_shape: tuple[int, ...] = ()
     ram_size: int = 0
+    stores_frames: bool = True
     origin: Origin = Origin()
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -84,12 +87,15 @@ class BufferMeta:
             raise InputError(f"action_shape must hold sizes of at least 1, not {self.action_shape}")
         if self.ram_size < 0:
             raise InputError(f"ram_size must be at least 0, not {self.ram_size}")
+        if not self.stores_frames and self.ram_size == 0:
+            raise InputError("a buffer without frames must store ram: ram_size must not be 0")
 
     @property
     def columns(self) -> dict[str, Column]:
         """The column files of a writer's folder: name to (dtype, shape of one row)."""
+        frames: dict[str, Column] = {"frames": ("uint8", self.frame_format.shape)}
         columns: dict[str, Column] = {
-            "frames": ("uint8", self.frame_format.shape),
+            **(frames if self.stores_frames else {}),
             "actions": (self.action_dtype, self.action_shape),
             "rewards": ("float32", ()),
             "terminations": ("bool", ()),
@@ -98,6 +104,21 @@ class BufferMeta:
         if self.ram_size:
             columns["ram"] = ("uint8", (self.ram_size,))
         return columns
+
+
+def stored_format(shape: tuple[int, ...], frame_format: FrameFormat | None) -> FrameFormat:
+    """The format of frames of a shape (H, W, C): the given one, else gray for C = 1 and RGB for 3.
+
+    Raises:
+        InputError: another shape, or not the format's.
+    """
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise InputError(f"frame_shape must be (H, W, 1) or (H, W, 3), not {shape}")
+    height, width, num_channels = shape
+    found = frame_format or FrameFormat("gray" if num_channels == 1 else "rgb", height, width)
+    if found.shape != tuple(shape):
+        raise InputError(f"frame_shape {shape} is not the format's {found.shape}")
+    return found
 
 
 def package_versions() -> dict[str, str]:

@@ -19,8 +19,9 @@ class BufferWriter:
         writer.stage()[:] = frame
         writer.commit(action, reward, terminated, truncated)
 
-    `add` does both. Rows that follow one another are steps that followed one another, except behind
-    a row whose termination or truncation is set.
+    Where a buffer stores no frames, `stage_ram` takes the place of `stage`. `add` does both. Rows
+    that follow one another are steps that followed one another, except behind a row whose
+    termination or truncation is set.
     """
 
     def __init__(self, ring: Ring) -> None:
@@ -44,10 +45,18 @@ class BufferWriter:
         A step staged before and not committed is dropped.
 
         Raises:
-            InputError: console memory is given and the buffer has none, or the other way round.
+            InputError: the buffer stores no frames, or console memory is given and the buffer has
+                none, or the other way round.
             OSError: the disk is full.
             RuntimeError: the writer is closed.
         """
+        if "frames" not in self._columns:
+            raise InputError(f"the buffer of {self._ring.folder} stores no frames to fill in")
+        frame: Frames = self._columns["frames"][self.stage_ram(ram)]
+        return frame
+
+    def stage_ram(self, ram: npt.NDArray[np.uint8] | None) -> int:
+        """Begin a step as `stage` does, without its frame; returns its slot in the ring."""
         if (ram is not None) != ("ram" in self._columns):
             raise InputError(
                 "ram must be given exactly when the buffer stores it: "
@@ -57,8 +66,7 @@ class BufferWriter:
         if ram is not None:
             self._columns["ram"][slot] = ram
         self._slot = slot
-        frame: Frames = self._columns["frames"][slot]
-        return frame
+        return slot
 
     @property
     def is_staged(self) -> bool:
@@ -84,25 +92,34 @@ class BufferWriter:
 
     def add(
         self,
-        frame: Frames,
+        frame: Frames | None,
         action: Any = 0,
         reward: float = 0.0,
         terminated: bool = False,
         truncated: bool = False,
         ram: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """Store one whole step; `frame` is uint8 (H, W, C), copied.
+        """Store one whole step; `frame` is uint8 (H, W, C), copied, or None where the buffer
+        stores none.
 
         Raises:
             InputError: a frame of another shape or dtype.
             OSError: the disk is full.
             RuntimeError: the writer is closed.
         """
-        expected = self._columns["frames"].shape[1:]
-        if frame.shape != expected or frame.dtype != np.uint8:
-            raise InputError(f"frame must be uint8 {expected}, not {frame.dtype} {frame.shape}")
-        self.stage(ram)[:] = frame
+        if frame is None and "frames" not in self._columns:
+            self.stage_ram(ram)
+        else:
+            self.stage(ram)[:] = self._checked(frame)
         self.commit(action, reward, terminated, truncated)
+
+    def _checked(self, frame: Frames | None) -> Frames:
+        column = self._columns.get("frames")
+        expected = None if column is None else f"uint8 {column.shape[1:]}"
+        found = None if frame is None else f"{frame.dtype} {frame.shape}"
+        if frame is None or found != expected:
+            raise InputError(f"frame must be {expected}, not {found}")
+        return frame
 
     def end_episode(self) -> None:
         """Say that what follows does not continue what was written.

@@ -175,7 +175,10 @@ def _play(
     episode_return = 0.0
     while tally.num_steps < num_steps and not signals.must_stop:
         ram = screen.ram() if stores_ram else None
-        writer.stage(ram)[:] = read_frame(screen, frame_format)
+        if meta.stores_frames:
+            writer.stage(ram)[:] = read_frame(screen, frame_format)
+        else:
+            writer.stage_ram(ram)
         action = policy.act(screen)
         reward, terminated, truncated = env.step(action)
         writer.commit(action, reward, terminated, truncated)

@@ -1,6 +1,7 @@
 """FrameBuffer: a disk-backed replay buffer of frames that many writers fill and anyone may read."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from atarigan import typed_json
 from atarigan.errors import InputError
-from atarigan.frames.buffer_meta import BufferMeta, Origin, package_versions
+from atarigan.frames.buffer_meta import BufferMeta, Origin, package_versions, stored_format
 from atarigan.frames.buffer_writer import BufferWriter
 from atarigan.frames.ring import Ring
 from atarigan.frames.ring_folders import claim_ring, ring_folders
@@ -19,8 +20,8 @@ from atarigan.frames.sampling import (
     Transitions,
     concatenate_transitions,
     sample_rings,
-    stack_rows,
     take,
+    take_stacks,
     take_transitions,
 )
 from atarigan.pixels import FrameFormat, Frames
@@ -63,6 +64,7 @@ class FrameBuffer:
         action_dtype: Any = "int64",
         action_shape: tuple[int, ...] = (),
         ram_size: int = 0,
+        stores_frames: bool = True,
         origin: Origin | None = None,
     ) -> Self:
         """Make a new, empty buffer.
@@ -76,6 +78,7 @@ class FrameBuffer:
             action_dtype: "int64" or "float32".
             action_shape: of one action; () for a discrete one.
             ram_size: bytes of console memory a step; 0 stores none.
+            stores_frames: false keeps the memory alone, for frames that `GeneratedReplay` makes.
             origin: where the frames come from.
 
         Raises:
@@ -84,23 +87,17 @@ class FrameBuffer:
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"{path} must not exist yet or be an empty folder")
-        if len(frame_shape) != 3 or frame_shape[2] not in (1, 3):
-            raise InputError(f"frame_shape must be (H, W, 1) or (H, W, 3), not {frame_shape}")
         if capacity < 1 or num_writers < 1:
             raise InputError(
                 f"capacity and num_writers must be at least 1, not {capacity} and {num_writers}"
             )
-        if frame_format is None:
-            height, width, num_channels = frame_shape
-            frame_format = FrameFormat("gray" if num_channels == 1 else "rgb", height, width)
-        if frame_format.shape != tuple(frame_shape):
-            raise InputError(f"frame_shape {frame_shape} is not the format's {frame_format.shape}")
         meta = BufferMeta(
-            frame_format=frame_format,
+            frame_format=stored_format(frame_shape, frame_format),
             capacity=-(-capacity // num_writers),
             action_dtype=np.dtype(action_dtype).name,
             action_shape=action_shape,
             ram_size=ram_size,
+            stores_frames=stores_frames,
             origin=origin or Origin(),
             versions=package_versions(),
         )
@@ -145,7 +142,7 @@ class FrameBuffer:
 
     def add(
         self,
-        frame: Frames,
+        frame: Frames | None,
         action: Any = 0,
         reward: float = 0.0,
         terminated: bool = False,
@@ -200,45 +197,44 @@ class FrameBuffer:
         """Steps of each writer that can be read, in the order in which `values_at` numbers them."""
         return [len(ring) for ring in self._rings.values()]
 
-    def sample(self, batch_size: int, seed: Seed = None) -> Frames:
-        """Frames drawn uniformly and independently, uint8 (B, H, W, C), grouped by writer.
+    def sample(self, batch_size: int, seed: Seed = None, column: str = "frames") -> Frames:
+        """Frames, or another column, drawn uniformly and independently, uint8 (B, H, W, C), grouped
+        by writer.
 
         Raises:
-            InputError: the buffer is empty.
+            InputError: the buffer is empty, or stores none.
         """
-        parts = self._sample(batch_size, seed, lambda ring, rows: take(ring, "frames", rows))
+        parts = self._sample(batch_size, seed, column, lambda ring, rows: take(ring, column, rows))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def sample_stacks(self, batch_size: int, num_stack: int, seed: Seed = None) -> Frames:
-        """Stacks of frames that followed one another, uint8 (B, K, H, W, C), oldest first.
+    def sample_stacks(
+        self, batch_size: int, num_stack: int, seed: Seed = None, column: str = "frames"
+    ) -> Frames:
+        """Stacks of frames, or another column, that followed one another, uint8 (B, K, H, W, C),
+        oldest first.
 
         They are grouped by writer. At an episode's beginning its first frame is repeated.
 
         Raises:
-            InputError: the buffer is empty, or `num_stack` is below 1.
+            InputError: the buffer is empty or stores none, or `num_stack` is below 1.
         """
-
-        def take_stacks(ring: Ring, rows: Rows) -> Frames:
-            stacks: Frames = take(ring, "frames", stack_rows(ring, rows, num_stack))
-            return stacks
-
-        num_behind = _num_behind(num_stack)
-        return np.concatenate(self._sample(batch_size, seed, take_stacks, num_behind=num_behind))
+        behind = _num_behind(num_stack)
+        gather = partial(take_stacks, num_stack=num_stack, column=column)
+        return np.concatenate(self._sample(batch_size, seed, column, gather, num_behind=behind))
 
     def sample_transitions(
-        self, batch_size: int, num_stack: int = 1, seed: Seed = None
+        self, batch_size: int, num_stack: int = 1, seed: Seed = None, column: str = "frames"
     ) -> Transitions:
         """Steps with what came after them, drawn uniformly from those whose next step is known.
 
+        Where `column` is "ram", memory is stacked in the place of frames.
+
         Raises:
-            InputError: there is no such step, or `num_stack` is below 1.
+            InputError: there is no such step, no frame is stored, or `num_stack` is below 1.
         """
-
-        def gather(ring: Ring, rows: Rows) -> Transitions:
-            return take_transitions(ring, rows, num_stack)
-
-        num_behind = _num_behind(num_stack)
-        parts = self._sample(batch_size, seed, gather, num_behind=num_behind, needs_next=True)
+        behind = _num_behind(num_stack)
+        gather = partial(take_transitions, num_stack=num_stack, column=column)
+        parts = self._sample(batch_size, seed, column, gather, num_behind=behind, needs_next=True)
         return concatenate_transitions(parts)
 
     def values_at(self, column: str, indices: Rows) -> npt.NDArray[Any]:
@@ -255,8 +251,7 @@ class FrameBuffer:
             IndexError: a number outside that range.
             InputError: the buffer has no such column.
         """
-        if column not in self.meta.columns:
-            raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
+        self._check_column(column)
         dtype, shape = self.meta.columns[column]
         values = np.empty((len(indices), *shape), dtype)
         unread = np.ones(len(indices), bool)
@@ -273,17 +268,27 @@ class FrameBuffer:
             raise IndexError(f"step {indices[unread][0]} is outside 0 … {start - 1} of {self.path}")
         return values
 
+    def _check_column(self, column: str) -> None:
+        if column not in self.meta.columns:
+            raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
+
     def _sample(
-        self, batch_size: int, seed: Seed, gather: Callable[[Ring, Rows], _T], **draw: Any
+        self,
+        batch_size: int,
+        seed: Seed,
+        column: str,
+        gather: Callable[[Ring, Rows], _T],
+        **draw: Any,
     ) -> list[_T]:
-        """What `gather` makes of the rows drawn from each ring."""
+        """What `gather` makes, out of that column, of the rows drawn from each ring."""
+        self._check_column(column)
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         if len(self) == 0:
             raise InputError(f"{self.path} is empty: it holds 0 steps to sample from")
-        rings = list(self._rings.values())
+        rings, rng = list(self._rings.values()), np.random.default_rng(seed)
         try:
-            return sample_rings(rings, batch_size, np.random.default_rng(seed), gather, **draw)
+            return sample_rings(rings, batch_size, rng, gather, **draw)
         except InputError as error:
             raise InputError(f"{self.path}, {len(self)} steps: {error}") from None
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -53,11 +54,8 @@ class ImageLayout:
 
     def stack(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The frames of one observation, (K, H, W, C), oldest first: a view to read or write."""
-        sizes = dict(zip("KHWC", self._sizes, strict=True))
-        absent = "".join(axis for axis in _CANONICAL_AXES if axis not in self.axes)
-        axes = self.axes + absent
-        view = observation.reshape([sizes[axis] for axis in axes])
-        return view.transpose([axes.index(axis) for axis in _CANONICAL_AXES])
+        sizes, order = self._view
+        return observation.reshape(sizes).transpose(order)
 
     def newest(self, observation: npt.NDArray[Any]) -> Frames:
         """The newest frame of one observation, uint8 (H, W, C)."""
@@ -70,9 +68,14 @@ class ImageLayout:
             return frames
         return pixels.frames_to_unit_floats(frames, self.dtype)
 
-    @property
-    def _sizes(self) -> tuple[int, int, int, int]:
-        return (self.num_stack, self.height, self.width, self.num_channels)
+    @cached_property
+    def _view(self) -> tuple[list[int], list[int]]:
+        """An observation's size along each axis, those left out last, and which of them are K, H,
+        W and C.
+        """
+        num_of = {"K": self.num_stack, "H": self.height, "W": self.width, "C": self.num_channels}
+        axes = self.axes + "".join(axis for axis in _CANONICAL_AXES if axis not in self.axes)
+        return [num_of[axis] for axis in axes], [axes.index(axis) for axis in _CANONICAL_AXES]
 
 
 def layout_of_frames(frame_format: FrameFormat) -> ImageLayout:

@@ -25,6 +25,7 @@ def create_buffer(
     size: tuple[int, int] | None = (84, 84),
     capacity: int,
     num_envs: int = 1,
+    stores_frames: bool = True,
 ) -> FrameBuffer:
     """An empty buffer for frames of the environment that `origin` names, to `collect` into.
 
@@ -35,6 +36,7 @@ def create_buffer(
         format_name: what is stored of the screen.
         size: (height, width) of the stored frames; None means the environment's own.
         capacity: steps kept, shared out among `num_envs` processes.
+        stores_frames: false stores the console's memory alone.
 
     Raises:
         InputError: environment, policy or format are unknown or do not fit one another.
@@ -49,6 +51,8 @@ def create_buffer(
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
         ram = env.screen.ram()
+        if ram is None and not stores_frames:
+            raise InputError(f"without frames there is nothing to store of {origin.env_id}: no ALE")
         return FrameBuffer.create(
             path,
             capacity,
@@ -58,6 +62,7 @@ def create_buffer(
             action_dtype=action_dtype,
             action_shape=action_shape,
             ram_size=0 if ram is None else len(ram),
+            stores_frames=stores_frames,
             origin=replace(
                 origin,
                 policy=policy,

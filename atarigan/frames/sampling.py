@@ -21,10 +21,11 @@ class Transitions:
     """A batch of steps with what came after, for replay.
 
     Attributes:
-        frames: uint8 (B, K, H, W, C), the stack acted on, oldest frame first.
+        frames: uint8 (B, K, H, W, C), the stack acted on, oldest frame first; (B, K, bytes) where
+            console memory is stacked in its place.
         actions: (B, *action shape).
         rewards: float32 (B,).
-        next_frames: uint8 (B, K, H, W, C). Behind a termination there is no next frame and the last
+        next_frames: uint8 of that shape. Behind a termination there is no next frame and the last
             is repeated.
         terminations: bool (B,).
         ram, next_ram: uint8 (B, bytes), or None where the buffer stores none.
@@ -64,6 +65,11 @@ def stack_rows(ring: Ring, rows: Rows, num_stack: int) -> Rows:
     return stacks[:, ::-1]
 
 
+def take_stacks(ring: Ring, rows: Rows, num_stack: int, column: str) -> npt.NDArray[Any]:
+    """Each row's value after those before it in its episode, (N, num_stack, *row shape)."""
+    return take(ring, column, stack_rows(ring, rows, num_stack))
+
+
 def has_next(ring: Ring, rows: Rows, num_committed: int) -> npt.NDArray[np.bool_]:
     """Whether the step after each row is known: stored, or none because the episode terminated.
 
@@ -76,18 +82,18 @@ def has_next(ring: Ring, rows: Rows, num_committed: int) -> npt.NDArray[np.bool_
     return known
 
 
-def take_transitions(ring: Ring, rows: Rows, num_stack: int) -> Transitions:
-    """The transitions at `rows`, all of which have a next step."""
+def take_transitions(ring: Ring, rows: Rows, num_stack: int, column: str) -> Transitions:
+    """The transitions at `rows`, all of which have a next step, with stacks of that column."""
     terminations = take(ring, "terminations", rows)
     stacks = stack_rows(ring, rows, num_stack)
     next_rows = np.where(terminations, rows, rows + 1)
     next_stacks = np.concatenate([stacks[:, 1:], next_rows[:, None]], axis=1)
     has_ram = "ram" in ring.columns
     return Transitions(
-        frames=take(ring, "frames", stacks),
+        frames=take(ring, column, stacks),
         actions=take(ring, "actions", rows),
         rewards=take(ring, "rewards", rows),
-        next_frames=take(ring, "frames", next_stacks),
+        next_frames=take(ring, column, next_stacks),
         terminations=terminations,
         ram=take(ring, "ram", rows) if has_ram else None,
         next_ram=take(ring, "ram", next_rows) if has_ram else None,

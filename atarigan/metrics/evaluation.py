@@ -27,7 +27,7 @@ class Evaluation:
         scores: by name.
         facts: what else belongs to the result, such as counts, seeds and versions.
         motion: stacks of frames that follow one another, likewise; None where there are none.
-        true: real frames of the same states as the samples; None where samples belong to no state.
+        pairs: generated frames of given states, and the true ones; None where there are none.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Evaluation:
     scores: dict[str, Score]
     facts: dict[str, Any]
     motion: Judged | None = None
-    true: Frames | None = None
+    pairs: tuple[Frames, Frames] | None = None
 
     @property
     def against(self) -> str:
@@ -75,8 +75,8 @@ class Evaluation:
             _show_points(page, self.judged)
         else:
             show_frames(page, self.judged, frame_format)
-            if self.true is not None:
-                show_pairs(page, self.judged.samples, self.true[: self.judged.num], frame_format)
+            if self.pairs is not None:
+                show_pairs(page, *self.pairs, frame_format)
             if self.motion is not None:
                 show_motion(page, self.motion, frame_format)
         page.heading("How it was done")

@@ -62,9 +62,17 @@ class ProfilesGenerator(Generator):
         self.column_profiles = nn.Sequential(
             nn.Linear(size, rank * columns), nn.Unflatten(1, (rank, columns))
         )
+        if shape.condition_size:
+            self._silence(shape.latent_size)
         self.scale = rank**-0.5
         self.background = nn.Parameter(torch.zeros(height, columns))
         self.colors = ShownColors(height, columns, channels)
+
+    @torch.no_grad()
+    def _silence(self, latent_size: int) -> None:
+        """Begin with latents that say nothing, where conditions say nearly all."""
+        for profiles in (self.row_profiles, self.column_profiles):
+            profiles[0].weight[:, :latent_size] = 0
 
     @torch.no_grad()
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
