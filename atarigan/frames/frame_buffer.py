@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan import typed_json
+from atarigan.confinement import confined, refuse_ways_out
 from atarigan.errors import InputError
 from atarigan.frames.buffer_meta import BufferMeta, Origin, package_versions
 from atarigan.frames.buffer_writer import BufferWriter
@@ -120,7 +121,7 @@ class FrameBuffer:
         path = Path(path)
         if not (path / "meta.json").is_file():
             raise InputError(f"{path} is not a frame buffer: it has no meta.json")
-        return cls(path, typed_json.read_json(path / "meta.json", BufferMeta))
+        return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))
 
     def refresh(self) -> None:
         """Look for writers that came since the buffer was opened."""
@@ -129,14 +130,15 @@ class FrameBuffer:
                 self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
         self._rings = dict(sorted(self._rings.items()))
 
-    def new_writer(self) -> BufferWriter:
-        """A writer of its own ring: the first that nobody is writing, or a new one.
+    def new_writer(self, folder_name: str | None = None) -> BufferWriter:
+        """A writer of its own ring: the first that nobody is writing, or a new one, or the named.
 
         Raises:
-            InputError: a ring is damaged.
+            InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
             OSError: the disk is full or may not be written.
         """
-        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity)
+        refuse_ways_out(self.path)
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, folder_name)
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)
