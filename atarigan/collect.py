@@ -17,12 +17,13 @@ from atarigan import command_line
 from atarigan.errors import InputError
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.collection import (
+    PATIENCE_S,
     CollectionSummary,
-    CollectorDiedError,
     collect,
     default_num_envs,
 )
 from atarigan.frames.collector import env_of
+from atarigan.frames.crew import CollectorDiedError
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.new_buffer import create_buffer
 from atarigan.progress import ProgressDisplay
@@ -75,6 +76,10 @@ class CollectArguments:
     """Steps kept; when there are more the oldest are overwritten."""
     seed: Annotated[int | None, _default("0", "INT")] = None
     """Seed of environments and policy."""
+    patience_s: float = PATIENCE_S
+    """Seconds without a step after which an environment's process is killed and another goes on in
+    its place, as where one dies; 0 waits forever.
+    """
     append: bool = False
     """Go on with the buffer in --out, as it was begun."""
 
@@ -86,10 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--num-steps must be at least 1, not {arguments.num_steps}")
     if arguments.num_envs < 0:
         raise InputError(f"--num-envs must be at least 0, not {arguments.num_envs}")
+    if not arguments.patience_s >= 0:
+        raise InputError(f"--patience-s must be at least 0, not {arguments.patience_s}")
     num_envs = min(arguments.num_steps, arguments.num_envs or default_num_envs(arguments.num_steps))
     try:
         with _buffer_for(arguments, num_envs) as buffer:
-            summary = _collected(buffer, arguments.num_steps, num_envs)
+            summary = _collected(buffer, arguments, num_envs)
     except CollectorDiedError as error:
         print(f"python -m atarigan.collect: {error}", file=sys.stderr)
         return EXIT_PROCESS_DIED
@@ -100,13 +107,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_line.EXIT_OK
 
 
-def _collected(buffer: FrameBuffer, num_steps: int, num_envs: int) -> CollectionSummary:
+def _collected(
+    buffer: FrameBuffer, arguments: CollectArguments, num_envs: int
+) -> CollectionSummary:
     """Collect while showing how far it is, until Ctrl-C at the latest."""
+    num_steps = arguments.num_steps
     with ProgressDisplay("collecting", "agent steps", num_steps) as display, StopRequest() as stop:
         return collect(
             buffer,
             num_steps,
             num_envs=num_envs,
+            patience_s=arguments.patience_s,
             report=display.update,
             should_stop=lambda: stop.is_set,
         )
