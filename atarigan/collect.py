@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from atarigan import command_line
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.collection import (
     PATIENCE_S,
@@ -30,6 +30,7 @@ from atarigan.progress import ProgressDisplay
 from atarigan.stop_request import StopRequest
 
 EXIT_PROCESS_DIED = 1
+HARMLESS_POLICIES = (None, "random", "scripted")
 
 
 def _default(value: str, metavar: str) -> Any:
@@ -81,7 +82,9 @@ class CollectArguments:
     its place, as where one dies; 0 waits forever.
     """
     append: bool = False
-    """Go on with the buffer in --out, as it was begun."""
+    """Go on with the buffer in --out, as it was begun. What can run code, a model or a module, must
+    be named again.
+    """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,6 +147,7 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
     path = Path(arguments.out)
     if arguments.append:
         buffer = FrameBuffer.open(path)
+        refuse_code_of_the_buffers_choice(arguments, buffer)
         check_flags(arguments, buffer, num_envs)
         yield buffer
         return
@@ -179,6 +183,26 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         capacity=arguments.num_steps if arguments.capacity is None else arguments.capacity,
         num_envs=num_envs,
     )
+
+
+def refuse_code_of_the_buffers_choice(arguments: CollectArguments, buffer: FrameBuffer) -> None:
+    """Raises InputError where code would run because a meta.json names it and the user does not: a
+    buffer may come from anywhere.
+    """
+    origin = buffer.meta.origin
+    env_id = origin.env_id or ""
+    named_by_the_buffer = {
+        "policy": origin.policy if origin.policy not in HARMLESS_POLICIES else None,
+        "env_id": env_id if ":" in env_id else None,
+        "env_kwargs": origin.env_kwargs if not env_id.startswith("ALE/") else None,
+    }
+    for name, value in named_by_the_buffer.items():
+        if value and getattr(arguments, name) is None:
+            flag = name.replace("_", "-")
+            raise InputError(
+                f"--{flag} must be given with --append, as it can run code, which "
+                f"{buffer.path} only suggests: {shown(value)}"
+            )
 
 
 def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int) -> None:

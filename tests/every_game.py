@@ -76,11 +76,11 @@ def trained(buffer: FrameBuffer, path: Path) -> FrameGenerator:
     config = RunConfig(
         data=str(buffer.path),
         network="subpixel",
-        batch_size=4,
+        batch_size=2,
         critic_steps=2,
         generator_width=4,
         critic_width=4,
-        max_images=40,
+        max_images=20,
         device="cpu",
     )
     trainer = build_trainer(config)
@@ -119,7 +119,7 @@ def check_wrapped(env_id: str, generator: FrameGenerator) -> None:
     env.close()
 
 
-def main_job(folder: Path, env_id: str, most_steps: int = 300) -> Row:
+def main_job(folder: Path, env_id: str, most_steps: int = 100) -> Row:
     """All of it, in an empty folder; raises where something is not as it must be."""
     began = time.monotonic()
     buffer = collected(folder / "buffer", env_id)
