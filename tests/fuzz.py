@@ -159,12 +159,20 @@ def run_apart(name: str, num: int, seed: int) -> tuple[int, int, int, str]:
     return 0, 0, 1, "\n".join([*said, f"{name}: {end}", result.stderr[-2000:]])
 
 
+def run_guided(name: str, num: int, seed: int) -> tuple[int, str]:
+    """Defects that coverage-guided inputs found (it stops at the first one), and what it said."""
+    command = [sys.executable, "-m", "tests.guided_fuzz", name, f"-runs={num}", f"-seed={seed + 1}"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return (1, result.stderr[-2000:]) if result.returncode else (0, "")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=10_000, help="a reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", help="this one alone, in this process")
     parser.add_argument("--folder", type=Path, help="for the specimen, with --reader")
+    parser.add_argument("--guided", action="store_true", help="by coverage; needs the extra fuzz")
     flags = parser.parse_args()
     if flags.reader and flags.folder:
         verdicts = run_reader(flags.reader, flags.inputs, flags.seed, flags.folder)
@@ -177,11 +185,13 @@ def main() -> int:
     defects = 0
     print("| reader | inputs | still valid | refused | defects |\n|---|---:|---:|---:|---:|")
     for name in names:
-        accepted, refused, defective, said = run_apart(name, flags.inputs, flags.seed)
-        print(
-            f"| {name} | {flags.inputs:,} | {accepted:,} | {refused:,} | {defective:,} |",
-            flush=True,
-        )
+        if flags.guided:
+            defective, said = run_guided(name, flags.inputs, flags.seed)
+            found = "guided | guided"
+        else:
+            accepted, refused, defective, said = run_apart(name, flags.inputs, flags.seed)
+            found = f"{accepted:,} | {refused:,}"
+        print(f"| {name} | {flags.inputs:,} | {found} | {defective:,} |", flush=True)
         if said:
             print(said, file=sys.stderr, flush=True)
         defects += defective
