@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,9 @@ from atarigan.training.checkpoint import (
     load_model_config,
     write_checkpoint,
 )
+from atarigan.training.evaluations import Evaluations, read_lines
+from atarigan.training.history import COLUMNS, History
+from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Trainer
 
 SINE = RunConfig(source="sine", network="mlp", generator_layers=(4, 4), critic_layers=(4, 4),
@@ -176,6 +180,24 @@ def read_both_samples(folder: Path) -> None:
     read_samples(folder / "points.npz")
 
 
+def write_records(folder: Path) -> None:
+    score = {"value": 1.5, "floor": 1.0, "interval": [1.0, 2.0], "better": "lower"}
+    line = {"images": 0, "elapsed_s": 1.0, "features": "points", "headline": "distance",
+            "rank": 1.5, "scores": {"distance": score}}  # fmt: skip
+    (folder / "evaluations.jsonl").write_text(2 * f"{json.dumps(line)}\n")
+    rows = [",".join(COLUMNS), *2 * [",".join(["0"] * len(COLUMNS))]]
+    (folder / "history.csv").write_text("\r\n".join(rows) + "\r\n")
+
+
+def read_records(folder: Path) -> None:
+    """As a run does that goes on."""
+    run = RunFolder(folder)
+    History(run, _trainer())
+    Evaluations(run, _trainer())
+    for line in read_lines(run):
+        float(line["scores"][line["headline"]]["floor"])
+
+
 READERS = {
     "IDX": Reader(
         write_idx,
@@ -207,5 +229,6 @@ READERS = {
     "training state": Reader(write_run, read_run, (f"run/{STATE_FILE}",)),
     "config": Reader(write_config, read_config, ("settings.json", "config.json")),
     "recipe": Reader(write_recipe, read_recipe, ("recipe.toml",)),
+    "run records": Reader(write_records, read_records, ("evaluations.jsonl", "history.csv")),
     "NPZ samples": Reader(write_samples, read_both_samples, ("frames.npz", "points.npz")),
 }
