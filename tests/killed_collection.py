@@ -15,6 +15,7 @@ from random import Random
 
 import numpy as np
 
+from atarigan import collect
 from atarigan.frames.agent_steps import AgentSteps
 from atarigan.frames.collector import Share, env_of
 from atarigan.frames.frame_buffer import FrameBuffer
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 FLAGS = ("--env-id", "ALE/Breakout-v5", "--frame-format", "palette", "--frame-size", "native",
          "--num-steps", "1000000", "--num-envs", "1")  # fmt: skip
 MOST_STEPS = 150
-MOST_LOOKS = 3000
+MOST_LOOKS = 300
 
 
 @dataclass
@@ -47,21 +48,33 @@ def begin(path: Path, *flags: str) -> "subprocess.Popen[bytes]":
     )
 
 
+def kill_early(path: Path, rng: Random) -> Killed:
+    """Begin a collection and kill it while it makes its files."""
+    process = begin(path)
+    num_looks = rng.randint(0, MOST_LOOKS)
+    while num_looks and num_collected(path) == 0:
+        num_looks -= path.exists()
+        check_alive(process)
+    return killed(process, path, 0)
+
+
 def kill_once(path: Path, rng: Random) -> Killed:
-    """Begin a collection or go on with it, and kill it: after some more steps or, one time in
-    four, anywhere between its start and them.
-    """
+    """Begin a collection or go on with it, and kill it after some more steps."""
     has_begun = (path / "meta.json").exists()
     num_before = FrameBuffer.open(path).num_collected if has_begun else 0
     process = begin(path, *(["--append"] if has_begun else []))
     num_steps = rng.randint(0, MOST_STEPS)
-    num_looks = rng.randint(0, MOST_LOOKS) if rng.random() < 0.25 else sys.maxsize
-    while num_looks and num_collected(path) <= num_before + num_steps:
-        num_looks -= 1
-        if process.poll() is not None:
-            raise RuntimeError(
-                f"the collection ended with {process.returncode} before it was killed"
-            )
+    while num_collected(path) <= num_before + num_steps:
+        check_alive(process)
+    return killed(process, path, num_before)
+
+
+def check_alive(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is not None:
+        raise RuntimeError(f"the collection ended with {process.returncode} before it was killed")
+
+
+def killed(process: "subprocess.Popen[bytes]", path: Path, num_before: int) -> Killed:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return Killed(num_before, num_collected(path))
@@ -105,14 +118,30 @@ def check_step(env: AgentSteps, buffer: FrameBuffer, stored: dict[str, np.ndarra
 
 
 def survived(path: Path, num_kills: int, seed: int = 0) -> list[Killed]:
-    """Kill a collection into one buffer so many times, and look at all of it each time."""
+    """Kill so many collections: one in four while it begins a buffer, which another then fills up,
+    the others in mid-run, into one buffer. What each left is replayed.
+    """
     rng = Random(seed)
     kills = []
-    for _ in range(num_kills):
-        killed = kill_once(path, rng)
-        check_steps(path, killed)
-        kills.append(killed)
+    for number in range(num_kills):
+        if number % 4 == 3:
+            fresh = path.with_name(f"{path.name}-{number}")
+            kills.append(kill_early(fresh, rng))
+            check_steps(fresh, kills[-1])
+            check_begins(fresh, kills[-1].num_after)
+        else:
+            kills.append(kill_once(path, rng))
+            check_steps(path, kills[-1])
     return kills
+
+
+def check_begins(path: Path, num_before: int) -> None:
+    """Raises AssertionError unless a collection can begin or go on where one was killed."""
+    has_begun = (path / "meta.json").exists()
+    flags = ["--append"] if has_begun else ["--num-envs", "1"]
+    words = ["--num-steps", "3", "--out", str(path), *flags]
+    assert collect.main(words) == 0
+    assert num_collected(path) == num_before + 3
 
 
 def main() -> int:

@@ -62,8 +62,7 @@ def variant_of(base: Path, name: str, folder: Path) -> Path:
     for package in PACKAGES:
         candidates = oldest(package) if name == "oldest" else [package]
         if not any(
-            pip(python, "--no-deps", "--ignore-installed", "--only-binary=:all:", candidate)
-            for candidate in candidates
+            pip(python, "--upgrade", "--only-binary=:all:", candidate) for candidate in candidates
         ):
             raise RuntimeError(f"{package} does not install under {base}: {candidates}")
     return python

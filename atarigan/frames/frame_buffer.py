@@ -83,7 +83,10 @@ class FrameBuffer:
             InputError: the folder is in use, or a size is out of range.
         """
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        left_by_a_kill = {"meta.json.tmp"}
+        if path.exists() and (
+            not path.is_dir() or any(each.name not in left_by_a_kill for each in path.iterdir())
+        ):
             raise InputError(f"{path} must not exist yet or be an empty folder")
         if len(frame_shape) != 3 or frame_shape[2] not in (1, 3):
             raise InputError(f"frame_shape must be (H, W, 1) or (H, W, 3), not {frame_shape}")
