@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from atarigan.errors import InputError
 from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.recipes import parse_recipe
 from atarigan.run_config import MOST_LAYERS
 from atarigan.sources.data_files import opened
 from atarigan.training.checkpoint import SUMS_FILE, load_training_state
@@ -254,6 +255,12 @@ def test_a_checkpoint_of_other_sizes_than_its_format_is_refused(
     (folder / "run" / SUMS_FILE).unlink()
     with pytest.raises(InputError, match=r"must have the shape \(1, 9, 8\), not \(1, 8, 8\)"):
         FrameGenerator.load(folder / "run")
+
+
+@pytest.mark.parametrize("text", ["seed = " + "[" * 5000, "seed = " + "9" * 5000, "seed"])
+def test_a_recipe_that_is_no_toml_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="recipe is not valid TOML: "):
+        parse_recipe(text, "recipe")
 
 
 def test_a_packed_training_state_is_refused_before_it_is_unpacked(

@@ -44,7 +44,7 @@ def parse_recipe(text: str, where: str) -> RunConfig:
     """
     try:
         settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not valid TOML: {error}") from None
     return typed_json.from_dict(RunConfig, settings, where)
 
