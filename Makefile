@@ -8,18 +8,21 @@ DEMO_MINUTES ?= 5
 DEMO_FLAGS ?=
 JOBS ?= 2
 PYTEST_FLAGS ?=
+FUZZ_INPUTS ?= 10000
 
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help test test-all check format demo clean
+.PHONY: help test test-all check format fuzz versions demo clean
 
 help:
 	@echo 'make demo      collect Breakout, train $(DEMO_MINUTES) minutes (DEMO_MINUTES=30 for longer), show the results'
 	@echo 'make test      the tests that take seconds'
 	@echo 'make test-all  those that take minutes as well'
 	@echo 'make check     formatting, lint, types, then the tests (import contracts are among them)'
+	@echo 'make fuzz      $(FUZZ_INPUTS) spoiled files for every reader, and as many guided by coverage'
+	@echo 'make versions  the tests under every Python at hand, oldest and newest dependencies'
 	@echo 'make format    put the code into its format'
 	@echo 'make clean     remove the virtual environment and what tools left behind'
 
@@ -38,6 +41,15 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+fuzz: $(READY)
+	$(BIN)/python -W ignore -m tests.fuzz --inputs $(FUZZ_INPUTS)
+	@if $(BIN)/python -m pip install --quiet --constraint constraints.txt atheris; then \
+		$(BIN)/python -W ignore -m tests.fuzz --inputs $(FUZZ_INPUTS) --guided; \
+	else echo 'atheris does not install here: no inputs guided by coverage'; fi
+
+versions: $(READY)
+	$(BIN)/python -m tests.versions --jobs $(JOBS)
 
 demo: $(READY)
 	$(BIN)/python -m atarigan.demo --max-minutes $(DEMO_MINUTES) $(DEMO_FLAGS)

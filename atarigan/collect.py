@@ -14,21 +14,23 @@ from typing import Annotated, Any
 import tyro
 
 from atarigan import command_line
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.collection import (
+    PATIENCE_S,
     CollectionSummary,
-    CollectorDiedError,
     collect,
     default_num_envs,
 )
 from atarigan.frames.collector import env_of
+from atarigan.frames.crew import CollectorDiedError
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.new_buffer import create_buffer
 from atarigan.progress import ProgressDisplay
 from atarigan.stop_request import StopRequest
 
 EXIT_PROCESS_DIED = 1
+HARMLESS_POLICIES = (None, "random", "scripted")
 
 
 def _default(value: str, metavar: str) -> Any:
@@ -79,8 +81,14 @@ class CollectArguments:
     """Steps kept; when there are more the oldest are overwritten."""
     seed: Annotated[int | None, _default("0", "INT")] = None
     """Seed of environments and policy."""
+    patience_s: float = PATIENCE_S
+    """Seconds without a step after which an environment's process is killed and another goes on in
+    its place, as where one dies; 0 waits forever.
+    """
     append: bool = False
-    """Go on with the buffer in --out, as it was begun."""
+    """Go on with the buffer in --out, as it was begun. What can run code, a model or a module, must
+    be named again.
+    """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,10 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--num-steps must be at least 1, not {arguments.num_steps}")
     if arguments.num_envs < 0:
         raise InputError(f"--num-envs must be at least 0, not {arguments.num_envs}")
+    if not arguments.patience_s >= 0:
+        raise InputError(f"--patience-s must be at least 0, not {arguments.patience_s}")
     num_envs = min(arguments.num_steps, arguments.num_envs or default_num_envs(arguments.num_steps))
     try:
         with _buffer_for(arguments, num_envs) as buffer:
-            summary = _collected(buffer, arguments.num_steps, num_envs)
+            summary = _collected(buffer, arguments, num_envs)
     except CollectorDiedError as error:
         print(f"python -m atarigan.collect: {error}", file=sys.stderr)
         return EXIT_PROCESS_DIED
@@ -104,13 +114,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command_line.EXIT_OK
 
 
-def _collected(buffer: FrameBuffer, num_steps: int, num_envs: int) -> CollectionSummary:
+def _collected(
+    buffer: FrameBuffer, arguments: CollectArguments, num_envs: int
+) -> CollectionSummary:
     """Collect while showing how far it is, until Ctrl-C at the latest."""
+    num_steps = arguments.num_steps
     with ProgressDisplay("collecting", "agent steps", num_steps) as display, StopRequest() as stop:
         return collect(
             buffer,
             num_steps,
             num_envs=num_envs,
+            patience_s=arguments.patience_s,
             report=display.update,
             should_stop=lambda: stop.is_set,
         )
@@ -137,6 +151,7 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
     path = Path(arguments.out)
     if arguments.append:
         buffer = FrameBuffer.open(path)
+        refuse_code_of_the_buffers_choice(arguments, buffer)
         check_flags(arguments, buffer, num_envs)
         yield buffer
         return
@@ -173,6 +188,26 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         num_envs=num_envs,
         stores_frames=not arguments.no_frames,
     )
+
+
+def refuse_code_of_the_buffers_choice(arguments: CollectArguments, buffer: FrameBuffer) -> None:
+    """Raises InputError where code would run because a meta.json names it and the user does not: a
+    buffer may come from anywhere.
+    """
+    origin = buffer.meta.origin
+    env_id = origin.env_id or ""
+    named_by_the_buffer = {
+        "policy": origin.policy if origin.policy not in HARMLESS_POLICIES else None,
+        "env_id": env_id if ":" in env_id else None,
+        "env_kwargs": origin.env_kwargs if not env_id.startswith("ALE/") else None,
+    }
+    for name, value in named_by_the_buffer.items():
+        if value and getattr(arguments, name) is None:
+            flag = name.replace("_", "-")
+            raise InputError(
+                f"--{flag} must be given with --append, as it can run code, which "
+                f"{buffer.path} only suggests: {shown(value)}"
+            )
 
 
 def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int) -> None:

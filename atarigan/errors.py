@@ -1,4 +1,4 @@
-"""The one exception type for what a user can put right."""
+"""The one exception type for what a user can put right, and how it shows a value."""
 
 
 class InputError(ValueError):
@@ -8,3 +8,9 @@ class InputError(ValueError):
     it without a traceback and exit with status 2; every other exception is a defect of ours and
     keeps its traceback.
     """
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: on one line, of at most 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

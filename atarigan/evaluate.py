@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from atarigan import command_line
 from atarigan.errors import InputError
+from atarigan.npz_samples import read_samples
 from atarigan.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         InputError: samples, source or features are missing or damaged, or do not go together.
     """
     from atarigan.frame_generator import FrameGenerator
-    from atarigan.judged_samples import draw_samples, read_samples
+    from atarigan.judged_samples import JudgedSamples, draw_samples
     from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judges import judge_for, work_to_do
     from atarigan.metrics.motion_judge import judged_motion
@@ -100,7 +101,7 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         with ProgressDisplay("drawing", "samples") as display:
             drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
     else:
-        drawn = read_samples(Path(str(arguments.samples)))
+        drawn = JudgedSamples.of(read_samples(Path(str(arguments.samples))))
         config = _config(arguments, RunConfig())
         source = SOURCES[config.source](config)
     num = min(len(drawn.samples), arguments.num)

@@ -54,12 +54,7 @@ class FrameGenerator:
         """
         checkpoint = find_checkpoint(Path(source))
         model = load_model_config(checkpoint)
-        network = build_generator(model)
-        try:
-            network.load_state_dict(load_weights(checkpoint))
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
+        network = _loaded_generator(model, load_weights(checkpoint), checkpoint)
         return cls(model, network, choose_device(device))
 
     @property
@@ -245,6 +240,25 @@ class FrameGenerator:
     def _check_latents(self, latents: Latents) -> None:
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
+
+
+def _loaded_generator(
+    model: ModelConfig, weights: dict[str, Tensor], checkpoint: Path
+) -> Generator:
+    """The network of a configuration with the weights that belong to it.
+
+    It is tried on torch's meta device first: a configuration that wants more than there are weights
+    for is refused before it takes any memory.
+    """
+    try:
+        with torch.device("meta"):
+            build_generator(model).load_state_dict(weights, assign=True)
+        network = build_generator(model)
+        network.load_state_dict(weights)
+    except Exception as error:  # sizes may be anything, and torch refuses each in its own way
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
+    return network
 
 
 def build_generator(model: ModelConfig) -> Generator:

@@ -1,12 +1,11 @@
 """What is judged: samples of a generator, or out of a file, and stacks that follow one another."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from atarigan.envs.latents import LatentStream
-from atarigan.errors import InputError
 from atarigan.frame_generator import FrameGenerator, Latents, Ram
 from atarigan.metrics.judge import Samples
 from atarigan.metrics.motion_judge import NUM_STACK, two_sets_of_stacks
@@ -35,6 +34,13 @@ class JudgedSamples:
     samples: Samples
     pairs: tuple[Frames, Frames] | None = None
     stacks: Frames | None = None
+
+    @classmethod
+    def of(cls, samples: Samples) -> Self:
+        """Samples made elsewhere; of stacks uint8 (N, K, H, W, C) the newest frames are judged as
+        frames.
+        """
+        return cls(samples[:, -1], stacks=samples) if samples.ndim == 5 else cls(samples)
 
 
 def draw_samples(
@@ -102,38 +108,3 @@ def _decoded(
         parts.append(generator.decode(latents[part], *condition))
         progress(len(parts[-1]))
     return np.concatenate(parts)
-
-
-def read_samples(path: Path) -> JudgedSamples:
-    """The one array of an .npz; gray frames may lack their channel. Of stacks the newest frames are
-    the samples.
-
-    Raises:
-        InputError: it cannot be read, or holds more than one array or no samples.
-    """
-    samples = _read_array(path)
-    if samples.ndim == 5 and samples.dtype == np.uint8:
-        return JudgedSamples(samples[:, -1], stacks=samples)
-    if samples.dtype == np.uint8 and samples.ndim == 3:
-        samples = samples[..., None]
-    is_points = samples.ndim == 2 and samples.dtype.kind == "f"
-    if not is_points and (samples.ndim != 4 or samples.dtype != np.uint8):
-        raise InputError(
-            f"{path} must hold frames uint8 (N, H, W, C), stacks of them uint8 (N, K, H, W, C), or "
-            f"points float (N, 2), not {samples.dtype} {samples.shape}"
-        )
-    return JudgedSamples(samples)
-
-
-def _read_array(path: Path) -> Samples:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = list(arrays)
-            if len(names) != 1:
-                raise InputError(f"{path} must hold 1 array, not {len(names)}: {', '.join(names)}")
-            return np.asarray(arrays[names[0]])
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is not a readable .npz: {reason}") from None

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Registry(Generic[T]):
             return self._entries[name]
         except KeyError:
             hint = did_you_mean(name, self._entries)
-            raise InputError(f"unknown {self.kind} {name!r}: {hint}") from None
+            raise InputError(f"unknown {self.kind} {shown(name)}: {hint}") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

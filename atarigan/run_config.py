@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.pixels import FrameFormat
 
 Prior = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
 Condition = Literal["none", "class", "ram"]
+MOST_LAYERS = 64
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,12 @@ class RunConfig:
                 f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"
             )
         for name in ("generator_layers", "critic_layers"):
-            if min(getattr(self, name), default=1) < 1:
+            sizes = getattr(self, name)
+            if min(sizes, default=1) < 1:
+                raise InputError(f"{_flag(name)} must all be at least 1, not {shown(list(sizes))}")
+            if len(sizes) > MOST_LAYERS:
                 raise InputError(
-                    f"{_flag(name)} must all be at least 1, not {list(getattr(self, name))}"
+                    f"{_flag(name)} must be at most {MOST_LAYERS} sizes, not {len(sizes)}"
                 )
         for name in ("generator_lr", "critic_lr"):
             if not 0 < getattr(self, name) < 1:
@@ -189,11 +193,28 @@ class SampleSpec:
         frame_format: how an image is stored and shown; None for points.
         condition_shape: of what a sample is conditioned on, (K,) for one of K classes or for K
             bytes of memory; None means nothing.
+
+    Raises:
+        InputError: a size below 1, or a shape that is not the format's.
     """
 
     shape: tuple[int, ...]
     frame_format: FrameFormat | None = None
     condition_shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.shape, default=0) < 1 or min(self.condition_shape or (1,)) < 1:
+            raise InputError(
+                f"shapes of samples and conditions must hold sizes of at least 1, "
+                f"not {shown(self.shape)} and {shown(self.condition_shape)}"
+            )
+        if self.frame_format is not None:
+            height, width, channels = self.frame_format.shape
+            if self.shape != (channels, height, width):
+                raise InputError(
+                    f"samples shown as {(height, width, channels)} must have the shape "
+                    f"{(channels, height, width)}, not {shown(self.shape)}"
+                )
 
 
 @dataclass(frozen=True)

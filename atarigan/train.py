@@ -2,16 +2,18 @@
 
 import argparse
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from atarigan import command_line, typed_json
-from atarigan.errors import InputError
+from atarigan.confinement import refuse_ways_out
+from atarigan.errors import InputError, shown
 from atarigan.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.run_config import ModelConfig, RunConfig
 from atarigan.stop_request import StopRequest
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from atarigan.training.trainer import Observer, Trainer
 
 LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
         path = Path(flags.out) / "config.json"
         if not path.is_file():
             raise InputError(f"--resume needs a run in --out, and {path} does not exist")
+        refuse_ways_out(path.parent, besides="wandb")  # whose logs are links into its cache
         return typed_json.read_json(path, ModelConfig).run
     if flags.config:
         return config_file(Path(flags.config))
@@ -185,7 +189,7 @@ def _train_and_record(
     trainer = build_trainer(config, group)
     refuse_too_large_batch(trainer)
     if resume:
-        _restore(trainer, find_checkpoint(out))
+        restore(trainer, find_checkpoint(out))
     else:
         choose_num_threads(trainer)
     logs = _logs(folder, trainer)
@@ -240,15 +244,28 @@ def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
     return []
 
 
-def _restore(trainer: "Trainer", checkpoint: Path) -> None:
+def restore(trainer: "Trainer", checkpoint: Path) -> None:
     """Go on from a checkpoint. Raises InputError where it is of other networks."""
     from atarigan.training.checkpoint import load_training_state
 
+    state = load_training_state(checkpoint)
     try:
-        trainer.load_state_dict(load_training_state(checkpoint))
-    except (RuntimeError, KeyError, ValueError) as error:
+        _refuse_odd_numbers(state)
+        trainer.load_state_dict(state)
+    except Exception as error:  # what the file holds may be anything
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{checkpoint} does not fit this configuration: {reason}") from None
+
+
+def _refuse_odd_numbers(state: dict[str, Any]) -> None:
+    """Raises ValueError where a training state's counts are none."""
+    for name in ("num_steps", "num_images", "num_rollbacks", "num_threads"):
+        if type(state[name]) is not int or state[name] < 0:
+            raise ValueError(f"{name} must be a count, not {shown(state[name])}")
+    if not 1 <= state["num_threads"] <= MOST_THREADS:
+        raise ValueError(f"num_threads must be 1 to {MOST_THREADS}, not {state['num_threads']}")
+    if type(state["elapsed_s"]) not in (int, float) or not 0 <= state["elapsed_s"] < math.inf:
+        raise ValueError(f"elapsed_s must be seconds, not {shown(state['elapsed_s'])}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.registry import did_you_mean
 
 T = TypeVar("T")
@@ -32,13 +32,17 @@ def load_json(path: Path) -> Any:
         InputError: the file is missing, over 1 MiB or not JSON.
     """
     try:
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        size = max(path.stat().st_size, len(content))  # a pipe has no size
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} must be a file, not a folder") from None
     if size > _LARGEST_FILE:
         raise InputError(f"{path} must be at most {_LARGEST_FILE} bytes, not {size}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}") from None
 
@@ -61,13 +65,15 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
         InputError: as said, or raised by the class itself.
     """
     if not isinstance(data, dict):
-        raise InputError(f"{where} must hold a table of settings, not {_shown(data)}")
+        raise InputError(f"{where} must hold a table of settings, not {shown(data)}")
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     _check_format_version(fields, data, where)
     for key in data:
         if key not in fields:
-            raise InputError(f"{where}: unknown setting {key!r}: {did_you_mean(str(key), fields)}")
+            raise InputError(
+                f"{where}: unknown setting {shown(key)}: {did_you_mean(str(key), fields)}"
+            )
     for name, field in fields.items():
         has_default = (
             field.default is not dataclasses.MISSING
@@ -92,7 +98,7 @@ def _check_format_version(
     found = data.get("format_version", readable)
     if found != readable:
         raise InputError(
-            f"{where}: format_version must be {readable}, not {_shown(found)}: "
+            f"{where}: format_version must be {readable}, not {shown(found)}: "
             "another release of atarigan wrote it"
         )
 
@@ -105,7 +111,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
         if value in arguments:
             return value
         raise InputError(
-            f"{where} must be one of {', '.join(map(str, arguments))}, not {_shown(value)}"
+            f"{where} must be one of {', '.join(map(str, arguments))}, not {shown(value)}"
         )
     if origin is tuple and isinstance(value, (list, tuple)):
         return _converted_to_tuple(value, arguments, where)
@@ -119,7 +125,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    raise InputError(f"{where} must be {getattr(hint, '__name__', hint)}, not {_shown(value)}")
+    raise InputError(f"{where} must be {getattr(hint, '__name__', hint)}, not {shown(value)}")
 
 
 def _converted_to_tuple(value: Sequence[Any], hints: tuple[Any, ...], where: str) -> Any:
@@ -142,9 +148,4 @@ def _converted_to_any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:
         except InputError:
             continue
     names = " or ".join(getattr(hint, "__name__", str(hint)) for hint in hints)
-    raise InputError(f"{where} must be {names}, not {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    raise InputError(f"{where} must be {names}, not {shown(value)}")

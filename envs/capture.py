@@ -6,13 +6,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 
 from atarigan.frames.frame_buffer import FrameBuffer
 
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 from .vector import autoreset_mode_of, reset_mask_of
+from .vector_wrapper import AnyVectorWrapper
 
 
 class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -81,7 +82,7 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         self.env.close()
 
 
-class VectorFrameCapture(VectorWrapper[Any, Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
     """Records every agent step of a vector environment into a buffer, each sub-environment through
     its own writer.
 
@@ -108,7 +109,7 @@ class VectorFrameCapture(VectorWrapper[Any, Any, Any, Any, Any], gym.utils.Recor
         gym.utils.RecordConstructorArgs.__init__(
             self, buffer=_folder(buffer), layout=layout, capacity=capacity
         )
-        VectorWrapper.__init__(self, env)
+        AnyVectorWrapper.__init__(self, env)
         self._autoreset_mode = autoreset_mode_of(env)
         self._recorder = StepRecorder(
             buffer,

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from atarigan.errors import InputError
@@ -17,14 +17,13 @@ from .generation_options import GenerationOptions, Mode
 from .latents import Decoder, Ram, Schedule, drawn_seed, seeds_of_reset
 from .observation_stream import Observations, ObservationStream, beside
 from .ram_info import add_ram_infos, rams_in_vector
+from .vector_wrapper import AnyVectorWrapper
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 
-class GeneratedVectorObservation(
-    VectorWrapper[Any, Any, Any, Any, Any], gym.utils.RecordConstructorArgs
-):
+class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
     """Gives the agents of a vector environment generated observations, all of them from one
     generator call a step.
 
@@ -76,7 +75,7 @@ class GeneratedVectorObservation(
             layout=layout,
             render=render,
         )
-        VectorWrapper.__init__(self, env)
+        AnyVectorWrapper.__init__(self, env)
         check_render_choice(render, env.render_mode)
         self._autoreset_mode = autoreset_mode_of(env)
         options = GenerationOptions(mode, probability, latent, walk_length, layout)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -138,9 +139,37 @@ class UnseenEnv(CountingEnv):
         super().__init__(gym.spaces.Box(0, 1000, (1,), np.float32))
 
 
+class MisbehavingEnv(CountingEnv):
+    """Does what its `trouble` says at its step number `at` since it was made, and at every later
+    one: "dies", "hangs", "shrinks" (shows a smaller image), "nan" or "infinite" (rewards). Its
+    first process alone does so where `once` names a file, which it leaves there.
+    """
+
+    def __init__(self, trouble: str, at: int = 7, once: str | None = None, **kwargs: Any) -> None:
+        super().__init__(length=5, **kwargs)
+        self._trouble, self._at = trouble, at
+        self._once = None if once is None else Path(once)
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *rest = super().step(action)
+        if self.num_steps < self._at or (self._once is not None and self._once.exists()):
+            return observation, reward, *rest
+        if self._once is not None:
+            self._once.touch()
+        if self._trouble == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._trouble == "hangs":
+            signal.pause()
+        if self._trouble == "shrinks":
+            observation = observation[1:]
+        return observation, {"nan": np.nan, "infinite": np.inf}.get(self._trouble, reward), *rest
+
+
 # By these ids, "tests.fakes:Counting-v0", other processes make them.
 gym.register("Counting-v0", CountingEnv)
 gym.register("Unseen-v0", UnseenEnv)
+gym.register("Misbehaving-v0", MisbehavingEnv)
+gym.register("Endless-v0", CountingEnv, kwargs={"length": 10**12})
 gym.register(
     "Rendering-v0", CountingEnv, kwargs={"space": gym.spaces.Box(0, 1000, (1,), np.float32)}
 )

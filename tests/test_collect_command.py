@@ -1,5 +1,6 @@
 """`python -m atarigan.collect` as a user types it."""
 
+import json
 import os
 import re
 import resource
@@ -16,10 +17,12 @@ import pytest
 
 from atarigan import collect
 from atarigan.command_line import run as run_command
+from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
 from tests.small_disk import run_on_small_disk
 
 COMMAND = [sys.executable, "-m", "atarigan.collect"]
+APPEND = ["--append", "--env-id", "tests.fakes:Counting-v0"]
 COUNTING = ["--env-id", "tests.fakes:Counting-v0", "--frame-size", "native"]
 ROOT = Path(__file__).parents[1]
 
@@ -70,7 +73,8 @@ def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixtu
     buffer = FrameBuffer.open(out)
     levels = buffer.values_at("frames", np.arange(60))[:, 0, 0, 0]
     assert levels[:30].tolist() != levels[30:].tolist()
-    assert run_collect("--out", out, "--append", "--num-steps", 40, "--num-envs", 2) == 0
+    more = ["--append", "--env-id", COUNTING[1], "--num-steps", 40, "--num-envs", 2]
+    assert run_collect("--out", out, *more) == 0
     last_line = capsys.readouterr().out.splitlines()[-1]
     assert "mean return" in last_line
     assert "82 agent steps, the oldest 18 overwritten" in last_line
@@ -134,16 +138,17 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("words", "message"),
     [
         ([], "holds a buffer already: add --append"),
+        (["--append"], "--env-id must be given with --append, .*'tests.fakes:Counting-v0'"),
         (["--append", "--env-id", "ALE/Pong-v5"], "--env-id must be 'tests.fakes:Counting-v0'"),
-        (["--append", "--env-kwargs", '{"length": 3}'], "--env-kwargs must be {}, .*'length': 3"),
-        (["--append", "--policy", "scripted"], "--policy must be 'random', as .* not 'scripted'"),
-        (["--append", "--epsilon", "0.5"], "--epsilon must be 0.0, as .* not 0.5"),
-        (["--append", "--seed", "3"], "--seed must be 0, as .* not 3"),
-        (["--append", "--frame-format", "rgb"], "--frame-format must be 'gray', as .* not 'rgb'"),
-        (["--append", "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),
-        (["--append", "--frame-skip", "2"], "--frame-skip must be 1, as .* not 2"),
-        (["--append", "--max-pool"], "--max-pool must be False, as .* not True"),
-        (["--append", "--capacity", "99"], "--capacity must come to 20 steps .* not 99 for 1"),
+        ([*APPEND, "--env-kwargs", '{"length": 3}'], "--env-kwargs must be {}, .*'length': 3"),
+        ([*APPEND, "--policy", "scripted"], "--policy must be 'random', as .* not 'scripted'"),
+        ([*APPEND, "--epsilon", "0.5"], "--epsilon must be 0.0, as .* not 0.5"),
+        ([*APPEND, "--seed", "3"], "--seed must be 0, as .* not 3"),
+        ([*APPEND, "--frame-format", "rgb"], "--frame-format must be 'gray', as .* not 'rgb'"),
+        ([*APPEND, "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),
+        ([*APPEND, "--frame-skip", "2"], "--frame-skip must be 1, as .* not 2"),
+        ([*APPEND, "--max-pool"], "--max-pool must be False, as .* not True"),
+        ([*APPEND, "--capacity", "99"], "--capacity must come to 20 steps .* not 99 for 1"),
     ],
 )
 def test_buffer_is_gone_on_with_as_it_was_begun(
@@ -157,6 +162,26 @@ def test_buffer_is_gone_on_with_as_it_was_begun(
     assert errors.count("\n") == 1
     assert re.search(message, errors)
     assert len(FrameBuffer.open(begun)) == 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"policy": "nowhere:play"}, "--policy must be given with --append, .*'nowhere:play'"),
+        ({"policy": "sb3:PPO:absent.zip"}, "--policy must be given .*'sb3:PPO:absent.zip'"),
+        ({"env_id": "nowhere:Game-v0"}, "--env-id must be given .*'nowhere:Game-v0'"),
+        ({"env_id": "CartPole-v1", "env_kwargs": {"a": 1}}, "--env-kwargs must be .*{'a': 1}"),
+    ],
+)
+def test_no_code_runs_because_a_buffer_names_it(
+    begun: Path, out: Path, changes: dict[str, Any], message: str
+) -> None:
+    shutil.copytree(begun, out)
+    meta = json.loads((out / "meta.json").read_text())
+    meta["origin"] |= {"env_id": "ALE/Pong-v5", **changes}
+    (out / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(InputError, match=message):
+        run_collect("--out", out, "--append")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -195,7 +220,8 @@ def is_filling(out: Path) -> bool:
     return (out / "meta.json").exists() and FrameBuffer.open(out).num_collected > 0
 
 
-def test_killed_process_is_reported_in_one_line(
+@pytest.mark.filterwarnings("ignore:the process of environment")
+def test_process_killed_time_and_again_is_reported_in_one_line(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*COUNTING, "--policy", "tests.fakes:dying_policy", "--num-steps", 100_000]
@@ -203,7 +229,7 @@ def test_killed_process_is_reported_in_one_line(
     errors = [line for line in capsys.readouterr().err.splitlines() if not is_progress(line)]
     assert len(errors) == 1
     assert "the process of environment 0 (seed " in errors[0]
-    assert errors[0].endswith("was killed by SIGKILL")
+    assert re.search(r"was killed by SIGKILL after \d+ steps$", errors[0])
     assert len(FrameBuffer.open(out)) > 0
 
 
@@ -211,7 +237,7 @@ def test_file_size_limit_is_one_line_and_what_was_stored_stays(begun: Path, out:
     """The second process would need a ring of its own, which the limit leaves no room for."""
     shutil.copytree(begun, out)
     frames = (out / "writer-000" / "frames.npy").stat().st_size
-    words = ["--append", "--out", str(out), "--num-steps", "500", "--num-envs", "2"]
+    words = ["--append", *COUNTING, "--out", str(out), "--num-steps", "500", "--num-envs", "2"]
     result = subprocess.run(
         [*COMMAND, *words],
         cwd=ROOT,

@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from atarigan import command_line, evaluate, judged_samples, train
+from atarigan import command_line, evaluate, train
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.npz_samples import read_samples
 from atarigan.sources.points import NoisySine
 
 
@@ -53,7 +54,8 @@ def test_a_run_is_judged_beside_its_own_data(run, capsys):
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
     titles = ("Nearest real ones", "Best and worst", "Where values go wrong", "Histograms")
-    for title in (*titles, "Of the same states", "Frames that follow one another", "Histograms of motion"):
+    titles += ("Of the same states", "Frames that follow one another", "Histograms of motion")
+    for title in titles:
         assert f"<h2>{title}</h2>" in page
     assert page.count("data:image/png;base64,") == 8
     assert "http" not in page
@@ -146,10 +148,10 @@ def test_mistakes_are_one_line(words, message, capsys):
 def test_unfit_files_are_refused(tmp_path, content, message):
     np.savez(tmp_path / "x.npz", **content)
     with pytest.raises(InputError, match=message):
-        judged_samples.read_samples(tmp_path / "x.npz")
+        read_samples(tmp_path / "x.npz")
     (tmp_path / "y.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"not a readable \.npz"):
-        judged_samples.read_samples(tmp_path / "y.npz")
+        read_samples(tmp_path / "y.npz")
 
 
 def test_features_that_do_not_fit_are_refused(tmp_path, buffer):

@@ -19,8 +19,10 @@ from atarigan.errors import InputError
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.pixels import FrameFormat, Frames
+from tests import numbered_steps
 
 SHAPE = (8, 8, 1)
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -274,25 +276,6 @@ def test_save_flushes_what_this_object_wrote(path: Path, monkeypatch: pytest.Mon
         monkeypatch.undo()
 
 
-WRITE_UNTIL_STOPPED = """
-import sys
-from pathlib import Path
-import numpy as np
-from atarigan import FrameBuffer
-
-path, stop = Path(sys.argv[1]), Path(sys.argv[2])
-writer = FrameBuffer.open(path).new_writer()
-frame, ram = np.empty((32, 32, 1), np.uint8), np.empty(16, np.uint8)
-number = writer.num_committed
-while not stop.exists():
-    for _ in range(500):
-        level = number % 251
-        frame[:], ram[:] = level, level
-        writer.add(frame, number, number, terminated=number % 50 == 49, ram=ram)
-        number += 1
-"""
-
-
 @pytest.fixture
 def start_writer(tmp_path: Path) -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]:
     """Starts processes that fill a buffer with numbered steps, fast, until the test ends."""
@@ -300,8 +283,8 @@ def start_writer(tmp_path: Path) -> Iterator[Callable[[Path], "subprocess.Popen[
     started: list[subprocess.Popen[str]] = []
 
     def start(path: Path) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-W", "ignore", "-c", WRITE_UNTIL_STOPPED, str(path), str(stop)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "tests.numbered_steps", "write", str(path), str(stop)]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         started.append(process)
         return process
 
@@ -321,32 +304,42 @@ def wait_for(buffer: FrameBuffer, writers: list[Any], *, length: int, collected:
 def test_reader_sees_whole_steps_while_two_processes_write_over_them(
     path: Path, start_writer: Callable[[Path], Any]
 ) -> None:
-    buffer = FrameBuffer.create(path, 400, (32, 32, 1), num_writers=2, ram_size=16)
+    buffer = numbered_steps.create(path, 400, num_writers=2)
     writers = [start_writer(path), start_writer(path)]
     wait_for(buffer, writers, length=400, collected=1000)
     rng = np.random.default_rng(0)
     for _ in range(300):
-        batch = buffer.sample_transitions(32, num_stack=3, seed=rng)
-        assert batch.ram is not None
-        levels = (batch.actions % 251).astype(np.uint8)
-        assert (batch.frames[:, -1] == levels[:, None, None, None]).all()
-        assert (batch.ram == levels[:, None]).all()
-        assert (batch.rewards == batch.actions).all()
-        assert (batch.terminations == (batch.actions % 50 == 49)).all()
-        assert (batch.frames == batch.frames[:, :, :1, :1]).all()
-        place_in_episode = batch.actions % 50
-        back = np.minimum(place_in_episode[:, None], [2, 1, 0])
-        expected = (batch.actions[:, None] - back) % 251
-        assert (batch.frames[:, :, 0, 0, 0] == expected).all()
+        numbered_steps.check(buffer.sample_transitions(32, num_stack=3, seed=rng))
     wait_for(buffer, writers, length=400, collected=3000)
     assert (buffer.num_writers, len(buffer)) == (2, 400)
+
+
+@pytest.mark.parametrize("num_seconds", [1, pytest.param(60, marks=pytest.mark.slow)])
+def test_no_step_is_torn_for_three_readers_of_two_writers(
+    path: Path, start_writer: Callable[[Path], Any], num_seconds: int
+) -> None:
+    buffer = numbered_steps.create(path, 400, num_writers=2)
+    writers = [start_writer(path), start_writer(path)]
+    wait_for(buffer, writers, length=400, collected=1000)
+    command = [sys.executable, "-m", "tests.numbered_steps", "read", str(path), str(num_seconds)]
+    readers = [
+        subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for reader in readers:
+        num_batches, errors = reader.communicate(timeout=300)
+        assert reader.returncode == 0, errors
+        assert int(num_batches) > 0
+    assert all(writer.poll() is None for writer in writers)
 
 
 def test_killed_writer_leaves_all_it_committed(
     path: Path, start_writer: Callable[[Path], Any]
 ) -> None:
     """Five times over, in the same buffer, at a moment that differs."""
-    FrameBuffer.create(path, 700, (32, 32, 1), ram_size=16)
+    numbered_steps.create(path, 700)
     rng = random.Random(0)
     num_before = 0
     for _ in range(5):

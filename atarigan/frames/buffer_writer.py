@@ -9,6 +9,8 @@ from atarigan.errors import InputError
 from atarigan.frames.ring import Ring
 from atarigan.pixels import Frames
 
+_LARGEST_REWARD = float(np.finfo(np.float32).max)
+
 
 class BufferWriter:
     """Writes one environment's steps, in order, into one ring of a buffer.
@@ -78,10 +80,13 @@ class BufferWriter:
         """Complete the staged step.
 
         Raises:
+            InputError: the reward is NaN, infinite, or beyond what a float32 holds.
             RuntimeError: no step is staged.
         """
         if self._slot is None:
             raise RuntimeError("commit needs a staged frame: call stage first")
+        if not abs(reward) <= _LARGEST_REWARD:
+            raise InputError(f"a reward must be a finite number of float32, not {reward}")
         columns, slot = self._columns, self._slot
         columns["actions"][slot] = action
         columns["rewards"][slot] = reward
@@ -103,7 +108,7 @@ class BufferWriter:
         stores none.
 
         Raises:
-            InputError: a frame of another shape or dtype.
+            InputError: a frame of another shape or dtype, or a reward that is not finite.
             OSError: the disk is full.
             RuntimeError: the writer is closed.
         """

@@ -1,34 +1,19 @@
 """Collection: several processes, an environment each, fill one buffer."""
 
-import contextlib
 import math
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 
 from atarigan.cores import num_cores
 from atarigan.errors import InputError
-from atarigan.frames.collector import (
-    STOP_SIGNALS,
-    Failure,
-    Share,
-    Signals,
-    Tally,
-    run_collector,
-)
+from atarigan.frames.collector import Share, Signals, Tally
+from atarigan.frames.crew import Crew
 from atarigan.frames.frame_buffer import FrameBuffer
 
+PATIENCE_S = 300.0
 _LOOK_EVERY_S = 0.1
 _MOST_ENVS = 8
 _FEWEST_STEPS_PER_ENV = 1000
-
-
-class CollectorDiedError(RuntimeError):
-    """A collecting process was killed, or ended by a defect whose traceback the message holds."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +43,7 @@ def collect(
     num_steps: int,
     *,
     num_envs: int = 1,
+    patience_s: float = PATIENCE_S,
     report: Callable[[int], None] = lambda num_steps: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> CollectionSummary:
@@ -69,13 +55,16 @@ def collect(
         buffer: made by `new_buffer.create_buffer`, empty or not; going on repeats no episode.
         num_steps: agent steps to add, at least 1, shared out evenly.
         num_envs: processes, at least 1.
+        patience_s: seconds without a step after which a process is killed and another goes on in
+            its place, as where one dies; 0 waits forever. Each has five minutes for its first step.
         report: told now and then how many steps were added.
         should_stop: asked as often; true ends the collection, and what was stored stays.
 
     Raises:
-        InputError: a number out of range, or an origin that cannot be collected from.
+        InputError: a number out of range, an origin that cannot be collected from, or an
+            environment that does not do as it says.
         OSError: the disk is full.
-        CollectorDiedError: a process was killed or failed.
+        CollectorDiedError: a process failed, or died time and again.
     """
     if num_steps < 1 or num_envs < 1:
         raise InputError(
@@ -88,89 +77,22 @@ def collect(
         if share
     ]
     signals = Signals(len(shares))
-    tallies: list[Tally] = []
     failures: list[BaseException] = []
-    with _started(shares, signals) as running:
-        while running:
-            for connection in wait(list(running), _LOOK_EVERY_S):
-                assert isinstance(connection, Connection)
-                outcome = _outcome(connection, *running.pop(connection))
-                if isinstance(outcome, Tally):
-                    tallies.append(outcome)
-                else:
-                    failures.append(outcome)
+    with Crew(shares, signals, patience_s) as crew:
+        while crew.is_at_work:
+            failures += crew.look(_LOOK_EVERY_S)
             if failures or should_stop():
                 signals.stop()
             buffer.refresh()
             report(buffer.num_collected - num_before)
     if failures:
         raise failures[0]
-    return _summary(tallies)
+    return _summary([signals.tally(share.index) for share in shares])
 
 
 def _even_shares(num_steps: int, num_envs: int) -> list[int]:
     each, rest = divmod(num_steps, num_envs)
     return [each + (index < rest) for index in range(num_envs)]
-
-
-_Running = dict[Connection, tuple[Share, SpawnProcess]]
-
-
-@contextlib.contextmanager
-def _started(shares: list[Share], signals: Signals) -> Iterator[_Running]:
-    """A process for each share, by the connection its outcome comes through; none outlives this."""
-    context = multiprocessing.get_context("spawn")
-    running: _Running = {}
-    processes: list[SpawnProcess] = []
-    try:
-        for share in shares:
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=run_collector, args=(share, signals, sender))
-            with sender, _stop_signals_held_back():
-                process.start()
-            processes.append(process)
-            running[receiver] = (share, process)
-        yield running
-    finally:
-        for process in processes:
-            if running:
-                process.kill()
-            process.join()
-
-
-@contextlib.contextmanager
-def _stop_signals_held_back() -> Iterator[None]:
-    """Keep a Ctrl-C from killing a process that has not yet got to ignoring it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # its own start would let the signals through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _outcome(
-    connection: Connection, share: Share, process: SpawnProcess
-) -> Tally | InputError | OSError | CollectorDiedError:
-    who = f"environment {share.index} (seed {share.seeds[0]})"
-    try:
-        outcome = connection.recv()
-    except EOFError:
-        process.join()
-        code = process.exitcode or 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        return CollectorDiedError(f"the process of {who} {how}")
-    finally:
-        connection.close()
-    if isinstance(outcome, Tally):
-        return outcome
-    assert isinstance(outcome, Failure)
-    if isinstance(outcome.reason, str):
-        return CollectorDiedError(f"{who} failed:\n{outcome.reason}")
-    return outcome.reason
 
 
 def _summary(tallies: list[Tally]) -> CollectionSummary:

@@ -23,7 +23,26 @@ from atarigan.frames.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.frames.screen import read_frame
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LONGEST_EPISODE = 108_000  # agent steps; as long as ALE lets its own be, in emulator frames
 _LOOK_EVERY_S = 0.02
+_NO_WRITER = -1
+
+
+class Tally(ctypes.Structure):
+    """What came of a share so far, in memory that the process which started it sees too: agent
+    steps, episodes that ended, the sum of their returns, and seconds spent stepping.
+    """
+
+    num_steps: int
+    num_episodes: int
+    sum_of_returns: float
+    elapsed_s: float
+    _fields_ = [
+        ("num_steps", ctypes.c_int64),
+        ("num_episodes", ctypes.c_int64),
+        ("sum_of_returns", ctypes.c_double),
+        ("elapsed_s", ctypes.c_double),
+    ]
 
 
 class Signals:
@@ -36,7 +55,8 @@ class Signals:
     def __init__(self, num_envs: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop = context.RawValue(ctypes.c_bool, False)
-        self._has_writer = context.RawArray(ctypes.c_bool, num_envs)
+        self._writers = context.RawArray(ctypes.c_int, [_NO_WRITER] * num_envs)
+        self._tallies = context.RawArray(Tally, num_envs)
 
     @property
     def must_stop(self) -> bool:
@@ -46,8 +66,18 @@ class Signals:
         """Ask every process to end after its step."""
         self._stop.value = True
 
-    def took_writer(self, index: int) -> None:
-        self._has_writer[index] = True
+    def tally(self, index: int) -> Tally:
+        """That of an environment, to read and, in its own process, to write."""
+        tally: Tally = self._tallies[index]
+        return tally
+
+    def took_writer(self, index: int, folder_name: str) -> None:
+        self._writers[index] = int(folder_name.rpartition("-")[2])
+
+    def writer_of(self, index: int) -> str | None:
+        """Folder of an environment's writer; None where it has none yet."""
+        number = self._writers[index]
+        return None if number == _NO_WRITER else f"writer-{number:03d}"
 
     def wait_for_writers(self) -> None:
         """Return once every process has a writer of its own, or must stop.
@@ -55,7 +85,7 @@ class Signals:
         Until then nobody may give a writer back: a late process would take it over, and its ring
         has no room for two shares.
         """
-        while not (all(self._has_writer) or self.must_stop):
+        while _NO_WRITER in self._writers[:] and not self.must_stop:
             time.sleep(_LOOK_EVERY_S)
 
 
@@ -69,6 +99,7 @@ class Share:
         num_steps: agent steps.
         seed: the collection's.
         num_before: steps that were collected before, so that going on repeats no episode.
+        attempt: how many processes have died over this share.
     """
 
     path: Path
@@ -76,23 +107,16 @@ class Share:
     num_steps: int
     seed: int
     num_before: int
+    attempt: int = 0
 
     @property
     def seeds(self) -> tuple[int, int]:
         """Seeds of this environment and of its policy."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.num_before, self.index))
+        place = (self.num_before, self.index)
+        key = (*place, self.attempt) if self.attempt else place
+        sequence = np.random.SeedSequence(self.seed, spawn_key=key)
         env_seed, policy_seed = sequence.generate_state(2)
         return int(env_seed), int(policy_seed)
-
-
-@dataclass
-class Tally:
-    """What came of a share: episodes that ended, their returns, seconds spent stepping."""
-
-    num_steps: int = 0
-    num_episodes: int = 0
-    sum_of_returns: float = 0.0
-    elapsed_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +127,7 @@ class Failure:
 
 
 def run_collector(share: Share, signals: Signals, connection: Connection) -> None:
-    """A process's main function: do the share, then send a `Tally` or a `Failure`.
+    """A process's main function: do the share, then send None or a `Failure`.
 
     It ends soon after it is told to stop or the process that started it is gone.
     """
@@ -111,9 +135,9 @@ def run_collector(share: Share, signals: Signals, connection: Connection) -> Non
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
     cv2.setNumThreads(1)
-    outcome: Tally | Failure
+    outcome: Failure | None = None
     try:
-        outcome = collect_share(share, signals)
+        collect_share(share, signals)
     except (InputError, OSError) as error:
         outcome = Failure(error)
     except Exception:
@@ -124,19 +148,21 @@ def run_collector(share: Share, signals: Signals, connection: Connection) -> Non
 
 def collect_share(share: Share, signals: Signals) -> Tally:
     """Play until the share is done or the process must stop; what was committed stays in any case.
+    Where a process has died over the share, this one takes over its writer.
 
     Raises:
-        InputError: the buffer's origin cannot be collected from.
+        InputError: the buffer's origin cannot be collected from, or the environment misbehaves.
         OSError: the disk is full.
     """
     with FrameBuffer.open(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
         env_seed, policy_seed = share.seeds
         policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
-        writer = buffer.new_writer()
-        signals.took_writer(share.index)
+        writer = buffer.new_writer(signals.writer_of(share.index))
+        signals.took_writer(share.index, writer.folder_name)
         env.reset(env_seed)
         policy.begin_episode()
-        tally = _play(env, policy, writer, buffer.meta, share.num_steps, signals)
+        tally = signals.tally(share.index)
+        _play(env, policy, writer, buffer.meta, share.num_steps, signals, tally)
         signals.wait_for_writers()
         return tally
 
@@ -167,12 +193,12 @@ def _play(
     meta: BufferMeta,
     num_steps: int,
     signals: Signals,
-) -> Tally:
-    """The loop: look, decide, do, write."""
-    tally = Tally()
+    tally: Tally,
+) -> None:
+    """The loop: look, decide, do, write, until the tally has `num_steps`."""
     screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
-    began = time.monotonic()
-    episode_return = 0.0
+    began = time.monotonic() - tally.elapsed_s
+    episode_return, episode_length = 0.0, 0
     while tally.num_steps < num_steps and not signals.must_stop:
         ram = screen.ram() if stores_ram else None
         if meta.stores_frames:
@@ -181,17 +207,17 @@ def _play(
             writer.stage_ram(ram)
         action = policy.act(screen)
         reward, terminated, truncated = env.step(action)
+        episode_return, episode_length = episode_return + reward, episode_length + 1
+        truncated = truncated or (episode_length >= LONGEST_EPISODE and not terminated)
         writer.commit(action, reward, terminated, truncated)
         tally.num_steps += 1
-        episode_return += reward
+        tally.elapsed_s = time.monotonic() - began
         if terminated or truncated:
             tally.num_episodes += 1
             tally.sum_of_returns += episode_return
-            episode_return = 0.0
+            episode_return, episode_length = 0.0, 0
             env.reset()
             policy.begin_episode()
-    tally.elapsed_s = time.monotonic() - began
-    return tally
 
 
 def _stop_with_parent(signals: Signals) -> None:

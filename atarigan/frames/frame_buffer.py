@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan import typed_json
+from atarigan.confinement import confined, refuse_ways_out
 from atarigan.errors import InputError
 from atarigan.frames.buffer_meta import BufferMeta, Origin, package_versions, stored_format
 from atarigan.frames.buffer_writer import BufferWriter
@@ -19,6 +20,7 @@ from atarigan.frames.sampling import (
     Rows,
     Transitions,
     concatenate_transitions,
+    num_behind,
     sample_rings,
     take,
     take_stacks,
@@ -85,7 +87,10 @@ class FrameBuffer:
             InputError: the folder is in use, or a size is out of range.
         """
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        left_by_a_kill = {"meta.json.tmp"}
+        if path.exists() and (
+            not path.is_dir() or any(each.name not in left_by_a_kill for each in path.iterdir())
+        ):
             raise InputError(f"{path} must not exist yet or be an empty folder")
         if capacity < 1 or num_writers < 1:
             raise InputError(
@@ -117,7 +122,7 @@ class FrameBuffer:
         path = Path(path)
         if not (path / "meta.json").is_file():
             raise InputError(f"{path} is not a frame buffer: it has no meta.json")
-        return cls(path, typed_json.read_json(path / "meta.json", BufferMeta))
+        return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))
 
     def refresh(self) -> None:
         """Look for writers that came since the buffer was opened."""
@@ -126,14 +131,15 @@ class FrameBuffer:
                 self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
         self._rings = dict(sorted(self._rings.items()))
 
-    def new_writer(self) -> BufferWriter:
-        """A writer of its own ring: the first that nobody is writing, or a new one.
+    def new_writer(self, folder_name: str | None = None) -> BufferWriter:
+        """A writer of its own ring: the first that nobody is writing, or a new one, or the named.
 
         Raises:
-            InputError: a ring is damaged.
+            InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
             OSError: the disk is full or may not be written.
         """
-        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity)
+        refuse_ways_out(self.path)
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, folder_name)
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)
@@ -218,7 +224,7 @@ class FrameBuffer:
         Raises:
             InputError: the buffer is empty or stores none, or `num_stack` is below 1.
         """
-        behind = _num_behind(num_stack)
+        behind = num_behind(num_stack)
         gather = partial(take_stacks, num_stack=num_stack, column=column)
         return np.concatenate(self._sample(batch_size, seed, column, gather, num_behind=behind))
 
@@ -232,7 +238,7 @@ class FrameBuffer:
         Raises:
             InputError: there is no such step, no frame is stored, or `num_stack` is below 1.
         """
-        behind = _num_behind(num_stack)
+        behind = num_behind(num_stack)
         gather = partial(take_transitions, num_stack=num_stack, column=column)
         parts = self._sample(batch_size, seed, column, gather, num_behind=behind, needs_next=True)
         return concatenate_transitions(parts)
@@ -291,9 +297,3 @@ class FrameBuffer:
             return sample_rings(rings, batch_size, rng, gather, **draw)
         except InputError as error:
             raise InputError(f"{self.path}, {len(self)} steps: {error}") from None
-
-
-def _num_behind(num_stack: int) -> int:
-    if num_stack < 1:
-        raise InputError(f"num_stack must be at least 1, not {num_stack}")
-    return num_stack - 1

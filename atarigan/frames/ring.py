@@ -22,6 +22,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from atarigan.confinement import confined
 from atarigan.errors import InputError
 
 try:
@@ -177,8 +178,8 @@ def _open_column(
     """
     expected = f"{np.dtype(dtype)} {shape}"
     try:
-        found, offset = _read_header(path)
-    except FileNotFoundError:
+        found, offset = _read_header(confined(path, path.parents[1]))
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is missing from the buffer") from None
     if found != expected:
         raise InputError(f"{path} must be an array of {expected}, not {found}")

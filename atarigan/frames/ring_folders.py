@@ -14,13 +14,17 @@ def ring_folders(path: Path) -> list[Path]:
     return sorted(path.glob("writer-*"))
 
 
-def claim_ring(path: Path, columns: dict[str, Column], capacity: int) -> Ring:
-    """A ring to write: the first that nobody is writing, or a new one.
+def claim_ring(
+    path: Path, columns: dict[str, Column], capacity: int, name: str | None = None
+) -> Ring:
+    """A ring to write: that of the name, or the first that nobody is writing, or a new one.
 
     Raises:
-        InputError: a ring is damaged.
+        InputError: a ring is damaged, or the named one is being written.
         OSError: the disk is full or may not be written.
     """
+    if name is not None:
+        return Ring(path / name, columns, capacity, writable=True)
     while True:
         for folder in ring_folders(path):
             with contextlib.suppress(RingInUseError):

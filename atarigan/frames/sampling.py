@@ -65,6 +65,13 @@ def stack_rows(ring: Ring, rows: Rows, num_stack: int) -> Rows:
     return stacks[:, ::-1]
 
 
+def num_behind(num_stack: int) -> int:
+    """Steps before a step that a stack reaches back. Raises InputError where it is below 1."""
+    if num_stack < 1:
+        raise InputError(f"num_stack must be at least 1, not {num_stack}")
+    return num_stack - 1
+
+
 def take_stacks(ring: Ring, rows: Rows, num_stack: int, column: str) -> npt.NDArray[Any]:
     """Each row's value after those before it in its episode, (N, num_stack, *row shape)."""
     return take(ring, column, stack_rows(ring, rows, num_stack))

@@ -168,7 +168,13 @@ class ImageScreen:
         if self._layout is None:
             self._frame = self._rendered()
         else:
-            self._frame = self._layout.newest(np.asarray(observation))
+            observed = np.asarray(observation)
+            if (observed.shape, observed.dtype) != (self._layout.shape, self._layout.dtype):
+                raise InputError(
+                    f"observations must stay {self._layout.dtype} {self._layout.shape}, as the "
+                    f"observation space says, not {observed.dtype} {observed.shape}"
+                )
+            self._frame = self._layout.newest(observed)
 
     def rgb(self) -> Frames:
         frame = self._shown()
@@ -201,6 +207,11 @@ class ImageScreen:
         frame: Frames = np.asarray(picture)
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(f"render() must give uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
+        if hasattr(self, "height") and frame.shape[:2] != (self.height, self.width):
+            raise InputError(
+                f"render() must keep its size, {self.height}x{self.width}, not change to "
+                f"{frame.shape[0]}x{frame.shape[1]}"
+            )
         return frame
 
 

@@ -72,7 +72,9 @@ class ProfilesGenerator(Generator):
     def _silence(self, latent_size: int) -> None:
         """Begin with latents that say nothing, where conditions say nearly all."""
         for profiles in (self.row_profiles, self.column_profiles):
-            profiles[0].weight[:, :latent_size] = 0
+            for weight in profiles.parameters():
+                if weight.ndim == 2:
+                    weight[:, :latent_size] = 0
 
     @torch.no_grad()
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:

@@ -48,9 +48,15 @@ class ShownColors(SizedByData):
         self.height, self.width, self.num_channels = height, width, num_channels
         self.register_buffer("colors", torch.zeros(1, num_channels, dtype=torch.uint8))
         self.register_buffer("shown", torch.ones(height * width, 1, dtype=torch.uint8))
-        for name in ("places", "lookup", "bounds", "nearest_kept"):
-            self.register_buffer(name, torch.zeros(0), persistent=False)
-        self._derive()
+        num_keys = 1 << (8 if num_channels == 1 else _KEPT_BITS * num_channels)
+        derived = {
+            "places": torch.zeros(1),
+            "lookup": torch.zeros(height * width * _NUM_LEVELS, dtype=torch.uint8),
+            "bounds": torch.zeros(height * width, 3),
+            "nearest_kept": torch.zeros(num_keys, dtype=torch.int32),
+        }
+        for name, table in derived.items():
+            self.register_buffer(name, table, persistent=False)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -259,9 +265,9 @@ def _nearest_table(colors: Tensor) -> Tensor:
     """The nearest of colors (num_colors, C) for each key, int32."""
     num_channels = colors.shape[1]
     bits = 8 if num_channels == 1 else _KEPT_BITS
-    keys = torch.arange(1 << bits * num_channels)
+    keys = np.arange(1 << bits * num_channels)
     channels = [(keys >> bits * c & (1 << bits) - 1) << 8 - bits for c in range(num_channels)]
-    middle = torch.stack(channels, dim=1).float() + ((1 << 8 - bits) - 1) / 2
-    table = torch.cdist(middle, colors.float()).argmin(1).int()
-    table[_keys(colors).long()] = torch.arange(len(colors), dtype=torch.int32)
+    middle = np.stack(channels, axis=1) + ((1 << 8 - bits) - 1) / 2
+    table = torch.cdist(torch.from_numpy(middle), colors.double()).argmin(1).int()
+    table[_keys(colors).long()] = torch.from_numpy(np.arange(len(colors), dtype=np.int32))
     return table

@@ -33,7 +33,20 @@ def load_recipe(name: str) -> RunConfig:
     texts = _texts()
     if name not in texts:
         raise InputError(f"unknown recipe {name!r}: {did_you_mean(name, texts)}")
-    return typed_json.from_dict(RunConfig, tomllib.loads(texts[name]), f"recipe {name}")
+    return parse_recipe(texts[name], f"recipe {name}")
+
+
+def parse_recipe(text: str, where: str) -> RunConfig:
+    """The configuration that a recipe's text sets.
+
+    Raises:
+        InputError: it is not TOML, or not a configuration; begins with `where`.
+    """
+    try:
+        settings = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not valid TOML: {error}") from None
+    return typed_json.from_dict(RunConfig, settings, where)
 
 
 def default_config(source: str) -> RunConfig:

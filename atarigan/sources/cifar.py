@@ -10,7 +10,14 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.pixels import Frames
 from atarigan.run_config import RunConfig
-from atarigan.sources.data_files import PublishedFile, Split, download, find_files, opened
+from atarigan.sources.data_files import (
+    PublishedFile,
+    Split,
+    download,
+    find_files,
+    most_bytes,
+    opened,
+)
 from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
@@ -48,7 +55,7 @@ def read_records(path: Path) -> tuple[Frames, Labels]:
         InputError: the file is missing, damaged, or no whole number of up to 10,000 records.
     """
     with opened(path) as file:
-        content = file.read(LARGEST_FILE + 1)
+        content = file.read(min(LARGEST_FILE, most_bytes(path)) + 1)
     return parse_records(content, str(path))
 
 

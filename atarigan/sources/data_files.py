@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from atarigan.confinement import confined
 from atarigan.errors import InputError
 
 DATA_VARIABLE = "ATARIGAN_DATA"
+_BYTES_PER_PACKED_BYTE = 1032  # the most that deflate makes of one
 Split = Literal["train", "test"]
 
 
@@ -41,7 +43,7 @@ def find_files(data_set: str, patterns: list[str], data: str | None) -> list[Pat
         data: a folder of the user's to look in instead.
 
     Raises:
-        InputError: `data` is no folder.
+        InputError: `data` is no folder, or a file is a link that leads out of it.
     """
     if data is not None:
         folder = Path(data)
@@ -52,8 +54,22 @@ def find_files(data_set: str, patterns: list[str], data: str | None) -> list[Pat
     else:
         return []
     return sorted(
-        path for pattern in patterns for end in ("", ".gz") for path in folder.glob(pattern + end)
+        confined(path, folder)
+        for pattern in patterns
+        for end in ("", ".gz")
+        for path in folder.glob(pattern + end)
     )
+
+
+def most_bytes(path: Path) -> int:
+    """No file holds more than this, whatever its header says. Raises InputError where there is
+    none.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    return size * _BYTES_PER_PACKED_BYTE if path.suffix == ".gz" else size
 
 
 @contextlib.contextmanager

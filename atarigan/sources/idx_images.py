@@ -7,7 +7,14 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.run_config import RunConfig
-from atarigan.sources.data_files import PublishedFile, Split, download, find_files, opened
+from atarigan.sources.data_files import (
+    PublishedFile,
+    Split,
+    download,
+    find_files,
+    most_bytes,
+    opened,
+)
 from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
@@ -89,7 +96,7 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
             num_bytes *= size
         if not 0 < num_bytes <= LARGEST_FILE:
             raise InputError(f"{path} must hold 1 byte to 1 GiB, and its header says {shape}")
-        content = file.read(num_bytes + 1)
+        content = file.read(min(num_bytes, most_bytes(path)) + 1)
     if len(content) != num_bytes:
         more = "more" if len(content) > num_bytes else f"{len(content):,}"
         raise InputError(f"{path} must hold {num_bytes:,} bytes for its shape {shape}, not {more}")

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from atarigan import pixels
+from atarigan.confinement import confined
 from atarigan.errors import InputError
 from atarigan.pixels import Frames
 from atarigan.run_config import RunConfig
@@ -13,7 +15,10 @@ from atarigan.sources.image_set import ImageSet
 from atarigan.sources.source import SOURCES
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 LARGEST_FILE = 64 << 20
+MOST_PIXELS = 1 << 26
+_PIXELS_PER_BYTE = 8 * 1032  # deflate makes 1032 bytes of one, and a byte can hold 8 pixels
 
 
 @SOURCES.register("folder")
@@ -27,7 +32,7 @@ def open_folder(config: RunConfig) -> ImageSet:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{folder} must hold at least 1 image ({known}), not 0")
     size = pixels.parse_size(config.image_size) if config.image_size else None
-    images = [read_image(path) for path in paths]
+    images = [read_image(confined(path, folder)) for path in paths]
     if size is not None:
         images = [pixels.resize(image, *size) for image in images]
     for path, image in zip(paths, images, strict=True):
@@ -44,10 +49,18 @@ def read_image(path: Path) -> Frames:
     """One image file as RGB, uint8 (H, W, 3).
 
     Raises:
-        InputError: it is larger than 64 MiB, or no image.
+        InputError: it is larger than 64 MiB, has more than 64 Mi pixels or than its bytes can hold,
+            or is no image.
     """
-    if path.stat().st_size > LARGEST_FILE:
-        raise InputError(f"{path} must be at most 64 MiB, not {path.stat().st_size:,} bytes")
+    num_bytes = path.stat().st_size
+    if num_bytes > LARGEST_FILE:
+        raise InputError(f"{path} must be at most 64 MiB, not {num_bytes:,} bytes")
+    height, width = _size_in_header(path)
+    if height * width > min(MOST_PIXELS, _PIXELS_PER_BYTE * num_bytes):
+        raise InputError(
+            f"{path} must have at most {MOST_PIXELS:,} pixels and at most {_PIXELS_PER_BYTE:,} a "
+            f"byte, not {height}x{width} in {num_bytes:,} bytes"
+        )
     content = np.frombuffer(path.read_bytes(), np.uint8)
     try:
         image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if len(content) else None
@@ -56,3 +69,12 @@ def read_image(path: Path) -> Frames:
     if image is None:
         raise InputError(f"{path} is not an image that can be read")
     return np.asarray(image, np.uint8)
+
+
+def _size_in_header(path: Path) -> tuple[int, int]:
+    """(height, width) before anything is decoded."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return image.height, image.width
+    except Exception:  # whatever a file that is something else leads to
+        raise InputError(f"{path} is not an image that can be read") from None

@@ -12,9 +12,9 @@ runs/breakout/checkpoints/images-000000640000/
 
 import hashlib
 import os
-import pickle
 import shutil
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from atarigan import typed_json
-from atarigan.errors import InputError
+from atarigan.confinement import confined, refuse_ways_out
+from atarigan.errors import InputError, shown
 from atarigan.run_config import ModelConfig
 
 CONFIG_FILE = "config.json"
@@ -76,8 +77,7 @@ def write_checkpoint(
         torch.save(state, temporary / STATE_FILE)
     except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a full disk
         raise OSError(f"{temporary} cannot be written: {error}") from error
-    sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in FILES)
-    (temporary / SUMS_FILE).write_text(sums, encoding="utf-8")
+    (temporary / SUMS_FILE).write_text(checksums(temporary), encoding="utf-8")
     for path in (*temporary.iterdir(), temporary):
         _flush(path)
     shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +90,7 @@ def find_checkpoint(path: Path) -> Path:
     of each damaged one that is passed over.
 
     Raises:
-        InputError: there is none, or only damaged ones.
+        InputError: there is none, or only damaged ones, or a link leads out of the folder.
     """
     if (path / WEIGHTS_FILE).is_file():
         refuse_damage(path)
@@ -99,6 +99,8 @@ def find_checkpoint(path: Path) -> Path:
     if not found:
         problem = "holds no checkpoint" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}: expected a folder that atarigan.train wrote")
+    for checkpoint in found:
+        confined(checkpoint / CONFIG_FILE, path)
     for checkpoint in reversed(found[1:]):
         try:
             refuse_damage(checkpoint)
@@ -111,9 +113,10 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def refuse_damage(checkpoint: Path) -> None:
-    """Raises InputError where a file is not as it was written. Without SHA256SUMS nothing is known
-    of that.
+    """Raises InputError where a file is not as it was written, or a link to somewhere else. Without
+    SHA256SUMS nothing is known of the former.
     """
+    refuse_ways_out(checkpoint)
     try:
         lines = (checkpoint / SUMS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -129,14 +132,18 @@ def refuse_damage(checkpoint: Path) -> None:
 
 def load_model_config(checkpoint: Path) -> ModelConfig:
     """A checkpoint's configuration. Raises InputError where it is damaged."""
-    return typed_json.read_json(checkpoint / CONFIG_FILE, ModelConfig)
+    path = checkpoint / CONFIG_FILE
+    try:
+        return typed_json.read_json(confined(path, checkpoint), ModelConfig)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
 
 
 def load_weights(checkpoint: Path) -> dict[str, Tensor]:
     """The averaged generator's weights, on the CPU. Raises InputError where the file is damaged."""
     path = checkpoint / WEIGHTS_FILE
     try:
-        return load_file(path)
+        return load_file(confined(path, checkpoint))
     except (SafetensorError, FileNotFoundError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from None
 
@@ -149,12 +156,30 @@ def load_training_state(checkpoint: Path) -> dict[str, Any]:
     """
     path = checkpoint / STATE_FILE
     try:
+        _refuse_packed(confined(path, checkpoint))
         with warnings.catch_warnings(action="ignore"):  # one clear error is enough
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, FileNotFoundError) as error:
-        reason = str(error).partition("\n")[0]
+            state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a file that is something else leads to
+        reason = str(error).partition("\n")[0][:200]
         raise InputError(f"{path} is not a readable training state: {reason}") from None
+    if not isinstance(state, dict):
+        raise InputError(f"{path} must hold a table of tensors and values, not {shown(state)}")
     return state
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raises InputError where an archive says that it unpacks to more than its own size, which what
+    torch saves never does.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked, size = sum(member.file_size for member in archive.infolist()), path.stat().st_size
+    if unpacked > size:
+        raise InputError(f"it must unpack to at most its {size:,} bytes, not {unpacked:,}")
+
+
+def checksums(checkpoint: Path) -> str:
+    """What SHA256SUMS says of a checkpoint's files as they are."""
+    return "".join(f"{_sha256(checkpoint / name)}  {name}\n" for name in FILES)
 
 
 def _sha256(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from atarigan.errors import InputError
@@ -101,13 +101,20 @@ def rank_of(score: Score) -> float:
 
 
 def read_lines(folder: RunFolder) -> list[dict[str, Any]]:
-    """The evaluations of a run in order; one that a kill cut short is left out."""
+    """The evaluations of a run in order; what a kill cut short, or is none, is left out."""
+    if not folder.evaluations.exists():
+        return []
+    texts = folder.evaluations.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line for text in texts if (line := _line_of(text)) is not None]
 
-    def lines() -> Iterator[dict[str, Any]]:
-        for text in folder.evaluations.read_text(encoding="utf-8").splitlines():
-            try:
-                yield json.loads(text)
-            except ValueError:
-                continue
 
-    return list(lines()) if folder.evaluations.exists() else []
+def _line_of(text: str) -> dict[str, Any] | None:
+    """An evaluation as it was written; None where it is not what `evaluate` writes."""
+    try:
+        line = json.loads(text)
+        headline = line["scores"][line["headline"]]
+        numbers = [line["images"], line["elapsed_s"], line["rank"]]
+        numbers += [headline["value"], headline["floor"]]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+    return line if all(type(number) in (int, float) for number in numbers) else None

@@ -1,5 +1,6 @@
 """history.csv: how a run went, a row every so many steps, and the curves drawn from it."""
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -72,17 +73,18 @@ class History(Observer):
 
 def read_rows(path: Path) -> list[dict[str, float]]:
     """The rows of a history; none where there is no file. A row that a kill cut short is left
-    out.
+    out, and so is all behind what is no table.
     """
     if not path.exists():
         return []
     rows = []
-    with path.open(newline="", encoding="utf-8") as file:
+    with (
+        path.open(newline="", encoding="utf-8", errors="replace") as file,
+        contextlib.suppress(csv.Error),
+    ):
         for row in csv.DictReader(file):
-            try:
+            with contextlib.suppress(KeyError, TypeError, ValueError):
                 rows.append({name: float(row.get(name) or "nan") for name in COLUMNS})
-            except (KeyError, TypeError, ValueError):
-                continue
     return rows
 
 

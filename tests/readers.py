@@ -1,0 +1,234 @@
+"""Everything that reads files from elsewhere, each with a small specimen of what it reads."""
+
+import dataclasses
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from atarigan import typed_json
+from atarigan.assembly import build_trainer
+from atarigan.evaluate import read_samples
+from atarigan.frame_generator import FrameGenerator, build_generator
+from atarigan.frames.buffer_meta import Origin
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.pixels import FrameFormat
+from atarigan.recipes import parse_recipe
+from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from atarigan.sources import SOURCES
+from atarigan.train import config_file, restore
+from atarigan.training.checkpoint import (
+    FILES,
+    STATE_FILE,
+    SUMS_FILE,
+    checksums,
+    find_checkpoint,
+    load_model_config,
+    write_checkpoint,
+)
+from atarigan.training.evaluations import Evaluations, read_lines
+from atarigan.training.history import COLUMNS, History
+from atarigan.training.run_folder import RunFolder
+from atarigan.training.trainer import Trainer
+
+SINE = RunConfig(source="sine", network="mlp", generator_layers=(4, 4), critic_layers=(4, 4),
+                 latent_size=2, batch_size=4, device="cpu")  # fmt: skip
+FRAMES = RunConfig(network="subpixel", generator_width=4, critic_width=4, latent_size=3)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way in.
+
+    Attributes:
+        write: puts a valid specimen into an empty folder.
+        read: does with it what a user would; raises InputError where it is not valid.
+        names: of the files that may be spoiled.
+    """
+
+    write: Callable[[Path], object]
+    read: Callable[[Path], object]
+    names: tuple[str, ...]
+
+
+def write_idx(folder: Path) -> None:
+    images = bytes([0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 5, 0, 0, 0, 4]) + bytes(range(120))
+    labels = bytes([0, 0, 8, 1, 0, 0, 0, 6, 0, 1, 2, 7, 8, 9])
+    (folder / "train-images-idx3-ubyte").write_bytes(images)
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels, mtime=0))
+
+
+def write_cifar(folder: Path) -> None:
+    record = np.arange(3072, dtype=np.uint8).tobytes()
+    (folder / "data_batch_1.bin").write_bytes(b"\1" + record + b"\2" + record)
+    (folder / "data_batch_2.bin.gz").write_bytes(gzip.compress(b"\3" + record, mtime=0))
+
+
+def write_images(folder: Path) -> None:
+    image = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
+    for suffix in ("png", "jpg", "bmp", "webp", "tif"):
+        cv2.imwrite(str(folder / f"image.{suffix}"), image)
+
+
+def open_source(name: str, folder: Path, **settings: Any) -> None:
+    """A source, and its first batch."""
+    source = SOURCES[name](RunConfig(source=name, data=str(folder), **settings))
+    next(source.batches(4, seed=0))
+
+
+def write_buffer(folder: Path) -> None:
+    origin = Origin(env_id="ALE/Pong-v5", policy="random", seed=0, frame_skip=4)
+    with FrameBuffer.create(folder, 8, (4, 3, 1), ram_size=2, origin=origin) as buffer:
+        for number in range(11):
+            frame, ram = np.full((4, 3, 1), number, np.uint8), np.full(2, number, np.uint8)
+            buffer.add(frame, number % 3, number, terminated=number == 6, ram=ram)
+
+
+def read_buffer(folder: Path) -> None:
+    buffer = FrameBuffer.open(folder)
+    if len(buffer):
+        everything = np.arange(min(len(buffer), 100))
+        for name in buffer.meta.columns:
+            buffer.values_at(name, everything)
+    buffer.sample(4, seed=0)
+    buffer.sample_stacks(4, 2, seed=0)
+    buffer.sample_transitions(4, 2, seed=0)
+    open_source("frames", folder)
+
+
+def write_generator(folder: Path) -> None:
+    model = ModelConfig(FRAMES, SampleSpec((1, 8, 8), FrameFormat("gray", 8, 8)))
+    weights = build_generator(model).state_dict()
+    write_checkpoint(folder / "run", model, weights, {"num_images": 1})
+
+
+def read_generator(folder: Path) -> None:
+    _renew_checksums(folder / "run")
+    generator = FrameGenerator.load(folder / "run", device="cpu")
+    generator.sample(2) if generator.makes_frames else generator.sample_points(2)
+
+
+def write_run(folder: Path) -> None:
+    trainer = _trainer()
+    trainer.train_step(trainer.source.batches(4, seed=0))
+    weights = trainer.average.averaged.state_dict()
+    write_checkpoint(folder / "run", trainer.model, weights, trainer.state_dict())
+
+
+def read_run(folder: Path) -> None:
+    """As `--resume` does, into networks that are there."""
+    _renew_checksums(folder / "run")
+    checkpoint = find_checkpoint(folder / "run")
+    load_model_config(checkpoint)
+    trainer = _trainer()
+    restore(trainer, checkpoint)
+    trainer.train_step(trainer.source.batches(4, seed=0))
+
+
+@cache
+def _trainer() -> Trainer:
+    return build_trainer(SINE)
+
+
+def _renew_checksums(checkpoint: Path) -> None:
+    """Whoever spoils a file on purpose writes its checksum too."""
+    if all((checkpoint / name).is_file() for name in (*FILES, SUMS_FILE)):
+        (checkpoint / SUMS_FILE).write_text(checksums(checkpoint), encoding="utf-8")
+
+
+def write_config(folder: Path) -> None:
+    typed_json.write_json(folder / "settings.json", SINE)
+    model = ModelConfig(FRAMES, SampleSpec((1, 8, 8), FrameFormat("gray", 8, 8)))
+    typed_json.write_json(folder / "config.json", model)
+
+
+def read_config(folder: Path) -> None:
+    config_file(folder / "settings.json")
+    config_file(folder / "config.json")
+
+
+def write_recipe(folder: Path) -> None:
+    settings = dataclasses.asdict(dataclasses.replace(SINE, data="somewhere", image_size="8x8"))
+    lines = [f"{name} = {_as_toml(value)}" for name, value in settings.items()]
+    (folder / "recipe.toml").write_text("# What it is for.\n" + "\n".join(lines) + "\n")
+
+
+def _as_toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+
+
+def read_recipe(folder: Path) -> None:
+    text = (folder / "recipe.toml").read_text(encoding="utf-8", errors="replace")
+    parse_recipe(text, "recipe.toml")
+
+
+def write_samples(folder: Path) -> None:
+    np.savez_compressed(folder / "frames.npz", frames=np.zeros((3, 5, 4, 1), np.uint8))
+    np.savez(folder / "points.npz", points=np.zeros((3, 2), np.float32))
+
+
+def read_both_samples(folder: Path) -> None:
+    read_samples(folder / "frames.npz")
+    read_samples(folder / "points.npz")
+
+
+def write_records(folder: Path) -> None:
+    score = {"value": 1.5, "floor": 1.0, "interval": [1.0, 2.0], "better": "lower"}
+    line = {"images": 0, "elapsed_s": 1.0, "features": "points", "headline": "distance",
+            "rank": 1.5, "scores": {"distance": score}}  # fmt: skip
+    (folder / "evaluations.jsonl").write_text(2 * f"{json.dumps(line)}\n")
+    rows = [",".join(COLUMNS), *2 * [",".join(["0"] * len(COLUMNS))]]
+    (folder / "history.csv").write_text("\r\n".join(rows) + "\r\n")
+
+
+def read_records(folder: Path) -> None:
+    """As a run does that goes on."""
+    run = RunFolder(folder)
+    History(run, _trainer())
+    Evaluations(run, _trainer())
+    for line in read_lines(run):
+        float(line["scores"][line["headline"]]["floor"])
+
+
+READERS = {
+    "IDX": Reader(
+        write_idx,
+        lambda folder: open_source("mnist", folder),
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"),
+    ),
+    "CIFAR records": Reader(
+        write_cifar,
+        lambda folder: open_source("cifar10", folder),
+        ("data_batch_1.bin", "data_batch_2.bin.gz"),
+    ),
+    "image folder": Reader(
+        write_images,
+        lambda folder: open_source("folder", folder, image_size="6x7"),
+        tuple(f"image.{suffix}" for suffix in ("png", "jpg", "bmp", "webp", "tif")),
+    ),
+    "buffer meta.json": Reader(write_buffer, read_buffer, ("meta.json",)),
+    "buffer arrays": Reader(
+        write_buffer,
+        read_buffer,
+        tuple(
+            f"writer-000/{name}.npy"
+            for name in ("frames", "actions", "rewards", "terminations", "ram", "num_committed")
+        ),
+    ),
+    "generator": Reader(
+        write_generator, read_generator, ("run/config.json", "run/generator.safetensors")
+    ),
+    "training state": Reader(write_run, read_run, (f"run/{STATE_FILE}",)),
+    "config": Reader(write_config, read_config, ("settings.json", "config.json")),
+    "recipe": Reader(write_recipe, read_recipe, ("recipe.toml",)),
+    "run records": Reader(write_records, read_records, ("evaluations.jsonl", "history.csv")),
+    "NPZ samples": Reader(write_samples, read_both_samples, ("frames.npz", "points.npz")),
+}
