@@ -1,12 +1,15 @@
 """Players of Pong and Breakout that read ball and paddle off the console's memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from atarigan.errors import InputError
 from atarigan.frames.agent_steps import AgentSteps
 from atarigan.frames.screen import Screen
+
+
+_UNHURRIED = 3  # agent steps
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class PaddleGame:
         home: `paddle` in the middle of the field.
         reach: `PaddlePlayer` draws how far from its middle the paddle may meet the ball from this
             range, anew each time; a whole paddle's half is about 9.
+        least: where there is time, the paddle moves on until the ball meets it no nearer to its
+            middle than this, for steeper shots; 0 where those do not pay.
         back, forth: meanings of the actions that make `paddle` smaller and larger.
     """
 
@@ -40,6 +45,7 @@ class PaddleGame:
     drift: tuple[float, float]
     home: float
     reach: tuple[float, float]
+    least: float
     back: str
     forth: str
 
@@ -57,6 +63,7 @@ GAMES = {
         drift=(12.5, 1),
         home=119,
         reach=(7, 10),
+        least=0,
         back="LEFT",
         forth="RIGHT",
     ),
@@ -69,7 +76,8 @@ GAMES = {
         middle=6.5,
         drift=(12, 3),
         home=118,
-        reach=(9, 12),
+        reach=(10, 11),
+        least=4,
         back="RIGHT",
         forth="LEFT",
     ),
@@ -92,6 +100,7 @@ class PaddlePlayer:
         self, game: PaddleGame, meanings: tuple[str, ...], rng: np.random.Generator
     ) -> None:
         self._game = game
+        self._meanings = meanings
         self._rng = rng
         self._serve = meanings.index("FIRE")
         self._actions = {
@@ -112,6 +121,7 @@ class PaddlePlayer:
         self._ball = int(ram[self._game.across]), int(ram[self._game.along])
         if 0 in self._ball:
             self._ball = None
+            self._presses = 0, self._presses[0]
             return self._serve
         press = 0
         if before is not None:
@@ -120,6 +130,13 @@ class PaddlePlayer:
         self._presses = press, self._presses[0]
         return self._actions[press]
 
+    def did(self, action: int) -> None:
+        """Take notice that this was done instead of the last answer."""
+        meaning = self._meanings[action]
+        press = 1 if meaning.startswith(self._game.forth) else 0
+        press -= 1 if meaning.startswith(self._game.back) else 0
+        self._presses = press, self._presses[1]
+
     def _press(self, ball: tuple[int, int], speed: tuple[int, int], paddle: int) -> int:
         """-1, 0 or 1: the way to go."""
         game = self._game
@@ -127,6 +144,9 @@ class PaddlePlayer:
         if speed[0] > 0:
             time_left = (game.line - ball[0]) / speed[0]
             gap = self._folded(ball[1] + speed[1] * time_left) - game.middle - rest
+            beyond = abs(abs(gap) - game.drift[0])
+            if abs(gap) < game.least and time_left > _UNHURRIED and beyond <= self._reach:
+                return 1 if gap > 0 else -1
         else:
             self._reach = self._rng.uniform(*game.reach)
             gap = game.home - rest
@@ -151,3 +171,14 @@ def scripted_game(env: AgentSteps) -> PaddleGame:
             f"not {env.game or 'an environment that is not ALE'}"
         )
     return GAMES[env.game]
+
+
+def teacher(env: AgentSteps, rng: np.random.Generator) -> PaddlePlayer:
+    """The scripted player with nothing left to chance, so that a state on the screen has one answer.
+
+    Raises:
+        InputError: there is no script for the environment.
+    """
+    game = scripted_game(env)
+    reach = sum(game.reach) / 2
+    return PaddlePlayer(replace(game, reach=(reach, reach)), env.action_meanings, rng)

@@ -1,0 +1,112 @@
+"""Behavior cloning with aggregation: the student plays, the teacher says what it would have done."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.frames.agent_steps import AgentSteps
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.layout import layout_of_space
+from atarigan.frames.scripted import teacher
+from atarigan.frames.screen import read_frame
+from atarigan.play.frame_stacks import FrameStacks
+from atarigan.play.student import NUM_STACK, Student
+
+NUM_GAMES = 16
+_MOST_SHARE, _LEAST_SHARE, _STEPS_TO_LEAST = 1.0, 0.1, 20_000
+_LONGEST_EPISODE = 4000
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What came of some batches: their mean cross-entropy, and the share of labels hit."""
+
+    loss: float
+    agreement: float
+
+
+class Cloning:
+    """DAgger (Ross, Gordon and Bagnell 2011, algorithm 3.1) with a player that reads memory as the
+    expert.
+
+    Several games go on at once. In each step the teacher acts with a probability that falls from 1
+    to 0.1 over the first 20,000 steps, otherwise the student does; what the teacher would have done
+    is stored with the frame as its action. The student never sees memory.
+
+    Args:
+        student: learns.
+        buffer: holds the labeled states of 84×84 gray frames; played on where it was left.
+        env_id: the game.
+        seed: of games, of who acts, and of batches.
+    """
+
+    def __init__(self, student: Student, buffer: FrameBuffer, env_id: str, seed: int) -> None:
+        self._student = student
+        self._buffer = buffer
+        self._rng = np.random.default_rng([seed, buffer.num_collected])
+        self._envs = [AgentSteps(env_id) for _ in range(NUM_GAMES)]
+        self._teachers = [teacher(env, self._rng) for env in self._envs]
+        self._writers = [buffer.new_writer() for _ in self._envs]
+        layout = layout_of_space(student.model.observation_space)
+        assert layout is not None
+        self._stacks = FrameStacks(layout, NUM_GAMES, buffer.meta.frame_format)
+        self._lengths = [0] * NUM_GAMES
+        for env, player in zip(self._envs, self._teachers, strict=True):
+            env.reset(int(self._rng.integers(2**31)))
+            player.begin_episode()
+
+    @property
+    def num_steps(self) -> int:
+        """Agent steps labeled since the beginning."""
+        return self._buffer.num_collected
+
+    @property
+    def teacher_share(self) -> float:
+        """Probability that the teacher acts."""
+        done = min(1.0, self.num_steps / _STEPS_TO_LEAST)
+        return _MOST_SHARE + done * (_LEAST_SHARE - _MOST_SHARE)
+
+    def play(self, num_rounds: int) -> None:
+        """So many agent steps in every game."""
+        for _ in range(num_rounds):
+            frames = [read_frame(env.screen, self._buffer.meta.frame_format) for env in self._envs]
+            is_first = [length == 0 for length in self._lengths]
+            observations = self._stacks.push(range(NUM_GAMES), is_first, np.stack(frames))
+            chosen = self._student.actions(observations)
+            teacher_acts = self._rng.random(NUM_GAMES) < self.teacher_share
+            for game, frame in enumerate(frames):
+                self._step(game, frame, None if teacher_acts[game] else int(chosen[game]))
+
+    def learn(self, num_batches: int, batch_size: int, learning_rate: float) -> Lesson:
+        """So many steps of the student on labeled states drawn uniformly."""
+        results = [
+            self._student.learn(*self._batch(batch_size), learning_rate) for _ in range(num_batches)
+        ]
+        loss, agreement = np.mean(results, axis=0)
+        return Lesson(float(loss), float(agreement))
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+        self._buffer.close()
+
+    def _step(self, game: int, frame: npt.NDArray[np.uint8], chosen: int | None) -> None:
+        """Ask the teacher, do what it says or what the student chose, and store what it said."""
+        env, player, writer = self._envs[game], self._teachers[game], self._writers[game]
+        label, ram = player.act(env.screen), env.screen.ram()
+        if chosen is not None:
+            player.did(chosen)
+        reward, terminated, truncated = env.step(label if chosen is None else chosen)
+        self._lengths[game] += 1
+        truncated = truncated or self._lengths[game] >= _LONGEST_EPISODE
+        writer.add(frame, label, reward, terminated, truncated, ram)
+        if terminated or truncated:
+            self._lengths[game] = 0
+            env.reset()
+            player.begin_episode()
+
+    def _batch(self, batch_size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        drawn: Any = self._buffer.sample_transitions(batch_size, NUM_STACK, self._rng)
+        return drawn.frames[..., 0], drawn.actions
