@@ -11,7 +11,8 @@ COMMANDS = {
     "collect": "play an environment and store what it shows",
     "train": "train a GAN on stored frames or another source",
     "sample": "draw pictures, animations or arrays from a generator",
-    "evaluate": "measure how good a generator's samples are, beside real ones",
+    "evaluate": "measure how good a generator's samples are, or what a policy keeps of its score",
+    "clone": "teach a pixel policy what a scripted player does",
     "demo": "all of it on Breakout: collect, train, and play in generated frames",
 }
 

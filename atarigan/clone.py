@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from atarigan.play.student import Student
 
 ROUNDS = 16
-BATCHES = 8
+BATCHES = 12
 SAVE_EVERY_S = 60.0
 CAPACITY = 80_000
 
@@ -27,9 +27,9 @@ CAPACITY = 80_000
 class CloneArguments:
     """Teach a policy that sees pixels what a scripted player does that reads the console's memory.
 
-    The policy is a stable-baselines3 PPO model: the last four frames, gray and 84x84, one in four of
-    the emulator's, none pooled. Beside it a folder keeps the labeled frames, for --resume. Ctrl-C
-    keeps what was learned.
+    The policy is a stable-baselines3 PPO model of the last four frames, gray, 84x84, one in four of
+    the emulator's, none pooled. Beside it a folder keeps the labeled frames, for --resume.
+    Ctrl-C keeps what was learned.
     """
 
     out: str
@@ -42,9 +42,9 @@ class CloneArguments:
     """Minutes to learn for at the most; 0: as long as the steps take."""
     num_steps: int = 200_000
     """Agent steps to play and learn from, those before --resume included."""
-    batch_size: int = 128
+    batch_size: int = 64
     """Labeled states a step of the optimizer."""
-    learning_rate: float = 7e-4
+    learning_rate: float = 5e-4
     """Adam's, at the beginning; it falls to a hundredth in the end."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16: twice as fast where the processor knows it."""
@@ -75,8 +75,12 @@ class CloneArguments:
 
     @property
     def folder(self) -> Path:
-        """Of the labeled frames and the optimizer's state."""
+        """Of what is only needed to go on learning."""
         return self.file.with_name(f"{self.file.stem}-lessons")
+
+    @property
+    def learner(self) -> Path:
+        return self.folder / "learner.pt"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             _save(arguments, student)
     print(
-        f"{arguments.file}: says what the teacher says in {agreement:.1%} of the last states, after "
+        f"{arguments.file}: does what the teacher would in {agreement:.1%} of states, after "
         f"{cloning.num_steps:,} agent steps; {arguments.folder} may be deleted"
     )
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
@@ -100,6 +104,8 @@ def _learn(
     """Play and learn in turns until the steps are done, time is up, or a stop is asked for; returns
     the share of labels hit in the last turn.
     """
+    from atarigan.play.cloning import NUM_ALONE
+
     began, saved = time.monotonic(), time.monotonic()
     agreement, max_seconds = 0.0, 60 * arguments.minutes
     display = ProgressDisplay(
@@ -110,6 +116,8 @@ def _learn(
         start=cloning.num_steps,
     )
     with display:
+        if cloning.num_steps < NUM_ALONE:
+            cloning.begin()
         while not stop.is_set and cloning.num_steps < arguments.num_steps:
             elapsed = time.monotonic() - began
             if max_seconds and elapsed >= max_seconds:
@@ -129,7 +137,7 @@ def _learn(
 
 
 def _save(arguments: CloneArguments, student: "Student") -> None:
-    student.save(arguments.file, arguments.folder / "optimizer.pt")
+    student.save(arguments.file, arguments.learner)
 
 
 @contextlib.contextmanager
@@ -140,19 +148,20 @@ def _cloning_for(arguments: CloneArguments) -> Iterator[tuple["Student", "Clonin
         InputError: files are in the way or missing, or nobody can teach the game.
     """
     from atarigan.frames.frame_buffer import FrameBuffer
-    from atarigan.play.cloning import Cloning
+    from atarigan.play.cloning import NUM_PLACES, Cloning
     from atarigan.play.student import Student
 
     file, frames = arguments.file, arguments.folder / "frames"
     bf16 = arguments.precision == "bf16"
     if arguments.resume:
-        student = Student.load(file, arguments.folder / "optimizer.pt", bf16)
+        student = Student.load(file, arguments.learner, NUM_PLACES, bf16)
         buffer = FrameBuffer.open(frames)
     else:
         if file.exists() or arguments.folder.exists():
             raise InputError(f"{file} or {arguments.folder} exists already: add --resume to go on")
         buffer = _new_buffer(arguments, frames)
-        student = Student.new(len(buffer.meta.origin.action_meanings), arguments.seed, bf16)
+        num_actions = len(buffer.meta.origin.action_meanings)
+        student = Student.new(num_actions, NUM_PLACES, arguments.seed, bf16)
     cloning = Cloning(student, buffer, arguments.env_id, arguments.seed)
     try:
         yield student, cloning

@@ -1,8 +1,10 @@
-"""`python -m atarigan.evaluate`: how good samples are, beside real ones."""
+"""`python -m atarigan.evaluate`: how good samples are, beside real ones, or to a policy's eyes."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from atarigan import command_line
 from atarigan.errors import InputError
+from atarigan.frames.agent_steps import AgentSteps
 from atarigan.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -17,12 +20,16 @@ if TYPE_CHECKING:
     from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judge import Samples
     from atarigan.pixels import FrameFormat
+    from atarigan.play.policy_evaluation import PolicyEvaluation
     from atarigan.sources import DataSource
 
 
 @dataclass(frozen=True)
 class EvaluateArguments:
-    """Measure samples beside real ones: a table, metrics.json, and a page with pictures."""
+    """Measure samples beside real ones: a table, metrics.json, and a page with pictures.
+
+    With --policy: how much of its score a policy keeps when it plays through generated frames.
+    """
 
     run: str | None = None
     """A run's folder, or one checkpoint's, whose generator is judged."""
@@ -36,7 +43,17 @@ class EvaluateArguments:
     """Samples to judge; as many real ones are compared with, or half of all where those are fewer.
     """
     seed: int = 0
-    """Seed of the samples and of the choice of real ones."""
+    """Seed of the samples and of the choice of real ones, or of the games."""
+    policy: str | None = None
+    """A stable-baselines3 model that plays instead: FILE.zip of PPO, or sb3:ALGO:FILE.zip (only one
+    that you trust: loading can run code). With --run it sees its frames, else only disturbed ones.
+    """
+    env_id: str | None = None
+    """The game that the policy plays."""
+    episodes: int = 30
+    """Episodes that the policy plays with each kind of frames."""
+    max_frames: int = 20_000
+    """Emulator frames after which an episode is cut off."""
     out: str | None = None
     """Folder for evaluation.html and metrics.json; a run's own, or one beside the .npz, without it.
     """
@@ -44,8 +61,12 @@ class EvaluateArguments:
     """File for the figures, in the place of metrics.json in that folder."""
 
     def __post_init__(self) -> None:
-        if (self.run is None) == (self.samples is None):
+        if self.policy is not None:
+            self._check_policy()
+        elif (self.run is None) == (self.samples is None):
             raise InputError("name either --run DIR or --samples FILE.npz")
+        elif self.env_id is not None:
+            raise InputError("--env-id needs --policy FILE.zip, who plays the game")
         if self.samples is not None and self.source is None:
             raise InputError("--samples needs --source NAME, what they are compared with")
         if self.num < 4:
@@ -53,26 +74,42 @@ class EvaluateArguments:
         if self.seed < 0:
             raise InputError(f"--seed must be at least 0, not {self.seed}")
 
+    def _check_policy(self) -> None:
+        if self.samples is not None:
+            raise InputError("--policy plays through a generator: name --run DIR, not --samples")
+        if self.env_id is None:
+            raise InputError("--policy needs --env-id ID, the game that it plays")
+        if self.episodes < 2:
+            raise InputError(f"--episodes must be at least 2, not {self.episodes}")
+        if self.max_frames < 4:
+            raise InputError(f"--max-frames must be at least 4, not {self.max_frames}")
+
     @property
     def folder(self) -> Path:
         """Where the result goes."""
         if self.out is not None:
             return Path(self.out)
         if self.run is not None:
-            return Path(self.run)
-        samples = Path(str(self.samples))
+            return Path(self.run) / "policy" if self.policy else Path(self.run)
+        samples = Path(str(self.samples or self.policy).rpartition(":")[2])
         return samples.with_name(f"{samples.stem}-evaluation")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, judge, write; returns the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
-    evaluation, frame_format = judged(arguments)
+    evaluation: Evaluation | PolicyEvaluation
+    if arguments.policy is None:
+        evaluation, frame_format = judged(arguments)
+        write_page = partial(evaluation.write_page, frame_format=frame_format)
+    else:
+        evaluation = tried(arguments)
+        write_page = evaluation.write_page
     print(f"{evaluation.name}: {evaluation.against}\n{evaluation.table()}")
     json_path = Path(arguments.json) if arguments.json else arguments.folder / "metrics.json"
     page_path = arguments.folder / "evaluation.html"
     evaluation.write_json(json_path)
-    evaluation.write_page(page_path, frame_format)
+    write_page(page_path)
     print(f"wrote {json_path} and {page_path}")
     return command_line.EXIT_OK
 
@@ -87,6 +124,7 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
     from atarigan.metrics.evaluation import Evaluation
     from atarigan.metrics.judges import judge_for, work_to_do
     from atarigan.metrics.pairs import pair_scores
+    from atarigan.metrics.sample_file import read_samples
     from atarigan.progress import ProgressDisplay
     from atarigan.sources import SOURCES
 
@@ -113,6 +151,46 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
     return evaluation, source.spec.frame_format
 
 
+def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
+    """What becomes of a policy's score when it sees other frames than real ones.
+
+    Raises:
+        InputError: policy, game or generator are missing or damaged, or do not go together.
+    """
+    from atarigan.envs.generated_frames import GeneratedFrames
+    from atarigan.frame_generator import FrameGenerator
+    from atarigan.frames.buffer_meta import package_versions
+    from atarigan.frames.model_policy import checked_layout, load_model, named_model
+    from atarigan.play.episodes import Rules
+    from atarigan.play.policy_evaluation import PolicyEvaluation
+    from atarigan.play.trial import Trial
+    from atarigan.progress import ProgressDisplay
+
+    algorithm, file = named_model(str(arguments.policy))
+    rules = Rules(str(arguments.env_id), arguments.max_frames)
+    with contextlib.closing(AgentSteps(rules.env_id)) as env:
+        model = load_model(algorithm, file)
+        layout = checked_layout(model, file, env.action_space)
+        generated = None
+        if arguments.run is not None:
+            generator = FrameGenerator.load(arguments.run)
+            generated = GeneratedFrames(generator, env.env, layout.frame_format, arguments.seed)
+    trial = Trial(model, layout, rules, arguments.episodes, arguments.seed)
+    total = trial.work_to_do(generated is not None)
+    with ProgressDisplay("evaluating", "agent steps", total) as display:
+        arms = trial.run(generated, display.advance)
+    facts = {
+        "policy": arguments.policy,
+        "run": arguments.run,
+        "env_id": arguments.env_id,
+        "episodes": arguments.episodes,
+        "max_frames": arguments.max_frames,
+        "seed": arguments.seed,
+        "versions": package_versions(),
+    }
+    return PolicyEvaluation(file.stem, arms, layout.frame_format, facts, arguments.seed)
+
+
 def _config(arguments: EvaluateArguments, config: RunConfig) -> RunConfig:
     """The configuration of the source that samples are compared with: the run's, with what was
     named in its place.
@@ -135,34 +213,6 @@ def draw_samples(
     latents = generator.latents(len(picked), seed)
     frames = generator.decode(latents, source.conditions_at(picked))
     return frames, source.samples_at(picked)
-
-
-def read_samples(path: Path) -> "Samples":
-    """The one array of an .npz; gray frames may lack their channel.
-
-    Raises:
-        InputError: it cannot be read, or holds more than one array or no samples.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = list(arrays)
-            if len(names) != 1:
-                raise InputError(f"{path} must hold 1 array, not {len(names)}: {', '.join(names)}")
-            samples = arrays[names[0]]
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError, EOFError, AttributeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is not a readable .npz: {reason}") from None
-    if samples.dtype == np.uint8 and samples.ndim == 3:
-        samples = samples[..., None]
-    is_points = samples.ndim == 2 and samples.dtype.kind == "f"
-    if not is_points and (samples.ndim != 4 or samples.dtype != np.uint8):
-        raise InputError(
-            f"{path} must hold frames uint8 (N, H, W, C) or points float (N, 2), "
-            f"not {samples.dtype} {samples.shape}"
-        )
-    return np.asarray(samples)
 
 
 def _facts(arguments: EvaluateArguments, config: RunConfig, num: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from atarigan import command_line, evaluate, train
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.metrics.sample_file import read_samples
 from atarigan.sources.points import NoisySine
 
 
@@ -117,7 +118,7 @@ def test_mistakes_are_one_line(words, message, capsys):
 def test_unfit_files_are_refused(tmp_path, content, message):
     np.savez(tmp_path / "x.npz", **content)
     with pytest.raises(InputError, match=message):
-        evaluate.read_samples(tmp_path / "x.npz")
+        read_samples(tmp_path / "x.npz")
     (tmp_path / "y.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"not a readable \.npz"):
-        evaluate.read_samples(tmp_path / "y.npz")
+        read_samples(tmp_path / "y.npz")

@@ -42,9 +42,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     held = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        seen, real, random = (
-            rng.normal(m, 2, 40) for m in (8.0, 10.0, 0.0)
-        )
+        seen, real, random = (rng.normal(m, 2, 40) for m in (8.0, 10.0, 0.0))
         low, high = bootstrap_interval(retention, [seen, real, random], seed)
         held += low <= 0.8 <= high
     assert 51 <= held <= 60

@@ -81,6 +81,23 @@ class FrameStack:
         return layout.from_frames(self._observation)
 
 
+def named_model(name: str) -> tuple[str, Path]:
+    """Algorithm and file of "FILE.zip", a model of PPO, or of "sb3:ALGO:FILE.zip".
+
+    Raises:
+        InputError: it is neither, or there is no such file.
+    """
+    algorithm, file = "PPO", name
+    if name.partition(":")[0] == "sb3":
+        _, _, rest = name.partition(":")
+        algorithm, _, file = rest.partition(":")
+        if not algorithm or not file:
+            raise InputError(f"policy sb3 must be written sb3:ALGO:FILE.zip, not {name!r}")
+    if not Path(file).is_file():
+        raise InputError(f"policy {name!r}: {file} does not exist")
+    return algorithm, Path(file)
+
+
 def load_model(algorithm: str, file: Path) -> Any:
     """A stable-baselines3 model on the CPU, from a file that is trusted: loading can run code.
 

@@ -8,8 +8,9 @@ from atarigan.errors import InputError
 from atarigan.frames.agent_steps import AgentSteps
 from atarigan.frames.screen import Screen
 
-
 _UNHURRIED = 3  # agent steps
+_COASTING = 0.5  # of what the paddle moved in the last agent step, what it still moves
+NUM_READ = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class PaddleGame:
             range, anew each time; a whole paddle's half is about 9.
         least: where there is time, the paddle moves on until the ball meets it no nearer to its
             middle than this, for steeper shots; 0 where those do not pay.
+        tracking_pays: whether `TrackingPlayer` scores well.
         back, forth: meanings of the actions that make `paddle` smaller and larger.
     """
 
@@ -46,6 +48,7 @@ class PaddleGame:
     home: float
     reach: tuple[float, float]
     least: float
+    tracking_pays: bool
     back: str
     forth: str
 
@@ -64,6 +67,7 @@ GAMES = {
         home=119,
         reach=(7, 10),
         least=0,
+        tracking_pays=True,
         back="LEFT",
         forth="RIGHT",
     ),
@@ -78,6 +82,7 @@ GAMES = {
         home=118,
         reach=(10, 11),
         least=4,
+        tracking_pays=False,
         back="RIGHT",
         forth="LEFT",
     ),
@@ -108,6 +113,11 @@ class PaddlePlayer:
             0: meanings.index("NOOP"),
             1: meanings.index(game.forth),
         }
+
+    @property
+    def places(self) -> list[int]:
+        """The RAM bytes that it reads, `NUM_READ` of them."""
+        return [self._game.across, self._game.along, self._game.paddle]
 
     def begin_episode(self) -> None:
         self._ball: tuple[int, int] | None = None
@@ -159,6 +169,21 @@ class PaddlePlayer:
         return low + min(beyond, 2 * (high - low) - beyond)
 
 
+class TrackingPlayer(PaddlePlayer):
+    """Stays under the ball wherever it goes: weaker, but two frames show all it goes by."""
+
+    def begin_episode(self) -> None:
+        super().begin_episode()
+        self._paddle: int | None = None
+
+    def _press(self, ball: tuple[int, int], speed: tuple[int, int], paddle: int) -> int:
+        moved = 0 if self._paddle is None else paddle - self._paddle
+        self._paddle = paddle
+        place = self._folded(ball[1] + speed[1]) - self._game.middle
+        gap = place - (paddle + _COASTING * moved)
+        return 0 if abs(gap) <= self._reach else 1 if gap > 0 else -1
+
+
 def scripted_game(env: AgentSteps) -> PaddleGame:
     """What the scripted player must know to play in an environment.
 
@@ -174,11 +199,12 @@ def scripted_game(env: AgentSteps) -> PaddleGame:
 
 
 def teacher(env: AgentSteps, rng: np.random.Generator) -> PaddlePlayer:
-    """The scripted player with nothing left to chance, so that a state on the screen has one answer.
+    """The scripted player to learn from: nothing is left to chance, so that a state has one answer.
 
     Raises:
         InputError: there is no script for the environment.
     """
     game = scripted_game(env)
     reach = sum(game.reach) / 2
-    return PaddlePlayer(replace(game, reach=(reach, reach)), env.action_meanings, rng)
+    player = TrackingPlayer if game.tracking_pays else PaddlePlayer
+    return player(replace(game, reach=(reach, reach)), env.action_meanings, rng)

@@ -15,10 +15,12 @@ from atarigan.metrics.neighbors import nearest
 from atarigan.metrics.score import METRICS, Columns, Score
 from atarigan.page import Page
 from atarigan.pixels import FrameFormat, Frames
+from atarigan.text_table import aligned
 
 HEADS = ("measurement", "value", "95 % interval", "real against real", "better", "what it is")
 NUM_SHOWN = 24
 NUM_PAIRS = 12
+_LEFT = (0, 4, 5)
 _MOST_MAPPED = 2000
 _COUNTED = {"num_objects": "objects a frame", "num_small": "small objects a frame"}
 
@@ -56,16 +58,7 @@ class Evaluation:
 
     def table(self) -> str:
         """The scores as aligned text."""
-        rows = [HEADS, *score_rows(self.scores)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
-        lines = (
-            "  ".join(
-                cell.ljust(width) if i in (0, 4, 5) else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        )
-        return "\n".join(lines)
+        return aligned([HEADS, *score_rows(self.scores)], _LEFT)
 
     def write_json(self, path: Path) -> None:
         """Write scores and facts."""

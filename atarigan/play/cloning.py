@@ -1,4 +1,4 @@
-"""Behavior cloning with aggregation: the student plays, the teacher says what it would have done."""
+"""Behavior cloning with aggregation: the student plays, the teacher says what it would do."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +9,16 @@ import numpy.typing as npt
 from atarigan.frames.agent_steps import AgentSteps
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.layout import layout_of_space
-from atarigan.frames.scripted import teacher
 from atarigan.frames.screen import read_frame
+from atarigan.frames.scripted import NUM_READ, teacher
 from atarigan.play.frame_stacks import FrameStacks
 from atarigan.play.student import NUM_STACK, Student
 
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.float32]]
 NUM_GAMES = 16
-_MOST_SHARE, _LEAST_SHARE, _STEPS_TO_LEAST = 1.0, 0.1, 20_000
+NUM_PLACES = 2 * NUM_READ
+NUM_ALONE = 12_800
+_MOST_SHARE, _LEAST_SHARE, _STEPS_TO_LEAST = 0.8, 0.1, 20_000
 _LONGEST_EPISODE = 4000
 
 
@@ -31,9 +34,9 @@ class Cloning:
     """DAgger (Ross, Gordon and Bagnell 2011, algorithm 3.1) with a player that reads memory as the
     expert.
 
-    Several games go on at once. In each step the teacher acts with a probability that falls from 1
-    to 0.1 over the first 20,000 steps, otherwise the student does; what the teacher would have done
-    is stored with the frame as its action. The student never sees memory.
+    Several games go on at once. In each step the teacher acts with a probability that falls from 0.8
+    to 0.1 over 20,000 steps, otherwise the student does; what the teacher would have done is stored
+    with the frame as its action. The student never sees memory.
 
     Args:
         student: learns.
@@ -65,7 +68,9 @@ class Cloning:
     @property
     def teacher_share(self) -> float:
         """Probability that the teacher acts."""
-        done = min(1.0, self.num_steps / _STEPS_TO_LEAST)
+        if self.num_steps < NUM_ALONE:
+            return 1.0
+        done = min(1.0, (self.num_steps - NUM_ALONE) / _STEPS_TO_LEAST)
         return _MOST_SHARE + done * (_LEAST_SHARE - _MOST_SHARE)
 
     def play(self, num_rounds: int) -> None:
@@ -74,10 +79,20 @@ class Cloning:
             frames = [read_frame(env.screen, self._buffer.meta.frame_format) for env in self._envs]
             is_first = [length == 0 for length in self._lengths]
             observations = self._stacks.push(range(NUM_GAMES), is_first, np.stack(frames))
-            chosen = self._student.actions(observations)
             teacher_acts = self._rng.random(NUM_GAMES) < self.teacher_share
-            for game, frame in enumerate(frames):
-                self._step(game, frame, None if teacher_acts[game] else int(chosen[game]))
+            chosen: list[int | None] = [None] * NUM_GAMES
+            if not teacher_acts.all():
+                actions = self._student.actions(observations)
+                pairs = zip(teacher_acts, actions, strict=True)
+                chosen = [None if taught else int(action) for taught, action in pairs]
+            for game, (frame, action) in enumerate(zip(frames, chosen, strict=True)):
+                self._step(game, frame, action)
+
+    def begin(self) -> None:
+        """Let the teacher play alone for a while, and set the fresh student up to what it reads."""
+        self.play(NUM_ALONE // NUM_GAMES)
+        observations, _, places = self._batch(NUM_ALONE)
+        self._student.start_from(observations, places, self._rng)
 
     def learn(self, num_batches: int, batch_size: int, learning_rate: float) -> Lesson:
         """So many steps of the student on labeled states drawn uniformly."""
@@ -107,6 +122,10 @@ class Cloning:
             env.reset()
             player.begin_episode()
 
-    def _batch(self, batch_size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    def _batch(self, batch_size: int) -> Batch:
+        """Observations, labels, and the places that the teacher reads: now, and a step later."""
         drawn: Any = self._buffer.sample_transitions(batch_size, NUM_STACK, self._rng)
-        return drawn.frames[..., 0], drawn.actions
+        read = self._teachers[0].places
+        now, later = drawn.ram[:, read], drawn.next_ram[:, read]
+        places = np.concatenate([now, later], axis=1).astype(np.float32) / 64 - 2
+        return drawn.frames[..., 0], drawn.actions, places

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import torch
 from stable_baselines3 import PPO
 from torch import Tensor
+from torch.nn.functional import cross_entropy, l1_loss
 
+from atarigan.errors import InputError
 from atarigan.frames.model_policy import load_model
 from atarigan.pixels import Frames
 
@@ -17,6 +19,9 @@ NUM_STACK = 4
 SIDE = 84
 _NUM_FEATURES = 96
 _LARGEST_GRADIENT = 1.0
+_FIRST_GAIN = 3.0
+_RIDGE = 0.05
+_PART = 256
 # How PPO would adjust its steps: functions, which it makes anew when it loads a file.
 _NOT_SAVED = ("lr_schedule", "clip_range", "clip_range_vf")
 
@@ -26,19 +31,26 @@ class Student:
 
     Observations are the last four gray frames, uint8 (4, 84, 84), oldest first.
 
+    While it learns, its features must also tell places of what moves, which it is told of labeled
+    states: what is one pixel large draws its attention sooner that way. They are not asked for, and
+    not saved with the model, afterwards.
+
     Args:
         model: a PPO model of such observations with discrete actions.
+        num_places: places that it is told of.
         bf16: compute in bfloat16; weights stay float32.
     """
 
-    def __init__(self, model: PPO, bf16: bool = False) -> None:
+    def __init__(self, model: PPO, num_places: int, bf16: bool = False) -> None:
         self.model = model
         self._bf16 = bf16
         self._policy = model.policy
-        self._optimizer = torch.optim.Adam(self._policy.parameters())
+        self._places = torch.nn.Linear(_NUM_FEATURES, num_places)
+        weights = [*self._policy.parameters(), *self._places.parameters()]
+        self._optimizer = torch.optim.Adam(weights)
 
     @classmethod
-    def new(cls, num_actions: int, seed: int, bf16: bool = False) -> Self:
+    def new(cls, num_actions: int, num_places: int, seed: int, bf16: bool = False) -> Self:
         """One that knows nothing yet."""
         kwargs = {"features_extractor_kwargs": {"features_dim": _NUM_FEATURES}}
         model = PPO(
@@ -50,56 +62,134 @@ class Student:
             seed=seed,
             device="cpu",
         )
-        return cls(model, bf16)
+        _attend_to_changes(model.policy.features_extractor.cnn[0].weight)
+        return cls(model, num_places, bf16)
 
     @classmethod
-    def load(cls, file: Path, optimizer: Path, bf16: bool = False) -> Self:
+    def load(cls, file: Path, learner: Path, num_places: int, bf16: bool = False) -> Self:
         """What `save` wrote. Raises InputError where a file is missing or is something else."""
-        student = cls(load_model("PPO", file), bf16)
-        state = torch.load(optimizer, weights_only=True)
-        student._optimizer.load_state_dict(state)
+        student = cls(load_model("PPO", file), num_places, bf16)
+        try:
+            state = torch.load(learner, weights_only=True)
+            student._optimizer.load_state_dict(state["optimizer"])
+            student._places.load_state_dict(state["places"])
+        except FileNotFoundError:
+            raise InputError(f"{learner} does not exist") from None
+        except Exception as error:  # whatever a file that is something else leads to
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{learner} is not what a student saved: {reason}") from None
         return student
 
-    def save(self, file: Path, optimizer: Path | None = None) -> None:
-        """Write the model, and beside it what the optimizer has gathered, if that is wanted; readers
-        see the old files or the new ones.
+    def save(self, file: Path, learner: Path) -> None:
+        """Write the model, and apart from it what is only needed to go on learning; readers see the
+        old files or the new ones.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f"new-{file.name}")
         self.model.save(temporary, exclude=_NOT_SAVED)
         temporary.replace(file)
-        if optimizer is not None:
-            temporary = optimizer.with_name(f"new-{optimizer.name}")
-            torch.save(self._optimizer.state_dict(), temporary)
-            temporary.replace(optimizer)
+        temporary = learner.with_name(f"new-{learner.name}")
+        state = {
+            "optimizer": self._optimizer.state_dict(),
+            "places": self._places.state_dict(),
+        }
+        torch.save(state, temporary)
+        temporary.replace(learner)
+
+    @torch.no_grad()
+    def start_from(
+        self, observations: Frames, places: npt.NDArray[np.float32], rng: np.random.Generator
+    ) -> None:
+        """Set the features to read places off the fresh convolutions, by ridge regression: each is
+        a difference of two places beyond a threshold. Gradients alone take a hundred times as long
+        to find what is one pixel large.
+
+        Args:
+            observations: uint8 (N, 4, 84, 84).
+            places: where things are, in about -2 … 2, (N, num_places).
+            rng: draws which two places, and the thresholds.
+        """
+        extractor: Any = self._policy.features_extractor
+        parts = torch.from_numpy(observations).split(_PART)
+        inputs = torch.cat([extractor.cnn(part.float() / 255) for part in parts])
+        targets = torch.from_numpy(places)
+        center, middle = inputs.mean(0), targets.mean(0)
+        inputs -= center
+        gram = inputs.T @ inputs
+        gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
+        readers = torch.linalg.solve(gram, inputs.T @ (targets - middle))
+        mixes = torch.zeros(places.shape[1], _NUM_FEATURES)
+        for mix in mixes.T:
+            first, second = rng.permutation(places.shape[1])[:2]
+            mix[first], mix[second] = rng.choice([-1.0, 1.0]), rng.choice([-1.0, 0.0, 1.0])
+        mixed = (targets - middle) @ mixes
+        shown = torch.from_numpy(rng.integers(len(places), size=_NUM_FEATURES))
+        thresholds = mixed[shown, torch.arange(_NUM_FEATURES)]
+        layer = extractor.linear[0]
+        layer.weight.copy_((readers @ mixes).T)
+        layer.bias.copy_(-thresholds - layer.weight @ center)
 
     @torch.no_grad()
     def actions(self, observations: Frames) -> npt.NDArray[np.int64]:
         """The likeliest action of each observation, (N,)."""
-        likeliest: npt.NDArray[np.int64] = self._logits(observations).argmax(1).numpy()
+        with self._precision():
+            logits = self._logits(self._features(observations))
+        likeliest: npt.NDArray[np.int64] = logits.argmax(1).numpy()
         return likeliest
 
     def learn(
-        self, observations: Frames, labels: npt.NDArray[np.int64], learning_rate: float
+        self,
+        observations: Frames,
+        labels: npt.NDArray[np.int64],
+        places: npt.NDArray[np.float32],
+        learning_rate: float,
     ) -> tuple[float, float]:
-        """One step of Adam on the cross-entropy; returns it, and the share of labels that were the
-        likeliest action before the step.
+        """One step of Adam on the cross-entropy, and on the mean distance of told places.
+
+        Args:
+            observations: uint8 (B, 4, 84, 84).
+            labels: the action that is right in each, (B,).
+            places: where things are, in about -2 … 2, (B, num_places).
+            learning_rate: of the step.
+
+        Returns:
+            the cross-entropy, and the share of labels that were the likeliest action before.
         """
-        logits, target = self._logits(observations), torch.from_numpy(labels)
-        loss = torch.nn.functional.cross_entropy(logits, target)
+        with self._precision():
+            features = self._features(observations)
+            logits, told = self._logits(features).float(), self._places(features).float()
+        target = torch.from_numpy(labels)
+        loss = cross_entropy(logits, target)
+        total = loss + l1_loss(told, torch.from_numpy(places))
         self._optimizer.zero_grad()
-        loss.backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self._policy.parameters(), _LARGEST_GRADIENT)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
         return loss.item(), float((logits.argmax(1) == target).float().mean())
 
-    def _logits(self, observations: Frames) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
-            distribution: Any = self._policy.get_distribution(torch.from_numpy(observations))
-        logits: Tensor = distribution.distribution.logits.float()
+    def _precision(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self._bf16)
+
+    def _features(self, observations: Frames) -> Tensor:
+        features: Tensor = self._policy.extract_features(torch.from_numpy(observations))
+        return features
+
+    def _logits(self, features: Tensor) -> Tensor:
+        logits: Tensor = self._policy.action_net(self._policy.mlp_extractor.forward_actor(features))
         return logits
+
+
+@torch.no_grad()
+def _attend_to_changes(kernels: Tensor) -> None:
+    """Let fresh kernels (out, 4, 8, 8) answer to what moves, and to edges, not to bright and flat
+    parts of a screen: those of the first half sum to 0 over time, the others over space.
+    """
+    half = len(kernels) // 2
+    kernels[:half] -= kernels[:half].mean(1, keepdim=True)
+    kernels[half:] -= kernels[half:].mean((2, 3), keepdim=True)
+    kernels *= _FIRST_GAIN
 
 
 class _Spaces(gym.Env[Frames, int]):
