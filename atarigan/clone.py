@@ -21,6 +21,7 @@ ROUNDS = 16
 BATCHES = 12
 SAVE_EVERY_S = 60.0
 CAPACITY = 80_000
+STEPS_ALONE, FEWEST_STEPS = 12_800, 512
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class CloneArguments:
     """Agent steps to play and learn from, those before --resume included."""
     batch_size: int = 64
     """Labeled states a step of the optimizer."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-4
     """Adam's, at the beginning; it falls to a hundredth in the end."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16: twice as fast where the processor knows it."""
@@ -58,10 +59,10 @@ class CloneArguments:
             raise InputError(f"--out must end in .zip, not {self.out!r}")
         if self.player != "scripted":
             raise InputError(f"--player must be scripted, not {self.player!r}")
-        for name in ("num_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                flag = "--" + name.replace("_", "-")
-                raise InputError(f"{flag} must be at least 1, not {getattr(self, name)}")
+        if self.num_steps < FEWEST_STEPS:
+            raise InputError(f"--num-steps must be at least {FEWEST_STEPS}, not {self.num_steps}")
+        if self.batch_size < 1:
+            raise InputError(f"--batch-size must be at least 1, not {self.batch_size}")
         if self.minutes < 0:
             raise InputError(f"--minutes must be at least 0, not {self.minutes}")
         if not self.learning_rate > 0:
@@ -104,8 +105,6 @@ def _learn(
     """Play and learn in turns until the steps are done, time is up, or a stop is asked for; returns
     the share of labels hit in the last turn.
     """
-    from atarigan.play.cloning import NUM_ALONE
-
     began, saved = time.monotonic(), time.monotonic()
     agreement, max_seconds = 0.0, 60 * arguments.minutes
     display = ProgressDisplay(
@@ -116,7 +115,7 @@ def _learn(
         start=cloning.num_steps,
     )
     with display:
-        if cloning.num_steps < NUM_ALONE:
+        if not cloning.has_begun:
             cloning.begin()
         while not stop.is_set and cloning.num_steps < arguments.num_steps:
             elapsed = time.monotonic() - began
@@ -162,7 +161,8 @@ def _cloning_for(arguments: CloneArguments) -> Iterator[tuple["Student", "Clonin
         buffer = _new_buffer(arguments, frames)
         num_actions = len(buffer.meta.origin.action_meanings)
         student = Student.new(num_actions, NUM_PLACES, arguments.seed, bf16)
-    cloning = Cloning(student, buffer, arguments.env_id, arguments.seed)
+    num_alone = max(FEWEST_STEPS // 2, min(STEPS_ALONE, arguments.num_steps // 2))
+    cloning = Cloning(student, buffer, arguments.env_id, arguments.seed, num_alone)
     try:
         yield student, cloning
     finally:

@@ -17,7 +17,6 @@ from atarigan.play.student import NUM_STACK, Student
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.float32]]
 NUM_GAMES = 16
 NUM_PLACES = 2 * NUM_READ
-NUM_ALONE = 12_800
 _MOST_SHARE, _LEAST_SHARE, _STEPS_TO_LEAST = 0.8, 0.1, 20_000
 _LONGEST_EPISODE = 4000
 
@@ -34,18 +33,22 @@ class Cloning:
     """DAgger (Ross, Gordon and Bagnell 2011, algorithm 3.1) with a player that reads memory as the
     expert.
 
-    Several games go on at once. In each step the teacher acts with a probability that falls from 0.8
-    to 0.1 over 20,000 steps, otherwise the student does; what the teacher would have done is stored
-    with the frame as its action. The student never sees memory.
+    Several games go on at once. The teacher plays alone in the beginning. Then it acts with a
+    probability that falls from 0.8 to 0.1 over 20,000 steps, otherwise the student does; what the
+    teacher would have done is stored with the frame as its action. The student never sees memory.
 
     Args:
         student: learns.
         buffer: holds the labeled states of 84×84 gray frames; played on where it was left.
         env_id: the game.
         seed: of games, of who acts, and of batches.
+        num_alone: agent steps that the teacher plays alone in the beginning, at least 32.
     """
 
-    def __init__(self, student: Student, buffer: FrameBuffer, env_id: str, seed: int) -> None:
+    def __init__(
+        self, student: Student, buffer: FrameBuffer, env_id: str, seed: int, num_alone: int = 12_800
+    ) -> None:
+        self._num_alone = num_alone
         self._student = student
         self._buffer = buffer
         self._rng = np.random.default_rng([seed, buffer.num_collected])
@@ -66,11 +69,16 @@ class Cloning:
         return self._buffer.num_collected
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the teacher has played alone long enough."""
+        return self.num_steps >= self._num_alone
+
+    @property
     def teacher_share(self) -> float:
         """Probability that the teacher acts."""
-        if self.num_steps < NUM_ALONE:
+        if not self.has_begun:
             return 1.0
-        done = min(1.0, (self.num_steps - NUM_ALONE) / _STEPS_TO_LEAST)
+        done = min(1.0, (self.num_steps - self._num_alone) / _STEPS_TO_LEAST)
         return _MOST_SHARE + done * (_LEAST_SHARE - _MOST_SHARE)
 
     def play(self, num_rounds: int) -> None:
@@ -90,9 +98,8 @@ class Cloning:
 
     def begin(self) -> None:
         """Let the teacher play alone for a while, and set the fresh student up to what it reads."""
-        self.play(NUM_ALONE // NUM_GAMES)
-        observations, _, places = self._batch(NUM_ALONE)
-        self._student.start_from(observations, places, self._rng)
+        self.play(-(-self._num_alone // NUM_GAMES))
+        self._student.start_from(*self._batch(self._num_alone), self._rng)
 
     def learn(self, num_batches: int, batch_size: int, learning_rate: float) -> Lesson:
         """So many steps of the student on labeled states drawn uniformly."""

@@ -1,6 +1,7 @@
 """What a policy's score is worth when it sees something else: a table, JSON, and a page."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,11 @@ class PolicyEvaluation:
         groups = [self._returns(name) for name in (arm, "real", "random")]
         return float(retention(*groups)), bootstrap_interval(retention, groups, self.seed)
 
+    @property
+    def is_better_than_chance(self) -> bool:
+        """Whether there is anything to keep."""
+        return self.mean_return("real")[0] > self.mean_return("random")[0]
+
     def agreement(self, arm: str) -> tuple[float, Interval] | None:
         """In which share of the states of real play the policy does the same, with its 95 %
         interval; None where it was not asked.
@@ -80,11 +86,13 @@ class PolicyEvaluation:
         return float(share(*groups)), interval
 
     def scores(self) -> dict[str, Score]:
-        """Retention and agreement, of generated frames by these names, of others with theirs."""
+        """Retention and agreement, of generated frames by these names, of others with theirs. There
+        is no retention where real frames bring no more than chance.
+        """
         found: dict[str, Score] = {}
         for arm in self.arms:
             suffix = "" if arm == "generated" else f"_{arm}"
-            if arm not in ("real", "random"):
+            if arm not in ("real", "random") and self.is_better_than_chance:
                 found[f"retention{suffix}"] = _score(*self.retention(arm))
             agreement = self.agreement(arm)
             if agreement is not None:
@@ -99,7 +107,7 @@ class PolicyEvaluation:
                 arm,
                 f"{value:.2f}",
                 f"{low:.2f} to {high:.2f}",
-                *(_cells(self.retention(arm)) if arm not in ("real", "random") else ("", "")),
+                *_cells(None if arm in ("real", "random") else self.retention(arm)),
                 *_cells(self.agreement(arm)),
                 f"{np.mean(played.num_steps):,.0f}",
             )
@@ -121,7 +129,7 @@ class PolicyEvaluation:
             for arm, played in self.arms.items()
         }
         found = {"metrics": self.scores(), "returns": returns, **self.facts}
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
     def write_page(self, path: Path) -> None:
         """Write the page, and the film that it shows beside it."""
@@ -177,7 +185,7 @@ class PolicyEvaluation:
 
 def _cells(found: tuple[float, Interval] | None) -> tuple[str, str]:
     """A share and its interval, as text."""
-    if found is None:
+    if found is None or math.isnan(found[0]):
         return "", ""
     value, (low, high) = found
     return f"{value:.3f}", f"{low:.3f} to {high:.3f}"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from stable_baselines3 import PPO
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, l1_loss
 
 from atarigan.errors import InputError
@@ -22,6 +22,8 @@ _LARGEST_GRADIENT = 1.0
 _FIRST_GAIN = 3.0
 _RIDGE = 0.05
 _PART = 256
+_HEADS_FASTER = 10
+_FIT_RATE, _NUM_FIT_STEPS = 0.02, 300
 # How PPO would adjust its steps: functions, which it makes anew when it loads a file.
 _NOT_SAVED = ("lr_schedule", "clip_range", "clip_range_vf")
 
@@ -45,9 +47,10 @@ class Student:
         self.model = model
         self._bf16 = bf16
         self._policy = model.policy
-        self._places = torch.nn.Linear(_NUM_FEATURES, num_places)
-        weights = [*self._policy.parameters(), *self._places.parameters()]
-        self._optimizer = torch.optim.Adam(weights)
+        self._places = nn.Linear(_NUM_FEATURES, num_places)
+        heads = [*self._policy.action_net.parameters(), *self._places.parameters()]
+        body = [*self._policy.features_extractor.parameters()]
+        self._optimizer = torch.optim.Adam([{"params": body}, {"params": heads}])
 
     @classmethod
     def new(cls, num_actions: int, num_places: int, seed: int, bf16: bool = False) -> Self:
@@ -96,38 +99,35 @@ class Student:
         torch.save(state, temporary)
         temporary.replace(learner)
 
-    @torch.no_grad()
     def start_from(
-        self, observations: Frames, places: npt.NDArray[np.float32], rng: np.random.Generator
+        self,
+        observations: Frames,
+        labels: npt.NDArray[np.int64],
+        places: npt.NDArray[np.float32],
+        rng: np.random.Generator,
     ) -> None:
-        """Set the features to read places off the fresh convolutions, by ridge regression: each is
-        a difference of two places beyond a threshold. Gradients alone take a hundred times as long
-        to find what is one pixel large.
+        """Set the features to read places off the fresh convolutions, by ridge regression, and fit
+        what reads the features. Gradients alone take a hundred times as long to find what is one
+        pixel large.
 
         Args:
             observations: uint8 (N, 4, 84, 84).
+            labels: the action that is right in each, (N,).
             places: where things are, in about -2 … 2, (N, num_places).
-            rng: draws which two places, and the thresholds.
+            rng: draws what features stand for.
         """
         extractor: Any = self._policy.features_extractor
-        parts = torch.from_numpy(observations).split(_PART)
-        inputs = torch.cat([extractor.cnn(part.float() / 255) for part in parts])
-        targets = torch.from_numpy(places)
-        center, middle = inputs.mean(0), targets.mean(0)
-        inputs -= center
-        gram = inputs.T @ inputs
-        gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
-        readers = torch.linalg.solve(gram, inputs.T @ (targets - middle))
-        mixes = torch.zeros(places.shape[1], _NUM_FEATURES)
-        for mix in mixes.T:
-            first, second = rng.permutation(places.shape[1])[:2]
-            mix[first], mix[second] = rng.choice([-1.0, 1.0]), rng.choice([-1.0, 0.0, 1.0])
-        mixed = (targets - middle) @ mixes
-        shown = torch.from_numpy(rng.integers(len(places), size=_NUM_FEATURES))
-        thresholds = mixed[shown, torch.arange(_NUM_FEATURES)]
-        layer = extractor.linear[0]
-        layer.weight.copy_((readers @ mixes).T)
-        layer.bias.copy_(-thresholds - layer.weight @ center)
+        with torch.no_grad():
+            parts = torch.from_numpy(observations).split(_PART)
+            inputs = torch.cat([extractor.cnn(part.float() / 255) for part in parts])
+            _read_places(extractor.linear[0], inputs, torch.from_numpy(places), rng)
+            features = extractor.linear(inputs)
+        optimizer = torch.optim.Adam(self._optimizer.param_groups[1]["params"], lr=_FIT_RATE)
+        for _ in range(_NUM_FIT_STEPS):
+            loss = self._loss(features, torch.from_numpy(labels), torch.from_numpy(places))[0]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
     @torch.no_grad()
     def actions(self, observations: Frames) -> npt.NDArray[np.int64]:
@@ -150,24 +150,30 @@ class Student:
             observations: uint8 (B, 4, 84, 84).
             labels: the action that is right in each, (B,).
             places: where things are, in about -2 … 2, (B, num_places).
-            learning_rate: of the step.
+            learning_rate: of the features; what reads them takes ten times as large steps.
 
         Returns:
             the cross-entropy, and the share of labels that were the likeliest action before.
         """
+        target = torch.from_numpy(labels)
         with self._precision():
             features = self._features(observations)
-            logits, told = self._logits(features).float(), self._places(features).float()
-        target = torch.from_numpy(labels)
-        loss = cross_entropy(logits, target)
-        total = loss + l1_loss(told, torch.from_numpy(places))
+        total, loss, logits = self._loss(features.float(), target, torch.from_numpy(places))
         self._optimizer.zero_grad()
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self._policy.parameters(), _LARGEST_GRADIENT)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        nn.utils.clip_grad_norm_(self._policy.parameters(), _LARGEST_GRADIENT)
+        body, heads = self._optimizer.param_groups
+        body["lr"], heads["lr"] = learning_rate, _HEADS_FASTER * learning_rate
         self._optimizer.step()
         return loss.item(), float((logits.argmax(1) == target).float().mean())
+
+    def _loss(
+        self, features: Tensor, labels: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of everything, of the actions alone, and their logits."""
+        logits = self._logits(features)
+        of_actions = cross_entropy(logits, labels)
+        return of_actions + l1_loss(self._places(features), places), of_actions, logits
 
     def _precision(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self._bf16)
@@ -179,6 +185,29 @@ class Student:
     def _logits(self, features: Tensor) -> Tensor:
         logits: Tensor = self._policy.action_net(self._policy.mlp_extractor.forward_actor(features))
         return logits
+
+
+def _read_places(
+    layer: nn.Linear, inputs: Tensor, places: Tensor, rng: np.random.Generator
+) -> None:
+    """Let each output of a layer be a difference of two places, or one of them, beyond a threshold,
+    as well as inputs (N, in) tell it. `inputs` are overwritten while it works.
+    """
+    num_places, num_features = places.shape[1], layer.out_features
+    center, middle = inputs.mean(0), places.mean(0)
+    inputs -= center
+    gram = inputs.T @ inputs
+    gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
+    readers = torch.linalg.solve(gram, inputs.T @ (places - middle))
+    inputs += center
+    mixes = torch.zeros(num_places, num_features)
+    for mix in mixes.T:
+        first, second = rng.permutation(num_places)[:2]
+        mix[first], mix[second] = rng.choice([-1.0, 1.0]), rng.choice([-1.0, 0.0, 1.0])
+    examples = torch.from_numpy(rng.integers(len(places), size=num_features))
+    thresholds = ((places - middle) @ mixes)[examples, torch.arange(num_features)]
+    layer.weight.copy_((readers @ mixes).T)
+    layer.bias.copy_(-thresholds - layer.weight @ center)
 
 
 @torch.no_grad()
