@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, judge, write; returns the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
     evaluation: Evaluation | PolicyEvaluation
+    write_page: Callable[[Path], None]
     if arguments.policy is None:
         evaluation, frame_format = judged(arguments)
         write_page = partial(evaluation.write_page, frame_format=frame_format)

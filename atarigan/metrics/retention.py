@@ -14,7 +14,7 @@ _ENDS = (0.025, 0.975)
 
 def mean(values: Values) -> Values:
     """Over the last axis, (..., N) to (...)."""
-    return np.asarray(values, np.float64).mean(-1)
+    return np.asarray(np.mean(values, axis=-1, dtype=np.float64))
 
 
 def retention(seen: Values, real: Values, random: Values) -> Values:

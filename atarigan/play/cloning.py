@@ -134,5 +134,5 @@ class Cloning:
         drawn: Any = self._buffer.sample_transitions(batch_size, NUM_STACK, self._rng)
         read = self._teachers[0].places
         now, later = drawn.ram[:, read], drawn.next_ram[:, read]
-        places = np.concatenate([now, later], axis=1).astype(np.float32) / 64 - 2
+        places: Any = np.concatenate([now, later], axis=1).astype(np.float32) / 64 - 2
         return drawn.frames[..., 0], drawn.actions, places

@@ -172,10 +172,8 @@ class PolicyEvaluation:
         scale = pictures.scale_for(self.frame_format.height, self.frame_format.width, target=252)
         shown = (
             pictures.beside(
-                *(
-                    pictures.enlarged(self.frame_format.to_rgb(frame), scale)
-                    for frame in (real, generated)
-                ),
+                pictures.enlarged(self.frame_format.to_rgb(real), scale),
+                pictures.enlarged(self.frame_format.to_rgb(generated), scale),
                 ("real", "generated"),
             )
             for real, generated in zip(film["real"], film["generated"], strict=True)

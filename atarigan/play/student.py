@@ -65,12 +65,15 @@ class Student:
             seed=seed,
             device="cpu",
         )
-        _attend_to_changes(model.policy.features_extractor.cnn[0].weight)
+        extractor: Any = model.policy.features_extractor
+        _attend_to_changes(extractor.cnn[0].weight)
         return cls(model, num_places, bf16)
 
     @classmethod
     def load(cls, file: Path, learner: Path, num_places: int, bf16: bool = False) -> Self:
         """What `save` wrote. Raises InputError where a file is missing or is something else."""
+        if not file.is_file():
+            raise InputError(f"{file} does not exist")
         student = cls(load_model("PPO", file), num_places, bf16)
         try:
             state = torch.load(learner, weights_only=True)
@@ -179,8 +182,8 @@ class Student:
         return torch.autocast("cpu", torch.bfloat16, enabled=self._bf16)
 
     def _features(self, observations: Frames) -> Tensor:
-        features: Tensor = self._policy.extract_features(torch.from_numpy(observations))
-        return features
+        features: Any = self._policy.extract_features(torch.from_numpy(observations))
+        return torch.as_tensor(features)
 
     def _logits(self, features: Tensor) -> Tensor:
         logits: Tensor = self._policy.action_net(self._policy.mlp_extractor.forward_actor(features))
