@@ -124,8 +124,7 @@ def test_lessons_hold_what_the_teacher_says(cloned):
     assert len(buffer) >= 600
     assert buffer.meta.frame_format.shape == (84, 84, 1)
     said = buffer.values_at("actions", np.arange(len(buffer)))
-    assert 1 in said
-    assert len(set(said.tolist())) >= 3
+    assert {0, 2, 3} <= set(said.tolist())
 
 
 def test_cloning_goes_on(cloned, capsys):
