@@ -11,7 +11,7 @@ COMMANDS = {
     "collect": "play an environment and store what it shows",
     "train": "train a GAN on stored frames or another source",
     "sample": "draw pictures, animations or arrays from a generator",
-    "evaluate": "measure how good a generator's samples are, beside real ones",
+    "evaluate": "measure how good a generator's samples are, or what a policy keeps of its score",
     "demo": "all of it on Breakout: collect, train, and play in generated frames",
 }
 

@@ -216,3 +216,15 @@ def noise_frames(num, sample_shape):
     """Frames uint8 (num, H, W, C) of independent pixels, a tensor, for samples (C, H, W)."""
     channels, height, width = sample_shape
     return torch.randint(256, (num, height, width, channels), dtype=torch.uint8)
+
+
+def untrained_policy(num_actions):
+    """A stable-baselines3 PPO model that sees the last four gray frames, uint8 (4, 84, 84)."""
+    from stable_baselines3 import PPO
+
+    class Spaces(gym.Env):
+        observation_space = gym.spaces.Box(0, 255, (4, 84, 84), np.uint8)
+        action_space = gym.spaces.Discrete(num_actions)
+
+    sizes = {"features_extractor_kwargs": {"features_dim": 32}}
+    return PPO("CnnPolicy", Spaces(), n_steps=128, policy_kwargs=sizes, seed=0, device="cpu")

@@ -35,8 +35,11 @@ class ModelPolicy:
     def __init__(
         self, algorithm: str, file: Path, env: AgentSteps, rng: np.random.Generator
     ) -> None:
-        self._model = _load(algorithm, file)
-        self._stack = FrameStack(_checked_layout(self._model, file, env.action_space))
+        import torch
+
+        torch.set_num_threads(1)  # every environment has a process of its own
+        self._model = load_model(algorithm, file)
+        self._stack = FrameStack(checked_layout(self._model, file, env.action_space))
         meanings = env.action_meanings
         self._fire = meanings.index("FIRE") if "FIRE" in meanings else None
         self._rng = rng
@@ -78,12 +81,32 @@ class FrameStack:
         return layout.from_frames(self._observation)
 
 
-def _load(algorithm: str, file: Path) -> Any:
+def named_model(name: str) -> tuple[str, Path]:
+    """Algorithm and file of "FILE.zip", a model of PPO, or of "sb3:ALGO:FILE.zip".
+
+    Raises:
+        InputError: it is neither, or there is no such file.
+    """
+    algorithm, file = "PPO", name
+    if name.partition(":")[0] == "sb3":
+        _, _, rest = name.partition(":")
+        algorithm, _, file = rest.partition(":")
+        if not algorithm or not file:
+            raise InputError(f"policy sb3 must be written sb3:ALGO:FILE.zip, not {name!r}")
+    if not Path(file).is_file():
+        raise InputError(f"policy {name!r}: {file} does not exist")
+    return algorithm, Path(file)
+
+
+def load_model(algorithm: str, file: Path) -> Any:
+    """A stable-baselines3 model on the CPU, from a file that is trusted: loading can run code.
+
+    Raises:
+        InputError: an unknown algorithm, or a file that is not its model.
+    """
     import stable_baselines3
-    import torch
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-    torch.set_num_threads(1)  # every environment has a process of its own
     algorithms = {
         name: value
         for name, value in vars(stable_baselines3).items()
@@ -98,7 +121,12 @@ def _load(algorithm: str, file: Path) -> Any:
         raise InputError(f"{file} is not a model of {algorithm}: {error}") from error
 
 
-def _checked_layout(model: Any, file: Path, action_space: gym.Space[Any]) -> ImageLayout:
+def checked_layout(model: Any, file: Path, action_space: gym.Space[Any]) -> ImageLayout:
+    """How a model's observations show frames.
+
+    Raises:
+        InputError: they show none, or its actions are others than the environment's.
+    """
     layout = layout_of_space(model.observation_space)
     if layout is None:
         raise InputError(

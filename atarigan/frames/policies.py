@@ -14,7 +14,7 @@ import numpy as np
 
 from atarigan.errors import InputError
 from atarigan.frames.agent_steps import AgentSteps
-from atarigan.frames.model_policy import ModelPolicy
+from atarigan.frames.model_policy import ModelPolicy, named_model
 from atarigan.frames.screen import Screen
 from atarigan.frames.scripted import PaddlePlayer, scripted_game
 from atarigan.registry import did_you_mean
@@ -55,12 +55,8 @@ def policy_maker(name: str, env: AgentSteps) -> PolicyMaker:
     if name == "scripted":
         return partial(PaddlePlayer, scripted_game(env), env.action_meanings)
     if kind == "sb3":
-        algorithm, _, file = rest.partition(":")
-        if not algorithm or not file:
-            raise InputError(f"policy sb3 must be written sb3:ALGO:FILE.zip, not {name!r}")
-        if not Path(file).is_file():
-            raise InputError(f"policy {name!r}: {file} does not exist")
-        return partial(ModelPolicy, algorithm, Path(file), env)
+        algorithm, file = named_model(name)
+        return partial(ModelPolicy, algorithm, file, env)
     if kind and rest:
         return partial(FunctionPolicy, name, _imported(kind, rest), env.action_space)
     raise InputError(f"unknown policy {name!r}: {did_you_mean(name, NAMES)}")

@@ -12,8 +12,10 @@ from atarigan.metrics.judge import Judged
 from atarigan.metrics.score import METRICS, Score
 from atarigan.page import Page
 from atarigan.pixels import FrameFormat, Frames
+from atarigan.text_table import aligned
 
 HEADS = ("measurement", "value", "95 % interval", "real against real", "better", "what it is")
+_LEFT = (0, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,7 @@ class Evaluation:
 
     def table(self) -> str:
         """The scores as aligned text."""
-        rows = [HEADS, *score_rows(self.scores)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
-        lines = (
-            "  ".join(
-                cell.ljust(width) if i in (0, 4, 5) else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        )
-        return "\n".join(lines)
+        return aligned([HEADS, *score_rows(self.scores)], _LEFT)
 
     def write_json(self, path: Path) -> None:
         """Write scores and facts."""

@@ -1,6 +1,7 @@
 """Objects on game frames: connected regions of foreground, without knowing the game."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,11 +52,8 @@ def find_objects(foreground: Mask, rate: npt.NDArray[np.float64]) -> Objects:
         foreground: which pixels belong to objects.
         rate: how often each pixel is foreground in real frames, (H, W).
     """
-    num, height, width = foreground.shape
-    apart = np.pad(foreground, ((0, 0), (0, 1), (0, 0))).reshape(-1, width)  # a free row between
-    _, labels, statistics, centers = cv2.connectedComponentsWithStats(
-        apart.astype(np.uint8), connectivity=8
-    )
+    num, height, _ = foreground.shape
+    _, statistics, centers, labels = _regions(foreground)
     sizes = statistics[1:, cv2.CC_STAT_AREA].astype(np.int64)
     rates = np.tile(np.pad(rate, ((0, 1), (0, 0))), (num, 1))
     total = np.bincount(labels.ravel(), weights=rates.ravel(), minlength=len(sizes) + 1)[1:]
@@ -64,6 +62,29 @@ def find_objects(foreground: Mask, rate: npt.NDArray[np.float64]) -> Objects:
     return Objects(
         frame.astype(np.int64), sizes, np.asarray(row, np.float64), columns, total / sizes
     )
+
+
+def small_object_pixels(scene: Scene, frames: Frames) -> Mask:
+    """Which pixels of frames (N, H, W, C) belong to small objects, (N, H, W); see
+    `Objects.is_small`.
+    """
+    num, height, width, _ = frames.shape
+    foreground = scene.foreground(frames)
+    is_small = find_objects(foreground, scene.foreground_rate).is_small(height, width)
+    labels = _regions(foreground)[3].reshape(num, height + 1, width)[:, :height]
+    mask: Mask = np.concatenate([[False], is_small])[labels]
+    return mask
+
+
+def _regions(foreground: Mask) -> Any:
+    """OpenCV's count, statistics, centers, and labels of the regions of all frames, one below the
+    other with a free row between.
+    """
+    apart = np.pad(foreground, ((0, 0), (0, 1), (0, 0))).reshape(-1, foreground.shape[2])
+    count, labels, statistics, centers = cv2.connectedComponentsWithStats(
+        apart.astype(np.uint8), connectivity=8
+    )
+    return count, statistics, centers, labels
 
 
 def describe_objects(scene: Scene, frames: Frames) -> dict[str, npt.NDArray[np.int64]]:

@@ -1,0 +1,1 @@
+"""Players that look at pixels: made by imitation, and judged by what they score."""

@@ -1,0 +1,118 @@
+"""`python -m atarigan.evaluate --policy`: what a policy keeps of its score."""
+
+import json
+import math
+
+import pytest
+
+from atarigan import collect, evaluate, train
+from atarigan.errors import InputError
+from atarigan.pixels import FrameFormat
+from atarigan.play.episodes import Played
+from atarigan.play.policy_evaluation import PolicyEvaluation
+from tests.fakes import untrained_policy
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A policy and a generator of Pong that have learned next to nothing."""
+    folder = tmp_path_factory.mktemp("policy")
+    untrained_policy(6).save(folder / "player.zip")
+    words = ["--env-id", "ALE/Pong-v5", "--num-steps", "150", "--num-envs", "1"]
+    assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
+    words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]
+    words += ["--device", "cpu", "--max-images", "128", "--out", str(folder / "run")]
+    assert train.main(words) == 0
+    return folder
+
+
+def words_for(folder, *more):
+    words = ["--policy", str(folder / "player.zip"), "--env-id", "ALE/Pong-v5"]
+    return [*words, "--episodes", "2", "--max-frames", "80", *more]
+
+
+def test_a_generator_is_judged_by_a_policy(folder, capsys):
+    assert evaluate.main(words_for(folder, "--run", str(folder / "run"))) == 0
+    table = capsys.readouterr().out
+    for arm in ("random", "real", "generated", "noise", "blurred", "erased", "blind"):
+        assert f"\n{arm} " in table
+    found = json.loads((folder / "run" / "policy" / "metrics.json").read_text())
+    agreement = found["metrics"]["agreement"]
+    low, high = agreement["interval"]
+    assert 0 <= low <= agreement["value"] <= high <= 1
+    assert (found["episodes"], found["max_frames"]) == (2, 80)
+    assert len(found["returns"]["generated"]["episodes"]) == 2
+    page = (folder / "run" / "policy" / "evaluation.html").read_text()
+    assert "data:video/mp4;base64," in page
+    assert not (folder / "run" / "evaluation.html").exists()
+
+
+def test_a_policy_alone_is_judged_and_the_seed_decides(folder, tmp_path, capsys):
+    found = []
+    for name in ("a", "b"):
+        words = words_for(folder, "--out", str(tmp_path / name), "--seed", "3")
+        assert evaluate.main(words) == 0
+        found.append(json.loads((tmp_path / name / "metrics.json").read_text()))
+    assert found[0]["returns"] == found[1]["returns"]
+    assert "generated" not in found[0]["returns"]
+    assert "video/mp4" not in (tmp_path / "a" / "evaluation.html").read_text()
+    capsys.readouterr()
+
+
+def evaluation(**returns):
+    arms = {name: Played(list(values), [100] * len(values)) for name, values in returns.items()}
+    arms["real"].asked, arms["real"].agreed = [10, 30], {"generated": [9, 30]}
+    facts = {"env_id": "ALE/Pong-v5", "max_frames": 80}
+    return PolicyEvaluation("player", arms, FrameFormat("gray", 84, 84), facts, seed=0)
+
+
+def test_scores_are_those_of_the_episodes(tmp_path):
+    found = evaluation(random=[0, 2], real=[9, 13], generated=[6, 6])
+    assert found.retention("generated")[0] == pytest.approx(0.5)
+    assert found.agreement("generated")[0] == pytest.approx(39 / 40)
+    scores = found.scores()
+    assert set(scores) == {"retention", "agreement"}
+    low, high = scores["retention"]["interval"]
+    assert 0.3 < low < 0.5 < high < 0.9
+    assert "0.500" in found.table()
+
+
+def test_a_policy_no_better_than_chance_has_no_retention(tmp_path):
+    found = evaluation(random=[3, 5], real=[4, 4], generated=[6, 6])
+    assert math.isnan(found.retention("generated")[0])
+    assert "retention" not in found.scores()
+    assert "nan" not in found.table()
+    found.write_json(tmp_path / "metrics.json")
+    json.loads((tmp_path / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--policy", "p.zip"], "--policy needs --env-id ID"),
+        (["--policy", "p.zip", "--samples", "a.npz"], "not --samples"),
+        (["--run", "r", "--env-id", "ALE/Pong-v5"], "--env-id needs --policy FILE.zip"),
+        (
+            ["--policy", "p.zip", "--env-id", "ALE/Pong-v5", "--episodes", "1"],
+            "--episodes must be at least 2, not 1",
+        ),
+        (
+            ["--policy", "p.zip", "--env-id", "ALE/Pong-v5", "--max-frames", "0"],
+            "--max-frames must be at least 4, not 0",
+        ),
+        (["--policy", "p.zip", "--env-id", "ALE/Pong-v5"], "p.zip does not exist"),
+        (["--policy", "sb3:p.zip", "--env-id", "ALE/Pong-v5"], "sb3:ALGO:FILE.zip"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_one_line(words, complaint, capsys):
+    with pytest.raises((InputError, SystemExit)) as refused:
+        evaluate.main(words)
+    shown = capsys.readouterr().err or str(refused.value)
+    assert complaint in shown
+    assert shown.strip().count("\n") == 0
+
+
+def test_a_policy_of_another_game_is_refused(folder):
+    words = ["--policy", str(folder / "player.zip"), "--env-id", "ALE/Breakout-v5"]
+    with pytest.raises(InputError, match=r"actions Discrete\(4\), not Discrete\(6\)"):
+        evaluate.main(words)
