@@ -8,6 +8,7 @@ from atarigan.errors import InputError
 from atarigan.networks import NETWORKS, NetworkShape
 from atarigan.networks.codebook import CodebookGenerator, StraightThroughChoice
 from atarigan.networks.ladder import halvings
+from atarigan.networks.profiles import ProfilesGenerator
 from atarigan.pixels import floats_to_frames
 from tests.fakes import noise_frames
 
@@ -185,3 +186,24 @@ def test_layer_lists_and_slopes_shape_the_networks():
     assert sizes == [[5, 7, 2], [6, 1]]
     leaky = [m for m in family.critic(shape).modules() if isinstance(m, torch.nn.LeakyReLU)]
     assert {layer.negative_slope for layer in leaky} == {0.3}
+
+
+def test_profiles_are_a_background_and_products_of_rows_and_columns():
+    shape = NetworkShape((1, 6, 5), latent_size=2, condition_size=3)
+    generator = ProfilesGenerator(shape, (1, 6, 5), rank=4).double()
+    generator.start_from(noise_frames(30, (1, 6, 5)))
+    inputs = torch.randn(3, 5, dtype=torch.float64)
+    rows = generator.row_profiles(inputs)
+    columns = generator.column_profiles(inputs)
+    expected = generator.background + torch.einsum("bir,brj->bij", rows, columns) / 2
+    torch.testing.assert_close(generator.places(inputs).double(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_profiles_begin_with_silent_latents_beside_a_condition():
+    shape = NetworkShape((1, 6, 5), latent_size=2, condition_size=3)
+    generator = ProfilesGenerator(shape, (1, 6, 5))
+    condition = torch.randn(4, 3)
+    first, second = (generator.places(torch.cat([torch.randn(4, 2), condition], 1)) for _ in "ab")
+    assert torch.equal(first, second)
+    alone = ProfilesGenerator(NetworkShape((1, 6, 5), latent_size=2), (1, 6, 5))
+    assert not torch.equal(alone.places(torch.randn(1, 2)), alone.places(torch.randn(1, 2)))

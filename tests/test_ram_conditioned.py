@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused(generator, buffer, tmp_path):
         build_trainer(dataclasses.replace(config, condition="none"))
     with FrameBuffer.create(tmp_path / "blind", 4, SHAPE) as blind:
         blind.add(dot_at(5, 5))
-    with pytest.raises(InputError, match="stores none"):
+    with pytest.raises(InputError, match="stores none, and --recipe atari-frames does without"):
         build_trainer(dataclasses.replace(config, data=str(tmp_path / "blind")))
     with pytest.raises(InputError, match="--condition needs"):
         build_trainer(dataclasses.replace(config, source="sine", network="mlp"))

@@ -36,7 +36,8 @@ class BufferedFrames:
         self._with_ram = config.condition == "ram"
         if self._with_ram and not ram_size:
             raise InputError(
-                f"--condition ram needs frames with the console's memory: {buffer.path} stores none"
+                f"--condition ram needs frames with the console's memory: {buffer.path} stores "
+                "none, and --recipe atari-frames does without"
             )
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
