@@ -77,7 +77,7 @@ def base_config(words: Sequence[str]) -> RunConfig:
         InputError: two starting points are named, or one cannot be read.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--recipe", "--config", "--out", "--source", *LIMITS):
+    for flag in ("--recipe", "--config", "--out", "--source", "--data", *LIMITS):
         early.add_argument(flag)
     early.add_argument("--resume", action="store_true")
     try:
@@ -103,7 +103,20 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
         return config_file(Path(flags.config))
     if flags.recipe:
         return load_recipe(flags.recipe)
-    return default_config(flags.source or RunConfig.source)
+    source = flags.source or RunConfig.source
+    if source == "frames" and flags.data and not _stores_memory(Path(flags.data)):
+        return load_recipe("atari-frames")
+    return default_config(source)
+
+
+def _stores_memory(path: Path) -> bool:
+    """Whether a buffer has the console's memory beside its frames; one that cannot be read has."""
+    from atarigan.frames.frame_buffer import FrameBuffer
+
+    try:
+        return FrameBuffer.open(path).meta.ram_size > 0
+    except InputError:  # which opening it as a source says better
+        return True
 
 
 def config_file(path: Path) -> RunConfig:

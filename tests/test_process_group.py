@@ -87,7 +87,7 @@ def is_rank(pid, rank):
 def long_run(tmp_path, buffer):
     """Two processes that have begun to train, in a session of their own."""
     out = tmp_path / "run"
-    words = ["--data", str(buffer), "--recipe", "atari", "--checkpoint-every-s", "0.2"]
+    words = ["--data", str(buffer), "--recipe", "atari-frames", "--checkpoint-every-s", "0.2"]
     process = two_processes(*words, "--max-minutes", "5", *COMMON, "--out", str(out))
     deadline = time.monotonic() + 60
     while not (out / "history.csv").exists() or not read_rows(out / "history.csv"):

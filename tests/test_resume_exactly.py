@@ -20,7 +20,8 @@ SOURCES = {
     "mnist with dropout": ("--recipe", "mlp-gan"),
     "cifar10": ("--recipe", "images", "--source", "cifar10"),
     "folder": ("--recipe", "images", "--source", "folder"),
-    "frames": ("--recipe", "atari",),
+    "frames": ("--recipe", "atari-frames"),
+    "states": ("--recipe", "atari", "--reconstruction-steps", "3", "--final-lr", "1"),
 }  # fmt: skip
 SMALL = ("--batch-size", str(BATCH), "--generator-width", "4", "--critic-width", "4",
          "--log", "none", "--sample-every", "0", "--device", "cpu")  # fmt: skip
@@ -30,11 +31,11 @@ SMALL = ("--batch-size", str(BATCH), "--generator-width", "4", "--critic-width",
 def data(tmp_path):
     """A folder of images and a buffer of frames, made on the spot; the rest is genuine."""
     rng = np.random.default_rng(0)
-    with FrameBuffer.create(tmp_path / "buffer", 20, (20, 24, 1)) as made:
+    with FrameBuffer.create(tmp_path / "buffer", 20, (20, 24, 1), ram_size=2) as made:
         for column in range(20):
             frame = np.zeros((20, 24, 1), np.uint8)
             frame[12:14, column : column + 4] = 200
-            made.add(frame)
+            made.add(frame, ram=np.array([column, 7], np.uint8))
     for number in range(20):
         image = rng.integers(0, 256, (16, 12, 3), np.uint8)
         pictures.save_picture(tmp_path / "folder" / f"{number}.png", image)
@@ -42,7 +43,7 @@ def data(tmp_path):
 
 
 def words_of(name, data):
-    places = {"frames": "buffer", "folder": "folder"}
+    places = {"frames": "buffer", "states": "buffer", "folder": "folder"}
     return [
         *SOURCES[name],
         *SMALL,
@@ -69,7 +70,8 @@ def state_of(run):
 @pytest.mark.parametrize("name", SOURCES)
 def test_200_steps_are_120_and_80_more(tmp_path, data, name):
     words = words_of(name, data)
-    per_step = BATCH * train.base_config(words).critic_steps
+    config = train.parse([*words, "--out", "unused"]).run
+    per_step = BATCH * (config.critic_steps + config.reconstruction_steps)
     whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
     assert train.main([*words, "--max-images", str(200 * per_step), "--out", whole]) == 0
     assert train.main([*words, "--max-images", str(120 * per_step), "--out", parts]) == 0
@@ -80,7 +82,7 @@ def test_200_steps_are_120_and_80_more(tmp_path, data, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sine", "mnist by class", "frames"])
+@pytest.mark.parametrize("name", ["sine", "mnist by class", "frames", "states"])
 def test_twenty_kills_at_random_moments_change_nothing(tmp_path, data, name):
     limit = str(BATCH * 6000)
     words = [*words_of(name, data), "--max-images", limit, "--checkpoint-every-s", "0.1"]

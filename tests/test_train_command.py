@@ -103,6 +103,13 @@ def test_every_source_has_a_recipe_to_start_from(source):
     assert config.max_minutes > 0
 
 
+def test_frames_are_told_of_memory_where_it_was_stored(tmp_path, buffer):
+    with FrameBuffer.create(tmp_path / "states", 1, (20, 24, 1), ram_size=3) as made:
+        made.add(np.zeros((20, 24, 1), np.uint8), ram=np.zeros(3, np.uint8))
+    for data, condition in ((tmp_path / "states", "ram"), (buffer, "none")):
+        assert train.parse(["--data", str(data), "--out", "x"]).run.condition == condition
+
+
 def test_a_limit_that_is_named_takes_the_place_of_the_recipes():
     run = train.parse(["--recipe", "sine", "--max-epochs", "2", "--out", "x"]).run
     assert (run.max_epochs, run.max_minutes, run.max_images) == (2.0, 0.0, 0)

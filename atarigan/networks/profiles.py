@@ -88,7 +88,7 @@ class ProfilesGenerator(Generator):
         return self.colors.frames(self.places(joined(latents, condition)))
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        """`ShownColors.misplacement`: weighted distance to where the real colors would be shown."""
+        """`ShownColors.misplacement`: distance to where the real colors would be shown."""
         return self.colors.misplacement(self.places(joined(latents, condition)), real)
 
     def places(self, inputs: Tensor) -> Tensor:

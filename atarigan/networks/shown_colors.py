@@ -12,13 +12,10 @@ from atarigan.pixel_values import color_codes, colors_of
 from atarigan.pixels import Frames, floats_to_frames
 
 MOST_COLORS = 256
-NEAR_LEVELS = 8
 _NUM_LEVELS = 256
 _LEAST_APART = 2.0
 _MARGIN = 0.3
 _CLOSE_ENOUGH = 3.0
-_RAREST = 0.02
-_RARITY_POWER = 0.5
 _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
 _KEPT_BITS = 5
@@ -52,7 +49,7 @@ class ShownColors(SizedByData):
         derived = {
             "places": torch.zeros(1),
             "lookup": torch.zeros(height * width * _NUM_LEVELS, dtype=torch.uint8),
-            "bounds": torch.zeros(3, height * width),
+            "bounds": torch.zeros(2, height * width),
             "nearest_kept": torch.zeros(num_keys, dtype=torch.int32),
         }
         for name, table in derived.items():
@@ -82,7 +79,6 @@ class ShownColors(SizedByData):
         bits = np.packbits(counts > 0, axis=1, bitorder="little")
         self.shown = torch.from_numpy(bits).to(device)
         self._derive()
-        self._weigh(counts / len(frames))
         usual = torch.from_numpy(counts.argmax(1)).to(device)
         return self.places[usual].view(self.height, self.width)
 
@@ -108,16 +104,15 @@ class ShownColors(SizedByData):
         scalar.
 
         A pixel's mistake is its distance to the nearest place that is surely snapped to the real
-        color: three tenths of the way from the border to it, or as near to it as three levels. It
-        weighs as the rarity of that color there, frequency to the power of -1/2, at most 7: without
-        weights what is small and moves, a ball of one pixel in 7,000, is never worth its mistakes.
+        color: three tenths of the way from the border to it, or as near to it as three levels. What
+        is right costs nothing, so that a ball of one pixel in 7,000 is not drowned by the rest.
         """
         kept = self._nearest_color(floats_to_frames(real)).flatten(1)
         rows = kept + self._offsets(len(self.colors))
-        low, high, weight = (_entries(table, rows) for table in self.bounds)
+        low, high = (_entries(table, rows) for table in self.bounds)
         found = places.flatten(1)
         nearest = torch.minimum(torch.maximum(found.detach(), low), high)
-        return ((found - nearest).abs() * weight).mean()
+        return (found - nearest).abs().mean()
 
     def _indices(self, places: Tensor) -> Tensor:
         """The color's number for each of places (B, H, W)."""
@@ -144,20 +139,11 @@ class ShownColors(SizedByData):
         shown[~shown.any(1)] = True  # nothing is known yet
         below, above = _shown_neighbors(shown)
         low, high = _bounds(places, shown, below, above)
-        bounds = torch.from_numpy(np.stack([low, high, np.ones_like(low)]))
+        bounds = torch.from_numpy(np.stack([low, high]))
         self.places = torch.from_numpy(places.astype(np.float32)).to(device)
         self.lookup = torch.from_numpy(_lookup(places, below, above)).flatten().to(device)
         self.bounds = bounds.float().flatten(1).to(device)
         self.nearest_kept = _nearest_table(torch.from_numpy(colors)).to(device)
-
-    def _weigh(self, frequency: npt.NDArray[np.float64]) -> None:
-        """Weigh mistakes by how rare colors are, (H * W, num_colors), those within 8 levels counted
-        together.
-        """
-        colors = self.colors.cpu().numpy().astype(int)
-        is_near = (np.abs(colors[:, None] - colors) <= NEAR_LEVELS).all(2)
-        weights = np.maximum(frequency @ is_near, _RAREST) ** -_RARITY_POWER
-        self.bounds[2] = torch.from_numpy(weights).float().flatten().to(self.bounds.device)
 
 
 def _entries(table: Tensor, rows: Tensor) -> Tensor:
