@@ -163,7 +163,7 @@ def _frequent_colors(codes: npt.NDArray[np.int32], num_channels: int) -> Frames:
     if len(present) > MOST_COLORS:
         number = np.zeros(len(occurs), np.int32)
         number[present] = np.arange(len(present))
-        counts = sum(np.bincount(number[row], minlength=len(present)) for row in codes)
+        counts = np.bincount(number[codes].ravel(), minlength=len(present))
         present = np.sort(present[np.argsort(-counts, kind="stable")[:MOST_COLORS]])
     return colors_of(present, num_channels)
 
