@@ -1,7 +1,6 @@
 """The rings of one buffer as folders: those that are there, and one for a new writer."""
 
 import contextlib
-import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -25,21 +24,25 @@ def claim_ring(
     """
     if name is not None:
         return Ring(path / name, columns, capacity, writable=True)
+    own: list[Path] = []
     while True:
-        for folder in ring_folders(path):
+        for folder in [*own, *ring_folders(path)]:
             with contextlib.suppress(RingInUseError):
                 return Ring(folder, columns, capacity, writable=True)
-        _make_ring(path, columns, capacity)  # which another process may lock before we do
+        # Another process may lock it before we do. Its own is tried first by each, lest two that
+        # make one at the same time take each other's and make a third.
+        own = [_make_ring(path, columns, capacity)]
 
 
-def _make_ring(path: Path, columns: dict[str, Column], capacity: int) -> None:
-    """Make a ring under a temporary name, then give it the next free number."""
+def _make_ring(path: Path, columns: dict[str, Column], capacity: int) -> Path:
+    """Make a ring under a temporary name, then give it the next free number; its folder."""
     temporary = Path(tempfile.mkdtemp(prefix="new-", dir=path))
     try:
         Ring.create(temporary / "ring", columns, capacity)
-        for number in itertools.count():
-            if _moved(temporary / "ring", path / f"writer-{number:03d}"):
-                return
+        number = 0
+        while not _moved(temporary / "ring", folder := path / f"writer-{number:03d}"):
+            number += 1
+        return folder
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
