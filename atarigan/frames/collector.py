@@ -79,6 +79,13 @@ class Signals:
         number = self._writers[index]
         return None if number == _NO_WRITER else f"writer-{number:03d}"
 
+    def writers_of_others(self, index: int) -> set[str]:
+        """Folders of the other environments' writers, which are theirs even while a process that
+        has died has no successor yet.
+        """
+        others = (self.writer_of(other) for other in range(len(self._writers)) if other != index)
+        return {name for name in others if name is not None}
+
     def wait_for_writers(self) -> None:
         """Return once every process has a writer of its own, or must stop.
 
@@ -157,7 +164,8 @@ def collect_share(share: Share, signals: Signals) -> Tally:
     with FrameBuffer.open(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
         env_seed, policy_seed = share.seeds
         policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
-        writer = buffer.new_writer(signals.writer_of(share.index))
+        taken = signals.writers_of_others(share.index)
+        writer = buffer.new_writer(signals.writer_of(share.index), besides=taken)
         signals.took_writer(share.index, writer.folder_name)
         env.reset(env_seed)
         policy.begin_episode()

@@ -1,6 +1,6 @@
 """FrameBuffer: a disk-backed replay buffer of frames that many writers fill and anyone may read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -131,15 +131,16 @@ class FrameBuffer:
                 self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
         self._rings = dict(sorted(self._rings.items()))
 
-    def new_writer(self, folder_name: str | None = None) -> BufferWriter:
-        """A writer of its own ring: the first that nobody is writing, or a new one, or the named.
+    def new_writer(self, name: str | None = None, besides: Collection[str] = ()) -> BufferWriter:
+        """A writer of its own ring: the first that nobody is writing, those named in `besides` left
+        alone, or a new one, or the named.
 
         Raises:
             InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
             OSError: the disk is full or may not be written.
         """
         refuse_ways_out(self.path)
-        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, folder_name)
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, folder_name, besides)
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from atarigan.frames.ring import Column, Ring, RingInUseError
@@ -14,9 +15,14 @@ def ring_folders(path: Path) -> list[Path]:
 
 
 def claim_ring(
-    path: Path, columns: dict[str, Column], capacity: int, name: str | None = None
+    path: Path,
+    columns: dict[str, Column],
+    capacity: int,
+    name: str | None = None,
+    besides: Collection[str] = (),
 ) -> Ring:
-    """A ring to write: that of the name, or the first that nobody is writing, or a new one.
+    """A ring to write: that of the name, or the first that nobody is writing and that is not among
+    `besides`, or a new one.
 
     Raises:
         InputError: a ring is damaged, or the named one is being written.
@@ -27,6 +33,8 @@ def claim_ring(
     own: list[Path] = []
     while True:
         for folder in [*own, *ring_folders(path)]:
+            if folder.name in besides:
+                continue
             with contextlib.suppress(RingInUseError):
                 return Ring(folder, columns, capacity, writable=True)
         # Another process may lock it before we do. Its own is tried first by each, lest two that
