@@ -140,7 +140,7 @@ class FrameBuffer:
             OSError: the disk is full or may not be written.
         """
         refuse_ways_out(self.path)
-        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, folder_name, besides)
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, name, besides)
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)
