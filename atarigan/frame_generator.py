@@ -84,7 +84,7 @@ class FrameGenerator:
     def latent_size(self) -> int:
         """Numbers in a latent: the network's, and those that determine a state it draws."""
         prior = self._state_prior
-        return self.model.run.latent_size + (prior.num_varying if prior else 0)
+        return self.model.run.latent_size + (prior.num_numbers if prior else 0)
 
     @property
     def prior(self) -> Prior:

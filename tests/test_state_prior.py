@@ -84,7 +84,7 @@ def test_a_value_that_never_occurred_counts_as_the_next_lower_one(prior):
 def test_memory_that_stands_still_needs_no_numbers():
     prior = StatePrior(3)
     prior.start_from(torch.full((8, 3), 5, dtype=torch.uint8))
-    assert prior.num_varying == 0
+    assert prior.num_numbers == 0
     assert prior.surprise(torch.full((2, 3), 5, dtype=torch.uint8)) == 0
     assert (prior.states(torch.zeros(2, 0)) == 5).all()
 

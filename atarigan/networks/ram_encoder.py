@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from atarigan.networks.sized_by_data import SizedByData
 
-NUM_FEATURES = 256
+NUM_FEATURES = 192
 _BITS = 8
 
 

@@ -2,6 +2,7 @@
 were.
 """
 
+import math
 from itertools import pairwise
 
 import torch
@@ -9,39 +10,60 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.networks.sized_by_data import SizedByData
+from atarigan.networks.tied_bytes import TiedBytes, together
 
-WIDTH = 64
+WIDTH = 96
 _SLOPE = 0.1
+_RARE, _UNSEEN = 0.01, 8.0
+# Bytes of about as many values are compared with all of them at once.
+_SIZES = (256, 96, 32, 8, 0)
 
 
 class StatePrior(SizedByData):
     """Memory uint8 (B, bytes), one byte after the other, each by those before it.
 
-    p(s) = Π_i p(s_i | s_1 … s_{i-1}), with the bytes that vary in the order of their addresses and
-    the values that occur. What was decided so far is a sum of one row of a table for each value, as
-    in the neural autoregressive estimator of Larochelle and Murray 2011 (PMLR 15:29-37), with two
-    more layers before the logits. A state is drawn by inverting each byte's distribution function
-    at a number, so that numbers determine states and near numbers mostly give near ones.
+    p(s) = Π_i p(s_i | s_1 … s_{i-1}), with the free bytes of `TiedBytes`, in their order, and the
+    values that occur. What was decided so far is a sum of one row of a table for each value, as in
+    the neural autoregressive estimator of Larochelle and Murray 2011 (PMLR 15:29-37), with two more
+    layers before the logits. A value that never occurred together with that of the byte's parent is
+    e^8 times less likely than the layers say, where less than a hundredth of states may be thought
+    to show a pair unseen so far (Good 1953, Biometrika 40, equation 9). Other bytes follow from
+    free ones. So bytes that tell of the same thing seldom contradict each other. A state is drawn
+    by inverting each byte's distribution function at a number, so that numbers determine states and
+    near numbers mostly give near ones.
 
     Attributes:
-        varying: addresses of bytes that vary, int64 (n,).
+        free: addresses of the bytes that are drawn, int64 (n,).
+        parents: the place of each one's parent among them, int64 (n,).
         values: what they take, byte after byte and each ascending, uint8 (rows,).
         row_of: the row of each byte's value, or of the next lower one that occurs, or else of its
             lowest, int32 (n, 256).
+        seen: which values of its parent each value occurred with, a bit each, uint8 (rows, 32).
+        followers, leaders: addresses of the bytes that follow from free ones, and of these, int64
+            (m,).
+        following: what they are by their leaders' values, uint8 (m, 256).
         resting: the other bytes' values, uint8 (bytes,).
     """
 
-    varying: Tensor
+    free: Tensor
+    parents: Tensor
     values: Tensor
     row_of: Tensor
+    seen: Tensor
+    followers: Tensor
+    leaders: Tensor
+    following: Tensor
     resting: Tensor
 
     def __init__(self, num_bytes: int, width: int = WIDTH) -> None:
         super().__init__()
         self.width = width
-        self.register_buffer("varying", torch.zeros(0, dtype=torch.int64))
+        for name in ("free", "parents", "followers", "leaders"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.int64))
         self.register_buffer("values", torch.zeros(0, dtype=torch.uint8))
         self.register_buffer("row_of", torch.zeros(0, 256, dtype=torch.int32))
+        self.register_buffer("seen", torch.zeros(0, 32, dtype=torch.uint8))
+        self.register_buffer("following", torch.zeros(0, 256, dtype=torch.uint8))
         self.register_buffer("resting", torch.zeros(num_bytes, dtype=torch.uint8))
         self.decided = nn.Parameter(torch.zeros(0, width))
         self.starts = nn.Parameter(torch.zeros(0, width))
@@ -55,79 +77,125 @@ class StatePrior(SizedByData):
         self.frequencies = nn.Parameter(torch.zeros(0))
 
     @property
-    def num_varying(self) -> int:
+    def num_numbers(self) -> int:
         """How many numbers determine a state."""
-        return len(self.varying)
+        return len(self.free)
 
     def start_from(self, ram: Tensor) -> None:
-        """Find out what varies in memory uint8 (N, bytes), N at least 1, and how often."""
-        self.varying = torch.nonzero((ram != ram[0]).any(0))[:, 0]
+        """Find out what varies in memory uint8 (N, bytes), N at least 1, how often, and with what
+        else.
+        """
+        tied = TiedBytes.of(ram)
         self.resting = ram[0].clone()
-        values, shares, maps, num_rows = [], [], [], 0
-        for column in ram[:, self.varying].T:
-            occurred, counts = column.unique(return_counts=True)
+        self._follow(ram, tied.leaders)
+        if not tied.free:
+            return
+        self.free, self.parents = torch.tensor(tied.free), torch.tensor(tied.parents)
+        values, shares, maps, seen, num_rows = [], [], [], [], 0
+        for byte, parent in zip(tied.free, self.free[self.parents].tolist(), strict=True):
+            occurred, counts = ram[:, byte].unique(return_counts=True)
             last = torch.searchsorted(occurred.int(), torch.arange(256), right=True) - 1
             maps.append(num_rows + last.clamp(min=0).int())
             values.append(occurred)
             shares.append(counts / len(ram))
+            pairs = together(ram[:, byte], ram[:, parent])
+            is_all = (pairs == 1).sum() < _RARE * len(ram)
+            seen.append(_packed((pairs[occurred.long()] > 0) | ~is_all))
             num_rows += len(occurred)
-        if not maps:
-            return
-        self.values, self.row_of = torch.cat(values), torch.stack(maps).int()
+        seen[0].fill_(255)
+        self.values, self.row_of, self.seen = torch.cat(values), torch.stack(maps), torch.cat(seen)
         self.frequencies = nn.Parameter(torch.cat(shares).log())
         self.decided = nn.Parameter(torch.randn(num_rows, self.width) * 0.1)
         self.starts = nn.Parameter(torch.randn(len(maps), self.width) * 0.1)
         self.directions = nn.Parameter(torch.randn(num_rows, self.width) * 0.02)
 
     def surprise(self, ram: Tensor) -> Tensor:
-        """-log p of memory uint8 (B, bytes), in nats, the batch's mean; a value that never occurred
-        counts as the next lower one that did.
+        """-log p of the free bytes of memory uint8 (B, bytes), in nats, the batch's mean; a value
+        that never occurred counts as the next lower one that did.
         """
-        if not self.num_varying:
+        if not self.num_numbers:
             return torch.zeros((), device=ram.device)
-        rows = self.row_of.gather(1, ram[:, self.varying].T.long()).long()  # (n, B)
+        rows = self.row_of.gather(1, ram[:, self.free].T.long()).long()  # (n, B)
         chosen = functional.embedding(rows, self.decided)
         features = self._features(chosen.cumsum(0) - chosen + self.starts[:, None])
-        costs = [
-            functional.cross_entropy(
-                torch.addmm(share, each, direction.T).float(), row - span.start, reduction="sum"
-            )
-            for share, each, direction, row, span in zip(
-                self._by_byte(self.frequencies),
-                features,
-                self._by_byte(self.directions),
-                rows,
-                self._spans(),
-                strict=True,
-            )
-        ]
-        return torch.stack(costs).sum() / len(ram)
+        parents = self.values[rows[self.parents]]
+        starts, num_values = self._spans()
+        cost = torch.zeros((), device=ram.device)
+        for most, least in pairwise(_SIZES):
+            some = torch.nonzero((num_values <= most) & (num_values > least))[:, 0]
+            if len(some):
+                each = (features, rows, parents, starts, num_values)
+                cost = cost + self._cost(*(tensor[some] for tensor in each))
+        return cost / len(ram)
 
     def states(self, numbers: Tensor) -> Tensor:
         """Memory uint8 (B, bytes) that numbers (B, n) in [0, 1) determine."""
         ram = self.resting.repeat(len(numbers), 1)
         decided = torch.zeros(len(numbers), self.width, device=numbers.device)
-        for i, span in enumerate(self._spans()):
+        spans = zip(*(each.tolist() for each in self._spans()), strict=True)
+        parents = self.free[self.parents].tolist()
+        for i, (start, num) in enumerate(spans):
+            each = slice(start, start + num)
             features = self._features(decided + self.starts[i])
-            logits = torch.addmm(self.frequencies[span], features, self.directions[span].T)
+            logits = torch.addmm(self.frequencies[each], features, self.directions[each].T)
+            rows = torch.arange(start, start + num, device=numbers.device)
+            logits = logits - self._unseen(rows[None], ram[None, :, parents[i]])[0]
             below = logits.softmax(1).cumsum(1)
             number = numbers[:, i : i + 1].contiguous()
             which = torch.searchsorted(below, number, right=True)[:, 0]
-            rows = which.clamp(max=span.stop - span.start - 1) + span.start
-            ram[:, self.varying[i]] = self.values[rows]
-            decided = decided + self.decided[rows]
+            drawn = which.clamp(max=num - 1) + start
+            ram[:, self.free[i]] = self.values[drawn]
+            decided = decided + self.decided[drawn]
+        ram[:, self.followers] = self.following.gather(1, ram[:, self.leaders].T.long()).T
         return ram
+
+    def _cost(
+        self,
+        features: Tensor,
+        rows: Tensor,
+        parents: Tensor,
+        starts: Tensor,
+        num_values: Tensor,
+    ) -> Tensor:
+        """-log p of some bytes' rows, int64 (n, B), summed up, their features, (n, B, width), their
+        parents' values, uint8 (n, B), and where their rows are, int64 (n,), being given.
+        """
+        places = torch.arange(int(num_values.max()), device=rows.device)
+        spread = (starts[:, None] + places).clamp(max=len(self.values) - 1)  # (n, most values)
+        products = features @ functional.embedding(spread, self.directions).mT
+        logits = products.float() + self.frequencies[spread][:, None]
+        logits = logits - self._unseen(spread, parents)
+        logits = logits.masked_fill((places >= num_values[:, None])[:, None], -math.inf)
+        right = logits.gather(2, (rows - starts[:, None])[:, :, None])[:, :, 0]
+        return (logits.logsumexp(2) - right).sum()
+
+    def _follow(self, ram: Tensor, leaders: dict[int, int]) -> None:
+        """Remember what follows from what, leaders by followers."""
+        addresses = torch.tensor([*leaders.items()], dtype=torch.int64).view(-1, 2)
+        self.followers, self.leaders = addresses.unbind(1)
+        self.following = torch.zeros(len(leaders), 256, dtype=torch.uint8)
+        for told, (follower, leader) in zip(self.following, leaders.items(), strict=True):
+            told[ram[:, leader].long()] = ram[:, follower]
+
+    def _unseen(self, rows: Tensor, parents: Tensor) -> Tensor:
+        """What is taken off the logits of values whose rows (n, values) are given, where those of
+        their bytes' parents are uint8 (n, B); (n, B, values).
+        """
+        byte = (parents >> 3).long()[:, None].expand(-1, rows.shape[1], -1)
+        bits = self.seen[rows].gather(2, byte) >> (parents & 7)[:, None] & 1
+        return (1 - bits.mT) * _UNSEEN
 
     def _features(self, decided: Tensor) -> Tensor:
         features: Tensor = decided + self.mix(decided)
         return features
 
-    def _spans(self) -> list[slice]:
-        """Each byte's rows."""
-        starts = self.row_of[:, 0].tolist()
-        return [slice(*ends) for ends in pairwise([*starts, len(self.values)])]
+    def _spans(self) -> tuple[Tensor, Tensor]:
+        """Each byte's first row, and how many it has, int64 (n,) both."""
+        starts = self.row_of[:, 0].long()
+        return starts, torch.diff(starts, append=starts.new_tensor([len(self.values)]))
 
-    def _by_byte(self, table: Tensor) -> tuple[Tensor, ...]:
-        """A table's rows (rows, …), those of each byte apart."""
-        parts: tuple[Tensor, ...] = table.split([s.stop - s.start for s in self._spans()])
-        return parts
+
+def _packed(bits: Tensor) -> Tensor:
+    """Bits bool (rows, 256) as bytes uint8 (rows, 32), each byte's lowest first."""
+    weights = 2 ** torch.arange(8)
+    return (bits.view(-1, 32, 8) * weights).sum(2).to(torch.uint8)

@@ -1,0 +1,124 @@
+"""Pixel policies by imitation: they learn, are saved, and play where they are named."""
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+
+from atarigan import clone, collect
+from atarigan.errors import InputError
+from atarigan.frames.agent_steps import AgentSteps
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.frames.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
+from atarigan.play.cloning import Cloning
+from atarigan.play.student import Student
+
+
+def dots(num, seed):
+    """Stacks in which a dot of 2 pixels stands; left of the middle action 0 is right, else 1."""
+    rng = np.random.default_rng(seed)
+    stacks = np.full((num, 4, 84, 84), 60, np.uint8)
+    places = rng.integers(10, 72, (num, 2))
+    for stack, (row, column) in zip(stacks, places, strict=True):
+        stack[:, row, column : column + 2] = 200
+    return stacks, (places[:, 1] >= 41).astype(np.int64), (places / 31 - 1.3).astype(np.float32)
+
+
+def taught():
+    """A student that learned from dots."""
+    student = Student(num_actions=3, num_judged=2, seed=0)
+    stacks, labels, places = dots(600, seed=0)
+    student.start_from(stacks)
+    features, rng = student.features(stacks), np.random.default_rng(0)
+    places[::7] = np.nan
+    for _ in range(120):
+        rows = rng.integers(len(stacks), size=64)
+        student.learn(features[rows], labels[rows], places[rows], 1e-3)
+    return student
+
+
+def test_a_student_learns_where_a_dot_is():
+    student = taught()
+    unseen, right, _ = dots(200, seed=1)
+    assert (student.actions(student.features(unseen)) == right).mean() > 0.9
+
+
+def test_what_is_saved_is_small_and_acts_alike(tmp_path):
+    student, (unseen, _, _) = taught(), dots(50, seed=1)
+    student.save(tmp_path / "new" / "player.zip")
+    assert (tmp_path / "new" / "player.zip").stat().st_size < 2_000_000
+    model = PPO.load(tmp_path / "new" / "player.zip", device="cpu")
+    actions = model.predict(unseen, deterministic=True)[0]
+    np.testing.assert_array_equal(actions, student.actions(student.features(unseen)))
+
+
+@pytest.mark.parametrize(("game", "least"), [("Pong", 3), ("Breakout", 60)])
+def test_a_teacher_scores_and_says_the_same_of_the_same_state(game, least):
+    env = AgentSteps(f"ALE/{game}-v5")
+    answers = []
+    for _ in range(2):
+        env.reset(0)
+        teacher = PaddleTeacher(scripted_game(env), env.action_meanings)
+        teacher.begin_episode()
+        score, said = 0.0, []
+        for _ in range(3000):
+            said.append(teacher.act(env.screen))
+            reward, terminated, _ = env.step(said[-1])
+            score += reward
+            if terminated:
+                break
+        answers.append(said)
+        assert score >= least
+        assert np.isfinite(teacher.judged).all() or np.isnan(teacher.judged).all()
+    assert answers[0] == answers[1]
+    assert len(set(answers[0])) >= 3
+
+
+def test_the_student_takes_over_and_the_newest_states_are_kept(monkeypatch):
+    monkeypatch.setattr("atarigan.play.cloning.CAPACITY", 64)
+    cloning = Cloning("ALE/Breakout-v5", num_steps=320, seed=0)
+    cloning.begin(32)
+    shares = []
+    while not cloning.is_done:
+        shares.append(cloning.teacher_share)
+        cloning.play(4)
+        assert np.isfinite(cloning.learn(2, 16, 1e-3).loss)
+    assert shares[0] > 0.7
+    assert shares[-1] == pytest.approx(0.1)
+    assert cloning.num_steps == 320
+    cloning.close()
+    assert NUM_JUDGED == 7
+
+
+def test_cloning_leaves_a_policy_that_collects(tmp_path, capsys):
+    file = tmp_path / "player.zip"
+    words = ["--env-id", "ALE/Breakout-v5", "--out", str(file), "--num-steps", "600"]
+    assert clone.main(words) == 0
+    assert "player.zip: does what the teacher would in" in capsys.readouterr().out
+    with pytest.raises(InputError, match="exists: name another --out, or add --overwrite"):
+        clone.main(words)
+    words = ["--env-id", "ALE/Breakout-v5", "--num-steps", "30", "--num-envs", "1"]
+    words += ["--policy", f"sb3:PPO:{file}", "--out", str(tmp_path / "data")]
+    assert collect.main(words) == 0
+    assert len(FrameBuffer.open(tmp_path / "data")) == 30
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--out", "a.pt"], "--out must end in .zip, not 'a.pt'"),
+        (["--out", "a.zip", "--num-steps", "9"], "--num-steps must be at least 512, not 9"),
+        (["--out", "a.zip", "--learning-rate", "0"], "--learning-rate must be above 0, not 0.0"),
+        (["--out", "a.zip", "--seed", "-1"], "--seed must be at least 0, not -1"),
+    ],
+)
+def test_what_cannot_be_is_refused(words, complaint, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        clone.main(words)
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_game_without_a_teacher_is_refused(tmp_path):
+    words = ["--out", str(tmp_path / "a.zip"), "--env-id", "ALE/Seaquest-v5"]
+    with pytest.raises(InputError, match="scripted plays Pong and Breakout"):
+        clone.main(words)
