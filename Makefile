@@ -6,6 +6,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	echo $$python && break; done)
 DEMO_MINUTES ?= 5
 DEMO_FLAGS ?=
+MODEL_MINUTES ?= 30
+MODEL_GAMES ?= Breakout Pong
 JOBS ?= 2
 PYTEST_FLAGS ?=
 FUZZ_INPUTS ?= 10000
@@ -14,10 +16,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help test test-all check format fuzz versions demo clean
+.PHONY: help test test-all check format fuzz versions demo models clean
 
 help:
 	@echo 'make demo      collect Breakout, train $(DEMO_MINUTES) minutes (DEMO_MINUTES=30 for longer), show the results'
+	@echo 'make models    collect, train $(MODEL_MINUTES) minutes and pack what comes with the package, into models/'
 	@echo 'make test      the tests that take seconds'
 	@echo 'make test-all  those that take minutes as well'
 	@echo 'make check     formatting, lint, types, then the tests (import contracts are among them)'
@@ -53,6 +56,16 @@ versions: $(READY)
 
 demo: $(READY)
 	$(BIN)/python -m atarigan.demo --max-minutes $(DEMO_MINUTES) $(DEMO_FLAGS)
+
+# What is there already is gone on with: delete models/ to begin anew.
+models: $(READY)
+	for game in $(MODEL_GAMES); do set -e; \
+		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
+			--policy scripted --epsilon 0.3 --num-steps 60000 --num-envs 2 --out models/data/$$game; \
+		test -d models/runs/$$game || $(BIN)/python -m atarigan.train --recipe atari \
+			--data models/data/$$game --out models/runs/$$game --max-minutes $(MODEL_MINUTES); \
+		$(BIN)/python -m atarigan.pack --run models/runs/$$game --out models/$$game; \
+	done
 
 # The build backend is installed first so that its version is pinned as well.
 $(READY): pyproject.toml constraints.txt

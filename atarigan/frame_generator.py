@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from atarigan import shipped
 from atarigan.errors import InputError
 from atarigan.networks import NETWORKS, Generator, NetworkShape
 from atarigan.networks.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
@@ -43,16 +44,17 @@ class FrameGenerator:
 
     @classmethod
     def load(cls, source: str | Path, device: str = "auto") -> Self:
-        """The generator of a run folder (its newest checkpoint) or of one checkpoint folder.
+        """The generator of a run folder (its newest checkpoint), of one checkpoint folder, or one
+        that comes with atarigan.
 
         Args:
-            source: the folder.
+            source: the folder, or a name: "breakout" or "pong".
             device: "auto", "cpu" or "cuda".
 
         Raises:
             InputError: nothing is there, it is damaged, or there is no such device.
         """
-        checkpoint = find_checkpoint(Path(source))
+        checkpoint = find_checkpoint(shipped.resolved(source))
         model = load_model_config(checkpoint)
         network = _loaded_generator(model, load_weights(checkpoint), checkpoint)
         return cls(model, network, choose_device(device))

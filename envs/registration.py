@@ -8,6 +8,8 @@ import ale_py  # noqa: F401  (registers ALE's environments)
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
+from atarigan import shipped
+
 from .generated import GeneratedObservation
 from .generation_options import GenerationOptions
 from .latents import Decoder
@@ -24,7 +26,7 @@ class GeneratedEnv(GeneratedObservation):
 
 
 def make_generated(
-    generator: Decoder | str | Path,
+    generator: Decoder | str | Path | None = None,
     env_id: str = "ALE/Breakout-v5",
     env_kwargs: dict[str, Any] | None = None,
     **kwargs: Any,
@@ -32,15 +34,19 @@ def make_generated(
     """The entry point of atarigan/Generated-v0.
 
     Args:
-        generator: a FrameGenerator, or a run or checkpoint folder to load one from.
+        generator: a FrameGenerator, a run or checkpoint folder to load one from, or the name of one
+            that comes with atarigan; None means that for the game.
         env_id: the environment whose observations are replaced.
         env_kwargs: passed to `gymnasium.make` with that id; the only way for what
             `GeneratedObservation` has an argument of the same name for, such as ALE's game mode.
         kwargs: the arguments of `GeneratedObservation`; all others go to `gymnasium.make`.
 
     Raises:
-        InputError: as for `GeneratedObservation`.
+        InputError: no generator is named, and none is shipped for the game; else as for
+            `GeneratedObservation`.
     """
+    if generator is None:
+        generator = shipped.for_environment(env_id)
     options = {name: value for name, value in kwargs.items() if name in _WRAPPER_OPTIONS}
     rest = {name: value for name, value in kwargs.items() if name not in _WRAPPER_OPTIONS}
     return GeneratedEnv(gym.make(env_id, **rest, **(env_kwargs or {})), generator, **options)

@@ -8,6 +8,8 @@ from atarigan.networks.sized_by_data import SizedByData
 
 NUM_FEATURES = 192
 _BITS = 8
+# So small that bytes which do not matter say next to nothing from the beginning.
+_FIRST_SCALE = 0.02
 
 
 class RamEncoder(SizedByData):
@@ -47,8 +49,7 @@ class RamEncoder(SizedByData):
         self.row_of = torch.stack(maps).int() if maps else self.row_of
         bits = bits_of(values)
         self.varying_bits = torch.nonzero((bits != bits[0]).any(0))[:, 0]
-        scale = max(1, len(self.varying)) ** -0.5
-        self.value_rows = nn.Parameter(scale * torch.randn(num_rows, self.num_features))
+        self.value_rows = nn.Parameter(_FIRST_SCALE * torch.randn(num_rows, self.num_features))
         self.bit_rows = nn.Parameter(torch.zeros(len(self.varying_bits), self.num_features))
 
     def forward(self, ram: Tensor) -> Tensor:

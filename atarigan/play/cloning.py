@@ -14,7 +14,6 @@ from atarigan.play.student import Student
 NUM_GAMES = 16
 CAPACITY = 200_000
 _MOST_SHARE, _LEAST_SHARE = 0.8, 0.1
-_LONGEST_EPISODE = 4000
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Cloning:
         self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
         self.student = Student(len(meanings), NUM_JUDGED, seed)
         self._stacks = FrameStacks(self.student.layout, NUM_GAMES, self.student.layout.frame_format)
-        self._lengths = [0] * NUM_GAMES
+        self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps
         self.num_steps = 0
         capacity = min(num_steps, CAPACITY) // NUM_GAMES * NUM_GAMES
@@ -112,8 +111,7 @@ class Cloning:
         """What the student sees of all games, (16, 4, 84, 84)."""
         frame_format = self.student.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
-        is_first = [length == 0 for length in self._lengths]
-        return self._stacks.push(range(NUM_GAMES), is_first, frames)
+        return self._stacks.push(range(NUM_GAMES), self._is_first, frames)
 
     def _step(self, game: int, chosen: int | None) -> tuple[int, npt.NDArray[np.float32]]:
         """Ask the teacher, and do what was chosen or else what it says; returns its label, and what
@@ -123,9 +121,8 @@ class Cloning:
         label = teacher.act(env.screen)
         judged = teacher.judged
         _, terminated, truncated = env.step(label if chosen is None else chosen)
-        self._lengths[game] += 1
-        if terminated or truncated or self._lengths[game] >= _LONGEST_EPISODE:
-            self._lengths[game] = 0
+        self._is_first[game] = terminated or truncated
+        if self._is_first[game]:
             env.reset()
             teacher.begin_episode()
         return label, judged

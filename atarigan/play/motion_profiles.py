@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 _LEAST_SPREAD = 0.1
+_LARGEST = 6.0
 
 
 class MotionProfiles(BaseFeaturesExtractor):
@@ -16,7 +17,8 @@ class MotionProfiles(BaseFeaturesExtractor):
     averaged over bands: in bands of rows for each column, and in bands of columns for each row.
     That keeps exact places even of what is one pixel large, where strided convolutions blur them,
     and leaves moving things alone where the background is still. Nothing here is learned but the
-    mean and the spread of each number, by which it is standardized.
+    mean and the spread of each number, by which it is standardized and kept within six deviations:
+    a score that was never reached should not outweigh the game.
 
     Args:
         observation_space: uint8 (K, H, W) of K at least 2 frames.
@@ -46,8 +48,8 @@ class MotionProfiles(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, (1 + 2 num_changes) · num_bands · (H + W))."""
-        standardized: Tensor = (self._profiles(observations) - self.center) / self.spread
-        return standardized
+        standardized = (self._profiles(observations) - self.center) / self.spread
+        return standardized.clamp(-_LARGEST, _LARGEST)
 
     def _profiles(self, stacks: Tensor) -> Tensor:
         height, width = stacks.shape[2:]

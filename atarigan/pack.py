@@ -1,0 +1,46 @@
+"""`python -m atarigan.pack`: a run's generator alone, small enough to pass on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from atarigan import command_line
+from atarigan.errors import InputError
+
+
+@dataclass(frozen=True)
+class PackArguments:
+    """Write a generator's weights in half precision with its configuration into a folder of their
+    own, which every --run takes. What --resume needs stays behind, and where the data was.
+    """
+
+    run: str
+    """A run's folder, or one checkpoint's, such as its best."""
+    out: str
+    """A new folder."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, load, write; returns the exit status."""
+    arguments = command_line.parse(PackArguments, argv, command="pack")
+    out = Path(arguments.out)
+    if out.exists():
+        raise InputError(f"--out must be a new folder, and {out} exists")
+    from atarigan.training.checkpoint import (
+        find_checkpoint,
+        load_model_config,
+        load_weights,
+        write_packed,
+    )
+
+    checkpoint = find_checkpoint(Path(arguments.run))
+    model = load_model_config(checkpoint)
+    if model.run.data is not None:
+        model = replace(model, run=replace(model.run, data=Path(model.run.data).name))
+    size = write_packed(out, model, load_weights(checkpoint))
+    print(f"wrote {out}, {size / 1e6:.2f} MB")
+    return command_line.EXIT_OK
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="pack")
