@@ -8,8 +8,9 @@ from atarigan.pixels import Frames
 
 def color_codes(frames: Frames) -> npt.NDArray[np.int32]:
     """One number a color, int32 (..., H, W), of frames uint8 (..., H, W, C), C at most 3."""
-    channels = [frames[..., c].astype(np.int32) << (8 * c) for c in range(frames.shape[-1])]
-    codes: npt.NDArray[np.int32] = np.sum(channels, axis=0, dtype=np.int32)
+    codes: npt.NDArray[np.int32] = frames[..., 0].astype(np.int32)
+    for channel in range(1, frames.shape[-1]):
+        codes |= frames[..., channel].astype(np.int32) << (8 * channel)
     return codes
 
 
