@@ -57,13 +57,18 @@ versions: $(READY)
 demo: $(READY)
 	$(BIN)/python -m atarigan.demo --max-minutes $(DEMO_MINUTES) $(DEMO_FLAGS)
 
-# What is there already is gone on with: delete models/ to begin anew.
+# Data and trainings that are there already are gone on with: delete models/ to begin anew.
 models: $(READY)
 	for game in $(MODEL_GAMES); do set -e; \
 		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
 			--policy scripted --epsilon 0.3 --num-steps 60000 --num-envs 2 --out models/data/$$game; \
-		test -d models/runs/$$game || $(BIN)/python -m atarigan.train --recipe atari \
-			--data models/data/$$game --out models/runs/$$game --max-minutes $(MODEL_MINUTES); \
+		if test -d models/runs/$$game; then \
+			$(BIN)/python -m atarigan.train --resume --out models/runs/$$game; \
+		else \
+			$(BIN)/python -m atarigan.train --recipe atari --data models/data/$$game \
+				--out models/runs/$$game --max-minutes $(MODEL_MINUTES); \
+		fi; \
+		rm -rf models/$$game; \
 		$(BIN)/python -m atarigan.pack --run models/runs/$$game --out models/$$game; \
 	done
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from atarigan import shipped
+from atarigan.frames.agent_steps import find_spec
 
 from .generated import GeneratedObservation
 from .generation_options import GenerationOptions
@@ -46,7 +47,7 @@ def make_generated(
             `GeneratedObservation`.
     """
     if generator is None:
-        generator = shipped.for_environment(env_id)
+        generator = shipped.for_environment(find_spec(env_id))
     options = {name: value for name, value in kwargs.items() if name in _WRAPPER_OPTIONS}
     rest = {name: value for name, value in kwargs.items() if name not in _WRAPPER_OPTIONS}
     return GeneratedEnv(gym.make(env_id, **rest, **(env_kwargs or {})), generator, **options)

@@ -1,5 +1,7 @@
 """A generator alone in a small folder, and those that come with the package."""
 
+import shutil
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -51,6 +53,8 @@ def test_there_are_shipped_generators_and_others_are_refused():
     assert shipped.names() == ["breakout", "pong"]
     with pytest.raises(InputError, match="generator must be named for ALE/Boxing-v5"):
         gym.make("atarigan:atarigan/Generated-v0", env_id="ALE/Boxing-v5")
+    with pytest.raises(InputError, match="did you mean 'ALE/Pong-v5'"):
+        gym.make("atarigan:atarigan/Generated-v0", env_id="ALE/Pongg-v5")
     with pytest.raises(InputError, match="boxing does not exist"):
         FrameGenerator.load("boxing")
 
@@ -59,3 +63,13 @@ def test_a_folder_of_that_name_goes_first(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pack.main(["--run", str(run), "--out", "pong"])
     assert not FrameGenerator.load("pong", "cpu").makes_frames
+
+
+def test_only_what_was_packed_may_lack_the_sum_of_its_training_state(run, tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(next(run.rglob("SHA256SUMS")).parent, checkpoint)
+    sums = checkpoint / "SHA256SUMS"
+    kept = [line for line in sums.read_text().splitlines() if "training_state" not in line]
+    sums.write_text("\n".join(kept) + "\n")
+    with pytest.raises(InputError, match="training_state.pt is damaged"):
+        FrameGenerator.load(checkpoint)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.networks.sized_by_data import SizedByData
+from atarigan.networks.tied_bytes import varying_bytes
 
 NUM_FEATURES = 192
 _BITS = 8
@@ -38,7 +39,7 @@ class RamEncoder(SizedByData):
 
     def start_from(self, ram: Tensor) -> None:
         """Find out what varies in memory uint8 (N, bytes), N at least 1, and make the tables."""
-        self.varying = torch.nonzero((ram != ram[0]).any(0))[:, 0]
+        self.varying = varying_bytes(ram)
         values = ram[:, self.varying]
         num_rows, maps = 0, []
         for column in values.T:

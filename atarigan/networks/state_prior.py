@@ -5,6 +5,7 @@ were.
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -100,7 +101,9 @@ class StatePrior(SizedByData):
             shares.append(counts / len(ram))
             pairs = together(ram[:, byte], ram[:, parent])
             is_all = (pairs == 1).sum() < _RARE * len(ram)
-            seen.append(_packed((pairs[occurred.long()] > 0) | ~is_all))
+            is_seen = (pairs[occurred.long()] > 0) | ~is_all
+            bits = np.packbits(is_seen.numpy(), axis=1, bitorder="little")
+            seen.append(torch.from_numpy(bits))
             num_rows += len(occurred)
         seen[0].fill_(255)
         self.values, self.row_of, self.seen = torch.cat(values), torch.stack(maps), torch.cat(seen)
@@ -120,11 +123,11 @@ class StatePrior(SizedByData):
         features = self._features(chosen.cumsum(0) - chosen + self.starts[:, None])
         parents = self.values[rows[self.parents]]
         starts, num_values = self._spans()
+        each = (features, rows, parents, starts, num_values)
         cost = torch.zeros((), device=ram.device)
         for most, least in pairwise(_SIZES):
             some = torch.nonzero((num_values <= most) & (num_values > least))[:, 0]
             if len(some):
-                each = (features, rows, parents, starts, num_values)
                 cost = cost + self._cost(*(tensor[some] for tensor in each))
         return cost / len(ram)
 
@@ -193,9 +196,3 @@ class StatePrior(SizedByData):
         """Each byte's first row, and how many it has, int64 (n,) both."""
         starts = self.row_of[:, 0].long()
         return starts, torch.diff(starts, append=starts.new_tensor([len(self.values)]))
-
-
-def _packed(bits: Tensor) -> Tensor:
-    """Bits bool (rows, 256) as bytes uint8 (rows, 32), each byte's lowest first."""
-    weights = 2 ** torch.arange(8)
-    return (bits.view(-1, 32, 8) * weights).sum(2).to(torch.uint8)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 _NUM_COMPARED = 8192
 _MANY_VALUES = 64
+_NOTHING = 1e-9  # nats: one state in 8,192 that differs leaves a thousand times more open, and more
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,37 @@ class TiedBytes:
         """Found in memory uint8 (N, bytes), N at least 1. What says most about a byte is found in
         at most 8,192 of the states, evenly spaced.
         """
-        varying = torch.nonzero((ram != ram[0]).any(0))[:, 0].tolist()
-        columns = {byte: ram[:, byte] for byte in varying}
+        columns = {byte: ram[:, byte] for byte in varying_bytes(ram).tolist()}
         every = -(-len(ram) // _NUM_COMPARED)
-        few = {byte: column[::every].contiguous() for byte, column in columns.items()}
+        few = {byte: column[::every].long() for byte, column in columns.items()}
         free: list[int] = []
         parents: list[int] = []
         leaders: dict[int, int] = {}
         for byte in _in_order(columns):
-            for other in free:
-                if _decides(few[other], few[byte]) and _decides(columns[other], columns[byte]):
-                    leaders[byte] = other
-                    break
-            else:
-                unknown = [_unknown(few[other], few[byte]) for other in free]
+            unknown = [_unknown(few[other], few[byte]) for other in free]
+            leader = next(
+                (
+                    other
+                    for other, left_open in zip(free, unknown, strict=True)
+                    if left_open < _NOTHING and _decides(columns[other], columns[byte])
+                ),
+                None,
+            )
+            if leader is None:
                 parents.append(unknown.index(min(unknown)) if unknown else 0)
                 free.append(byte)
+            else:
+                leaders[byte] = leader
         return cls(free, parents, leaders)
 
 
+def varying_bytes(ram: Tensor) -> Tensor:
+    """Addresses, int64 (n,), of what is not always the same in memory uint8 (N, bytes)."""
+    return torch.nonzero((ram != ram[0]).any(0))[:, 0]
+
+
 def together(first: Tensor, second: Tensor) -> Tensor:
-    """How often values of two bytes, each uint8 (N,), occur together, int64 (256, 256)."""
+    """How often values of two bytes, each integers (N,), occur together, int64 (256, 256)."""
     return torch.bincount(first.long() * 256 + second, minlength=256 * 256).view(256, 256)
 
 

@@ -5,7 +5,7 @@ Nothing here is loaded before it is asked for.
 
 from pathlib import Path
 
-import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 from atarigan.errors import InputError
 
@@ -25,16 +25,16 @@ def resolved(source: str | Path) -> Path:
     return path
 
 
-def for_environment(env_id: str) -> str:
+def for_environment(spec: EnvSpec) -> str:
     """The name of the generator for an environment of ALE's.
 
     Raises:
         InputError: none is shipped for it.
     """
-    game = gym.spec(env_id).kwargs.get("game")
+    game = spec.kwargs.get("game")
     if game not in names():
         raise InputError(
-            f"generator must be named for {env_id}: those that come with atarigan know "
+            f"generator must be named for {spec.id}: those that come with atarigan know "
             f"{' and '.join(names())}"
         )
     return str(game)

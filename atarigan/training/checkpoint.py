@@ -161,10 +161,10 @@ def refuse_damage(checkpoint: Path) -> None:
         return
     sums = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
     for name in FILES:
-        if name == STATE_FILE and name not in sums:  # packed
-            continue
         path = checkpoint / name
         if not path.is_file():
+            if name == STATE_FILE and name not in sums:  # packed
+                continue
             raise InputError(f"{path} is missing")
         if _sha256(path) != sums.get(name):
             raise InputError(f"{path} is damaged: its checksum is not the one in {SUMS_FILE}")
