@@ -1,5 +1,6 @@
 """Which colors every pixel shows in real frames, on a line where a network points at them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atarigan.networks.sized_by_data import SizedByData
-from atarigan.pixel_values import color_codes, colors_of
+from atarigan.pixel_values import color_codes, colors_of, frequent_values
 from atarigan.pixels import Frames, floats_to_frames
 
 MOST_COLORS = 256
@@ -19,6 +20,8 @@ _CLOSE_ENOUGH = 3.0
 _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
 _KEPT_BITS = 5
+_MOST_COUNTED = 2_000
+_AT_ONCE = 256
 
 
 class ShownColors(SizedByData):
@@ -63,24 +66,23 @@ class ShownColors(SizedByData):
         """Learn from real frames uint8 (N, H, W, C), and get the place of each pixel's most
         frequent color, float (H, W).
         """
-        codes = color_codes(frames).reshape(len(frames), -1)
-        colors = _frequent_colors(codes, self.num_channels)
+        usual = _usual_colors(frames)
+        colors = _frequent_colors(frames, usual)
         order = np.argsort(_luminance(colors), kind="stable")
         device = self.colors.device
         self.colors = torch.from_numpy(colors[order]).to(device)
         self.shown = torch.zeros(len(self.shown), -(-len(colors) // 8), dtype=torch.uint8)
         self._derive()
-        counts = np.zeros((self.height * self.width, len(colors)), np.int32)
-        pixels = np.arange(len(counts))
-        for start in range(0, len(frames), 64):
-            some = torch.from_numpy(frames[start : start + 64]).to(device)
-            for kept in self._nearest_color(some).flatten(1).cpu().numpy():
-                counts[pixels, kept] += 1
-        bits = np.packbits(counts > 0, axis=1, bitorder="little")
+        background = self._nearest_color(torch.from_numpy(usual).to(device)).cpu().numpy()
+        shown = np.zeros((self.height * self.width, len(colors)), bool)
+        shown[np.arange(len(shown)), background.ravel()] = True
+        for pixels, others in _unusual(frames, usual):
+            found = self._nearest_color(torch.from_numpy(others).to(device))
+            shown[pixels, found.cpu().numpy()] = True
+        bits = np.packbits(shown, axis=1, bitorder="little")
         self.shown = torch.from_numpy(bits).to(device)
         self._derive()
-        usual = torch.from_numpy(counts.argmax(1)).to(device)
-        return self.places[usual].view(self.height, self.width)
+        return self.places[torch.from_numpy(background).to(device)]
 
     def snapped(self, places: Tensor) -> Tensor:
         """Each pixel's nearest own color to places (B, H, W), an image (B, C, H, W) in [-1, 1].
@@ -154,17 +156,33 @@ def _entries(table: Tensor, rows: Tensor) -> Tensor:
     return flat.index_select(0, rows.flatten()).view(*rows.shape, *table.shape[1:])
 
 
-def _frequent_colors(codes: npt.NDArray[np.int32], num_channels: int) -> Frames:
-    """The most frequent colors of codes (N, pixels), uint8 (at most 256, num_channels)."""
-    occurs = np.zeros(1 << 8 * num_channels, bool)
-    for row in codes:
-        occurs[row] = True
-    present = np.flatnonzero(occurs).astype(np.int32)
+def _usual_colors(frames: Frames) -> Frames:
+    """Each pixel's most frequent color in evenly picked frames (N, H, W, C), uint8 (H, W, C)."""
+    picked = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_COUNTED)).astype(int)
+    return frequent_values(frames[picked], 1)[0][0]
+
+
+def _unusual(frames: Frames, usual: Frames) -> Iterator[tuple[npt.NDArray[np.int64], Frames]]:
+    """Of some frames after the other, the numbers of the pixels (n,) that have not their usual
+    color, and the colors that they have, uint8 (n, C): few, where a game has a background.
+    """
+    num_channels = usual.shape[-1]
+    for start in range(0, len(frames), _AT_ONCE):
+        some = frames[start : start + _AT_ONCE]
+        others = np.flatnonzero((some != usual).any(-1))
+        yield others % (usual.size // num_channels), some.reshape(-1, num_channels)[others]
+
+
+def _frequent_colors(frames: Frames, usual: Frames) -> Frames:
+    """The most frequent colors of frames (N, H, W, C), uint8 (at most 256, C)."""
+    num_channels = usual.shape[-1]
+    counts = np.bincount(color_codes(usual).ravel(), minlength=1 << 8 * num_channels) * len(frames)
+    for pixels, others in _unusual(frames, usual):
+        np.subtract.at(counts, color_codes(usual.reshape(-1, num_channels)[pixels]), 1)
+        np.add.at(counts, color_codes(others), 1)
+    present = np.flatnonzero(counts > 0).astype(np.int32)
     if len(present) > MOST_COLORS:
-        number = np.zeros(len(occurs), np.int32)
-        number[present] = np.arange(len(present))
-        counts = np.bincount(number[codes].ravel(), minlength=len(present))
-        present = np.sort(present[np.argsort(-counts, kind="stable")[:MOST_COLORS]])
+        present = np.sort(present[np.argsort(-counts[present], kind="stable")[:MOST_COLORS]])
     return colors_of(present, num_channels)
 
 

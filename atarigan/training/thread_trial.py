@@ -12,8 +12,7 @@ import torch
 
 from atarigan.training.trainer import Trainer
 
-_MEASURED_S = 0.6
-_SLOW_STEP_S = 1.5
+_MEASURED_S = 0.3
 
 
 def choose_num_threads(trainer: Trainer) -> int:
@@ -32,8 +31,9 @@ def choose_num_threads(trainer: Trainer) -> int:
         return num_cores
     batches = trainer.source.batches(trainer.config.batch_size, trainer.config.seed)
     seconds = {}
-    for num_threads in (1, num_cores):
-        with trainer.undone():
+    with trainer.undone():
+        trainer.train_step(batches)  # the first is slower
+        for num_threads in (1, num_cores):
             trainer.use_threads(num_threads)
             seconds[num_threads] = _seconds_a_step(lambda: trainer.train_step(batches))
     fastest = min(seconds, key=lambda num_threads: seconds[num_threads])
@@ -42,12 +42,7 @@ def choose_num_threads(trainer: Trainer) -> int:
 
 
 def _seconds_a_step(step: Callable[[], None]) -> float:
-    """Mean seconds of a few steps after a first one, or of the first where that takes long."""
-    began = time.perf_counter()
-    step()
-    first_s = time.perf_counter() - began
-    if first_s > _SLOW_STEP_S:
-        return first_s
+    """Mean seconds of the steps that a moment has room for, or of one."""
     began, num_steps = time.perf_counter(), 0
     while num_steps == 0 or time.perf_counter() - began < _MEASURED_S:
         step()
