@@ -159,7 +159,9 @@ def _entries(table: Tensor, rows: Tensor) -> Tensor:
 def _usual_colors(frames: Frames) -> Frames:
     """Each pixel's most frequent color in evenly picked frames (N, H, W, C), uint8 (H, W, C)."""
     picked = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_COUNTED)).astype(int)
-    return frequent_values(frames[picked], 1)[0][0]
+    values, _ = frequent_values(frames[picked], 1)
+    usual: Frames = values[0]
+    return usual
 
 
 def _unusual(frames: Frames, usual: Frames) -> Iterator[tuple[npt.NDArray[np.int64], Frames]]:
