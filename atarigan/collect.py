@@ -63,6 +63,8 @@ class CollectArguments:
     """
     epsilon: Annotated[float | None, _default("0", "FLOAT")] = None
     """Probability of a random action in the policy's place."""
+    vary_epsilon: bool = False
+    """Each episode draws its own probability from 0 to --epsilon: some go well, others badly."""
     frame_format: Annotated[str | None, _default("gray", "{gray,rgb,palette}")] = None
     """gray, rgb, or palette: ALE's colour index, one byte a pixel that gives the exact colour."""
     frame_size: Annotated[str | None, _default("84x84", "HxW")] = None
@@ -175,6 +177,7 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         env_kwargs=parsed_kwargs(arguments.env_kwargs or "{}"),
         policy=arguments.policy,
         epsilon=arguments.epsilon or 0.0,
+        vary_epsilon=arguments.vary_epsilon,
         seed=arguments.seed,
         frame_skip=arguments.frame_skip or 0,
         max_pool=arguments.max_pool,
@@ -218,15 +221,14 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int)
         asked["env_kwargs"] = parsed_kwargs(arguments.env_kwargs)
     if arguments.frame_size is not None:
         asked["frame_size"] = parsed_size(arguments.frame_size) or native_size(buffer)
-    if not arguments.max_pool:
-        asked["max_pool"] = None  # a flag that is not given
-    if not arguments.no_frames:
-        asked["no_frames"] = None
+    for name in ("vary_epsilon", "max_pool", "no_frames"):
+        asked[name] = asked[name] or None  # a flag that is not given
     begun = {
         "env_id": origin.env_id,
         "env_kwargs": origin.env_kwargs,
         "policy": origin.policy,
         "epsilon": origin.epsilon,
+        "vary_epsilon": origin.vary_epsilon,
         "seed": origin.seed,
         "frame_skip": origin.frame_skip,
         "max_pool": origin.max_pool,

@@ -39,7 +39,7 @@ def run_collect(*words: Any) -> int:
 def test_buffer_holds_what_the_flags_say(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", 90, "--num-envs", 2, "--policy", "scripted",
              "--epsilon", 0.5, "--frame-format", "rgb", "--frame-size", "20x30", "--frame-skip", 3,
-             "--max-pool", "--capacity", 200, "--seed", 5,
+             "--vary-epsilon", "--max-pool", "--capacity", 200, "--seed", 5,
              "--env-kwargs", '{"repeat_action_probability": 0.0}']  # fmt: skip
     assert run_collect("--out", out, *words) == 0
     buffer = FrameBuffer.open(out)
@@ -47,7 +47,8 @@ def test_buffer_holds_what_the_flags_say(out: Path, capsys: pytest.CaptureFixtur
     assert len(buffer) == 90
     assert meta.frame_format.shape == (20, 30, 3)
     assert meta.capacity == 100
-    assert (origin.env_id, origin.policy, origin.epsilon) == ("ALE/Pong-v5", "scripted", 0.5)
+    assert (origin.env_id, origin.policy) == ("ALE/Pong-v5", "scripted")
+    assert (origin.epsilon, origin.vary_epsilon) == (0.5, True)
     assert (origin.frame_skip, origin.max_pool, origin.seed) == (3, True, 5)
     assert origin.env_kwargs == {"repeat_action_probability": 0.0}
     printed = capsys.readouterr().out
@@ -143,6 +144,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*APPEND, "--env-kwargs", '{"length": 3}'], "--env-kwargs must be {}, .*'length': 3"),
         ([*APPEND, "--policy", "scripted"], "--policy must be 'random', as .* not 'scripted'"),
         ([*APPEND, "--epsilon", "0.5"], "--epsilon must be 0.0, as .* not 0.5"),
+        ([*APPEND, "--vary-epsilon"], "--vary-epsilon must be False, as .* not True"),
         ([*APPEND, "--seed", "3"], "--seed must be 0, as .* not 3"),
         ([*APPEND, "--frame-format", "rgb"], "--frame-format must be 'gray', as .* not 'rgb'"),
         ([*APPEND, "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),

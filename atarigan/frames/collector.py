@@ -191,7 +191,9 @@ def _policy_of(meta: BufferMeta, env: AgentSteps, rng: np.random.Generator) -> P
     policy = policy_maker(meta.origin.policy or "random", env)(rng)
     if meta.origin.epsilon == 0:
         return policy
-    return EpsilonMixture(policy, meta.origin.epsilon, env.action_space, rng)
+    return EpsilonMixture(
+        policy, meta.origin.epsilon, env.action_space, rng, varies=meta.origin.vary_epsilon
+    )
 
 
 def _play(

@@ -111,7 +111,16 @@ class FunctionPolicy:
 
 
 class EpsilonMixture:
-    """Acts at random with probability epsilon; the policy sees every screen all the same."""
+    """Acts at random with probability epsilon; the policy sees every screen all the same.
+
+    Args:
+        policy: acts otherwise.
+        epsilon: from 0 to 1.
+        action_space: of the random actions.
+        rng: decides.
+        varies: whether each episode has a probability of its own, uniform from 0 to epsilon, so
+            that some go well and others badly.
+    """
 
     def __init__(
         self,
@@ -119,14 +128,18 @@ class EpsilonMixture:
         epsilon: float,
         action_space: gym.Space[Any],
         rng: np.random.Generator,
+        varies: bool = False,
     ) -> None:
         self._policy = policy
         self._explorer = RandomPolicy(action_space, rng)
-        self._epsilon = epsilon
+        self._most = self._epsilon = epsilon
         self._rng = rng
+        self._varies = varies
 
     def begin_episode(self) -> None:
         self._policy.begin_episode()
+        if self._varies:
+            self._epsilon = self._rng.uniform(0, self._most)
 
     def act(self, screen: Screen) -> Any:
         action = self._policy.act(screen)
