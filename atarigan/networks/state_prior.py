@@ -4,6 +4,7 @@ were.
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ class StatePrior(SizedByData):
     values: Tensor
     row_of: Tensor
     seen: Tensor
+    unlikely: Tensor
     followers: Tensor
     leaders: Tensor
     following: Tensor
@@ -64,6 +66,7 @@ class StatePrior(SizedByData):
         self.register_buffer("values", torch.zeros(0, dtype=torch.uint8))
         self.register_buffer("row_of", torch.zeros(0, 256, dtype=torch.int32))
         self.register_buffer("seen", torch.zeros(0, 32, dtype=torch.uint8))
+        self.register_buffer("unlikely", torch.zeros(256, 0), persistent=False)
         self.register_buffer("following", torch.zeros(0, 256, dtype=torch.uint8))
         self.register_buffer("resting", torch.zeros(num_bytes, dtype=torch.uint8))
         self.decided = nn.Parameter(torch.zeros(0, width))
@@ -76,6 +79,10 @@ class StatePrior(SizedByData):
         )
         self.directions = nn.Parameter(torch.zeros(0, width))
         self.frequencies = nn.Parameter(torch.zeros(0))
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._derive()
 
     @property
     def num_numbers(self) -> int:
@@ -107,6 +114,7 @@ class StatePrior(SizedByData):
             num_rows += len(occurred)
         seen[0].fill_(255)
         self.values, self.row_of, self.seen = torch.cat(values), torch.stack(maps), torch.cat(seen)
+        self._derive()
         self.frequencies = nn.Parameter(torch.cat(shares).log())
         self.decided = nn.Parameter(torch.randn(num_rows, self.width) * 0.1)
         self.starts = nn.Parameter(torch.randn(len(maps), self.width) * 0.1)
@@ -133,22 +141,24 @@ class StatePrior(SizedByData):
 
     def states(self, numbers: Tensor) -> Tensor:
         """Memory uint8 (B, bytes) that numbers (B, n) in [0, 1) determine."""
-        ram = self.resting.repeat(len(numbers), 1)
         decided = torch.zeros(len(numbers), self.width, device=numbers.device)
-        spans = zip(*(each.tolist() for each in self._spans()), strict=True)
-        parents = self.free[self.parents].tolist()
-        for i, (start, num) in enumerate(spans):
-            each = slice(start, start + num)
-            features = self._features(decided + self.starts[i])
-            logits = torch.addmm(self.frequencies[each], features, self.directions[each].T)
-            rows = torch.arange(start, start + num, device=numbers.device)
-            logits = logits - self._unseen(rows[None], ram[None, :, parents[i]])[0]
+        spans = zip(*(each.tolist() for each in self._spans()), self.parents.tolist(), strict=True)
+        known: list[Tensor] = []  # values of the free bytes so far, each (B,)
+        for column, start, (first, num, parent) in zip(numbers.T, self.starts, spans, strict=True):
+            each = slice(first, first + num)
+            logits = torch.addmm(
+                self.frequencies[each], self._features(decided + start), self.directions[each].T
+            )
+            if known:
+                logits -= self.unlikely[:, each].index_select(0, known[parent])
             below = logits.softmax(1).cumsum(1)
-            number = numbers[:, i : i + 1].contiguous()
-            which = torch.searchsorted(below, number, right=True)[:, 0]
-            drawn = which.clamp(max=num - 1) + start
-            ram[:, self.free[i]] = self.values[drawn]
-            decided = decided + self.decided[drawn]
+            which = torch.searchsorted(below, column[:, None].contiguous(), right=True)[:, 0]
+            rows = which.clamp_(max=num - 1).add_(first)
+            known.append(self.values.index_select(0, rows).int())
+            decided = decided + self.decided.index_select(0, rows)
+        ram = self.resting.repeat(len(numbers), 1)
+        if known:
+            ram[:, self.free] = torch.stack(known, dim=1).to(torch.uint8)
         ram[:, self.followers] = self.following.gather(1, ram[:, self.leaders].T.long()).T
         return ram
 
@@ -172,6 +182,12 @@ class StatePrior(SizedByData):
         right = logits.gather(2, (rows - starts[:, None])[:, :, None])[:, :, 0]
         return (logits.logsumexp(2) - right).sum()
 
+    def _derive(self) -> None:
+        """Make the table of what is taken off the logits of each row, by the parent's value."""
+        bits = np.unpackbits(self.seen.cpu().numpy(), axis=1, bitorder="little")
+        unlikely = torch.from_numpy((1 - bits.T) * np.float32(_UNSEEN))
+        self.unlikely = unlikely.contiguous().to(self.seen.device)
+
     def _follow(self, ram: Tensor, leaders: dict[int, int]) -> None:
         """Remember what follows from what, leaders by followers."""
         addresses = torch.tensor([*leaders.items()], dtype=torch.int64).view(-1, 2)
@@ -184,9 +200,7 @@ class StatePrior(SizedByData):
         """What is taken off the logits of values whose rows (n, values) are given, where those of
         their bytes' parents are uint8 (n, B); (n, B, values).
         """
-        byte = (parents >> 3).long()[:, None].expand(-1, rows.shape[1], -1)
-        bits = self.seen[rows].gather(2, byte) >> (parents & 7)[:, None] & 1
-        return (1 - bits.mT) * _UNSEEN
+        return self.unlikely[parents.long()[:, :, None], rows[:, None]]
 
     def _features(self, decided: Tensor) -> Tensor:
         features: Tensor = decided + self.mix(decided)
