@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 gymnasium.register(
     id="atarigan/Generated-v0",
     entry_point="atarigan.envs.registration:make_generated",
+    vector_entry_point="atarigan.envs.registration:make_generated_vec",
     disable_env_checker=True,
 )
 

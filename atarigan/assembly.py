@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atarigan.frame_generator import build_critic, build_generator
+from atarigan.model_networks import build_critic, build_generator
 from atarigan.networks import NETWORKS
 from atarigan.networks.ram_conditioned import RamConditionedCritic
 from atarigan.objectives import OBJECTIVES

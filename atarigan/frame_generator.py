@@ -1,20 +1,19 @@
 """FrameGenerator: a trained generator as something that returns frames."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from atarigan import shipped
 from atarigan.errors import InputError
-from atarigan.networks import NETWORKS, Generator, NetworkShape
-from atarigan.networks.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
-from atarigan.networks.ram_encoder import NUM_FEATURES, RamEncoder
+from atarigan.model_networks import build_generator
+from atarigan.networks import Generator
+from atarigan.networks.ram_conditioned import RamConditionedGenerator
 from atarigan.networks.state_prior import StatePrior
 from atarigan.pixels import FrameFormat, Frames
 from atarigan.run_config import ModelConfig, Prior
@@ -34,13 +33,14 @@ class FrameGenerator:
     Attributes:
         model: the configuration it was trained with.
         sample_shape: (C, H, W) of an image as the network makes it, (2,) of a point.
+        device: where it computes.
     """
 
     def __init__(self, model: ModelConfig, network: Generator, device: torch.device) -> None:
         self.model = model
         self.sample_shape = model.sample.shape
+        self.device = device
         self._network = network.to(device).requires_grad_(False).eval()
-        self._device = device
 
     @classmethod
     def load(cls, source: str | Path, device: str = "auto") -> Self:
@@ -129,7 +129,7 @@ class FrameGenerator:
         if self._state_prior is None:
             raise InputError("this generator was trained without the console's memory")
         self._check_latents(latents)
-        return self._states(torch.from_numpy(latents).to(self._device)).cpu().numpy()
+        return self._states(torch.from_numpy(latents).to(self.device)).cpu().numpy()
 
     @torch.inference_mode()
     def _states(self, latents: Tensor) -> Tensor:
@@ -190,9 +190,19 @@ class FrameGenerator:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
-        for part, inputs in self._batches(latents, conditions):
-            frames[part] = self._frames(*inputs).cpu().numpy()
+        for part, told in self._batches(latents, conditions):
+            frames[part] = self.decode_on_device(*told).cpu().numpy()
         return frames
+
+    @torch.inference_mode()
+    def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """What `decode` gives, left on the `device`, of latents and conditions that are there,
+        float32 and, where it was trained with the console's memory, uint8; all at once.
+        """
+        if self.reads_ram and conditions is None:
+            conditions = self._states(latents)
+        numbers = latents[:, : self.model.run.latent_size]
+        return self._network.frames(*_given(numbers, conditions))
 
     def sample_points(
         self, num: int, seed: int | np.random.Generator | None = 0
@@ -202,46 +212,42 @@ class FrameGenerator:
             raise InputError(f"this generator makes images {self.sample_shape}, not points")
         latents = self.latents(num, seed)
         points = np.empty((num, *self.sample_shape), np.float32)
-        for part, inputs in self._batches(latents):
-            points[part] = self._points(*inputs).cpu().numpy()
-        return points
-
-    @torch.inference_mode()
-    def _frames(self, *inputs: Tensor) -> Tensor:
-        return self._network.frames(*inputs)
-
-    @torch.inference_mode()
-    def _points(self, *inputs: Tensor) -> Tensor:
-        points: Tensor = self._network(*inputs)
+        with torch.inference_mode():
+            for part, told in self._batches(latents):
+                points[part] = self._network(*_given(*told)).cpu().numpy()
         return points
 
     def _batches(
         self, latents: Latents, conditions: Conditions | Ram | None = None
-    ) -> Iterator[tuple[slice, list[Tensor]]]:
-        """What the network is told of at most `LARGEST_BATCH` samples at a time, and which."""
+    ) -> Iterator[tuple[slice, tuple[Tensor, Tensor | None]]]:
+        """Latents and conditions of at most `LARGEST_BATCH` samples at a time, on the device, and
+        which samples they are.
+        """
         self._check_latents(latents)
-        draws_states = self.reads_ram and conditions is None
         shape = self.model.sample.condition_shape
+        draws_states = self.reads_ram and conditions is None
         expected = (len(latents), *shape) if shape and not draws_states else None
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
         for start in range(0, len(latents), LARGEST_BATCH):
             part = slice(start, start + LARGEST_BATCH)
-            whole = torch.from_numpy(np.ascontiguousarray(latents[part], np.float32))
-            whole = whole.to(self._device)
-            inputs = [whole[:, : self.model.run.latent_size]]
-            if draws_states:
-                inputs.append(self._states(whole))
-            elif conditions is not None:
-                kind = np.uint8 if self.reads_ram else np.float32
-                told = torch.from_numpy(np.ascontiguousarray(conditions[part], kind))
-                inputs.append(told.to(self._device))
-            yield part, inputs
+            told = None
+            if conditions is not None:
+                told = self._on_device(conditions[part], np.uint8 if self.reads_ram else np.float32)
+            yield part, (self._on_device(latents[part], np.float32), told)
+
+    def _on_device(self, numbers: npt.NDArray[Any], dtype: npt.DTypeLike) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(numbers, dtype)).to(self.device)
 
     def _check_latents(self, latents: Latents) -> None:
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
+
+
+def _given(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:
+    """What a network is called with."""
+    return [latents] if conditions is None else [latents, conditions]
 
 
 def _loaded_generator(
@@ -261,35 +267,3 @@ def _loaded_generator(
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
     return network
-
-
-def build_generator(model: ModelConfig) -> Generator:
-    """A fresh generator network of a configuration. Raises InputError where the two do not go
-    together.
-    """
-    network = NETWORKS[model.run.network]().generator(network_shape(model))
-    if not model.reads_ram:
-        return network
-    num_bytes = math.prod(model.sample.condition_shape or (0,))
-    return RamConditionedGenerator(network, RamEncoder(), StatePrior(num_bytes))
-
-
-def build_critic(model: ModelConfig) -> nn.Module:
-    """A fresh critic network of a configuration, likewise."""
-    network = NETWORKS[model.run.network]().critic(network_shape(model))
-    return RamConditionedCritic(network, RamEncoder()) if model.reads_ram else network
-
-
-def network_shape(model: ModelConfig) -> NetworkShape:
-    """What a configuration's networks have to fit."""
-    run = model.run
-    return NetworkShape(
-        model.sample.shape,
-        run.latent_size,
-        condition_size=NUM_FEATURES if model.reads_ram else model.num_classes,
-        generator_width=run.generator_width,
-        critic_width=run.critic_width,
-        generator_layers=run.generator_layers,
-        critic_layers=run.critic_layers,
-        leaky_slope=run.leaky_slope,
-    )

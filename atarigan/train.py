@@ -154,7 +154,7 @@ def summary(config: RunConfig) -> str:
     Raises:
         InputError: the source's data is missing, or its samples do not fit the networks.
     """
-    from atarigan.frame_generator import network_shape
+    from atarigan.model_networks import network_shape
     from atarigan.network_summary import summarize
     from atarigan.sources import SOURCES
 

@@ -13,9 +13,10 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import AtariPreprocessing
 
-from atarigan.frame_generator import FrameGenerator, build_generator
+from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.screen import AleScreen, read_frame
+from atarigan.model_networks import build_generator
 from atarigan.pixels import FrameFormat
 from atarigan.recipes import load_recipe
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from atarigan.frame_generator import build_generator, network_shape
+from atarigan.model_networks import build_generator, network_shape
 from atarigan.networks import NETWORKS
 from atarigan.objectives import OBJECTIVES
 from atarigan.pixels import Frames

@@ -18,6 +18,7 @@ from .vector import GeneratedVectorObservation
 
 if TYPE_CHECKING:
     from .sb3 import FrameCaptureCallback, GeneratedVecEnv
+    from .walking_vector_env import WalkingVectorEnv
 
 __all__ = [
     "FrameCapture",
@@ -27,6 +28,7 @@ __all__ = [
     "GeneratedVectorObservation",
     "RamInfo",
     "VectorFrameCapture",
+    "WalkingVectorEnv",
 ]
 
 
@@ -35,4 +37,8 @@ def __getattr__(name: str) -> Any:
         from . import sb3
 
         return getattr(sb3, name)
+    if name == "WalkingVectorEnv":
+        from .walking_vector_env import WalkingVectorEnv
+
+        return WalkingVectorEnv
     raise AttributeError(f"module 'atarigan.envs' has no attribute {name!r}")

@@ -15,9 +15,10 @@ import numpy as np
 from atarigan import typed_json
 from atarigan.assembly import build_trainer
 from atarigan.evaluate import read_samples
-from atarigan.frame_generator import FrameGenerator, build_generator
+from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.buffer_meta import Origin
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.model_networks import build_generator
 from atarigan.pixels import FrameFormat
 from atarigan.recipes import parse_recipe
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec

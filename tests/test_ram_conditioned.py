@@ -13,8 +13,9 @@ from atarigan import collect, evaluate, pixels, sample, train
 from atarigan.assembly import build_trainer
 from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
 from atarigan.errors import InputError
-from atarigan.frame_generator import FrameGenerator, build_generator
+from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.model_networks import build_generator
 from atarigan.networks import NETWORKS
 from atarigan.networks.ram_encoder import RamEncoder, bits_of
 from atarigan.pixels import frames_to_floats

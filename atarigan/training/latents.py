@@ -17,6 +17,14 @@ def draw_latents(
     return units if prior == "unit" else units * 2 - 1
 
 
+def from_gaussian(gaussian: Float[Tensor, "B n"], prior: Prior) -> Float[Tensor, "B n"]:
+    """N(0, 1) numbers moved to the prior through its inverse distribution function."""
+    if prior == "normal":
+        return gaussian
+    unit: Tensor = torch.special.ndtr(gaussian).clamp(0, 1 - 2**-24)
+    return unit if prior == "unit" else unit * 2 - 1
+
+
 def on_unit_interval(latents: Float[Tensor, "B n"], prior: Prior) -> Float[Tensor, "B n"]:
     """Numbers of the prior moved to U[0, 1) by its distribution function."""
     if prior == "unit":

@@ -1,0 +1,43 @@
+"""The networks that a model's configuration asks for."""
+
+import math
+
+from torch import nn
+
+from atarigan.networks import NETWORKS, Generator, NetworkShape
+from atarigan.networks.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
+from atarigan.networks.ram_encoder import NUM_FEATURES, RamEncoder
+from atarigan.networks.state_prior import StatePrior
+from atarigan.run_config import ModelConfig
+
+
+def build_generator(model: ModelConfig) -> Generator:
+    """A fresh generator network of a configuration. Raises InputError where the two do not go
+    together.
+    """
+    network = NETWORKS[model.run.network]().generator(network_shape(model))
+    if not model.reads_ram:
+        return network
+    num_bytes = math.prod(model.sample.condition_shape or (0,))
+    return RamConditionedGenerator(network, RamEncoder(), StatePrior(num_bytes))
+
+
+def build_critic(model: ModelConfig) -> nn.Module:
+    """A fresh critic network of a configuration, likewise."""
+    network = NETWORKS[model.run.network]().critic(network_shape(model))
+    return RamConditionedCritic(network, RamEncoder()) if model.reads_ram else network
+
+
+def network_shape(model: ModelConfig) -> NetworkShape:
+    """What a configuration's networks have to fit."""
+    run = model.run
+    return NetworkShape(
+        model.sample.shape,
+        run.latent_size,
+        condition_size=NUM_FEATURES if model.reads_ram else model.num_classes,
+        generator_width=run.generator_width,
+        critic_width=run.critic_width,
+        generator_layers=run.generator_layers,
+        critic_layers=run.critic_layers,
+        leaky_slope=run.leaky_slope,
+    )

@@ -1,0 +1,135 @@
+"""Frames without a game: they walk, repeat by their seed, and end their episodes."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from atarigan import FrameGenerator
+from atarigan.envs import GeneratedVectorObservation, WalkingVectorEnv
+from atarigan.errors import InputError
+
+ID = "atarigan:atarigan/Generated-v0"
+
+
+@pytest.fixture(scope="module")
+def pong() -> FrameGenerator:
+    return FrameGenerator.load("pong", device="cpu")
+
+
+def played(envs: WalkingVectorEnv, num_steps: int, seed: int | None = 0) -> list[Any]:
+    seen = [envs.reset(seed=seed)[0]]
+    seen += [envs.step(envs.action_space.sample())[0] for _ in range(num_steps)]
+    return seen
+
+
+def test_make_vec_gives_frames_of_the_generator(pong: FrameGenerator) -> None:
+    envs = gym.make_vec(ID, num_envs=3, env_id=None, generator="pong", walk_length=5, device="cpu")
+    assert isinstance(envs, WalkingVectorEnv)
+    assert envs.spec is not None
+    assert envs.single_observation_space.shape == pong.frame_shape
+    for seen in played(envs, 3):
+        assert seen in envs.observation_space
+    values = {int(value) for value in np.unique(pong.sample(2000))}
+    assert {int(value) for value in np.unique(seen)} <= values
+
+
+def test_a_seed_determines_everything(pong: FrameGenerator) -> None:
+    envs = WalkingVectorEnv(pong, 4, episode_steps=2)
+    first, other = played(envs, 4), played(envs, 4, seed=1)
+    np.testing.assert_array_equal(first, played(WalkingVectorEnv(pong, 4, episode_steps=2), 4))
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, played(envs, 4, seed=None))
+
+
+def test_frames_follow_one_another_slowly(pong: FrameGenerator) -> None:
+    def changed(walk_length: float) -> float:
+        seen = np.array(played(WalkingVectorEnv(pong, 32, walk_length=walk_length), 20))
+        return float((seen[1:] != seen[:-1]).mean())
+
+    assert changed(1000) < changed(20) < changed(0.01)
+
+
+def test_walks_keep_the_prior_and_forget_at_their_length(pong: FrameGenerator) -> None:
+    envs = WalkingVectorEnv(pong, 8, walk_length=10)
+    walk = []
+    envs.reset(seed=0)
+    for _ in range(400):
+        envs.step(None)
+        walk.append(envs._positions.numpy().copy())
+    walked = np.array(walk)
+    np.testing.assert_allclose(walked.var(), 1, atol=0.1)
+    correlation = np.corrcoef(walked[:-10].ravel(), walked[10:].ravel())[0, 1]
+    np.testing.assert_allclose(correlation, np.exp(-1), atol=0.07)
+
+
+def test_an_episode_is_truncated_and_the_next_step_begins_another(pong: FrameGenerator) -> None:
+    envs = WalkingVectorEnv(pong, 2, walk_length=1e6, episode_steps=3)
+    envs.reset(seed=0)
+    before = envs._positions
+    ends = []
+    for _ in range(8):
+        _, rewards, terminations, truncations, _ = envs.step(envs.action_space.sample())
+        assert not rewards.any()
+        assert not terminations.any()
+        ends.append(truncations.tolist())
+    assert ends == [[False] * 2] * 2 + [[True] * 2] + [[False] * 2] * 3 + [[True] * 2] + [
+        [False] * 2
+    ]
+    assert (before - envs._positions).abs().mean() > 0.5  # twice begun anew
+
+
+def test_torch_gives_the_same_as_numpy_and_lets_gradients_past(pong: FrameGenerator) -> None:
+    arrays = played(WalkingVectorEnv(pong, 2), 2)
+    envs = WalkingVectorEnv(pong, 2, output="torch")
+    tensors = played(envs, 2)
+    for array, tensor in zip(arrays, tensors, strict=True):
+        np.testing.assert_array_equal(array, tensor.numpy())
+    _, rewards, terminations, truncations, _ = envs.step(None)
+    assert all(isinstance(each, torch.Tensor) for each in (rewards, terminations, truncations))
+    layer = torch.nn.Embedding(256, 3)
+    layer(tensors[0].int()).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_it_renders_what_is_seen(pong: FrameGenerator) -> None:
+    envs = WalkingVectorEnv(pong, 2, render_mode="rgb_array")
+    seen = played(envs, 1)[-1]
+    for frame, picture in zip(seen, envs.render(), strict=True):
+        np.testing.assert_array_equal(np.repeat(frame, 3, axis=2), picture)
+
+
+def test_make_vec_with_a_game_generates_all_of_its_frames_at_once() -> None:
+    envs = gym.make_vec(ID, num_envs=2, env_id="ALE/Pong-v5", obs_type="grayscale")
+    assert isinstance(envs, GeneratedVectorObservation)
+    single = gym.make(ID, env_id="ALE/Pong-v5", obs_type="grayscale")
+    seen, _ = envs.reset(seed=3)
+    np.testing.assert_array_equal(seen[1], single.reset(seed=4)[0])
+    for _ in range(3):
+        seen = envs.step(np.array([0, 2]))[0]
+        alone = single.step(2)[0]
+    np.testing.assert_array_equal(seen[1], alone)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"num_envs": 0}, "num_envs must be at least 1, not 0"),
+        ({"walk_length": 0}, "walk_length must be above 0, not 0"),
+        ({"episode_steps": 0}, "episode_steps must be at least 1, not 0"),
+        ({"output": "jax"}, "output must be 'numpy' or 'torch', not 'jax'"),
+        ({"generator": "no-such"}, "no-such"),
+    ],
+)
+def test_what_is_wrong_is_named(pong: FrameGenerator, kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        WalkingVectorEnv(**{"generator": pong, **kwargs})
+
+
+def test_frames_without_a_game_are_for_vectors_and_need_a_generator() -> None:
+    with pytest.raises(InputError, match="make_vec"):
+        gym.make(ID, env_id=None, generator="pong")
+    with pytest.raises(InputError, match="needs a generator"):
+        gym.make_vec(ID, num_envs=2, env_id=None)
