@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train a GAN on stored frames or another source",
     "sample": "draw pictures, animations or arrays from a generator",
     "evaluate": "measure how good a generator's samples are, or what a policy keeps of its score",
+    "export": "write a generator as an ONNX file",
     "pack": "write a generator alone into a small folder, to pass it on",
     "clone": "teach a pixel policy what a scripted player does",
     "demo": "all of it on Breakout: collect, train, and play in generated frames",

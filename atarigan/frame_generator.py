@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atarigan import shipped
 from atarigan.errors import InputError
@@ -16,12 +16,12 @@ from atarigan.networks import Generator
 from atarigan.networks.ram_conditioned import RamConditionedGenerator
 from atarigan.networks.state_prior import StatePrior
 from atarigan.pixels import FrameFormat, Frames
+from atarigan.prior import Latents, Seed, prior_latents
 from atarigan.run_config import ModelConfig, Prior
 from atarigan.training.checkpoint import find_checkpoint, load_model_config, load_weights
 from atarigan.training.device_plan import choose_device
 from atarigan.training.latents import on_unit_interval
 
-Latents = npt.NDArray[np.float32]
 Conditions = npt.NDArray[np.float32]
 Ram = npt.NDArray[np.uint8]
 LARGEST_BATCH = 256
@@ -93,21 +93,14 @@ class FrameGenerator:
         """Distribution of a latent number: "normal" N(0, 1), "uniform" U(-1, 1), "unit" U[0, 1)."""
         return self.model.run.latent_prior
 
-    def latents(self, num: int, seed: int | np.random.Generator | None = None) -> Latents:
+    def latents(self, num: int, seed: Seed = None) -> Latents:
         """Latents float32 (num, latent_size) from the prior; the first ones are the same however
         many are drawn.
 
         Raises:
             InputError: num is below 0.
         """
-        if num < 0:
-            raise InputError(f"the number of samples must be at least 0, not {num}")
-        rng = np.random.default_rng(seed)
-        size = (num, self.latent_size)
-        if self.prior == "normal":
-            return rng.standard_normal(size, dtype=np.float32)
-        units = rng.random(size, dtype=np.float32)
-        return units if self.prior == "unit" else units * 2 - 1
+        return prior_latents(num, self.latent_size, self.prior, seed)
 
     @property
     def num_classes(self) -> int:
@@ -158,7 +151,7 @@ class FrameGenerator:
     def sample(
         self,
         num: int,
-        seed: int | np.random.Generator | None = 0,
+        seed: Seed = 0,
         labels: Sequence[int] | npt.NDArray[np.integer] | None = None,
     ) -> Frames:
         """Generated frames, uint8 (num, H, W, C); the same for the same seed on the same machine.
@@ -204,9 +197,7 @@ class FrameGenerator:
         numbers = latents[:, : self.model.run.latent_size]
         return self._network.frames(*_given(numbers, conditions))
 
-    def sample_points(
-        self, num: int, seed: int | np.random.Generator | None = 0
-    ) -> npt.NDArray[np.float32]:
+    def sample_points(self, num: int, seed: Seed = 0) -> npt.NDArray[np.float32]:
         """Generated points, float32 (num, 2). Raises InputError where it generates images."""
         if len(self.sample_shape) != 1:
             raise InputError(f"this generator makes images {self.sample_shape}, not points")
@@ -240,9 +231,26 @@ class FrameGenerator:
     def _on_device(self, numbers: npt.NDArray[Any], dtype: npt.DTypeLike) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(numbers, dtype)).to(self.device)
 
+    def network(self) -> nn.Module:
+        """Latents float32 (B, latent_size), and conditions where it takes any, to frames uint8 (B,
+        H, W, C) or points (B, 2), as one module: for exporting.
+        """
+        return _Samples(self._network) if self.makes_frames else self._network
+
     def _check_latents(self, latents: Latents) -> None:
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
+
+
+class _Samples(nn.Module):
+    """A network whose call gives frames."""
+
+    def __init__(self, network: Generator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
+        return self.network.frames(*_given(latents, conditions))
 
 
 def _given(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:

@@ -6,11 +6,12 @@ from typing import Self
 import numpy as np
 
 from atarigan.envs.latents import LatentStream
-from atarigan.frame_generator import FrameGenerator, Latents, Ram
+from atarigan.frame_generator import FrameGenerator, Ram
 from atarigan.metrics.judge import Samples
 from atarigan.metrics.motion_judge import NUM_STACK, two_sets_of_stacks
 from atarigan.metrics.score import Progress
 from atarigan.pixels import Frames
+from atarigan.prior import Latents
 from atarigan.sources.buffered_frames import BufferedFrames
 from atarigan.sources.source import DataSource
 

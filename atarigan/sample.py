@@ -11,7 +11,8 @@ from atarigan import command_line
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
-    from atarigan.frame_generator import FrameGenerator, Latents
+    from atarigan.frame_generator import FrameGenerator
+    from atarigan.prior import Latents
 
 PICTURES_PER_S = 15
 _CORNERS_PER_WALK = 8

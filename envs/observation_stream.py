@@ -200,13 +200,18 @@ class ObservationStream:
 
 
 def load_generator(generator: Decoder | str | Path) -> Decoder:
-    """The generator itself, or the one that a run or checkpoint folder holds (this loads torch).
+    """The generator itself, or the one that a run or checkpoint folder holds (this loads torch), or
+    a .onnx file (this loads ONNX Runtime).
 
     Raises:
-        InputError: no checkpoint is there.
+        InputError: no checkpoint is there, or no readable file.
     """
     if not isinstance(generator, (str, Path)):
         return generator
+    if Path(generator).suffix == ".onnx":
+        from atarigan.onnx_generator import OnnxGenerator
+
+        return OnnxGenerator.load(generator)
     from atarigan.frame_generator import FrameGenerator
 
     return FrameGenerator.load(generator)

@@ -126,7 +126,7 @@ class StraightThroughChoice(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, values: Tensor) -> Tensor:
         """Logits (B, K, H, W) and values (K, C, H, W) to images (B, C, H, W)."""
         ctx.save_for_backward(logits, values)
-        best, image = logits[:, :1], values[0].expand(len(logits), *values.shape[1:])
+        best, image = logits[:, :1], values[0].expand(logits.shape[0], *values.shape[1:])
         for k in range(1, len(values)):  # ten times faster than argmax and gather on a CPU
             challenger = logits[:, k : k + 1]
             image = torch.where(challenger > best, values[k], image)

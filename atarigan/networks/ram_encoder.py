@@ -8,7 +8,6 @@ from atarigan.networks.sized_by_data import SizedByData
 from atarigan.networks.tied_bytes import varying_bytes
 
 NUM_FEATURES = 192
-_BITS = 8
 # So small that bytes which do not matter say next to nothing from the beginning.
 _FIRST_SCALE = 0.02
 
@@ -63,6 +62,6 @@ class RamEncoder(SizedByData):
 
 
 def bits_of(values: Tensor) -> Tensor:
-    """Bits 0 or 1, uint8 (N, 8 K), of bytes uint8 (N, K), each byte's lowest first."""
-    shifts = torch.arange(_BITS, dtype=torch.uint8, device=values.device)
-    return (values[:, :, None] >> shifts & 1).flatten(1)
+    """Whether bits are set, bool (N, 8 K), of bytes uint8 (N, K), each byte's lowest first."""
+    places = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=values.device)
+    return (values[:, :, None] & places).flatten(1).bool()

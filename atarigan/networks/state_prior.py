@@ -79,6 +79,7 @@ class StatePrior(SizedByData):
         )
         self.directions = nn.Parameter(torch.zeros(0, width))
         self.frequencies = nn.Parameter(torch.zeros(0))
+        self._each: list[tuple[int, int, int]] = []
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -142,9 +143,9 @@ class StatePrior(SizedByData):
     def states(self, numbers: Tensor) -> Tensor:
         """Memory uint8 (B, bytes) that numbers (B, n) in [0, 1) determine."""
         decided = torch.zeros(len(numbers), self.width, device=numbers.device)
-        spans = zip(*(each.tolist() for each in self._spans()), self.parents.tolist(), strict=True)
         known: list[Tensor] = []  # values of the free bytes so far, each (B,)
-        for column, start, (first, num, parent) in zip(numbers.T, self.starts, spans, strict=True):
+        for column, start, span in zip(numbers.T, self.starts, self._each, strict=True):
+            first, num, parent = span
             each = slice(first, first + num)
             logits = torch.addmm(
                 self.frequencies[each], self._features(decided + start), self.directions[each].T
@@ -183,10 +184,14 @@ class StatePrior(SizedByData):
         return (logits.logsumexp(2) - right).sum()
 
     def _derive(self) -> None:
-        """Make the table of what is taken off the logits of each row, by the parent's value."""
+        """Make the table of what is taken off the logits of each row, by the parent's value, and
+        the list of each byte's first row, how many it has, and its parent's place.
+        """
         bits = np.unpackbits(self.seen.cpu().numpy(), axis=1, bitorder="little")
         unlikely = torch.from_numpy((1 - bits.T) * np.float32(_UNSEEN))
         self.unlikely = unlikely.contiguous().to(self.seen.device)
+        spans = (each.tolist() for each in (*self._spans(), self.parents))
+        self._each = list(zip(*spans, strict=True))
 
     def _follow(self, ram: Tensor, leaders: dict[int, int]) -> None:
         """Remember what follows from what, leaders by followers."""

@@ -21,7 +21,7 @@ def from_gaussian(gaussian: Float[Tensor, "B n"], prior: Prior) -> Float[Tensor,
     """N(0, 1) numbers moved to the prior through its inverse distribution function."""
     if prior == "normal":
         return gaussian
-    unit: Tensor = torch.special.ndtr(gaussian).clamp(0, 1 - 2**-24)
+    unit: Tensor = torch.special.ndtr(gaussian).clamp(max=1 - 2**-24)
     return unit if prior == "unit" else unit * 2 - 1
 
 
@@ -30,4 +30,4 @@ def on_unit_interval(latents: Float[Tensor, "B n"], prior: Prior) -> Float[Tenso
     if prior == "unit":
         return latents
     unit = torch.special.ndtr(latents) if prior == "normal" else (latents + 1) / 2
-    return unit.clamp(0, 1 - 2**-24)
+    return unit.clamp(max=1 - 2**-24)

@@ -1,0 +1,127 @@
+"""OnnxGenerator: a generator written by `python -m atarigan.export`, run by ONNX Runtime.
+
+It needs no torch. The configuration that belongs to the file is in its metadata.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan import typed_json
+from atarigan.errors import InputError
+from atarigan.pixels import FrameFormat, Frames
+from atarigan.prior import Latents, Seed, prior_latents
+from atarigan.run_config import ModelConfig, Prior
+
+METADATA_KEY = "atarigan"
+LATENTS, CONDITIONS, SAMPLES = "latents", "conditions", "samples"
+LARGEST_BATCH = 256
+
+
+class OnnxGenerator:
+    """What wrappers need of a FrameGenerator, from a .onnx file.
+
+    A generator that reads the console's memory is told it at every call: the file draws no states
+    of its own.
+
+    Attributes:
+        model: the configuration it was trained with.
+    """
+
+    def __init__(self, model: ModelConfig, session: Any) -> None:
+        self.model = model
+        self._session = session
+
+    @classmethod
+    def load(cls, file: str | Path, num_threads: int = 1) -> Self:
+        """The generator in a file that `python -m atarigan.export` wrote.
+
+        Args:
+            file: FILE.onnx.
+            num_threads: that ONNX Runtime computes with.
+
+        Raises:
+            InputError: ONNX Runtime is not installed, or the file is none of ours.
+        """
+        runtime = imported("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        try:
+            session = runtime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has an exception class for each of its codes
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{file} is not a readable ONNX file: {reason}") from None
+        written = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if written is None:
+            raise InputError(f"{file} was not written by python -m atarigan.export")
+        try:
+            data = json.loads(written)
+        except ValueError as error:
+            raise InputError(f"{file} is damaged: {error}") from None
+        return cls(typed_json.from_dict(ModelConfig, data, str(file)), session)
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """What the bytes of a generated frame mean. Raises InputError where it makes points."""
+        if self.model.sample.frame_format is None:
+            raise InputError("this generator makes points, not frames")
+        return self.model.sample.frame_format
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers in a latent."""
+        return self.model.run.latent_size
+
+    @property
+    def prior(self) -> Prior:
+        """Distribution of a latent number, as `FrameGenerator.prior`."""
+        return self.model.run.latent_prior
+
+    @property
+    def reads_ram(self) -> bool:
+        """Whether it draws the frame that belongs to a state of the console's memory."""
+        return self.model.reads_ram
+
+    def latents(self, num: int, seed: Seed = None) -> Latents:
+        """Latents float32 (num, latent_size) from the prior. Raises InputError: num is below 0."""
+        return prior_latents(num, self.latent_size, self.prior, seed)
+
+    def decode(self, latents: Latents, conditions: npt.NDArray[Any] | None = None) -> Frames:
+        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+
+        Args:
+            latents: as `latents` gives them.
+            conditions: memory uint8 (N, bytes), or classes float32 (N, num_classes), where it was
+                trained with them.
+
+        Raises:
+            InputError: it makes points, or the latents or conditions have another shape.
+        """
+        fed: dict[str, npt.NDArray[Any]] = {LATENTS: latents}
+        if conditions is not None:
+            fed[CONDITIONS] = conditions
+        shapes: dict[str, tuple[int, ...]] = {LATENTS: (len(latents), self.latent_size)}
+        if self.model.sample.condition_shape:
+            shapes[CONDITIONS] = (len(latents), *self.model.sample.condition_shape)
+        found = {name: array.shape for name, array in fed.items()}
+        if found != shapes:
+            raise InputError(f"this generator takes {shapes}, not {found}")
+        frames = np.empty((len(latents), *self.frame_format.shape), np.uint8)
+        for start in range(0, len(latents), LARGEST_BATCH):
+            part = slice(start, start + LARGEST_BATCH)
+            arrays = {name: np.ascontiguousarray(array[part]) for name, array in fed.items()}
+            frames[part] = self._session.run(None, arrays)[0]
+        return frames
+
+
+def imported(name: str) -> Any:
+    """A module of the extra. Raises InputError where it is not installed."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(f"{name} is not installed: pip install 'atarigan[onnx]'") from None
