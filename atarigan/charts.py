@@ -42,6 +42,33 @@ def curves(
     return _drawn(figure)
 
 
+def growth(
+    lines: Mapping[str, tuple[Column, Column]],
+    levels: Mapping[str, float],
+    x_label: str,
+    y_label: str,
+) -> Frames:
+    """How something grows: lines through points (N,), (N,) by name, and dashed levels to compare
+    with, on logarithmic axes, as an RGB picture.
+    """
+    figure = _figure((9, 4.5), 100)
+    axes = figure.add_subplot()
+    for number, (name, (x, y)) in enumerate(lines.items()):
+        axes.plot(x, y, color=f"C{number}", marker="o", markersize=4, label=name)
+    for number, (name, level) in enumerate(levels.items()):
+        axes.axhline(level, color="0.3", linestyle=("--", ":", "-.")[number % 3], label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _drawn(figure)
+
+
 def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     """Real values, filled, and generated ones, as a line, (N,) and (M,), on the same bins, a panel
     each by title, three in a row, as an RGB picture. What lies farther out than nearly all of both

@@ -36,6 +36,8 @@ class BenchmarkArguments:
     """Where networks compute; auto takes CUDA where there is one."""
     json: str | None = None
     """File for the figures as JSON, written anew after every benchmark."""
+    charts: str | None = None
+    """Folder for charts: speed against batch size, and against the number of environments."""
     quick: bool = False
     """As little as shows that everything works; the figures then mean little."""
 
@@ -51,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks import machine
     from benchmarks.measurement import Stopwatch
     from benchmarks.report import Report, print_table
+    from benchmarks.report_charts import write_charts
 
     device = choose_device(arguments.device)
     stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick)
@@ -65,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         report.rows.extend(rows)
         print_table(name, rows)
         _write(report, arguments.json)
+    if arguments.charts is not None:
+        write_charts(report.rows, Path(arguments.charts))
     return command_line.EXIT_OK
 
 

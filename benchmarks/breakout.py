@@ -18,7 +18,6 @@ from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.screen import AleScreen, read_frame
 from atarigan.model_networks import build_generator
 from atarigan.pixels import FrameFormat
-from atarigan.recipes import load_recipe
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from benchmarks.emulator import FRAME_SKIP, Emulator
 from benchmarks.measurement import Case
@@ -78,15 +77,9 @@ def untrained_generator(network: str, device: str) -> FrameGenerator:
     return FrameGenerator(model, generator, torch.device(device))
 
 
-def untrained_state_generator(device: str) -> FrameGenerator:
-    """The one that the recipe atari would train, begun from real play: it reads memory."""
-    spec = SampleSpec((1, GRAY.height, GRAY.width), GRAY, condition_shape=(RAM_SIZE,))
-    model = ModelConfig(load_recipe(STATE_RECIPE), spec)
-    generator = build_generator(model)
-    steps = play(_NUM_PLAYED)
-    frames, rams = (np.stack([step[name] for step in steps]) for name in ("frame", "ram"))
-    generator.start_from(torch.from_numpy(frames), torch.from_numpy(rams))
-    return FrameGenerator(model, generator, torch.device(device))
+def state_generator(device: str) -> FrameGenerator:
+    """The one that comes with atarigan, of the recipe atari: it reads memory."""
+    return FrameGenerator.load("breakout", device)
 
 
 def bare_env() -> gym.Env[Any, Any]:

@@ -11,7 +11,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.generated_replay import GeneratedReplay
-from benchmarks import breakout
+from benchmarks import breakout, peers
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows
 from benchmarks.threads import thread_choices
@@ -29,7 +29,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
         states = breakout.fill_buffer(Path(folder) / "states", num_steps, stores_frames=False)
         yield from single_frames(stopwatch, buffer, states)
         replay = replay_buffer(buffer)
-        yield from transitions(stopwatch, buffer, replay)
+        yield from transitions(stopwatch, buffer, replay, Path(folder) / "torchrl")
         yield from bytes_per_step(buffer, states, replay)
 
 
@@ -39,7 +39,7 @@ def single_frames(stopwatch: Stopwatch, buffer: FrameBuffer, states: FrameBuffer
     """
     rng = np.random.default_rng(0)
     frames = buffer.values_at("frames", np.arange(len(buffer)))
-    replay = GeneratedReplay(states, breakout.untrained_state_generator(stopwatch.device))
+    replay = GeneratedReplay(states, breakout.state_generator(stopwatch.device))
     limit, stored = "np.take on a contiguous array", f"FrameBuffer.sample({BATCH_SIZE})"
     generated = f"GeneratedReplay.sample({BATCH_SIZE}), {breakout.STATE_RECIPE}"
 
@@ -63,18 +63,23 @@ def single_frames(stopwatch: Stopwatch, buffer: FrameBuffer, states: FrameBuffer
     yield from rate_rows("buffer", "frames/s", cases, stopwatch.timings(cases))
 
 
-def transitions(stopwatch: Stopwatch, buffer: FrameBuffer, replay: ReplayBuffer) -> Iterator[Row]:
-    """Stacks of four with the next stack; both sides give 256 × 2 × 4 frames."""
+def transitions(
+    stopwatch: Stopwatch, buffer: FrameBuffer, replay: ReplayBuffer, folder: Path
+) -> Iterator[Row]:
+    """Stacks of four with the next stack; all sides give 256 × 2 × 4 frames."""
     rng = np.random.default_rng(0)
-    ours = f"FrameBuffer.sample_transitions({BATCH_SIZE}, {NUM_STACK})"
-    peer = f"{PEER}.sample({BATCH_SIZE})"
+    theirs = {f"{PEER}.sample({BATCH_SIZE})": lambda: replay.sample(BATCH_SIZE)}
+    torchrl = peers.torchrl_buffer(buffer, BATCH_SIZE, NUM_STACK, folder)
+    if torchrl is not None:
+        theirs[f"{peers.TORCHRL}.sample()"] = torchrl.sample
 
     def sample() -> None:
         buffer.sample_transitions(BATCH_SIZE, NUM_STACK, rng)
 
+    ours = f"FrameBuffer.sample_transitions({BATCH_SIZE}, {NUM_STACK})"
     cases = [
-        Case(ours, BATCH_SIZE, sample, against=(peer,)),
-        Case(peer, BATCH_SIZE, lambda: replay.sample(BATCH_SIZE)),
+        Case(ours, BATCH_SIZE, sample, against=tuple(theirs)),
+        *(Case(name, BATCH_SIZE, work) for name, work in theirs.items()),
     ]
     yield from rate_rows("buffer", "transitions/s", cases, stopwatch.timings(cases))
 

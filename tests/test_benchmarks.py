@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import imageio.v3 as iio
 import pytest
 import torch
 
@@ -26,7 +27,10 @@ UNITS = {
 def report(tmp_path_factory):
     """What a quick run of everything writes."""
     path = tmp_path_factory.mktemp("benchmarks") / "new" / "report.json"
-    assert main(["--quick", "--device", "cpu", "--json", str(path)]) == 0
+    words = ["--json", str(path), "--charts", str(path.parent / "charts")]
+    assert main(["--quick", "--device", "cpu", *words]) == 0
+    for name in ("generate.png", "env.png"):
+        assert iio.imread(path.parent / "charts" / name).std() > 10
     return json.loads(path.read_text())
 
 

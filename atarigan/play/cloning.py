@@ -8,12 +8,14 @@ import numpy.typing as npt
 from atarigan.frames.agent_steps import AgentSteps
 from atarigan.frames.screen import read_frame
 from atarigan.frames.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
+from atarigan.pixels import Frames
 from atarigan.play.frame_stacks import FrameStacks
 from atarigan.play.student import Student
 
 NUM_GAMES = 16
 CAPACITY = 200_000
 _MOST_SHARE, _LEAST_SHARE = 0.8, 0.1
+_SWAPPED_SHARE, _BLOCK = 0.01, 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Cloning:
     Several games go on at once. The teacher plays alone in the beginning. Then it acts with a
     probability that falls from 0.8 to 0.1 in the first third, otherwise the student does; what the
     teacher would have done is the label of the state, and the newest 200,000 are kept.
-    The student never sees memory.
+    The student never sees memory. One in a hundred blocks of 4x4 pixels shows it what another game
+    shows there (swap noise): eyes that wrong pixels do not bewilder also serve where frames are
+    generated.
 
     Args:
         env_id: the game, one that the scripted player knows.
@@ -111,7 +115,15 @@ class Cloning:
         """What the student sees of all games, (16, 4, 84, 84)."""
         frame_format = self.student.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
-        return self._stacks.push(range(NUM_GAMES), self._is_first, frames)
+        return self._stacks.push(range(NUM_GAMES), self._is_first, self._with_swaps(frames))
+
+    def _with_swaps(self, frames: Frames) -> Frames:
+        """Frames of all games (16, H, W, 1) with some blocks of one in another."""
+        blocks = [-(-size // _BLOCK) for size in frames.shape[1:3]]
+        is_swapped = self._rng.random((NUM_GAMES, *blocks)) < _SWAPPED_SHARE
+        is_swapped = is_swapped.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
+        is_swapped = is_swapped[:, : frames.shape[1], : frames.shape[2], None]
+        return np.where(is_swapped, frames[self._rng.permutation(NUM_GAMES)], frames)
 
     def _step(self, game: int, chosen: int | None) -> tuple[int, npt.NDArray[np.float32]]:
         """Ask the teacher, and do what was chosen or else what it says; returns its label, and what
