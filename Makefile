@@ -61,7 +61,8 @@ demo: $(READY)
 models: $(READY)
 	for game in $(MODEL_GAMES); do set -e; \
 		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
-			--policy scripted --epsilon 0.3 --num-steps 60000 --num-envs 2 --out models/data/$$game; \
+			--policy scripted --epsilon 0.6 --vary-epsilon --num-steps 240000 --num-envs 2 \
+			--out models/data/$$game; \
 		if test -d models/runs/$$game; then \
 			$(BIN)/python -m atarigan.train --resume --out models/runs/$$game; \
 		else \

@@ -38,6 +38,8 @@ class BenchmarkArguments:
     """File for the figures as JSON, written anew after every benchmark."""
     charts: str | None = None
     """Folder for charts: speed against batch size, and against the number of environments."""
+    profile: bool = False
+    """Print where the time of each case goes, as it is measured."""
     quick: bool = False
     """As little as shows that everything works; the figures then mean little."""
 
@@ -52,11 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from atarigan.training.device_plan import choose_device
     from benchmarks import machine
     from benchmarks.measurement import Stopwatch
+    from benchmarks.profiles import print_profile
     from benchmarks.report import Report, print_table
     from benchmarks.report_charts import write_charts
 
     device = choose_device(arguments.device)
-    stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick)
+    after = print_profile if arguments.profile else None
+    stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick, after)
     report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])
     report.print_heading()
     words = sys.argv[1:] if argv is None else argv

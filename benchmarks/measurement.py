@@ -40,10 +40,12 @@ class Stopwatch:
     Attributes:
         device: what is waited for before a time is taken.
         is_quick: as little as shows that everything works; the figures then mean little.
+        after: what is done with each case once it was measured.
     """
 
     device: DeviceName = "cpu"
     is_quick: bool = False
+    after: Callable[[Case], None] | None = None
 
     @property
     def num_repeats(self) -> int:
@@ -75,6 +77,9 @@ class Stopwatch:
             for case in cases if repeat % 2 == 0 else reversed(cases):
                 num = num_calls[case.name]
                 found[case.name].append(self._seconds(case, num) / (num * case.num_units))
+        if self.after is not None:
+            for case in cases:
+                self.after(case)
         return found
 
     def _warm_up(self, case: Case) -> int:

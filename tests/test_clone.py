@@ -9,7 +9,7 @@ from atarigan.errors import InputError
 from atarigan.frames.agent_steps import AgentSteps
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.frames.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
-from atarigan.play.cloning import Cloning
+from atarigan.play.cloning import Cloning, with_swapped_blocks
 from atarigan.play.student import Student
 
 
@@ -49,6 +49,17 @@ def test_what_is_saved_is_small_and_acts_alike(tmp_path):
     model = PPO.load(tmp_path / "new" / "player.zip", device="cpu")
     actions = model.predict(unseen, deterministic=True)[0]
     np.testing.assert_array_equal(actions, student.actions(student.features(unseen)))
+
+
+def test_one_in_a_hundred_blocks_is_another_frames():
+    frames = np.arange(50, dtype=np.uint8)[:, None, None, None].repeat(84, 1).repeat(84, 2)
+    seen = with_swapped_blocks(frames, np.random.default_rng(0))
+    blocks = seen.reshape(50, 21, 4, 21, 4).transpose(0, 1, 3, 2, 4).reshape(50 * 441, 16)
+    assert (blocks == blocks[:, :1]).all()
+    is_swapped = blocks[:, 0] != np.repeat(np.arange(50), 441)
+    assert is_swapped.mean() == pytest.approx(0.01, abs=0.003)
+    for frame in seen:
+        assert len(np.unique(frame)) <= 2
 
 
 @pytest.mark.parametrize(("game", "least"), [("Pong", 3), ("Breakout", 60)])

@@ -14,7 +14,7 @@ from torch.nn import functional
 from atarigan.networks.sized_by_data import SizedByData
 from atarigan.networks.tied_bytes import TiedBytes, together
 
-WIDTH = 96
+WIDTH = 64
 _SLOPE = 0.1
 _RARE, _UNSEEN = 0.01, 8.0
 # Bytes of about as many values are compared with all of them at once.

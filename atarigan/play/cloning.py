@@ -115,15 +115,9 @@ class Cloning:
         """What the student sees of all games, (16, 4, 84, 84)."""
         frame_format = self.student.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
-        return self._stacks.push(range(NUM_GAMES), self._is_first, self._with_swaps(frames))
-
-    def _with_swaps(self, frames: Frames) -> Frames:
-        """Frames of all games (16, H, W, 1) with some blocks of one in another."""
-        blocks = [-(-size // _BLOCK) for size in frames.shape[1:3]]
-        is_swapped = self._rng.random((NUM_GAMES, *blocks)) < _SWAPPED_SHARE
-        is_swapped = is_swapped.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
-        is_swapped = is_swapped[:, : frames.shape[1], : frames.shape[2], None]
-        return np.where(is_swapped, frames[self._rng.permutation(NUM_GAMES)], frames)
+        return self._stacks.push(
+            range(NUM_GAMES), self._is_first, with_swapped_blocks(frames, self._rng)
+        )
 
     def _step(self, game: int, chosen: int | None) -> tuple[int, npt.NDArray[np.float32]]:
         """Ask the teacher, and do what was chosen or else what it says; returns its label, and what
@@ -138,3 +132,13 @@ class Cloning:
             env.reset()
             teacher.begin_episode()
         return label, judged
+
+
+def with_swapped_blocks(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Frames (N, H, W, C) in which one in a hundred blocks of 4x4 pixels is another frame's there;
+    H and W are multiples of 4.
+    """
+    num, height, width, _ = frames.shape
+    is_swapped = rng.random((num, height // _BLOCK, width // _BLOCK, 1)) < _SWAPPED_SHARE
+    is_swapped = is_swapped.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
+    return np.where(is_swapped, frames[rng.permutation(num)], frames)
