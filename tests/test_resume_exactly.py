@@ -85,7 +85,7 @@ def test_200_steps_are_120_and_80_more(tmp_path, data, name):
 @pytest.mark.parametrize("name", ["sine", "mnist by class", "frames", "states"])
 def test_twenty_kills_at_random_moments_change_nothing(tmp_path, data, name):
     limit = str(BATCH * 6000)
-    words = [*words_of(name, data), "--max-images", limit, "--checkpoint-every-s", "0.1"]
+    words = [*words_of(name, data), "--max-images", limit, "--checkpoint-every-s", "0.5"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 

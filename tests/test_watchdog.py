@@ -27,7 +27,7 @@ LOST = {
     "the generator has collapsed": (
         "--recipe", "points", "--source", "ring", "--objective", "non_saturating",
         "--penalty", "none", "--generator-steps", "10", "--critic-lr", "1e-4",
-        "--average-half-life", "0", "--batch-size", "32",
+        "--average-half-life", "0", "--batch-size", "16",
     ),
 }  # fmt: skip
 
