@@ -88,7 +88,7 @@ def test_samples_without_a_state_are_as_of_real_play(generator, buffer):
     frames = generator.sample(60, seed=1)
     np.testing.assert_array_equal(frames, generator.sample(60, seed=1))
     assert ((frames == 200).sum((1, 2, 3)) >= 3).mean() > 0.8
-    latents = generator.latents(200, seed=2)
+    latents = generator.latents(2000, seed=2)
     states = generator.states(latents)
     np.testing.assert_array_equal(frames, generator.decode(generator.latents(60, 1)))
     np.testing.assert_array_equal(generator.decode(latents), generator.decode(latents, states))
