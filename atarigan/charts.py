@@ -34,9 +34,7 @@ def curves(
             axes.plot(x, values, color=color, alpha=0.25, linewidth=0.8)
             axes.plot(x, smoothed(values), color=color, linewidth=1.6, label=name)
         axes.set_title(title, loc="left", fontsize=11)
-        axes.grid(alpha=0.25)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
+        _dress(axes)
     axes.set_xlabel(x_label)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     return _drawn(figure)
@@ -63,9 +61,7 @@ def growth(
         axis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.grid(alpha=0.25, which="both")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
+    _dress(axes)
     return _drawn(figure)
 
 
@@ -145,6 +141,13 @@ def _figure(size: tuple[float, float], dots_per_inch: int) -> Any:
     figure = Figure(figsize=size, dpi=dots_per_inch, layout="constrained")
     FigureCanvasAgg(figure)  # which the figure keeps
     return figure
+
+
+def _dress(axes: Any) -> None:
+    """A grid, and a legend beside it."""
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _drawn(figure: Any) -> Frames:

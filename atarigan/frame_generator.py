@@ -16,7 +16,7 @@ from atarigan.networks import Generator
 from atarigan.networks.ram_conditioned import RamConditionedGenerator
 from atarigan.networks.state_prior import StatePrior
 from atarigan.pixels import FrameFormat, Frames
-from atarigan.prior import Latents, Seed, prior_latents
+from atarigan.prior import LARGEST_BATCH, Latents, Seed, prior_latents
 from atarigan.run_config import ModelConfig, Prior
 from atarigan.training.checkpoint import find_checkpoint, load_model_config, load_weights
 from atarigan.training.device_plan import choose_device
@@ -24,7 +24,6 @@ from atarigan.training.latents import on_unit_interval
 
 Conditions = npt.NDArray[np.float32]
 Ram = npt.NDArray[np.uint8]
-LARGEST_BATCH = 256
 
 
 class FrameGenerator:

@@ -1,11 +1,13 @@
-"""OnnxGenerator: a generator written by `python -m atarigan.export`, run by ONNX Runtime.
+"""OnnxGenerator: a generator written by `atarigan.onnx_file`, run by ONNX Runtime.
 
 It needs no torch. The configuration that belongs to the file is in its metadata.
 """
 
+import importlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +15,12 @@ import numpy.typing as npt
 from atarigan import typed_json
 from atarigan.errors import InputError
 from atarigan.pixels import FrameFormat, Frames
-from atarigan.prior import Latents, Seed, prior_latents
+from atarigan.prior import LARGEST_BATCH, Latents, Seed, prior_latents
 from atarigan.run_config import ModelConfig, Prior
 
+T = TypeVar("T")
 METADATA_KEY = "atarigan"
-LATENTS, CONDITIONS, SAMPLES = "latents", "conditions", "samples"
-LARGEST_BATCH = 256
+INPUTS = ("latents", "conditions")
 
 
 class OnnxGenerator:
@@ -100,27 +102,34 @@ class OnnxGenerator:
         Raises:
             InputError: it makes points, or the latents or conditions have another shape.
         """
-        fed: dict[str, npt.NDArray[Any]] = {LATENTS: latents}
-        if conditions is not None:
-            fed[CONDITIONS] = conditions
-        shapes: dict[str, tuple[int, ...]] = {LATENTS: (len(latents), self.latent_size)}
+        given = [latents] if conditions is None else [latents, conditions]
+        shapes: list[tuple[int, ...]] = [(self.latent_size,)]
         if self.model.sample.condition_shape:
-            shapes[CONDITIONS] = (len(latents), *self.model.sample.condition_shape)
-        found = {name: array.shape for name, array in fed.items()}
-        if found != shapes:
-            raise InputError(f"this generator takes {shapes}, not {found}")
+            shapes.append(self.model.sample.condition_shape)
+        expected = _named((len(latents), *shape) for shape in shapes)
+        found = _named(array.shape for array in given)
+        if found != expected:
+            raise InputError(f"this generator takes {expected}, not {found}")
         frames = np.empty((len(latents), *self.frame_format.shape), np.uint8)
         for start in range(0, len(latents), LARGEST_BATCH):
             part = slice(start, start + LARGEST_BATCH)
-            arrays = {name: np.ascontiguousarray(array[part]) for name, array in fed.items()}
-            frames[part] = self._session.run(None, arrays)[0]
+            frames[part] = self.samples(*(array[part] for array in given))
         return frames
+
+    def samples(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the file gives for latents and, where it takes them, conditions, all at once."""
+        fed = _named(map(np.ascontiguousarray, inputs))
+        samples: npt.NDArray[Any] = self._session.run(None, fed)[0]
+        return samples
+
+
+def _named(values: Iterable[T]) -> dict[str, T]:
+    """One for each input of a file, by its name; where it takes no conditions there is one."""
+    return dict(zip(INPUTS, values, strict=False))
 
 
 def imported(name: str) -> Any:
     """A module of the extra. Raises InputError where it is not installed."""
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError:

@@ -7,6 +7,7 @@ from atarigan.errors import InputError
 from atarigan.run_config import Prior
 
 Latents = npt.NDArray[np.float32]
+LARGEST_BATCH = 256  # that generators decode at once
 Seed = int | np.random.Generator | None
 
 

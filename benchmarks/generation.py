@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atarigan import export
+from atarigan import onnx_file
 from atarigan.frame_generator import FrameGenerator
 from atarigan.onnx_generator import OnnxGenerator
 from benchmarks import breakout, peers
@@ -16,7 +16,6 @@ from benchmarks.report import Row, rate_rows
 from benchmarks.threads import thread_choices
 
 NETWORKS = ("codebook", "subpixel", "dcgan")
-ONNX_MODULES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
@@ -44,7 +43,7 @@ def samplers(stopwatch: Stopwatch) -> dict[str, Callable[[int], Callable[[], obj
         f"{breakout.STATE_RECIPE}, drawn states": functools.partial(_sampling, shipped),
         f"{breakout.STATE_RECIPE}, given states": functools.partial(_decoding, shipped),
     }
-    if stopwatch.device == "cpu" and all(peers.installed(name) for name in ONNX_MODULES):
+    if stopwatch.device == "cpu" and all(peers.installed(name) for name in onnx_file.MODULES):
         exported = _exported(shipped)
         found[f"{breakout.STATE_RECIPE}, given states, ONNX Runtime"] = functools.partial(
             _decoding, exported
@@ -69,5 +68,5 @@ def _exported(generator: FrameGenerator) -> OnnxGenerator:
     most = thread_choices("cpu")[-1].num
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "generator.onnx"
-        export.write_onnx(generator, file)
+        onnx_file.write_onnx(generator, file)
         return OnnxGenerator.load(file, num_threads=most)

@@ -9,6 +9,7 @@ if __name__ != "atarigan.envs":
         "install atarigan (pip install -e .) and write `from atarigan.envs import ...`"
     )
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .capture import FrameCapture, VectorFrameCapture
@@ -32,13 +33,14 @@ __all__ = [
 ]
 
 
+_LOADED_LATE = {
+    "FrameCaptureCallback": "sb3",
+    "GeneratedVecEnv": "sb3",
+    "WalkingVectorEnv": "walking_vector_env",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("FrameCaptureCallback", "GeneratedVecEnv"):
-        from . import sb3
-
-        return getattr(sb3, name)
-    if name == "WalkingVectorEnv":
-        from .walking_vector_env import WalkingVectorEnv
-
-        return WalkingVectorEnv
+    if name in _LOADED_LATE:
+        return getattr(import_module(f".{_LOADED_LATE[name]}", __name__), name)
     raise AttributeError(f"module 'atarigan.envs' has no attribute {name!r}")

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from atarigan import FrameGenerator, export
+from atarigan import FrameGenerator, export, onnx_file
 from atarigan.envs import GeneratedObservation
 from atarigan.errors import InputError
 from atarigan.model_networks import build_generator
@@ -76,8 +76,8 @@ def test_the_wrapper_plays_through_a_file(pong_file: Path) -> None:
 def test_every_family_can_be_exported(network: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     generator = untrained(network, shape, source="sine" if len(shape) == 1 else "folder")
     out = tmp_path / "it.onnx"
-    export.write_onnx(generator, out)
-    inputs = export.example_inputs(generator, 11)
+    onnx_file.write_onnx(generator, out)
+    inputs = onnx_file.example_inputs(generator, 11)
     found = onnxruntime.InferenceSession(str(out)).run(None, {"latents": inputs[0].numpy()})[0]
     if len(shape) == 1:
         np.testing.assert_allclose(found, generator.sample_points(11), atol=1e-5)

@@ -9,9 +9,9 @@ import torch
 import atarigan
 from atarigan import FrameGenerator, typed_json
 from atarigan.errors import InputError
-from atarigan.frame_generator import LARGEST_BATCH
 from atarigan.model_networks import build_generator
 from atarigan.pixels import FrameFormat
+from atarigan.prior import LARGEST_BATCH
 from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
 from atarigan.training.checkpoint import save_checkpoint
 from tests.fakes import noise_frames

@@ -1,7 +1,6 @@
 """Which colors every pixel shows in real frames, on a line where a network points at them."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,10 +56,6 @@ class ShownColors(SizedByData):
         }
         for name, table in derived.items():
             self.register_buffer(name, table, persistent=False)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._derive()
 
     def start_from(self, frames: Frames) -> Tensor:
         """Learn from real frames uint8 (N, H, W, C), and get the place of each pixel's most

@@ -20,3 +20,7 @@ class SizedByData(nn.Module):
             if stored is not None and stored.shape != tensor.shape:
                 tensor.data = torch.empty(stored.shape, dtype=tensor.dtype, device=tensor.device)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._derive()
+
+    def _derive(self) -> None:
+        """Make what follows from the state and is not stored with it; nothing by default."""

@@ -4,7 +4,6 @@ were.
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -80,10 +79,6 @@ class StatePrior(SizedByData):
         self.directions = nn.Parameter(torch.zeros(0, width))
         self.frequencies = nn.Parameter(torch.zeros(0))
         self._each: list[tuple[int, int, int]] = []
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._derive()
 
     @property
     def num_numbers(self) -> int:

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from atarigan.pixels import floats_to_frames
+from atarigan.prior import LARGEST_BATCH
 from atarigan.training.latents import draw_latents
 from atarigan.training.trainer import Trainer
-
-_LARGEST_BATCH = 256
 
 
 class FixedSamples:
@@ -43,8 +42,8 @@ class FixedSamples:
         """
         makes_frames = trainer.model.sample.frame_format is not None
         parts = []
-        for start in range(0, len(self._latents), _LARGEST_BATCH):
-            part = slice(start, start + _LARGEST_BATCH)
+        for start in range(0, len(self._latents), LARGEST_BATCH):
+            part = slice(start, start + LARGEST_BATCH)
             conditions = None if self._conditions is None else self._conditions[part]
             samples = trainer.average.averaged(self._latents[part], conditions)
             parts.append((floats_to_frames(samples) if makes_frames else samples).cpu().numpy())

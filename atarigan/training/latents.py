@@ -30,4 +30,4 @@ def on_unit_interval(latents: Float[Tensor, "B n"], prior: Prior) -> Float[Tenso
     if prior == "unit":
         return latents
     unit = torch.special.ndtr(latents) if prior == "normal" else (latents + 1) / 2
-    return unit.clamp(max=1 - 2**-24)
+    return unit.clamp(0, 1 - 2**-24)
