@@ -6,7 +6,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	echo $$python && break; done)
 DEMO_MINUTES ?= 5
 DEMO_FLAGS ?=
-MODEL_MINUTES ?= 30
+MODEL_MINUTES ?= 60
+MODEL_STEPS ?= 480000
 MODEL_GAMES ?= Breakout Pong
 JOBS ?= 2
 PYTEST_FLAGS ?=
@@ -20,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 help:
 	@echo 'make demo      collect Breakout, train $(DEMO_MINUTES) minutes (DEMO_MINUTES=30 for longer), show the results'
-	@echo 'make models    collect, train $(MODEL_MINUTES) minutes and pack what comes with the package, into models/'
+	@echo 'make models    collect $(MODEL_STEPS) steps, train $(MODEL_MINUTES) minutes and pack what comes with the package, into models/'
 	@echo 'make test      the tests that take seconds'
 	@echo 'make test-all  those that take minutes as well'
 	@echo 'make check     formatting, lint, types, then the tests (import contracts are among them)'
@@ -61,7 +62,7 @@ demo: $(READY)
 models: $(READY)
 	for game in $(MODEL_GAMES); do set -e; \
 		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
-			--policy scripted --epsilon 0.6 --vary-epsilon --num-steps 240000 --num-envs 2 \
+			--policy scripted --epsilon 0.6 --vary-epsilon --num-steps $(MODEL_STEPS) --num-envs 2 \
 			--out models/data/$$game; \
 		if test -d models/runs/$$game; then \
 			$(BIN)/python -m atarigan.train --resume --out models/runs/$$game; \

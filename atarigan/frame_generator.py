@@ -182,6 +182,8 @@ class FrameGenerator:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
+        if self.reads_ram and conditions is None:
+            conditions = self.states(latents)  # all at once: steps are many, and small
         for part, told in self._batches(latents, conditions):
             frames[part] = self.decode_on_device(*told).cpu().numpy()
         return frames
@@ -215,8 +217,7 @@ class FrameGenerator:
         """
         self._check_latents(latents)
         shape = self.model.sample.condition_shape
-        draws_states = self.reads_ram and conditions is None
-        expected = (len(latents), *shape) if shape and not draws_states else None
+        expected = (len(latents), *shape) if shape else None
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")

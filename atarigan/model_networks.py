@@ -18,14 +18,21 @@ def build_generator(model: ModelConfig) -> Generator:
     network = NETWORKS[model.run.network]().generator(network_shape(model))
     if not model.reads_ram:
         return network
-    num_bytes = math.prod(model.sample.condition_shape or (0,))
-    return RamConditionedGenerator(network, RamEncoder(), StatePrior(num_bytes))
+    num_bytes = _num_bytes(model)
+    return RamConditionedGenerator(network, RamEncoder(num_bytes), StatePrior(num_bytes))
 
 
 def build_critic(model: ModelConfig) -> nn.Module:
     """A fresh critic network of a configuration, likewise."""
     network = NETWORKS[model.run.network]().critic(network_shape(model))
-    return RamConditionedCritic(network, RamEncoder()) if model.reads_ram else network
+    if not model.reads_ram:
+        return network
+    return RamConditionedCritic(network, RamEncoder(_num_bytes(model)))
+
+
+def _num_bytes(model: ModelConfig) -> int:
+    """Of the console's memory."""
+    return math.prod(model.sample.condition_shape or (0,))
 
 
 def network_shape(model: ModelConfig) -> NetworkShape:

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from atarigan import typed_json
 from atarigan.assembly import build_trainer
@@ -109,10 +110,26 @@ def write_generator(folder: Path) -> None:
     write_checkpoint(folder / "run", model, weights, {"num_images": 1})
 
 
+def write_state_generator(folder: Path) -> None:
+    """One that reads the console's memory, with tables that it made of some."""
+    config = RunConfig(network="profiles", condition="ram", latent_size=2)
+    sample = SampleSpec((1, 8, 6), FrameFormat("gray", 8, 6), condition_shape=(5,))
+    rng = np.random.default_rng(0)
+    frames, ram = rng.integers(0, 3, (50, 8, 6, 1)), rng.integers(0, 30, (50, 5))
+    network = build_generator(ModelConfig(config, sample))
+    network.start_from(*(torch.from_numpy(each.astype(np.uint8)) for each in (frames, ram)))
+    model = ModelConfig(config, sample)
+    write_checkpoint(folder / "run", model, network.state_dict(), {"num_images": 1})
+
+
 def read_generator(folder: Path) -> None:
     _renew_checksums(folder / "run")
     generator = FrameGenerator.load(folder / "run", device="cpu")
     generator.sample(2) if generator.makes_frames else generator.sample_points(2)
+    if generator.reads_ram:
+        ram = np.arange(256, dtype=np.uint8)[:, None]
+        shape = (256, *(generator.model.sample.condition_shape or ()))
+        generator.decode(generator.latents(256), np.broadcast_to(ram, shape))
 
 
 def write_run(folder: Path) -> None:
@@ -226,6 +243,9 @@ READERS = {
     ),
     "generator": Reader(
         write_generator, read_generator, ("run/config.json", "run/generator.safetensors")
+    ),
+    "state generator": Reader(
+        write_state_generator, read_generator, ("run/config.json", "run/generator.safetensors")
     ),
     "training state": Reader(write_run, read_run, (f"run/{STATE_FILE}",)),
     "config": Reader(write_config, read_config, ("settings.json", "config.json")),

@@ -146,7 +146,7 @@ def test_every_family_can_be_told_the_state(buffer, network):
 
 def test_the_encoder_finds_what_varies():
     ram = torch.tensor([[1, 4, 0], [1, 9, 2], [1, 4, 0]], dtype=torch.uint8)
-    encoder = RamEncoder(num_features=5)
+    encoder = RamEncoder(3, num_features=5)
     encoder.start_from(ram)
     assert encoder.varying.tolist() == [1, 2]
     assert encoder.value_rows.shape == (4, 5)
@@ -169,7 +169,7 @@ def test_bits_are_those_of_numpy():
 
 
 def test_memory_that_stands_still_says_nothing():
-    encoder = RamEncoder(num_features=3)
+    encoder = RamEncoder(4, num_features=3)
     ram = torch.full((10, 4), 9, dtype=torch.uint8)
     encoder.start_from(ram)
     assert torch.equal(encoder(ram), torch.zeros(10, 3))

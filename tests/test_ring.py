@@ -27,7 +27,7 @@ def write(folder: Path, numbers: range) -> None:
     ring = Ring(folder, COLUMNS, 10, writable=True)
     for number in numbers:
         slot = ring.stage()
-        ring.columns["frames"][slot] = number
+        ring.frame_at(slot)[:] = number
         ring.columns["rewards"][slot] = number
         ring.commit()
     ring.close()
@@ -50,6 +50,22 @@ def test_ring_keeps_the_newest_rows(folder: Path) -> None:
     ring = Ring(folder, COLUMNS, 10)
     assert readable(ring) == list(range(5, 15))
     assert (len(ring), ring.num_committed) == (10, 15)
+
+
+def test_rows_of_many_pages_are_readable_once_they_are_committed(tmp_path: Path) -> None:
+    columns: dict[str, Column] = {"frames": ("uint8", (210, 160, 1)), "rewards": ("float32", ())}
+    Ring.create(tmp_path / "writer-000", columns, capacity=3)
+    writer = Ring(tmp_path / "writer-000", columns, 3, writable=True)
+    reader = Ring(tmp_path / "writer-000", columns, 3)
+    for number in range(1, 8):
+        slot = writer.stage()
+        writer.frame_at(slot)[:] = number
+        writer.columns["rewards"][slot] = number
+        before = readable(reader)
+        writer.commit()
+        assert readable(reader) == [*before, number][-3:]
+    writer.close()
+    assert (Ring(tmp_path / "writer-000", columns, 3).columns["frames"][:3] > 0).all()
 
 
 @pytest.mark.parametrize("num_rows", [1, 9, 10, 11, 12, 21, 22, 23, 100])
@@ -184,7 +200,7 @@ ring = Ring(folder, columns, 64, writable=True)
 try:
     for number in range(64):
         slot = ring.stage()
-        ring.columns["frames"][slot] = ring.columns["rewards"][slot] = number
+        ring.frame_at(slot)[:] = ring.columns["rewards"][slot] = number
         ring.commit()
 except OSError as error:
     reader = Ring(folder, columns, 64)

@@ -16,7 +16,7 @@ class BufferWriter:
     """Writes one environment's steps, in order, into one ring of a buffer.
 
     A step is the frame that the agent acted on, what it did, and what came of it. The frame is
-    known first, so it is staged in its place on disk; `commit` adds the rest:
+    known first, so it is staged; `commit` adds the rest:
 
         writer.stage()[:] = frame
         writer.commit(action, reward, terminated, truncated)
@@ -54,8 +54,7 @@ class BufferWriter:
         """
         if "frames" not in self._columns:
             raise InputError(f"the buffer of {self._ring.folder} stores no frames to fill in")
-        frame: Frames = self._columns["frames"][self.stage_ram(ram)]
-        return frame
+        return self._ring.frame_at(self.stage_ram(ram))
 
     def stage_ram(self, ram: npt.NDArray[np.uint8] | None) -> int:
         """Begin a step as `stage` does, without its frame; returns its slot in the ring."""
@@ -81,6 +80,7 @@ class BufferWriter:
 
         Raises:
             InputError: the reward is NaN, infinite, or beyond what a float32 holds.
+            OSError: the disk is full.
             RuntimeError: no step is staged.
         """
         if self._slot is None:

@@ -13,6 +13,7 @@ its writer was killed.
 """
 
 import contextlib
+import errno
 import math
 import os
 import sys
@@ -24,6 +25,7 @@ import numpy as np
 
 from atarigan.confinement import confined
 from atarigan.errors import InputError
+from atarigan.pixels import Frames
 
 try:
     import fcntl
@@ -32,6 +34,7 @@ except ImportError:  # Windows: no advisory lock; one writer a folder is then th
 
 Column = tuple[str, tuple[int, ...]]  # dtype name, shape of one row
 _ALLOCATION_BYTES = 1 << 23
+_LARGE_FRAME_BYTES = 1 << 14
 
 
 class RingInUseError(InputError):
@@ -76,6 +79,7 @@ class Ring:
             path = folder / "num_committed.npy"
             raise InputError(f"{path} must hold at least 0 steps, not {self.num_committed}")
         self._lock = _take_lock(folder) if writable else None
+        self._large_frame = self._open_large_frame() if writable else None
 
     @classmethod
     def create(cls, folder: Path, columns: dict[str, Column], capacity: int) -> None:
@@ -106,7 +110,8 @@ class Ring:
         return self._lock is not None
 
     def stage(self) -> int:
-        """The slot of the next row: fill `columns[name][slot]`, then commit.
+        """The slot of the next row: fill `columns[name][slot]`, and `frame_at(slot)` where there
+        are frames, then commit.
 
         Raises:
             OSError: the disk has no room for it.
@@ -119,8 +124,27 @@ class Ring:
             self._allocate(slot)
         return slot
 
+    def frame_at(self, slot: int) -> Frames:
+        """Where the staged row's frame goes: its row of the map, or, where frames have several
+        pages, memory that `commit` writes to the file.
+        """
+        frame: Frames = (
+            self.columns["frames"][slot] if self._large_frame is None else self._large_frame[1]
+        )
+        return frame
+
     def commit(self) -> None:
-        """Make the staged row one that readers see."""
+        """Make the staged row one that readers see.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        if self._large_frame is not None:
+            file, frame = self._large_frame
+            slot = self.num_committed % self.num_slots
+            start = self._maps["frames"].offset + slot * frame.nbytes
+            if os.pwrite(file.fileno(), frame.data, start) < frame.nbytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
         self._counter[0] += 1
 
     def flush(self) -> None:
@@ -132,8 +156,19 @@ class Ring:
         """Flush, and let go of the writer's lock."""
         if self._lock is not None:
             self.flush()
+            if self._large_frame is not None:
+                self._large_frame[0].close()
             self._lock.close()
             self._lock = None
+
+    def _open_large_frame(self) -> tuple[IO[bytes], Frames] | None:
+        """The file of frames of several pages, and memory for one: a system call is faster there
+        than a map, whose pages are faulted in one by one.
+        """
+        frames = self.columns.get("frames")
+        if frames is None or frames[0].nbytes < _LARGE_FRAME_BYTES or not hasattr(os, "pwrite"):
+            return None
+        return (self.folder / "frames.npy").open("r+b", buffering=0), np.empty_like(frames[0])
 
     def _allocate(self, slot: int) -> None:
         """Claim disk blocks ahead.

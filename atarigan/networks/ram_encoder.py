@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atarigan.networks.byte_groups import varying_bytes
 from atarigan.networks.sized_by_data import SizedByData
-from atarigan.networks.tied_bytes import varying_bytes
 
 NUM_FEATURES = 192
 # So small that bytes which do not matter say next to nothing from the beginning.
@@ -27,8 +27,9 @@ class RamEncoder(SizedByData):
     row_of: Tensor
     varying_bits: Tensor
 
-    def __init__(self, num_features: int = NUM_FEATURES) -> None:
+    def __init__(self, num_bytes: int, num_features: int = NUM_FEATURES) -> None:
         super().__init__()
+        self.num_bytes = num_bytes
         self.num_features = num_features
         self.register_buffer("varying", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("row_of", torch.zeros(0, 256, dtype=torch.int32))
@@ -51,6 +52,14 @@ class RamEncoder(SizedByData):
         self.varying_bits = torch.nonzero((bits != bits[0]).any(0))[:, 0]
         self.value_rows = nn.Parameter(_FIRST_SCALE * torch.randn(num_rows, self.num_features))
         self.bit_rows = nn.Parameter(torch.zeros(len(self.varying_bits), self.num_features))
+
+    def _check(self) -> None:
+        num, num_rows, num_bits = len(self.varying), len(self.value_rows), len(self.bit_rows)
+        self._expect("varying", (num,), range(self.num_bytes))
+        self._expect("row_of", (num, 256), range(num_rows))
+        self._expect("varying_bits", (num_bits,), range(8 * num))
+        self._expect("value_rows", (num_rows, self.num_features))
+        self._expect("bit_rows", (num_bits, self.num_features))
 
     def forward(self, ram: Tensor) -> Tensor:
         values = ram[:, self.varying]

@@ -115,7 +115,8 @@ class ShownColors(SizedByData):
         """The color's number for each of places (B, H, W)."""
         half = (_NUM_LEVELS - 1) / 2
         levels = places.detach().float().flatten(1).mul(half).add_(half + 0.5)
-        rows = levels.clamp_(0, _NUM_LEVELS - 1).int().add_(self._offsets(_NUM_LEVELS))
+        # Whole numbers are clamped, because what is not a number is one of them, whichever.
+        rows = levels.int().clamp_(0, _NUM_LEVELS - 1).add_(self._offsets(_NUM_LEVELS))
         return _entries(self.lookup, rows).int().view(places.shape)
 
     def _offsets(self, step: int) -> Tensor:
@@ -126,6 +127,13 @@ class ShownColors(SizedByData):
     def _nearest_color(self, frames: Tensor) -> Tensor:
         """The kept color's number for each pixel of frames uint8 (B, H, W, C), int32 (B, H, W)."""
         return _entries(self.nearest_kept, _keys(frames))
+
+    def _check(self) -> None:
+        num_colors = len(self.colors)
+        if not 1 <= num_colors <= MOST_COLORS:
+            raise ValueError(f"there must be 1 to {MOST_COLORS} colors, not {num_colors}")
+        self._expect("colors", (num_colors, self.num_channels))
+        self._expect("shown", (self.height * self.width, -(-num_colors // 8)))
 
     def _derive(self) -> None:
         """Make the tables that follow from colors and what is shown."""

@@ -11,6 +11,10 @@ class SizedByData(nn.Module):
     makes them as large as they are in it.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_load_state_dict_post_hook(_complete)  # type: ignore[no-untyped-call]
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -20,7 +24,30 @@ class SizedByData(nn.Module):
             if stored is not None and stored.shape != tensor.shape:
                 tensor.data = torch.empty(stored.shape, dtype=tensor.dtype, device=tensor.device)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        self._derive()
+
+    def _check(self) -> None:
+        """Compare what was loaded: a file may claim anything. Raises ValueError."""
 
     def _derive(self) -> None:
         """Make what follows from the state and is not stored with it; nothing by default."""
+
+    def _expect(self, name: str, shape: tuple[int, ...], values: range | None = None) -> None:
+        """Raise ValueError where a tensor has another shape, or values that are not in a range."""
+        tensor = getattr(self, name)
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {shape}, not {tuple(tensor.shape)}")
+        if values is not None and tensor.numel():
+            least, most = (int(each) for each in tensor.aminmax())
+            if least not in values or most not in values:
+                raise ValueError(
+                    f"{name} must be {values.start} to {values.stop - 1}, not {least} to {most}"
+                )
+
+
+def _complete(module: SizedByData, incompatible: Any) -> None:
+    """Check and derive, once the module and those inside it were loaded; what is missing is said
+    elsewhere.
+    """
+    if not incompatible.missing_keys:
+        module._check()
+        module._derive()

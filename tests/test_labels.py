@@ -1,0 +1,29 @@
+"""How much one variable says about another."""
+
+import numpy as np
+import pytest
+
+from atarigan.networks.labels import Labels
+
+
+def test_entropy_and_information_are_those_of_the_frequencies():
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 6, 500) * 40
+    second = np.where(rng.random(500) < 0.6, first // 80, rng.integers(3, 9, 500))
+    joint = np.array(
+        [[np.mean((first == x) & (second == y)) for y in range(9)] for x in set(first)]
+    )
+    of_first, of_second = joint.sum(1), joint.sum(0)
+    terms = joint * np.log(np.where(joint > 0, joint, 1) / np.outer(of_first, of_second))
+    x, y = Labels(first), Labels(second)
+    assert x.entropy == pytest.approx(-(of_first * np.log(of_first)).sum(), abs=1e-12)
+    assert x.information(y) == pytest.approx(terms.sum(), abs=1e-12)
+    assert x.information(y) == pytest.approx(y.information(x), abs=1e-12)
+    assert x.joined(y).entropy == pytest.approx(x.entropy + y.entropy - terms.sum(), abs=1e-12)
+
+
+def test_values_are_counted_by_how_often_they_come_together():
+    x, y = Labels(np.array([5, 5, 9, 9, 9])), Labels(np.array([1, 0, 1, 1, 1]))
+    assert (x.num_values, y.num_values) == (2, 2)
+    assert sorted(x.together(y)) == [1, 1, 3]
+    assert x.joined(y).num_values == 3
