@@ -10,9 +10,12 @@ import numpy as np
 from atarigan import charts
 from benchmarks.report import Row
 
-# The parts of a case's name: what it is, how much at once, and with how many threads.
+# The parts of a case's name: what it is, how much at once, and the rest.
 _BATCHES = re.compile(r"(?P<name>.+), batch (?P<size>\d+)(?P<rest>.*)")
 _ENVIRONMENTS = re.compile(r"(?P<name>.+), (?P<size>\d+) environments(?P<rest>.*)")
+
+
+_THREADS = re.compile(r", \d+ threads?$")
 
 
 def write_charts(rows: Iterable[Row], folder: Path) -> None:
@@ -37,13 +40,18 @@ def write_charts(rows: Iterable[Row], folder: Path) -> None:
 def _lines(
     values: dict[str, float], pattern: re.Pattern[str]
 ) -> dict[str, tuple[charts.Column, charts.Column]]:
-    """Values of cases whose names differ in a size alone, in its order, by the rest of the name."""
+    """Values of cases whose names differ in a size, in its order, by the rest of the name; with
+    whatever number of threads is fastest.
+    """
     points: dict[str, dict[float, float]] = {}
     for case, value in values.items():
-        match = pattern.fullmatch(case)
+        match = pattern.fullmatch(_THREADS.sub("", case))
         if match is not None:
-            points.setdefault(match["name"] + match["rest"], {})[float(match["size"])] = value
+            of_size = points.setdefault(match["name"] + match["rest"], {})
+            size = float(match["size"])
+            of_size[size] = max(value, of_size.get(size, 0.0))
     return {
         name: (np.array(sorted(of_size)), np.array([of_size[size] for size in sorted(of_size)]))
         for name, of_size in points.items()
+        if len(of_size) > 1
     }

@@ -31,9 +31,8 @@ class ByteGroups(SizedByData):
         shifts: where it is in the group's key, in bits, int64 (m,).
         keys: the values that codes stand for, as numbers in base 256, group after group and each
             ascending, int64 (rows,).
-        sizes: how many codes each group has, 1 to 256, int64 (groups,).
+        sizes, num_codes: how many codes each group has, 1 to 256, int64 (groups,), and as numbers.
         starts: the row of each group's first code, int64 (groups,).
-        spans: the same, and the row behind its last one, as numbers.
         resting: the values of all bytes in one state, uint8 (bytes,).
     """
 
@@ -54,7 +53,7 @@ class ByteGroups(SizedByData):
         self.register_buffer("resting", torch.zeros(num_bytes, dtype=torch.uint8))
         for name in ("starts", "ascending"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
-        self.spans: list[tuple[int, int]] = []
+        self.num_codes: list[int] = []
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -106,9 +105,8 @@ class ByteGroups(SizedByData):
 
     def _derive(self) -> None:
         """Make the table of each group's keys, int64 (groups, 256), filled up with what is none."""
-        ends = self.sizes.cumsum(0)
-        self.starts = ends - self.sizes
-        self.spans = list(zip(self.starts.tolist(), ends.tolist(), strict=True))
+        self.starts = self.sizes.cumsum(0) - self.sizes
+        self.num_codes = self.sizes.tolist()
         places = torch.arange(MOST_CODES, device=self.keys.device)
         rows = (self.starts[:, None] + places).clamp(max=len(self.keys) - 1)
         self.ascending = self.keys[rows].masked_fill(places >= self.sizes[:, None], _NO_KEY)

@@ -121,20 +121,17 @@ class StatePrior(SizedByData):
         """What numbers (B, n) determine, int64 (B, groups)."""
         decided = torch.zeros(len(numbers), self.width, device=numbers.device)
         codes: list[Tensor] = []  # of the groups so far, each (B,)
-        each = zip(
-            numbers.T.contiguous(), self.starts, self.groups.spans, self._parents, strict=True
-        )
-        for column, start, span, parent in each:
-            rows = slice(*span)
-            logits = torch.addmm(
-                self.frequencies[rows], self._features(decided + start), self.directions[rows].T
-            )
+        tables = (self.frequencies, self.directions, self.unlikely, self.decided)
+        of_groups = zip(*(table.split(self.groups.num_codes) for table in tables), strict=True)
+        each = zip(numbers.T.contiguous(), self.starts, self._parents, of_groups, strict=True)
+        for column, start, parent, (frequencies, directions, unlikely, rows) in each:
+            logits = torch.addmm(frequencies, self._features(decided + start), directions.T)
             if codes:
-                logits -= self.unlikely[rows].index_select(1, codes[parent]).T
+                logits -= unlikely.index_select(1, codes[parent]).T
             below = logits.softmax(1).cumsum(1)
             code = torch.searchsorted(below, column[:, None], right=True)[:, 0]
-            codes.append(code.clamp_(max=below.shape[1] - 1))
-            decided = decided + self.decided[rows].index_select(0, codes[-1])
+            codes.append(code.clamp_(max=len(rows) - 1))
+            decided = decided + rows.index_select(0, codes[-1])
         none = torch.zeros(len(numbers), 0, dtype=torch.int64, device=numbers.device)
         return torch.stack(codes, dim=1) if codes else none
 
