@@ -16,7 +16,7 @@ from atarigan.networks import Generator
 from atarigan.networks.ram_conditioned import RamConditionedGenerator
 from atarigan.networks.state_prior import StatePrior
 from atarigan.pixels import FrameFormat, Frames
-from atarigan.prior import LARGEST_BATCH, Latents, Seed, prior_latents
+from atarigan.prior import Latents, Seed, batches, prior_latents
 from atarigan.run_config import ModelConfig, Prior
 from atarigan.training.checkpoint import find_checkpoint, load_model_config, load_weights
 from atarigan.training.device_plan import choose_device
@@ -221,8 +221,7 @@ class FrameGenerator:
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
-        for start in range(0, len(latents), LARGEST_BATCH):
-            part = slice(start, start + LARGEST_BATCH)
+        for part in batches(len(latents)):
             told = None
             if conditions is not None:
                 told = self._on_device(conditions[part], np.uint8 if self.reads_ram else np.float32)

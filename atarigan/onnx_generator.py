@@ -15,7 +15,7 @@ import numpy.typing as npt
 from atarigan import typed_json
 from atarigan.errors import InputError
 from atarigan.pixels import FrameFormat, Frames
-from atarigan.prior import LARGEST_BATCH, Latents, Seed, prior_latents
+from atarigan.prior import Latents, Seed, batches, prior_latents
 from atarigan.run_config import ModelConfig, Prior
 
 T = TypeVar("T")
@@ -111,8 +111,7 @@ class OnnxGenerator:
         if found != expected:
             raise InputError(f"this generator takes {expected}, not {found}")
         frames = np.empty((len(latents), *self.frame_format.shape), np.uint8)
-        for start in range(0, len(latents), LARGEST_BATCH):
-            part = slice(start, start + LARGEST_BATCH)
+        for part in batches(len(latents)):
             frames[part] = self.samples(*(array[part] for array in given))
         return frames
 

@@ -1,5 +1,7 @@
 """Latents drawn from a generator's prior, as NumPy arrays."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,11 @@ from atarigan.run_config import Prior
 Latents = npt.NDArray[np.float32]
 LARGEST_BATCH = 256  # that generators decode at once
 Seed = int | np.random.Generator | None
+
+
+def batches(num: int) -> Iterator[slice]:
+    """Which of `num` samples to decode at once, one batch after the other."""
+    return (slice(start, start + LARGEST_BATCH) for start in range(0, num, LARGEST_BATCH))
 
 
 def prior_latents(num: int, size: int, prior: Prior, seed: Seed) -> Latents:

@@ -13,8 +13,6 @@ from benchmarks.report import Row
 # The parts of a case's name: what it is, how much at once, and the rest.
 _BATCHES = re.compile(r"(?P<name>.+), batch (?P<size>\d+)(?P<rest>.*)")
 _ENVIRONMENTS = re.compile(r"(?P<name>.+), (?P<size>\d+) environments(?P<rest>.*)")
-
-
 _THREADS = re.compile(r", \d+ threads?$")
 
 

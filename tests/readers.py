@@ -116,9 +116,9 @@ def write_state_generator(folder: Path) -> None:
     sample = SampleSpec((1, 8, 6), FrameFormat("gray", 8, 6), condition_shape=(5,))
     rng = np.random.default_rng(0)
     frames, ram = rng.integers(0, 3, (50, 8, 6, 1)), rng.integers(0, 30, (50, 5))
-    network = build_generator(ModelConfig(config, sample))
-    network.start_from(*(torch.from_numpy(each.astype(np.uint8)) for each in (frames, ram)))
     model = ModelConfig(config, sample)
+    network = build_generator(model)
+    network.start_from(*(torch.from_numpy(each.astype(np.uint8)) for each in (frames, ram)))
     write_checkpoint(folder / "run", model, network.state_dict(), {"num_images": 1})
 
 

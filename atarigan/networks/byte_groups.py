@@ -6,13 +6,12 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from atarigan.networks.labels import Labels
+from atarigan.networks.labels import Labels, labels_of
 from atarigan.networks.sized_by_data import SizedByData
 
 MOST_CODES = 256
 _MOST_JOINED = 64
 _MOST_BYTES = 7  # that a key holds
-_NUM_COMPARED = 8192
 _RARE = 0.005
 _NO_KEY = 2**63 - 1
 
@@ -129,8 +128,9 @@ def groups_of(ram: Tensor) -> list[Group]:
     others; then the rest in the order of their addresses. A group's bytes ascend with how many
     values they take.
     """
-    few = ram[:: -(-len(ram) // _NUM_COMPARED)]
-    bytes_alone = {byte: Labels(few[:, byte].numpy()) for byte in varying_bytes(ram).tolist()}
+    varying = varying_bytes(ram)
+    found = labels_of(ram[:, varying].numpy())
+    bytes_alone = dict(zip(varying.tolist(), found, strict=True))
     labels: dict[Group, Labels] = {(byte,): each for byte, each in bytes_alone.items()}
     gains = _gains(combinations(labels, 2), labels)
     while gains:
@@ -151,18 +151,16 @@ def _gains(
     pairs: Iterable[tuple[Group, Group]], labels: dict[Group, Labels]
 ) -> dict[tuple[Group, Group], float]:
     """How much two groups say of each other, in nats, for each pair that may be joined."""
-    return {
-        pair: labels[pair[0]].information(labels[pair[1]])
-        for pair in pairs
-        if len(pair[0]) + len(pair[1]) <= _MOST_BYTES and _are_few(labels[pair[0]], labels[pair[1]])
-    }
-
-
-def _are_few(first: Labels, second: Labels) -> bool:
-    """Whether two variables take few values together, all of which were seen."""
-    counts = first.together(second)
-    most = max(_MOST_JOINED, first.num_values, second.num_values)
-    return len(counts) <= most and int((counts == 1).sum()) <= _RARE * len(first.values)
+    gains = {}
+    for pair in pairs:
+        if len(pair[0]) + len(pair[1]) > _MOST_BYTES:
+            continue
+        first, second = (labels[group] for group in pair)
+        counts = first.together(second)
+        most = max(_MOST_JOINED, first.num_values, second.num_values)
+        if len(counts) <= most and (counts == 1).sum() <= _RARE * len(first.values):
+            gains[pair] = first.information(second, counts)
+    return gains
 
 
 def _place(group: Group, num_values: int) -> tuple[int, int]:

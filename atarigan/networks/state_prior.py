@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.networks.byte_groups import MOST_CODES, ByteGroups
-from atarigan.networks.labels import Labels
+from atarigan.networks.labels import labels_of
 from atarigan.networks.sized_by_data import SizedByData
 
 WIDTH = 48
 _SLOPE = 0.1
 _RARE, _UNSEEN = 0.01, 8.0
-_NUM_COMPARED = 8192
+_MOST_DRAWN = 4096
 # Groups of about as many codes are compared with all of them at once.
 _SIZES = (256, 96, 32, 8, 0)
 
@@ -83,7 +83,7 @@ class StatePrior(SizedByData):
         self.parents = _parents(codes)
         counts = [
             torch.bincount(column, minlength=size)
-            for column, size in zip(codes.T, self.groups.sizes.tolist(), strict=True)
+            for column, size in zip(codes.T, self.groups.num_codes, strict=True)
         ]
         pairs = zip(codes.T, codes.T[self.parents], counts, strict=True)
         self.seen = torch.cat([_seen(code, parent, len(each)) for code, parent, each in pairs])
@@ -115,7 +115,8 @@ class StatePrior(SizedByData):
     def states(self, numbers: Tensor) -> Tensor:
         """Memory uint8 (B, bytes) that numbers (B, n) in [0, 1) determine."""
         with _one_thread():
-            return self.groups.memory(self._codes(numbers))
+            codes = torch.cat([self._codes(part) for part in numbers.split(_MOST_DRAWN)])
+        return self.groups.memory(codes)
 
     def _codes(self, numbers: Tensor) -> Tensor:
         """What numbers (B, n) determine, int64 (B, groups)."""
@@ -195,11 +196,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _parents(codes: Tensor) -> Tensor:
-    """Which earlier group says most about each of codes int64 (N, n), int64 (n,); at most 8,192 of
-    them, evenly spaced, are looked at.
-    """
-    few = codes[:: -(-len(codes) // _NUM_COMPARED)].numpy()
-    labels = [Labels(column) for column in few.T]
+    """Which earlier group says most about each of codes int64 (N, n), int64 (n,)."""
+    labels = labels_of(codes.numpy())
     said = [
         [each.information(other) for other in labels[:place]] for place, each in enumerate(labels)
     ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from atarigan.pixels import floats_to_frames
-from atarigan.prior import LARGEST_BATCH
+from atarigan.prior import batches
 from atarigan.training.latents import draw_latents
 from atarigan.training.trainer import Trainer
 
@@ -42,8 +42,7 @@ class FixedSamples:
         """
         makes_frames = trainer.model.sample.frame_format is not None
         parts = []
-        for start in range(0, len(self._latents), LARGEST_BATCH):
-            part = slice(start, start + LARGEST_BATCH)
+        for part in batches(len(self._latents)):
             conditions = None if self._conditions is None else self._conditions[part]
             samples = trainer.average.averaged(self._latents[part], conditions)
             parts.append((floats_to_frames(samples) if makes_frames else samples).cpu().numpy())
