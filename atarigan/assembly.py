@@ -1,5 +1,6 @@
 """Assembly: a configuration's parts, put together into a trainer."""
 
+import itertools
 import math
 
 import numpy as np
@@ -18,7 +19,7 @@ from atarigan.training.misfits import refuse_misfits
 from atarigan.training.process_group import ALONE, ProcessGroup
 from atarigan.training.trainer import Trainer
 
-MOST_FIRST_NUMBERS = 1 << 28
+MOST_FIRST_NUMBERS, MOST_NOTICED_NUMBERS = 1 << 28, 1 << 30
 MOST_STATES = 1 << 18
 
 
@@ -35,11 +36,16 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     model = ModelConfig(config, source.spec)
     torch.manual_seed(config.seed)
     generator = build_generator(model)
-    num_first = min(generator.num_first, MOST_FIRST_NUMBERS // math.prod(source.spec.shape))
-    first = next(source.batches(max(1, num_first), config.seed))
+    size = math.prod(source.spec.shape)
+    num_first = max(1, min(generator.num_first, MOST_FIRST_NUMBERS // size))
+    batches = source.batches(num_first, config.seed)
+    first = next(batches)
     critic = build_critic(model)
     states = _states(source) if model.reads_ram else None
     generator.start_from(torch.from_numpy(first.samples), states)
+    num_noticed = min(generator.num_noticed, MOST_NOTICED_NUMBERS // size, source.num_samples)
+    further = itertools.islice(batches, max(0, math.ceil(num_noticed / num_first) - 1))
+    generator.notice(torch.from_numpy(each.samples) for each in further)
     if states is not None and isinstance(critic, RamConditionedCritic):
         critic.start_from(states)
     return Trainer(model, source, generator, critic, objective, penalty, plan, group)

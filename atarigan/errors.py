@@ -12,5 +12,5 @@ class InputError(ValueError):
 
 def shown(value: object) -> str:
     """A value as a message shows it: on one line, of at most 60 characters."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,9 +1,14 @@
-"""Which values a pixel takes over many frames, and how often."""
+"""Which values a pixel takes over many frames, how often, and where it takes an unusual one."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.pixels import Frames
+
+_MOST_COUNTED = 2_000
+_AT_ONCE = 256
 
 
 def color_codes(frames: Frames) -> npt.NDArray[np.int32]:
@@ -42,3 +47,22 @@ def frequent_values(frames: Frames, num_values: int) -> tuple[Frames, npt.NDArra
         counts[: len(order), pixel] = count[order]
     shape = (num_values, height, width)
     return colors_of(found.reshape(shape), num_channels), counts.reshape(shape)
+
+
+def usual_colors(frames: Frames) -> Frames:
+    """Each pixel's most frequent color in evenly picked frames (N, H, W, C), uint8 (H, W, C)."""
+    picked = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_COUNTED)).astype(int)
+    values, _ = frequent_values(frames[picked], 1)
+    usual: Frames = values[0]
+    return usual
+
+
+def unusual_pixels(frames: Frames, usual: Frames) -> Iterator[tuple[npt.NDArray[np.int64], Frames]]:
+    """Of some frames after the other, the numbers of the pixels (n,) that have not their usual
+    color, and the colors that they have, uint8 (n, C): few, where a game has a background.
+    """
+    num_channels = usual.shape[-1]
+    for start in range(0, len(frames), _AT_ONCE):
+        some = frames[start : start + _AT_ONCE]
+        others = np.flatnonzero((some != usual).any(-1))
+        yield others % (usual.size // num_channels), some.reshape(-1, num_channels)[others]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print tables, write JSON."""
+"""`python -m benchmarks`: measure speed, print tables, write JSON; `quality` compares trainings."""
 
 import importlib
 import shlex
@@ -28,7 +28,10 @@ MODULES = {
 
 @dataclass(frozen=True)
 class BenchmarkArguments:
-    """Measure how fast atarigan is here, beside the bare limit and a peer in the same run."""
+    """Measure how fast atarigan is here, beside the bare limit and a peer in the same run.
+
+    `python -m benchmarks quality` compares what trainings come to instead, with flags of its own.
+    """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
     """Which: collect, buffer, train, generate, env; none means all."""
@@ -46,7 +49,12 @@ class BenchmarkArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, measure, report; returns the exit status."""
-    arguments = command_line.parse(BenchmarkArguments, argv, command="benchmarks", package="")
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["quality"]:
+        from benchmarks import quality
+
+        return quality.main(words[1:])
+    arguments = command_line.parse(BenchmarkArguments, words, command="benchmarks", package="")
     names = arguments.names or tuple(MODULES)
     for name in names:
         if name not in MODULES:
@@ -63,7 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick, after)
     report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])
     report.print_heading()
-    words = sys.argv[1:] if argv is None else argv
     print(f"command   {shlex.join(['python', '-m', 'benchmarks', *words])}")
     _write(report, arguments.json)
     for name in dict.fromkeys(names):

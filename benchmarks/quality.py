@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality`: train several configurations for as many minutes each, and judge.
+"""`python -m benchmarks quality`: train several configurations for as many minutes each, and judge.
 
 Runs are resumable: what is trained and judged is not done again, what was cut short goes on.
 """
@@ -70,9 +70,11 @@ class Candidate:
         return cls(name, tuple(shlex.split(flags)) or ("--recipe", name))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, judge, print the table; returns the exit status."""
-    arguments = command_line.parse(QualityArguments, argv, command="quality", package="benchmarks.")
+def main(words: Sequence[str]) -> int:
+    """Train, judge, print the table, as flags say; returns the exit status."""
+    arguments = command_line.parse(
+        QualityArguments, words, command="benchmarks quality", package=""
+    )
     candidates = [Candidate.parse(text) for text in arguments.candidates]
     runs = [(each, seed) for seed in range(arguments.seeds) for each in candidates]
     config = RunConfig(
@@ -86,9 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         list(pool.map(lambda run: _train_and_judge(arguments, gauge, *run), runs))
     out = Path(arguments.out)
     table = "\n".join(table_lines(list(_rows(arguments, gauge, candidates))))
-    words = sys.argv[1:] if argv is None else argv
     heading = f"{machine.describe_machine()}, commit {machine.commit()}"
-    command = shlex.join(["python", "-m", "benchmarks.quality", *words])
+    command = shlex.join(["python", "-m", "benchmarks", "quality", *words])
     (out / "table.md").write_text(f"{heading}\n\n`{command}`\n\n{table}\n", encoding="utf-8")
     print(table)
     _draw_beside(arguments, gauge, candidates)
@@ -205,7 +206,3 @@ def _spread_out(num: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 def _titled_row(title: str, frames: Frames, frame_format: FrameFormat) -> Frames:
     scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
     return pictures.titled(pictures.grid(frame_format.to_rgb(frames), NUM_SHOWN, scale), title)
-
-
-if __name__ == "__main__":
-    command_line.run(main, command="quality", package="benchmarks.")

@@ -20,7 +20,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.recipes import parse_recipe
@@ -289,3 +289,16 @@ def test_a_training_state_of_odd_numbers_is_refused(
     torch.save(torch.load(path, weights_only=True) | changes, path)
     with pytest.raises(InputError, match="does not fit this configuration"):
         READERS["training state"].read(folder)
+
+
+def test_a_training_state_that_is_one_tensor_is_refused_on_one_line(
+    copy_of: Callable[[str], Path],
+) -> None:
+    path = copy_of("training state") / "run" / "training_state.pt"
+    torch.save(torch.zeros(3, 3), path)
+    with pytest.raises(InputError, match=r"must hold a table of tensors and values, not a Tensor$"):
+        load_training_state(path.parent)
+
+
+def test_a_value_is_shown_on_one_line() -> None:
+    assert shown(torch.zeros(2, 2)) == "tensor([[0., 0.], [0., 0.]])"

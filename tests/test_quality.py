@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality`: real runs of a moment each, judged, tabled, resumed."""
+"""`python -m benchmarks quality`: real runs of a moment each, judged, tabled, resumed."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from atarigan.errors import InputError
 from atarigan.frames.frame_buffer import FrameBuffer
+from benchmarks import __main__ as benchmarks
 from benchmarks import quality
 from benchmarks.quality_table import Row, table_lines
 
@@ -18,7 +19,9 @@ TWO_SEEDS = ("--minutes", "0.002", "--seeds", "2")
 
 
 def run(out: Path, when: tuple[str, ...], *candidates: str) -> int:
-    return quality.main([*FLAGS, *when, "--out", str(out), "--candidates", *candidates])
+    return benchmarks.main(
+        ["quality", *FLAGS, *when, "--out", str(out), "--candidates", *candidates]
+    )
 
 
 def test_every_candidate_is_trained_and_judged_at_every_time(tmp_path, capsys):
@@ -75,11 +78,21 @@ def test_candidates_of_other_formats_are_judged_in_one_beside_what_theirs_leaves
     tmp_path, buffer, capsys
 ):
     small = "--network mlp --batch-size 16 --evaluate-every-s 0 --log none"
-    words = ["--source", "frames", "--data", str(buffer), "--num", "60", "--minutes", "0.001"]
+    words = [
+        "quality",
+        "--source",
+        "frames",
+        "--data",
+        str(buffer),
+        "--num",
+        "60",
+        "--minutes",
+        "0.001",
+    ]
     candidates = [f"same: {small}", f"colored: {small} --color rgb --image-size 8x10"]
     out = tmp_path / "out"
     words += ["--seeds", "1", "--out", str(out), "--candidates", *candidates]
-    assert quality.main(words) == 0
+    assert benchmarks.main(words) == 0
     heads, _, *rows = (
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in capsys.readouterr().out.splitlines()

@@ -17,6 +17,7 @@ from atarigan.frame_generator import FrameGenerator
 from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.model_networks import build_generator
 from atarigan.networks import NETWORKS
+from atarigan.networks.profiles import ProfilesGenerator
 from atarigan.networks.ram_encoder import RamEncoder, bits_of
 from atarigan.pixels import frames_to_floats
 from atarigan.run_config import ModelConfig, RunConfig
@@ -142,6 +143,15 @@ def test_every_family_can_be_told_the_state(buffer, network):
     trainer = build_trainer(dataclasses.replace(config, batch_size=4, max_images=20))
     trainer.run([], StopRequest())
     assert all(loss.isfinite() for loss in trainer.losses.values())
+
+
+def test_colors_come_from_more_frames_than_there_is_memory_for_at_once(buffer, monkeypatch):
+    monkeypatch.setattr(ProfilesGenerator, "num_first", 64)
+    config = dataclasses.replace(CONFIG, network="profiles", data=str(buffer))
+    colors = build_trainer(config).generator.network.colors
+    frames = FrameBuffer.open(buffer).values_at("frames", np.arange(800))
+    places = torch.from_numpy(np.where(frames == 200, 1.0, np.where(frames == 90, -0.3, -1.0)))
+    np.testing.assert_array_equal(colors.frames(places[..., 0]).numpy(), frames)
 
 
 def test_the_encoder_finds_what_varies():

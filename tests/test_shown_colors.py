@@ -116,3 +116,16 @@ def test_a_loaded_state_shows_the_same(gray):
     again.load_state_dict(colors.state_dict())
     places = torch.empty(6, 4, 5).uniform_(-1.5, 1.5)
     assert torch.equal(again.frames(places), colors.frames(places))
+
+
+def test_colors_that_a_pixel_shows_late_are_noticed(gray):
+    colors, frames, _ = gray
+    late = frames[1:4].copy()
+    late[2, 3, 4] = BALL
+    at_ball = torch.full((1, 4, 5), place(BALL))
+    assert colors.frames(at_ball)[0, 3, 4, 0] == FLOOR
+    colors.notice([late[:2], late[2:]])
+    shown = colors.frames(at_ball)[0, :, :, 0].numpy()
+    assert shown[3, 4] == shown[2, 3] == BALL
+    assert (shown == BALL).sum() == 2
+    assert (shown[0] == WALL).all()

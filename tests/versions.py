@@ -59,13 +59,19 @@ def variant_of(base: Path, name: str, folder: Path) -> Path:
     [site_packages] = environment.glob("lib/python*/site-packages")
     borrow = f"import site; site.addsitedir({packages.strip()!r})\n"
     (site_packages / "borrowed.pth").write_text(borrow)
-    for package in PACKAGES:
-        candidates = oldest(package) if name == "oldest" else [package]
-        if not any(
-            pip(python, "--upgrade", "--only-binary=:all:", candidate) for candidate in candidates
-        ):
-            raise RuntimeError(f"{package} does not install under {base}: {candidates}")
+    chosen = [_that_installs(python, package, name == "oldest") for package in PACKAGES]
+    if not pip(python, "--only-binary=:all:", *chosen):  # with what the four of them need
+        raise RuntimeError(f"{chosen} do not go together under {base}")
     return python
+
+
+def _that_installs(python: Path, package: str, is_oldest: bool) -> str:
+    """The first requirement that can be met of those for a package, which is installed."""
+    candidates = oldest(package) if is_oldest else [package]
+    for candidate in candidates:
+        if pip(python, "--upgrade", "--only-binary=:all:", candidate):
+            return candidate
+    raise RuntimeError(f"{package} does not install under {python}: {candidates}")
 
 
 def oldest(package: str) -> list[str]:
@@ -105,7 +111,7 @@ def main() -> int:
     outcomes = []
     for name in flags.python:
         interpreter = shutil.which(name)
-        if interpreter is None:
+        if interpreter is None or run(interpreter, "-c", "").returncode:
             print(f"| {name} is not at hand |", flush=True)
             continue
         base = base_of(Path(interpreter), flags.folder)

@@ -2,6 +2,7 @@
 description.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -61,13 +62,20 @@ class Generator(nn.Module):
 
     Attributes:
         num_first: real samples that `start_from` wants to see.
+        num_noticed: those that `notice` wants to see.
     """
 
     num_first = 2048
+    num_noticed = 0
 
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take what helps from real samples, frames uint8 (N, H, W, C) or points (N, 2), and from
         conditions (M, …), which are not of the same samples; by default nothing.
+        """
+
+    def notice(self, parts: Iterable[Tensor]) -> None:
+        """Take what helps from more real samples than there is memory for, one part of them after
+        the other, like those of `start_from`, and after it; by default nothing.
         """
 
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -6,6 +6,8 @@ colors that it really shows (`ShownColors`), it suffices to be near, so that a f
 all.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +45,7 @@ class ProfilesGenerator(Generator):
     """
 
     num_first = 16_384
+    num_noticed = 131_072
 
     def __init__(
         self, shape: NetworkShape, image_shape: tuple[int, int, int], rank: int = RANK
@@ -80,6 +83,11 @@ class ProfilesGenerator(Generator):
     def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's colors, and the most frequent of them as its background."""
         self.background.copy_(self.colors.start_from(samples.numpy()))
+
+    @torch.no_grad()
+    def notice(self, parts: Iterable[Tensor]) -> None:
+        """Let pixels take the colors that they show in further samples."""
+        self.colors.notice(part.numpy() for part in parts)
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.colors.snapped(self.places(joined(latents, condition)))

@@ -1,5 +1,6 @@
 """Networks of any family that are told the console's memory, which an encoder reads for them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ class RamConditionedGenerator(Generator):
         self.encoder = encoder
         self.prior = prior
         self.num_first = network.num_first
+        self.num_noticed = network.num_noticed
 
     def forward(self, latents: Tensor, condition: Tensor) -> Tensor:
         samples: Tensor = self.network(latents, self.encoder(condition))
@@ -38,6 +40,9 @@ class RamConditionedGenerator(Generator):
         self.encoder.start_from(conditions)
         self.prior.start_from(conditions)
         self.network.start_from(samples)
+
+    def notice(self, parts: Iterable[Tensor]) -> None:
+        self.network.notice(parts)
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
         """The network's, and how surprising a quarter of the states are, which is enough to learn

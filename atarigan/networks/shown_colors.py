@@ -1,6 +1,6 @@
 """Which colors every pixel shows in real frames, on a line where a network points at them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from atarigan.networks.sized_by_data import SizedByData
-from atarigan.pixel_values import color_codes, colors_of, frequent_values
+from atarigan.pixel_values import color_codes, colors_of, unusual_pixels, usual_colors
 from atarigan.pixels import Frames, floats_to_frames
 
 MOST_COLORS = 256
@@ -16,11 +16,10 @@ _NUM_LEVELS = 256
 _LEAST_APART = 2.0
 _MARGIN = 0.3
 _CLOSE_ENOUGH = 3.0
+_ALIKE = 6
 _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
 _KEPT_BITS = 5
-_MOST_COUNTED = 2_000
-_AT_ONCE = 256
 
 
 class ShownColors(SizedByData):
@@ -61,23 +60,35 @@ class ShownColors(SizedByData):
         """Learn from real frames uint8 (N, H, W, C), and get the place of each pixel's most
         frequent color, float (H, W).
         """
-        usual = _usual_colors(frames)
+        usual = usual_colors(frames)
         colors = _frequent_colors(frames, usual)
         order = np.argsort(_luminance(colors), kind="stable")
         device = self.colors.device
         self.colors = torch.from_numpy(colors[order]).to(device)
         self.shown = torch.zeros(len(self.shown), -(-len(colors) // 8), dtype=torch.uint8)
         self._derive()
-        background = self._nearest_color(torch.from_numpy(usual).to(device)).cpu().numpy()
-        shown = np.zeros((self.height * self.width, len(colors)), bool)
-        shown[np.arange(len(shown)), background.ravel()] = True
-        for pixels, others in _unusual(frames, usual):
-            found = self._nearest_color(torch.from_numpy(others).to(device))
-            shown[pixels, found.cpu().numpy()] = True
+        self.notice([frames])
+        return self.places[self._nearest_color(torch.from_numpy(usual).to(device)).long()]
+
+    def notice(self, parts: Iterable[Frames]) -> None:
+        """Let pixels take the colors that they show in further real frames, parts uint8 (N, H, W,
+        C): a pixel has seen all shades of a moving ball late only. A color that differs by a few
+        levels from one that they have is not worth the narrower choice.
+        """
+        device = self.colors.device
+        known, shown = self._shown(), self._shown()
+        for frames in parts:
+            first = self._nearest_color(torch.from_numpy(frames[0]).to(device))
+            shown[np.arange(len(shown)), first.flatten().cpu().numpy()] = True
+            for pixels, others in unusual_pixels(frames, frames[0]):
+                found = self._nearest_color(torch.from_numpy(others).to(device))
+                shown[pixels, found.cpu().numpy()] = True
+        levels = self.colors.cpu().numpy().astype(np.int16)
+        alike = np.abs(levels[:, None] - levels).max(2) <= _ALIKE
+        shown &= known | (known.astype(np.float32) @ alike == 0)
         bits = np.packbits(shown, axis=1, bitorder="little")
         self.shown = torch.from_numpy(bits).to(device)
         self._derive()
-        return self.places[torch.from_numpy(background).to(device)]
 
     def snapped(self, places: Tensor) -> Tensor:
         """Each pixel's nearest own color to places (B, H, W), an image (B, C, H, W) in [-1, 1].
@@ -135,12 +146,16 @@ class ShownColors(SizedByData):
         self._expect("colors", (num_colors, self.num_channels))
         self._expect("shown", (self.height * self.width, -(-num_colors // 8)))
 
+    def _shown(self) -> npt.NDArray[np.bool_]:
+        """Whether pixels show colors, (pixels, num_colors)."""
+        bits = np.unpackbits(self.shown.cpu().numpy(), axis=1, bitorder="little")
+        return bits[:, : len(self.colors)].astype(bool)
+
     def _derive(self) -> None:
         """Make the tables that follow from colors and what is shown."""
         colors, device = self.colors.cpu().numpy(), self.colors.device
         places = _spread(_luminance(colors)) / 127.5 - 1
-        bits = np.unpackbits(self.shown.cpu().numpy(), axis=1, bitorder="little")
-        shown = bits[:, : len(colors)].astype(bool)
+        shown = self._shown()
         shown[~shown.any(1)] = True  # nothing is known yet
         below, above = _shown_neighbors(shown)
         low, high = _bounds(places, shown, below, above)
@@ -159,30 +174,11 @@ def _entries(table: Tensor, rows: Tensor) -> Tensor:
     return flat.index_select(0, rows.flatten()).view(*rows.shape, *table.shape[1:])
 
 
-def _usual_colors(frames: Frames) -> Frames:
-    """Each pixel's most frequent color in evenly picked frames (N, H, W, C), uint8 (H, W, C)."""
-    picked = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_COUNTED)).astype(int)
-    values, _ = frequent_values(frames[picked], 1)
-    usual: Frames = values[0]
-    return usual
-
-
-def _unusual(frames: Frames, usual: Frames) -> Iterator[tuple[npt.NDArray[np.int64], Frames]]:
-    """Of some frames after the other, the numbers of the pixels (n,) that have not their usual
-    color, and the colors that they have, uint8 (n, C): few, where a game has a background.
-    """
-    num_channels = usual.shape[-1]
-    for start in range(0, len(frames), _AT_ONCE):
-        some = frames[start : start + _AT_ONCE]
-        others = np.flatnonzero((some != usual).any(-1))
-        yield others % (usual.size // num_channels), some.reshape(-1, num_channels)[others]
-
-
 def _frequent_colors(frames: Frames, usual: Frames) -> Frames:
     """The most frequent colors of frames (N, H, W, C), uint8 (at most 256, C)."""
     num_channels = usual.shape[-1]
     counts = np.bincount(color_codes(usual).ravel(), minlength=1 << 8 * num_channels) * len(frames)
-    for pixels, others in _unusual(frames, usual):
+    for pixels, others in unusual_pixels(frames, usual):
         np.subtract.at(counts, color_codes(usual.reshape(-1, num_channels)[pixels]), 1)
         np.add.at(counts, color_codes(others), 1)
     present = np.flatnonzero(counts > 0).astype(np.int32)

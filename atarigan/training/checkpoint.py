@@ -27,7 +27,7 @@ from torch import Tensor
 
 from atarigan import typed_json
 from atarigan.confinement import confined, refuse_ways_out
-from atarigan.errors import InputError, shown
+from atarigan.errors import InputError
 from atarigan.run_config import ModelConfig
 
 CONFIG_FILE = "config.json"
@@ -203,7 +203,8 @@ def load_training_state(checkpoint: Path) -> dict[str, Any]:
         reason = str(error).partition("\n")[0][:200]
         raise InputError(f"{path} is not a readable training state: {reason}") from None
     if not isinstance(state, dict):
-        raise InputError(f"{path} must hold a table of tensors and values, not {shown(state)}")
+        kind = type(state).__name__
+        raise InputError(f"{path} must hold a table of tensors and values, not a {kind}")
     return state
 
 
