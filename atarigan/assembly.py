@@ -44,8 +44,9 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     states = _states(source) if model.reads_ram else None
     generator.start_from(torch.from_numpy(first.samples), states)
     num_noticed = min(generator.num_noticed, MOST_NOTICED_NUMBERS // size, source.num_samples)
-    further = itertools.islice(batches, max(0, math.ceil(num_noticed / num_first) - 1))
-    generator.notice(torch.from_numpy(each.samples) for each in further)
+    if num_noticed > num_first:
+        further = itertools.islice(batches, math.ceil(num_noticed / num_first) - 1)
+        generator.notice(torch.from_numpy(each.samples) for each in further)
     if states is not None and isinstance(critic, RamConditionedCritic):
         critic.start_from(states)
     return Trainer(model, source, generator, critic, objective, penalty, plan, group)

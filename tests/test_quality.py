@@ -78,17 +78,8 @@ def test_candidates_of_other_formats_are_judged_in_one_beside_what_theirs_leaves
     tmp_path, buffer, capsys
 ):
     small = "--network mlp --batch-size 16 --evaluate-every-s 0 --log none"
-    words = [
-        "quality",
-        "--source",
-        "frames",
-        "--data",
-        str(buffer),
-        "--num",
-        "60",
-        "--minutes",
-        "0.001",
-    ]
+    words = ["quality", "--source", "frames", "--data", str(buffer)]
+    words += ["--num", "60", "--minutes", "0.001"]
     candidates = [f"same: {small}", f"colored: {small} --color rgb --image-size 8x10"]
     out = tmp_path / "out"
     words += ["--seeds", "1", "--out", str(out), "--candidates", *candidates]

@@ -76,7 +76,8 @@ class ShownColors(SizedByData):
         levels from one that they have is not worth the narrower choice.
         """
         device = self.colors.device
-        known, shown = self._shown(), self._shown()
+        known = self._shown()
+        shown = known.copy()
         for frames in parts:
             first = self._nearest_color(torch.from_numpy(frames[0]).to(device))
             shown[np.arange(len(shown)), first.flatten().cpu().numpy()] = True
