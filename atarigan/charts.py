@@ -68,17 +68,19 @@ def growth(
 def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     """Real values, filled, and generated ones, as a line, (N,) and (M,), on the same bins, a panel
     each by title, three in a row, as an RGB picture. What lies farther out than nearly all of both
-    is counted at the end.
+    is counted at the end. Panels without any values are left out.
     """
+    panels = {title: both for title, both in panels.items() if any(map(len, both))}
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
     figure = _figure((4.2 * num_columns, 2.6 * num_rows), 80)
     grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, (title, both) in zip(grid, panels.items(), strict=False):
-        most = max(np.quantile(values, _NEARLY_ALL, method="higher") for values in both)
+        ends = (np.quantile(each, _NEARLY_ALL, method="higher") for each in both if len(each))
+        most = max(ends)
         real, generated = (np.minimum(values, most) for values in both)
         bins = common_bins(real, generated)
-        shares = [np.full(len(values), 100 / len(values)) for values in (real, generated)]
+        shares = [np.full(len(values), 100 / max(1, len(values))) for values in (real, generated)]
         axes.hist(real, bins, weights=shares[0], color="0.8", label="real")
         axes.hist(
             generated, bins, weights=shares[1], color="C3", histtype="step", label="generated"

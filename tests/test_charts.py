@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atarigan.charts import curves, smoothed
+from atarigan.charts import curves, histograms, smoothed
 
 
 def test_smoothing_keeps_a_line_and_calms_noise():
@@ -30,3 +30,15 @@ def test_each_panel_shows_its_curves():
     assert one.dtype == np.uint8
     assert two.shape[0] == 2 * one.shape[0]
     assert curves(x[:1], {"losses": {"critic": x[:1] * np.nan}}).shape == one.shape
+
+
+def test_a_histogram_of_what_does_not_occur_is_left_out():
+    some, none = np.arange(5.0), np.zeros(0)
+    alone = histograms({"steps": (some, some)})
+    assert np.array_equal(histograms({"steps": (some, some), "jumps": (none, none)}), alone)
+
+
+def test_values_that_one_side_alone_has_are_shown():
+    some, none = np.arange(5.0), np.zeros(0)
+    pictures = [histograms({"steps": both}) for both in ((some, none), (none, some), (some, some))]
+    assert len({picture.tobytes() for picture in pictures}) == 3

@@ -34,6 +34,11 @@ def test_round_trip(tmp_path):
     assert torch.equal(state["x"], torch.full((3,), 2.5))
 
 
+def test_whoever_may_read_the_configuration_may_read_the_weights(tmp_path):
+    modes = {path.stat().st_mode for path in save(tmp_path, 640).iterdir()}
+    assert len(modes) == 1
+
+
 def test_newest_two_are_kept_and_the_newest_is_found(tmp_path):
     for num_images in (900, 1000, 20_000):
         save(tmp_path, num_images)

@@ -28,6 +28,14 @@ def test_the_true_frames_are_perfect(scene):
     assert found["small_offset"]["value"] == found["small_offset"]["floor"] == 0
 
 
+def test_true_frames_with_faint_objects_are_perfect(scene):
+    faint = play()
+    faint[:60:2] = np.minimum(faint[:60:2], 5)
+    found = pair_scores(faint, faint, scene)
+    assert found["small_found"]["value"] == 1
+    assert found["small_offset"]["value"] == 0
+
+
 def test_small_errors_of_level_do_not_count_and_larger_ones_do(scene):
     near, far = play() + 8, play() + 9
     assert pair_scores(near, play(), scene)["pixel_accuracy"]["value"] == 1

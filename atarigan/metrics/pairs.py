@@ -33,13 +33,15 @@ def pair_scores(frames: Frames, true: Frames, scene: Scene) -> dict[str, Score]:
         pixel_accuracy, the share of pixels whose channels are all within 8 levels of the true ones;
         foreground_accuracy, the same of pixels that truly differ from the background; small_found,
         the share of small objects near which a frame has an object too, within a twenty-fifth of
-        the shorter side; small_offset, how far away that is, in pixels. What does not occur is
-        left out.
+        the shorter side; small_offset, how far away that is, in pixels. Objects differ from the
+        background by more than 8 levels. What does not occur is left out.
     """
     is_near = (np.abs(frames.astype(np.int16) - true) <= NEAR_LEVELS).all(-1)
     foreground = scene.foreground(true)
-    wanted = find_objects(foreground, scene.foreground_rate)
-    shown = find_objects(scene.foreground(frames, NEAR_LEVELS), scene.foreground_rate)
+    wanted, shown = (
+        find_objects(scene.foreground(each, NEAR_LEVELS), scene.foreground_rate)
+        for each in (true, frames)
+    )
     is_small = wanted.is_small(*true.shape[1:3])
     offsets = _offsets(wanted, is_small, shown)
     is_found = offsets <= _NEAR_SHARE * min(true.shape[1:3])

@@ -66,7 +66,7 @@ class ShownColors(SizedByData):
         device = self.colors.device
         self.colors = torch.from_numpy(colors[order]).to(device)
         self.shown = torch.zeros(len(self.shown), -(-len(colors) // 8), dtype=torch.uint8)
-        self._derive()
+        self._derive_of_colors()
         self.notice([frames])
         return self.places[self._nearest_color(torch.from_numpy(usual).to(device)).long()]
 
@@ -89,7 +89,7 @@ class ShownColors(SizedByData):
         shown &= known | (known.astype(np.float32) @ alike == 0)
         bits = np.packbits(shown, axis=1, bitorder="little")
         self.shown = torch.from_numpy(bits).to(device)
-        self._derive()
+        self._derive_of_pixels()
 
     def snapped(self, places: Tensor) -> Tensor:
         """Each pixel's nearest own color to places (B, H, W), an image (B, C, H, W) in [-1, 1].
@@ -153,18 +153,25 @@ class ShownColors(SizedByData):
         return bits[:, : len(self.colors)].astype(bool)
 
     def _derive(self) -> None:
-        """Make the tables that follow from colors and what is shown."""
-        colors, device = self.colors.cpu().numpy(), self.colors.device
-        places = _spread(_luminance(colors)) / 127.5 - 1
+        self._derive_of_colors()
+        self._derive_of_pixels()
+
+    def _derive_of_colors(self) -> None:
+        """Make the tables that follow from the game's colors."""
+        colors, device = self.colors.cpu(), self.colors.device
+        self.places = torch.from_numpy(_places(colors.numpy()).astype(np.float32)).to(device)
+        self.nearest_kept = _nearest_table(colors).to(device)
+
+    def _derive_of_pixels(self) -> None:
+        """Make the tables that follow from which colors pixels show, and where those are."""
+        places, device = _places(self.colors.cpu().numpy()), self.colors.device
         shown = self._shown()
         shown[~shown.any(1)] = True  # nothing is known yet
         below, above = _shown_neighbors(shown)
         low, high = _bounds(places, shown, below, above)
-        bounds = torch.from_numpy(np.stack([low, high]))
-        self.places = torch.from_numpy(places.astype(np.float32)).to(device)
         self.lookup = torch.from_numpy(_lookup(places, below, above)).flatten().to(device)
+        bounds = torch.from_numpy(np.stack([low, high]))
         self.bounds = bounds.float().flatten(1).to(device)
-        self.nearest_kept = _nearest_table(torch.from_numpy(colors)).to(device)
 
 
 def _entries(table: Tensor, rows: Tensor) -> Tensor:
@@ -195,6 +202,11 @@ def _luminance(colors: Frames) -> npt.NDArray[np.float64]:
         levels @ np.array(_LUMINANCE) if colors.shape[1] == 3 else levels.mean(1)
     )
     return found
+
+
+def _places(colors: Frames) -> npt.NDArray[np.float64]:
+    """Where colors (num_colors, C) in order of luminance are on the line."""
+    return _spread(_luminance(colors)) / 127.5 - 1
 
 
 def _spread(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

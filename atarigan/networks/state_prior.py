@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,12 +56,8 @@ class StatePrior(SizedByData):
         self.register_buffer("unlikely", torch.zeros(0, MOST_CODES), persistent=False)
         self.decided = nn.Parameter(torch.zeros(0, width))
         self.starts = nn.Parameter(torch.zeros(0, width))
-        self.mix = nn.Sequential(
-            nn.LeakyReLU(_SLOPE),
-            nn.Linear(width, width),
-            nn.LeakyReLU(_SLOPE),
-            nn.Linear(width, width),
-        )
+        self.first_layer = nn.Linear(width, width)
+        self.second_layer = nn.Linear(width, width)
         self.directions = nn.Parameter(torch.zeros(0, width))
         self.frequencies = nn.Parameter(torch.zeros(0))
         self._parents: list[int] = []
@@ -173,8 +168,7 @@ class StatePrior(SizedByData):
         """Two layers added to what was decided; as functions, because the calls of modules would
         take as long as so few numbers do.
         """
-        layers: Any = self.mix
-        _, first, _, second = layers
+        first, second = self.first_layer, self.second_layer
         hidden = functional.leaky_relu(decided, _SLOPE)
         hidden = functional.linear(hidden, first.weight, first.bias)
         hidden = functional.leaky_relu(hidden, _SLOPE)

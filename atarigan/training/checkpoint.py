@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from atarigan import typed_json
@@ -90,7 +90,8 @@ def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -
 def _write_generator(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> None:
     typed_json.write_json(folder / CONFIG_FILE, model)
     contiguous = {name: weight.contiguous().cpu() for name, weight in weights.items()}
-    save_file(contiguous, folder / WEIGHTS_FILE)
+    # save_file would let only its owner read it
+    (folder / WEIGHTS_FILE).write_bytes(save(contiguous))
 
 
 def _small(weight: Tensor) -> Tensor:
