@@ -9,6 +9,7 @@ from torch import Tensor
 
 from atarigan.model_networks import build_critic, build_generator
 from atarigan.networks import NETWORKS
+from atarigan.networks.network import Generator
 from atarigan.networks.ram_conditioned import RamConditionedCritic
 from atarigan.objectives import OBJECTIVES
 from atarigan.penalties import PENALTIES
@@ -35,21 +36,24 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     plan = plan_for(config)
     model = ModelConfig(config, source.spec)
     torch.manual_seed(config.seed)
-    generator = build_generator(model)
+    generator, critic = build_generator(model), build_critic(model)
+    states = _states(source) if model.reads_ram else None
+    _start(generator, source, config.seed, states)
+    if states is not None and isinstance(critic, RamConditionedCritic):
+        critic.start_from(states)
+    return Trainer(model, source, generator, critic, objective, penalty, plan, group)
+
+
+def _start(generator: Generator, source: DataSource, seed: int, states: Tensor | None) -> None:
+    """Let a generator take from real samples what it wants to, as many as memory holds."""
     size = math.prod(source.spec.shape)
     num_first = max(1, min(generator.num_first, MOST_FIRST_NUMBERS // size))
-    batches = source.batches(num_first, config.seed)
-    first = next(batches)
-    critic = build_critic(model)
-    states = _states(source) if model.reads_ram else None
-    generator.start_from(torch.from_numpy(first.samples), states)
+    batches = source.batches(num_first, seed)
+    generator.start_from(torch.from_numpy(next(batches).samples), states)
     num_noticed = min(generator.num_noticed, MOST_NOTICED_NUMBERS // size, source.num_samples)
     if num_noticed > num_first:
         further = itertools.islice(batches, math.ceil(num_noticed / num_first) - 1)
         generator.notice(torch.from_numpy(each.samples) for each in further)
-    if states is not None and isinstance(critic, RamConditionedCritic):
-        critic.start_from(states)
-    return Trainer(model, source, generator, critic, objective, penalty, plan, group)
 
 
 def _states(source: DataSource) -> Tensor:

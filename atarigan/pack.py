@@ -10,8 +10,9 @@ from atarigan.errors import InputError
 
 @dataclass(frozen=True)
 class PackArguments:
-    """Write a generator's weights in half precision with its configuration into a folder of their
-    own, which every --run takes. What --resume needs stays behind, and where the data was.
+    """Write a generator and its configuration into a folder of their own, which every --run takes:
+    matrices in 8 bits, each row in steps of its own, the rest in 16. What --resume needs stays
+    behind, and where the data was.
     """
 
     run: str

@@ -47,7 +47,8 @@ def test_every_benchmark_has_rows_in_its_units(report, benchmark):
     assert {row["unit"] for row in rows} == UNITS[benchmark]
     for row in rows:
         assert set(row) == set(Row.__annotations__)
-        assert row["value"] > 0
+        # Milliseconds are what a wrapper adds, a difference that noise can make negative.
+        assert row["value"] > 0 or row["unit"] == "ms"
         assert row["spread"] >= 0
 
 

@@ -125,6 +125,15 @@ def test_a_moment_of_training_is_not_evaluated(folder, every_s):
     assert not folder.best.exists()
 
 
+@pytest.mark.parametrize(("elapsed_s", "num_evaluations"), [(540.0, 1), (560.0, 0)])
+def test_near_the_end_it_waits_for_the_end(folder, elapsed_s, num_evaluations):
+    config = dataclasses.replace(SMALL, max_images=0, max_minutes=10.0, evaluate_every_s=100.0)
+    trainer = build_trainer(config)
+    trainer.elapsed_s = elapsed_s
+    Evaluations(folder, trainer).after_step(trainer)
+    assert len(read_lines(folder)) == num_evaluations
+
+
 def test_the_score_file_is_plain_json(folder):
     trainer = build_trainer(dataclasses.replace(SMALL, max_images=40))
     trainer.run([Evaluations(folder, trainer)], StopRequest())

@@ -71,6 +71,16 @@ def test_the_ball_is_small_and_rare_and_the_bar_is_neither():
     assert describe_objects(scene, erased)["num_small"].sum() == 0
 
 
+@pytest.mark.parametrize(("level", "is_object"), [(0, False), (8, False), (9, True), (255, True)])
+def test_what_no_eye_tells_from_the_background_is_no_object(level, is_object):
+    frames = game()
+    scene = Scene.of(frames)
+    with_speck = np.where(scene.foreground_rate[..., None] > 0, scene.background, frames[:1])
+    with_speck[0, 5, 5] = level
+    assert describe_objects(scene, with_speck)["num_small"].sum() == is_object
+    assert scene.foreground(with_speck).sum() == (level > 0)
+
+
 def test_an_empty_screen_has_no_objects():
     frames = np.zeros((5, 20, 30, 3), np.uint8)
     described = describe_objects(Scene.of(frames), frames)

@@ -53,7 +53,7 @@ def describe_motion(scene: Scene, stacks: Frames) -> dict[str, Counts]:
 
 def small_places(scene: Scene, frames: Frames) -> list[Places]:
     """Row and column of each frame's small objects, (M, 2) pixels, for frames (N, H, W, C)."""
-    found = find_objects(scene.foreground(frames), scene.foreground_rate)
+    found = find_objects(scene.object_pixels(frames), scene.foreground_rate)
     is_small = found.is_small(*frames.shape[1:3])
     places = np.stack([found.row, found.column], axis=1)[is_small]
     return np.split(places, np.searchsorted(found.frame[is_small], np.arange(1, len(frames))))

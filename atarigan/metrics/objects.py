@@ -69,18 +69,18 @@ def small_object_pixels(scene: Scene, frames: Frames) -> Mask:
     `Objects.is_small`.
     """
     num, height, width, _ = frames.shape
-    foreground = scene.foreground(frames)
-    is_small = find_objects(foreground, scene.foreground_rate).is_small(height, width)
-    labels = _regions(foreground)[3].reshape(num, height + 1, width)[:, :height]
+    pixels = scene.object_pixels(frames)
+    is_small = find_objects(pixels, scene.foreground_rate).is_small(height, width)
+    labels = _regions(pixels)[3].reshape(num, height + 1, width)[:, :height]
     mask: Mask = np.concatenate([[False], is_small])[labels]
     return mask
 
 
-def _regions(foreground: Mask) -> Any:
+def _regions(pixels: Mask) -> Any:
     """OpenCV's count, statistics, centers, and labels of the regions of all frames, one below the
     other with a free row between.
     """
-    apart = np.pad(foreground, ((0, 0), (0, 1), (0, 0))).reshape(-1, foreground.shape[2])
+    apart = np.pad(pixels, ((0, 0), (0, 1), (0, 0))).reshape(-1, pixels.shape[2])
     count, labels, statistics, centers = cv2.connectedComponentsWithStats(
         apart.astype(np.uint8), connectivity=8
     )
@@ -100,14 +100,14 @@ def describe_objects(scene: Scene, frames: Frames) -> dict[str, npt.NDArray[np.i
         steps of 8, or (N, 64) of RGB in steps of 64, in pixels.
     """
     num, height, width, _ = frames.shape
-    foreground = scene.foreground(frames)
-    found = find_objects(foreground, scene.foreground_rate)
+    pixels = scene.object_pixels(frames)
+    found = find_objects(pixels, scene.foreground_rate)
     cells = (found.row * NUM_CELLS / height).astype(int) * NUM_CELLS
     cells += (found.column * NUM_CELLS / width).astype(int)
     sizes = np.log2(np.maximum(found.size, 1)).astype(int).clip(0, NUM_SIZES - 1)
     is_small = found.is_small(height, width)
-    pixel_frames = np.broadcast_to(np.arange(num)[:, None, None], foreground.shape)[foreground]
-    colors, num_colors = _coarse_colors(frames[foreground])
+    pixel_frames = np.broadcast_to(np.arange(num)[:, None, None], pixels.shape)[pixels]
+    colors, num_colors = _coarse_colors(frames[pixels])
     return {
         "num_objects": np.bincount(found.frame, minlength=num),
         "num_small": np.bincount(found.frame[is_small], minlength=num),

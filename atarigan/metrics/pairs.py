@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.metrics.objects import Objects, find_objects
-from atarigan.metrics.scene import Scene
+from atarigan.metrics.scene import NEAR_LEVELS, Scene
 from atarigan.metrics.score import METRICS, Score, interval
 from atarigan.pixels import Frames
 
-NEAR_LEVELS = 8
 _NEAR_SHARE = 0.04
 _PERFECT = {
     "pixel_accuracy": 1.0,
@@ -39,8 +38,7 @@ def pair_scores(frames: Frames, true: Frames, scene: Scene) -> dict[str, Score]:
     is_near = (np.abs(frames.astype(np.int16) - true) <= NEAR_LEVELS).all(-1)
     foreground = scene.foreground(true)
     wanted, shown = (
-        find_objects(scene.foreground(each, NEAR_LEVELS), scene.foreground_rate)
-        for each in (true, frames)
+        find_objects(scene.object_pixels(each), scene.foreground_rate) for each in (true, frames)
     )
     is_small = wanted.is_small(*true.shape[1:3])
     offsets = _offsets(wanted, is_small, shown)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from atarigan.pixel_values import color_codes, frequent_values
 from atarigan.pixels import Frames
 
+NEAR_LEVELS = 8
 _MOST_LEARNED_FROM = 4000
 _ANOTHER_SCREEN = 0.5
 Mask = npt.NDArray[np.bool_]
@@ -49,16 +50,17 @@ class Scene:
                 is_static &= ~foreground
         return cls(background, is_static, num_foreground / len(frames), occurs)
 
-    def foreground(self, frames: Frames, levels: int = 0) -> Mask:
-        """Which pixels of frames (N, H, W, C) differ from the background by more than so many
-        levels, (N, H, W).
+    def foreground(self, frames: Frames) -> Mask:
+        """Which pixels of frames (N, H, W, C) differ from the background, (N, H, W)."""
+        mask: Mask = (frames != self.background).any(-1)
+        return mask
+
+    def object_pixels(self, frames: Frames) -> Mask:
+        """Which of them differ by more than 8 levels, (N, H, W): what can be told apart by eye, and
+        so can be an object or a part of one.
         """
-        apart = (
-            np.abs(frames.astype(np.int16) - self.background) > levels
-            if levels
-            else frames != self.background
-        )
-        mask: Mask = apart.any(-1)
+        higher, lower = np.maximum(frames, self.background), np.minimum(frames, self.background)
+        mask: Mask = np.any(higher - lower > NEAR_LEVELS, axis=-1)
         return mask
 
     def valid_share(self, frames: Frames) -> npt.NDArray[np.float64]:

@@ -21,7 +21,7 @@ from atarigan.networks.network import (
 )
 from atarigan.networks.shown_colors import ShownColors
 
-RANK = 10
+RANK = 20
 MIXING_WIDTH = 256
 
 
@@ -68,7 +68,7 @@ class ProfilesGenerator(Generator):
         if shape.condition_size:
             self._silence(shape.latent_size)
         self.scale = rank**-0.5
-        self.background = nn.Parameter(torch.zeros(height, columns))
+        self.background = nn.Parameter(torch.zeros(1, height, columns))
         self.colors = ShownColors(height, columns, channels)
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from torch.nn import functional
 from atarigan.networks.byte_groups import varying_bytes
 from atarigan.networks.sized_by_data import SizedByData
 
-NUM_FEATURES = 192
+NUM_FEATURES = 256
 # So small that bytes which do not matter say next to nothing from the beginning.
 _FIRST_SCALE = 0.02
 

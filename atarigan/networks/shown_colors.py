@@ -9,7 +9,7 @@ from torch import Tensor
 
 from atarigan.networks.sized_by_data import SizedByData
 from atarigan.pixel_values import color_codes, colors_of, unusual_pixels, usual_colors
-from atarigan.pixels import Frames, floats_to_frames
+from atarigan.pixels import Frames, floats_to_frames, frames_to_floats
 
 MOST_COLORS = 256
 _NUM_LEVELS = 256
@@ -37,7 +37,7 @@ class ShownColors(SizedByData):
     colors: Tensor
     shown: Tensor
     places: Tensor
-    lookup: Tensor
+    nearest_shown: Tensor
     bounds: Tensor
     nearest_kept: Tensor
 
@@ -49,7 +49,9 @@ class ShownColors(SizedByData):
         num_keys = 1 << (8 if num_channels == 1 else _KEPT_BITS * num_channels)
         derived = {
             "places": torch.zeros(1),
-            "lookup": torch.zeros(height * width * _NUM_LEVELS, dtype=torch.uint8),
+            "nearest_shown": torch.zeros(
+                height * width * _NUM_LEVELS, num_channels, dtype=torch.uint8
+            ),
             "bounds": torch.zeros(2, height * width),
             "nearest_kept": torch.zeros(num_keys, dtype=torch.int32),
         }
@@ -97,8 +99,7 @@ class ShownColors(SizedByData):
         The gradient is the straight-through estimator's (Bengio et al. 2013, arXiv:1308.3432): as
         if every channel had the place itself for its value, within the line.
         """
-        palette = self.colors.float() / 127.5 - 1
-        image = _entries(palette, self._indices(places)).permute(0, 3, 1, 2)
+        image = frames_to_floats(self.frames(places))
         if places.requires_grad:
             within = places.clamp(-1, 1)
             image = image + (within - within.detach())[:, None]
@@ -106,7 +107,12 @@ class ShownColors(SizedByData):
 
     def frames(self, places: Tensor) -> Tensor:
         """The same as frames uint8 (B, H, W, C)."""
-        return _entries(self.colors, self._indices(places))
+        half = (_NUM_LEVELS - 1) / 2
+        middle = torch.tensor(half + 0.5, device=places.device)
+        levels = torch.add(middle, places.detach().float().flatten(1), alpha=half)
+        # Whole numbers are clamped, because what is not a number is one of them, whichever.
+        rows = levels.int().clamp_(0, _NUM_LEVELS - 1).add_(self._offsets(_NUM_LEVELS))
+        return _entries(self.nearest_shown, rows).view(*places.shape, self.num_channels)
 
     def misplacement(self, places: Tensor, real: Tensor) -> Tensor:
         """How far places (B, H, W) lie outside of where they would give real images (B, C, H, W), a
@@ -122,14 +128,6 @@ class ShownColors(SizedByData):
         found = places.flatten(1)
         nearest = torch.minimum(torch.maximum(found.detach(), low), high)
         return (found - nearest).abs().mean()
-
-    def _indices(self, places: Tensor) -> Tensor:
-        """The color's number for each of places (B, H, W)."""
-        half = (_NUM_LEVELS - 1) / 2
-        levels = places.detach().float().flatten(1).mul(half).add_(half + 0.5)
-        # Whole numbers are clamped, because what is not a number is one of them, whichever.
-        rows = levels.int().clamp_(0, _NUM_LEVELS - 1).add_(self._offsets(_NUM_LEVELS))
-        return _entries(self.lookup, rows).int().view(places.shape)
 
     def _offsets(self, step: int) -> Tensor:
         """Where each pixel's row of a flattened table begins, int32 (H * W,)."""
@@ -169,7 +167,8 @@ class ShownColors(SizedByData):
         shown[~shown.any(1)] = True  # nothing is known yet
         below, above = _shown_neighbors(shown)
         low, high = _bounds(places, shown, below, above)
-        self.lookup = torch.from_numpy(_lookup(places, below, above)).flatten().to(device)
+        nearest = torch.from_numpy(_nearest_shown(places, below, above)).flatten().to(device)
+        self.nearest_shown = self.colors[nearest.int()]
         bounds = torch.from_numpy(np.stack([low, high]))
         self.bounds = bounds.float().flatten(1).to(device)
 
@@ -230,12 +229,12 @@ def _shown_neighbors(
     return below, np.minimum.accumulate(above[:, ::-1], axis=1)[:, ::-1]
 
 
-def _lookup(
+def _nearest_shown(
     places: npt.NDArray[np.float64],
     below: npt.NDArray[np.int16],
     above: npt.NDArray[np.int16],
 ) -> npt.NDArray[np.uint8]:
-    """The nearest shown color for each pixel and level of the line, (pixels, 256)."""
+    """The nearest shown color's number for each pixel and level of the line, (pixels, 256)."""
     levels = np.linspace(-1, 1, _NUM_LEVELS)
     num = len(places)
     last = np.searchsorted(places, levels, side="right") - 1

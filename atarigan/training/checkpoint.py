@@ -29,6 +29,7 @@ from atarigan import typed_json
 from atarigan.confinement import confined, refuse_ways_out
 from atarigan.errors import InputError
 from atarigan.run_config import ModelConfig
+from atarigan.training.small_weights import shrunk, widened
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "generator.safetensors"
@@ -75,15 +76,14 @@ def write_checkpoint(
 
 
 def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> int:
-    """Write what a generator needs and nothing else, weights in half precision, as safely;
-    returns how many bytes that takes.
+    """Write what a generator needs and nothing else, its weights shrunk, as safely; returns how
+    many bytes that takes.
 
     Raises:
         OSError: the disk is full or may not be written.
     """
-    small = {name: _small(weight) for name, weight in weights.items()}
     with _new_folder(folder) as temporary:
-        _write_generator(temporary, model, small)
+        _write_generator(temporary, model, shrunk(weights))
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -92,16 +92,6 @@ def _write_generator(folder: Path, model: ModelConfig, weights: dict[str, Tensor
     contiguous = {name: weight.contiguous().cpu() for name, weight in weights.items()}
     # save_file would let only its owner read it
     (folder / WEIGHTS_FILE).write_bytes(save(contiguous))
-
-
-def _small(weight: Tensor) -> Tensor:
-    """Floats in half precision, whole numbers in 16 bits where they fit; loading widens both."""
-    if weight.is_floating_point():
-        return weight.half()
-    limits = torch.iinfo(torch.int16)
-    is_wide = weight.dtype in (torch.int32, torch.int64)
-    fits = is_wide and bool(((weight >= limits.min) & (weight <= limits.max)).all())
-    return weight.short() if fits else weight
 
 
 @contextlib.contextmanager
@@ -184,9 +174,11 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
     """The averaged generator's weights, on the CPU. Raises InputError where the file is damaged."""
     path = checkpoint / WEIGHTS_FILE
     try:
-        return load_file(confined(path, checkpoint))
+        return widened(load_file(confined(path, checkpoint)))
     except (SafetensorError, FileNotFoundError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def load_training_state(checkpoint: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ LEAST_S = 30.0
 class Evaluations(Observer):
     """Evaluates samples of the same latents every `evaluate_every_s` seconds of training and, where
     the last time is half a minute or more ago, at its end; keeps the checkpoint whose headline
-    measurement was best.
+    measurement was best. Less than half of that time before the end it waits for the end, because
+    evaluation takes from the time in which steps become small.
 
     Where a run goes back to a checkpoint, the evaluations after that are dropped: they will come
     again. A source that nothing is known to measure by is not evaluated.
@@ -54,7 +55,8 @@ class Evaluations(Observer):
     def after_step(self, trainer: Trainer) -> None:
         if trainer.num_images < self._last_images:
             self._keep_lines_to(trainer.num_images)
-        if self._every_s and trainer.elapsed_s - self._last_s >= self._every_s:
+        is_due = trainer.elapsed_s - self._last_s >= self._every_s
+        if self._every_s and is_due and trainer.left_s >= self._every_s / 2:
             self.evaluate(trainer)
 
     def at_end(self, trainer: Trainer) -> None:

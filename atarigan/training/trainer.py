@@ -133,6 +133,12 @@ class Trainer(Adversaries):
         return max(by_images, by_time)
 
     @property
+    def left_s(self) -> float:
+        """Seconds until the nearer limit at the rate so far; endless without limits."""
+        done = self.fraction_done
+        return self.elapsed_s * (1 / done - 1) if done else math.inf
+
+    @property
     def is_finished(self) -> bool:
         """Whether a limit is reached; without limits, never."""
         return self.fraction_done >= 1

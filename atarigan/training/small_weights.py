@@ -1,0 +1,51 @@
+"""Weights in a quarter to half of their size, for generators that are passed on."""
+
+import torch
+from torch import Tensor
+
+_STEPS = ":steps"
+_MOST = 127
+
+
+def shrunk(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices of floats in steps of 8 bits, the steps being such that the largest number of a row
+    is 127 of them; other floats in half precision; whole numbers in 16 bits where they fit.
+    """
+    small = {}
+    for name, weight in weights.items():
+        if weight.is_floating_point() and weight.ndim == 2:
+            steps = (weight.float().abs().amax(1, keepdim=True) / _MOST).clamp(min=1e-30)
+            small[name] = (weight.float() / steps).round().to(torch.int8)
+            small[name + _STEPS] = steps
+        else:
+            small[name] = _narrow(weight)
+    return small
+
+
+def widened(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What was shrunk, matrices as float32 again, the rest as it is, which loading widens.
+
+    Raises:
+        ValueError: steps are not those of a matrix in 8 bits.
+    """
+    wide = {name: weight for name, weight in weights.items() if not name.endswith(_STEPS)}
+    for name in weights.keys() - wide.keys():
+        steps, matrix = weights[name], wide.get(name.removesuffix(_STEPS))
+        if (
+            matrix is None
+            or matrix.dtype != torch.int8
+            or matrix.ndim != 2
+            or steps.shape != (len(matrix), 1)
+        ):
+            raise ValueError(f"{name} must be steps of a matrix of 8 bits, a row each")
+        wide[name.removesuffix(_STEPS)] = matrix * steps
+    return wide
+
+
+def _narrow(weight: Tensor) -> Tensor:
+    if weight.is_floating_point():
+        return weight.half()
+    limits = torch.iinfo(torch.int16)
+    is_wide = weight.dtype in (torch.int32, torch.int64)
+    fits = is_wide and bool(((weight >= limits.min) & (weight <= limits.max)).all())
+    return weight.short() if fits else weight

@@ -1,0 +1,53 @@
+"""Weights in 8 bits and in half precision."""
+
+import pytest
+import torch
+
+from atarigan.training.small_weights import shrunk, widened
+
+
+def test_matrices_are_near_and_the_rest_is_as_exact_as_half_precision():
+    torch.manual_seed(0)
+    sizes = torch.logspace(-6, 3, 40)[:, None]
+    weights = {"matrix": torch.randn(40, 30) * sizes, "bias": torch.randn(30)}
+    wide = widened(shrunk(weights))
+    largest = weights["matrix"].abs().amax(1, keepdim=True)
+    assert ((wide["matrix"] - weights["matrix"]).abs() <= largest / 253).all()
+    assert torch.equal(wide["bias"], weights["bias"].half())
+
+
+def test_they_take_a_quarter():
+    small = shrunk({"matrix": torch.randn(200, 100)})
+    assert sum(each.nbytes for each in small.values()) < 0.27 * 200 * 100 * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_whole_numbers_stay_as_they_are(dtype):
+    weights = {
+        "few": torch.tensor([[1, -30_000]]).to(dtype),
+        "many": torch.tensor([70_000]).to(dtype),
+    }
+    small = shrunk(weights)
+    assert small["few"].dtype == torch.int16
+    assert all(torch.equal(widened(small)[name].to(dtype), weights[name]) for name in weights)
+
+
+def test_what_is_nothing_stays_nothing():
+    weights = {"zeros": torch.zeros(3, 4), "rows": torch.zeros(0, 4), "columns": torch.zeros(3, 1)}
+    wide = widened(shrunk(weights))
+    assert all(torch.equal(wide[name], weights[name]) for name in weights)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"w:steps": torch.ones(2, 1)},
+        {"w": torch.ones(2, 3), "w:steps": torch.ones(2, 1)},
+        {"w": torch.ones(2, 3, dtype=torch.int8), "w:steps": torch.ones(3, 1)},
+        {"w": torch.ones(2, 3, dtype=torch.int8), "w:steps": torch.ones(2)},
+        {"w": torch.tensor(3, dtype=torch.int8), "w:steps": torch.ones(1, 1)},
+    ],
+)
+def test_steps_of_something_else_are_refused(weights):
+    with pytest.raises(ValueError, match="w:steps must be steps of a matrix"):
+        widened(weights)
