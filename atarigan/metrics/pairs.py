@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.metrics.objects import Objects, find_objects
-from atarigan.metrics.scene import NEAR_LEVELS, Scene
+from atarigan.metrics.scene import Scene, far_apart
 from atarigan.metrics.score import METRICS, Score, interval
 from atarigan.pixels import Frames
 
@@ -35,7 +35,7 @@ def pair_scores(frames: Frames, true: Frames, scene: Scene) -> dict[str, Score]:
         the shorter side; small_offset, how far away that is, in pixels. Objects differ from the
         background by more than 8 levels. What does not occur is left out.
     """
-    is_near = (np.abs(frames.astype(np.int16) - true) <= NEAR_LEVELS).all(-1)
+    is_near = ~far_apart(frames, true)
     foreground = scene.foreground(true)
     wanted, shown = (
         find_objects(scene.object_pixels(each), scene.foreground_rate) for each in (true, frames)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from atarigan.pixel_values import color_codes, frequent_values
 from atarigan.pixels import Frames
 
-NEAR_LEVELS = 8
+_NEAR_LEVELS = 8
 _MOST_LEARNED_FROM = 4000
 _ANOTHER_SCREEN = 0.5
 Mask = npt.NDArray[np.bool_]
@@ -59,9 +59,7 @@ class Scene:
         """Which of them differ by more than 8 levels, (N, H, W): what can be told apart by eye, and
         so can be an object or a part of one.
         """
-        higher, lower = np.maximum(frames, self.background), np.minimum(frames, self.background)
-        mask: Mask = np.any(higher - lower > NEAR_LEVELS, axis=-1)
-        return mask
+        return far_apart(frames, self.background)
 
     def valid_share(self, frames: Frames) -> npt.NDArray[np.float64]:
         """Share of each frame's pixels whose color occurs in real frames, (N,)."""
@@ -76,3 +74,12 @@ class Scene:
             return np.ones(len(frames))
         share: npt.NDArray[np.float64] = 1 - self.foreground(frames)[:, self.is_static].mean(1)
         return share
+
+
+def far_apart(frames: Frames, others: Frames) -> Mask:
+    """Which pixels of frames (N, H, W, C) differ from others by more than 8 levels in any channel,
+    (N, H, W).
+    """
+    apart = np.maximum(frames, others) - np.minimum(frames, others)
+    mask: Mask = np.any(apart > _NEAR_LEVELS, axis=-1)
+    return mask

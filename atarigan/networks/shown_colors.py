@@ -168,7 +168,7 @@ class ShownColors(SizedByData):
         below, above = _shown_neighbors(shown)
         low, high = _bounds(places, shown, below, above)
         nearest = torch.from_numpy(_nearest_shown(places, below, above)).flatten().to(device)
-        self.nearest_shown = self.colors[nearest.int()]
+        self.nearest_shown = _entries(self.colors, nearest.int())
         bounds = torch.from_numpy(np.stack([low, high]))
         self.bounds = bounds.float().flatten(1).to(device)
 
