@@ -64,7 +64,9 @@ class CollectArguments:
     epsilon: Annotated[float | None, _default("0", "FLOAT")] = None
     """Probability of a random action in the policy's place."""
     vary_epsilon: bool = False
-    """Each episode draws its own probability from 0 to --epsilon: some go well, others badly."""
+    """Each episode draws its own probability from 0 to --epsilon, more often near 0: many go well,
+    some badly.
+    """
     frame_format: Annotated[str | None, _default("gray", "{gray,rgb,palette}")] = None
     """gray, rgb, or palette: ALE's colour index, one byte a pixel that gives the exact colour."""
     frame_size: Annotated[str | None, _default("84x84", "HxW")] = None

@@ -61,10 +61,23 @@ def draw_samples(
     stacks = _draw_stacks(generator, source, num, seed, progress)
     if not generator.reads_ram:
         return JudgedSamples(samples, stacks=stacks)
+    return JudgedSamples(samples, draw_pairs(generator, source, num, seed, progress), stacks)
+
+
+def draw_pairs(
+    generator: FrameGenerator,
+    source: DataSource,
+    num: int,
+    seed: int,
+    progress: Progress = lambda _: None,
+) -> tuple[Frames, Frames]:
+    """Frames of the states that `num` randomly picked real frames were in, or all where there are
+    fewer, as a generator that reads the console's memory draws them, and those real frames.
+    """
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
     latents = generator.latents(len(picked), seed)
     frames = _decoded(generator, latents, source.conditions_at(picked), progress)
-    return JudgedSamples(samples, (frames, source.samples_at(picked)), stacks)
+    return frames, source.samples_at(picked)
 
 
 def _draw_stacks(

@@ -1,12 +1,15 @@
 """A gauge: one judge for candidates whose samples have formats of their own."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
 from atarigan import pixels
 from atarigan.frame_generator import FrameGenerator
+from atarigan.judged_samples import draw_pairs
 from atarigan.metrics.judge import Judge, Samples, two_real_sets
 from atarigan.metrics.judges import judge_for
+from atarigan.metrics.pairs import pair_scores
 from atarigan.metrics.score import Score
 from atarigan.pixels import FrameFormat
 from atarigan.run_config import RunConfig
@@ -23,20 +26,32 @@ class Gauge:
     Attributes:
         judge: of samples in that format.
         source: real samples in it.
-        config: what the source was opened with.
+        tested: what real samples are opened with whose states are given to those who draw frames of
+            given states.
     """
 
     judge: Judge
     source: DataSource
-    config: RunConfig
+    tested: RunConfig
 
     @classmethod
-    def of(cls, config: RunConfig, num: int) -> Self:
-        """A gauge in the format that a configuration shows its source in. Raises InputError where
-        there is no judge for it.
+    def of(cls, config: RunConfig, num: int, test_data: str | None = None) -> Self:
+        """A gauge in the format that a configuration shows its source in.
+
+        Args:
+            config: of the source.
+            num: samples to judge.
+            test_data: folder of the source that given states are taken from; the configuration's
+                own without it.
+
+        Raises:
+            InputError: there is no judge for such a source, or test_data holds no states.
         """
         source = SOURCES[config.source](config)
-        return cls(judge_for(source, config, num), source, config)
+        tested = dataclasses.replace(config, data=test_data or config.data, condition="ram")
+        if test_data is not None:
+            SOURCES[config.source](tested)
+        return cls(judge_for(source, config, num), source, tested)
 
     @property
     def frame_format(self) -> FrameFormat | None:
@@ -44,11 +59,19 @@ class Gauge:
         return self.source.spec.frame_format
 
     def scores(self, generator: FrameGenerator) -> Scores:
-        """Every measurement of samples of a generator."""
+        """Every measurement of samples of a generator, and of frames of given states where it draws
+        such.
+        """
         num = self.judge.num
         if self.frame_format is None:
             return self.judge.scores(generator.sample_points(num))
-        return self.judge.scores(self.brought(generator.sample(num), generator.frame_format))
+        scores = self.judge.scores(self.brought(generator.sample(num), generator.frame_format))
+        if generator.reads_ram and self.judge.scene is not None:
+            tested = SOURCES[self.tested.source](self.tested)
+            drawn, true = draw_pairs(generator, tested, num, self.judge.seed)
+            drawn = self.brought(drawn, generator.frame_format)
+            scores |= pair_scores(drawn, true, self.judge.scene)
+        return scores
 
     def brought(self, frames: Samples, frame_format: FrameFormat) -> Samples:
         """Frames of another format in that of the judge."""

@@ -39,6 +39,10 @@ class QualityArguments:
     """Folder of the runs, the table and the pictures."""
     data: str | None = None
     """Folder of the source."""
+    test_data: str | None = None
+    """Folder of the same source, say other episodes, from which states are given to candidates that
+    draw frames of given states; that of --data without it.
+    """
     minutes: tuple[float, ...] = (10.0,)
     """Of training after which each run is judged, in rising order; it ends with the last."""
     seeds: int = 3
@@ -83,7 +87,7 @@ def main(words: Sequence[str]) -> int:
         color=arguments.color,
         image_size=arguments.image_size,
     )
-    gauge = Gauge.of(config, arguments.num)
+    gauge = Gauge.of(config, arguments.num, arguments.test_data)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda run: _train_and_judge(arguments, gauge, *run), runs))
     out = Path(arguments.out)

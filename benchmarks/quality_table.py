@@ -14,6 +14,7 @@ OF_FRAMES = (
     "valid_colors",
     "exact_background",
 )
+OF_GIVEN_STATES = ("pixel_accuracy", "foreground_accuracy", "small_found", "small_offset")
 WITH_MULTIPLES = ("frechet_distance", "kernel_distance")
 NOTHING = "-"
 
@@ -41,13 +42,15 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
     them what real samples score, those in candidates' own formats included.
 
     Of frames, whose measurements are many, it shows the distances, with their multiples of the
-    floor and of the candidate's own floor, and what small objects, colors and background tell.
+    floor and of the candidate's own floor, what small objects, colors and background tell, and how
+    right frames of given states are, of those who draw such.
     """
-    first = rows[0].scores[0]
-    is_of_frames = "small_presence" in first
-    metrics = OF_FRAMES if is_of_frames else tuple(first)
+    known = {name: score for row in rows for name, score in row.scores[0].items()}
+    is_of_frames = "small_presence" in known
+    of_states = tuple(name for name in OF_GIVEN_STATES if name in known)
+    metrics = OF_FRAMES + of_states if is_of_frames else tuple(known)
     multiplied = WITH_MULTIPLES if is_of_frames else ()
-    floor = {name: score["floor"] for name, score in first.items()}
+    floor = {name: score["floor"] for name, score in known.items()}
     heads = ["configuration", "minutes"]
     for name in metrics:
         heads += [name, *(("× floor", "× own floor") if name in multiplied else ())]
@@ -57,7 +60,7 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
         own = _values(row.own_floor) if row.own_floor else floor
         cells = []
         for name in metrics:
-            values = [scores[name]["value"] for scores in row.scores]
+            values = [scores[name]["value"] for scores in row.scores if name in scores]
             multiples = (_multiple(values, of[name]) for of in (floor, own))
             cells += [_cell(values), *(multiples if name in multiplied else ())]
         yield _line([row.name, f"{row.minutes:g}", *cells])
@@ -66,7 +69,10 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
     for title, real in {"real against real": floor, **titled}.items():
         cells = []
         for name in metrics:
-            cells += [f"{real[name]:.4g}", *(["", ""] if name in multiplied else [])]
+            cells += [
+                f"{real[name]:.4g}" if name in real else NOTHING,
+                *(["", ""] if name in multiplied else []),
+            ]
         yield _line([title, "", *cells])
 
 
@@ -79,12 +85,16 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
+    """Their median and range; nothing where a candidate was not measured so."""
+    if not values:
+        return NOTHING
     spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
     return f"{statistics.median(values):.4g}{spread}"
 
 
 def _multiple(values: Sequence[float], floor: float) -> str:
-    """How many times the floor a median is; nothing where the floor is none, as an unbiased
-    distance of like sets often is.
+    """How many times the floor a median is; nothing where either is none, as an unbiased distance
+    of like sets often is.
     """
-    return f"{statistics.median(values) / floor:.3g}" if floor > 0 else NOTHING
+    median = statistics.median(values)
+    return f"{median / floor:.3g}" if floor > 0 and median > 0 else NOTHING

@@ -99,6 +99,31 @@ def test_candidates_of_other_formats_are_judged_in_one_beside_what_theirs_leaves
     assert iio.imread(out / "beside.png").shape[2] == 3
 
 
+def test_those_who_draw_given_states_are_compared_with_their_true_frames(tmp_path, buffer, capsys):
+    small = "--network mlp --batch-size 16 --evaluate-every-s 0 --log none"
+    words = ["quality", "--source", "frames", "--data", str(buffer), "--test-data", str(buffer)]
+    words += ["--num", "60", "--minutes", "0.001", "--seeds", "1", "--out", str(tmp_path / "out")]
+    words += ["--candidates", f"blind: --recipe atari-frames {small}", f"told: {small}"]
+    assert benchmarks.main(words) == 0
+    heads, _, blind, told, real = (
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in capsys.readouterr().out.splitlines()
+    )
+    column = heads.index("foreground_accuracy")
+    assert blind[column] == "-"
+    assert 0 <= float(told[column]) < 1
+    assert real[column] == "1"
+
+
+def test_given_states_are_asked_for_before_anything_is_trained(tmp_path, buffer):
+    words = ["quality", "--source", "frames", "--data", str(buffer), "--out", str(tmp_path / "out")]
+    with FrameBuffer.create(tmp_path / "blind", 8, (20, 24, 1)) as made:
+        made.add(np.zeros((20, 24, 1), np.uint8))
+    with pytest.raises(InputError, match="--condition ram needs frames with"):
+        benchmarks.main([*words, "--test-data", str(tmp_path / "blind"), "--candidates", "a: "])
+    assert not (tmp_path / "out").exists()
+
+
 def scores_of(**values):
     return {
         name: {"value": value, "floor": floor, "interval": (value, value), "better": "lower"}

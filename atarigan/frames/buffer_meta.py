@@ -23,7 +23,7 @@ class Origin:
         action_meanings: name of each discrete action, in order.
         policy: the policy's description, as the command line takes it.
         epsilon: probability of a random action in the policy's place.
-        vary_epsilon: whether each episode draws its own, from 0 to `epsilon`.
+        vary_epsilon: whether each episode draws its own, from 0 to `epsilon`, more often near 0.
         seed: the seed that the environments' seeds were derived from.
         frame_skip: emulator frames an agent step; 0 means unknown.
         max_pool: whether a frame shows the brighter of the last two emulator frames.

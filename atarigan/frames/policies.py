@@ -118,8 +118,9 @@ class EpsilonMixture:
         epsilon: from 0 to 1.
         action_space: of the random actions.
         rng: decides.
-        varies: whether each episode has a probability of its own, uniform from 0 to epsilon, so
-            that some go well and others badly.
+        varies: whether each episode has a probability of its own, so that some go well and others
+            badly: epsilon times the third power of a number that is uniform from 0 to 1, because
+            what good games show is rare, and bad ones are soon over.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class EpsilonMixture:
     def begin_episode(self) -> None:
         self._policy.begin_episode()
         if self._varies:
-            self._epsilon = self._rng.uniform(0, self._most)
+            self._epsilon = self._most * self._rng.random() ** 3
 
     def act(self, screen: Screen) -> Any:
         action = self._policy.act(screen)
