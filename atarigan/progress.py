@@ -19,18 +19,27 @@ class ProgressDisplay:
         title: what is being done: "collecting".
         unit: what is counted: "agent steps".
         total: how many there will be; 0 means unknown.
-        max_seconds: when the work stops at the latest; 0 means no limit.
+        max_seconds: how long the work takes at most; 0 means no limit.
         start: how many were there before; not counted in the rate.
+        spent_seconds: how long was worked on those, of the seconds that it takes at most.
     """
 
     def __init__(
-        self, title: str, unit: str, total: int = 0, *, max_seconds: float = 0.0, start: int = 0
+        self,
+        title: str,
+        unit: str,
+        total: int = 0,
+        *,
+        max_seconds: float = 0.0,
+        start: int = 0,
+        spent_seconds: float = 0.0,
     ) -> None:
         self.title = title
         self.unit = unit
         self.total = total
         self.max_seconds = max_seconds
         self.start = start
+        self.spent_seconds = spent_seconds
         self._num_done = start
         self._began = time.monotonic()
         self._next_update = 0.0
@@ -90,12 +99,13 @@ class ProgressDisplay:
         """Fraction done, and the text beside the bar."""
         rate = (completed - self.start) / max(elapsed, 1e-9)
         by_count = completed / self.total if self.total else 0.0
-        by_time = elapsed / self.max_seconds if self.max_seconds else 0.0
+        spent = self.spent_seconds + elapsed
+        by_time = spent / self.max_seconds if self.max_seconds else 0.0
         limits_s = []
         if self.total and rate > 0:
             limits_s.append((self.total - completed) / rate)
         if self.max_seconds:
-            limits_s.append(self.max_seconds - elapsed)
+            limits_s.append(self.max_seconds - spent)
         left = f"{_clock(min(limits_s))} left" if limits_s else f"{_clock(elapsed)} so far"
         of_total = f"/{self.total:,}" if self.total else ""
         text = f"{completed:,}{of_total} {self.unit}  {rate:,.0f}/s  {left}"

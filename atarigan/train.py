@@ -219,8 +219,9 @@ def _train_and_record(
         "training",
         "images",
         trainer.image_limit,
-        max_seconds=60 * config.max_minutes - trainer.elapsed_s if config.max_minutes else 0,
+        max_seconds=60 * config.max_minutes,
         start=trainer.num_images,
+        spent_seconds=trainer.elapsed_s,
     )
     observers: list[Observer] = [
         checkpointer,  # first, so that nothing can get in its way

@@ -49,6 +49,14 @@ def test_time_limit_alone_gives_the_time_left(capsys: pytest.CaptureFixture[str]
     assert line.endswith(("2:00:00 left", "1:59:59 left"))
 
 
+def test_time_spent_before_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressDisplay("training", "images", max_seconds=7200.0, spent_seconds=3600.0) as display:
+        display.update(10)
+    [line] = lines_of(capsys)
+    assert line.startswith("training  50%  10 images")
+    assert line.endswith(("1:00:00 left", "59:59 left"))
+
+
 def test_nearer_limit_decides(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressDisplay("training", "images", 100, max_seconds=7200.0) as display:
         display.update(50)
