@@ -77,7 +77,7 @@ class FrameFormat:
         if self.name == "gray":
             return gray_to_rgb(frames)
         assert self.palette is not None
-        return ale_palette(self.palette)[frames[..., 0]]
+        return np.take(ale_palette(self.palette), frames[..., 0], axis=0)
 
     def to_gray(self, frames: Frames) -> Frames:
         """Stored frames (N, H, W, C) as grey (N, H, W, 1), both uint8.
@@ -90,7 +90,7 @@ class FrameFormat:
             one_tall_picture = frames.reshape(-1, self.width, 3)
             return rgb_to_gray(one_tall_picture).reshape(*frames.shape[:-1], 1)
         assert self.palette is not None
-        return ale_grays(self.palette)[frames]
+        return np.take(ale_grays(self.palette), frames)
 
 
 def ale_palette(name: str) -> Frames:

@@ -1,6 +1,6 @@
 """Which colors every pixel shows in real frames, on a line where a network points at them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from atarigan.networks.sized_by_data import SizedByData
 from atarigan.pixel_values import color_codes, colors_of, unusual_pixels, usual_colors
-from atarigan.pixels import Frames, floats_to_frames, frames_to_floats
+from atarigan.pixels import Frames, frames_to_floats
 
 MOST_COLORS = 256
 _NUM_LEVELS = 256
@@ -122,7 +122,7 @@ class ShownColors(SizedByData):
         color: three tenths of the way from the border to it, or as near to it as three levels. What
         is right costs nothing, so that a ball of one pixel in 7,000 is not drowned by the rest.
         """
-        kept = self._nearest_color(floats_to_frames(real)).flatten(1)
+        kept = _entries(self.nearest_kept, _keys(_levels(real))).flatten(1)
         rows = kept + self._offsets(len(self.colors))
         low, high = (_entries(table, rows) for table in self.bounds)
         found = places.flatten(1)
@@ -136,7 +136,7 @@ class ShownColors(SizedByData):
 
     def _nearest_color(self, frames: Tensor) -> Tensor:
         """The kept color's number for each pixel of frames uint8 (B, H, W, C), int32 (B, H, W)."""
-        return _entries(self.nearest_kept, _keys(frames))
+        return _entries(self.nearest_kept, _keys([each.int() for each in frames.unbind(-1)]))
 
     def _check(self) -> None:
         num_colors = len(self.colors)
@@ -272,16 +272,25 @@ def _bounds(
     )
 
 
-def _keys(frames: Tensor) -> Tensor:
-    """A number for each color of frames (..., C) that tells all grays apart, and colors that differ
-    in the upper five bits of a channel.
+def _levels(images: Tensor) -> list[Tensor]:
+    """The channels of images (B, C, H, W) in [-1, 1] as whole numbers 0 to 255, int32 (B, H, W)
+    each.
     """
-    num_channels = frames.shape[-1]
-    if num_channels == 1:
-        return frames[..., 0].int()
-    coarse = frames.int() >> (8 - _KEPT_BITS)
-    keys = [coarse[..., c] << (_KEPT_BITS * c) for c in range(num_channels)]
-    return torch.stack(keys).sum(0, dtype=torch.int32)
+    half = (_NUM_LEVELS - 1) / 2
+    middle = torch.tensor(half + 0.5, device=images.device)
+    return [torch.add(middle, channel.float(), alpha=half).int() for channel in images.unbind(1)]
+
+
+def _keys(levels: Sequence[Tensor]) -> Tensor:
+    """A number for each color, its channels' levels being int32 (...), that tells all grays apart,
+    and colors that differ in the upper five bits of a channel.
+    """
+    if len(levels) == 1:
+        return levels[0]
+    keys = torch.zeros_like(levels[0])
+    for number, level in enumerate(levels):
+        keys.add_(level >> (8 - _KEPT_BITS), alpha=1 << _KEPT_BITS * number)
+    return keys
 
 
 def _nearest_table(colors: Tensor) -> Tensor:
@@ -292,5 +301,7 @@ def _nearest_table(colors: Tensor) -> Tensor:
     channels = [(keys >> bits * c & (1 << bits) - 1) << 8 - bits for c in range(num_channels)]
     middle = np.stack(channels, axis=1) + ((1 << 8 - bits) - 1) / 2
     table = torch.cdist(torch.from_numpy(middle), colors.double()).argmin(1).int()
-    table[_keys(colors).long()] = torch.from_numpy(np.arange(len(colors), dtype=np.int32))
+    table[_keys([each.int() for each in colors.unbind(1)]).long()] = torch.from_numpy(
+        np.arange(len(colors), dtype=np.int32)
+    )
     return table
