@@ -1,7 +1,7 @@
 """The table of a quality comparison: medians, ranges, and multiples of what real samples score."""
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.gauge import Scores
@@ -42,38 +42,46 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
     them what real samples score, those in candidates' own formats included.
 
     Of frames, whose measurements are many, it shows the distances, with their multiples of the
-    floor and of the candidate's own floor, what small objects, colors and background tell, and how
-    right frames of given states are, of those who draw such.
+    floor and, where a candidate has one, of its own floor, what small objects, colors and
+    background tell, and how right frames of given states are, of those who draw such.
     """
     known = {name: score for row in rows for name, score in row.scores[0].items()}
-    is_of_frames = "small_presence" in known
-    of_states = tuple(name for name in OF_GIVEN_STATES if name in known)
-    metrics = OF_FRAMES + of_states if is_of_frames else tuple(known)
-    multiplied = WITH_MULTIPLES if is_of_frames else ()
+    metrics = _shown(known)
     floor = {name: score["floor"] for name, score in known.items()}
+    own_floors = {row.name: _values(row.own_floor) for row in rows if row.own_floor}
+    of_floors = ("× floor", "× own floor") if own_floors else ("× floor",)
     heads = ["configuration", "minutes"]
     for name in metrics:
-        heads += [name, *(("× floor", "× own floor") if name in multiplied else ())]
+        heads += [name, *(of_floors if _is_multiplied(name, metrics) else ())]
     yield _line(heads)
     yield "|---" * len(heads) + "|"
     for row in rows:
-        own = _values(row.own_floor) if row.own_floor else floor
+        floors = (floor, own_floors.get(row.name, floor))[: len(of_floors)]
         cells = []
         for name in metrics:
             values = [scores[name]["value"] for scores in row.scores if name in scores]
-            multiples = (_multiple(values, of[name]) for of in (floor, own))
-            cells += [_cell(values), *(multiples if name in multiplied else ())]
+            cells.append(_cell(values))
+            if _is_multiplied(name, metrics):
+                cells += [_multiple(values, each[name]) for each in floors]
         yield _line([row.name, f"{row.minutes:g}", *cells])
-    own_floors = {row.name: _values(row.own_floor) for row in rows if row.own_floor}
     titled = {f"real in the format of {name}": values for name, values in own_floors.items()}
     for title, real in {"real against real": floor, **titled}.items():
         cells = []
         for name in metrics:
-            cells += [
-                f"{real[name]:.4g}" if name in real else NOTHING,
-                *(["", ""] if name in multiplied else []),
-            ]
+            cells.append(f"{real[name]:.4g}" if name in real else NOTHING)
+            cells += [""] * len(of_floors) if _is_multiplied(name, metrics) else []
         yield _line([title, "", *cells])
+
+
+def _shown(known: Collection[str]) -> tuple[str, ...]:
+    """Which of the known measurements have a column: all of them, but of frames a choice."""
+    if "small_presence" not in known:
+        return tuple(known)
+    return (*OF_FRAMES, *(name for name in OF_GIVEN_STATES if name in known))
+
+
+def _is_multiplied(name: str, metrics: Collection[str]) -> bool:
+    return name in WITH_MULTIPLES and "small_presence" in metrics
 
 
 def _values(scores: Scores) -> dict[str, float]:
