@@ -1,12 +1,18 @@
 """Which colors every pixel shows in real frames, on a line where a network points at them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from atarigan.networks.color_keys import (
+    keys_of_frames,
+    keys_of_images,
+    nearest_of_keys,
+    num_keys,
+)
 from atarigan.networks.sized_by_data import SizedByData
 from atarigan.pixel_values import color_codes, colors_of, unusual_pixels, usual_colors
 from atarigan.pixels import Frames, frames_to_floats
@@ -19,7 +25,6 @@ _CLOSE_ENOUGH = 3.0
 _ALIKE = 6
 _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
-_KEPT_BITS = 5
 
 
 class ShownColors(SizedByData):
@@ -46,14 +51,13 @@ class ShownColors(SizedByData):
         self.height, self.width, self.num_channels = height, width, num_channels
         self.register_buffer("colors", torch.zeros(1, num_channels, dtype=torch.uint8))
         self.register_buffer("shown", torch.ones(height * width, 1, dtype=torch.uint8))
-        num_keys = 1 << (8 if num_channels == 1 else _KEPT_BITS * num_channels)
         derived = {
             "places": torch.zeros(1),
             "nearest_shown": torch.zeros(
                 height * width * _NUM_LEVELS, num_channels, dtype=torch.uint8
             ),
             "bounds": torch.zeros(2, height * width),
-            "nearest_kept": torch.zeros(num_keys, dtype=torch.int32),
+            "nearest_kept": torch.zeros(num_keys(num_channels), dtype=torch.int32),
         }
         for name, table in derived.items():
             self.register_buffer(name, table, persistent=False)
@@ -122,7 +126,7 @@ class ShownColors(SizedByData):
         color: three tenths of the way from the border to it, or as near to it as three levels. What
         is right costs nothing, so that a ball of one pixel in 7,000 is not drowned by the rest.
         """
-        kept = _entries(self.nearest_kept, _keys(_levels(real))).flatten(1)
+        kept = _entries(self.nearest_kept, keys_of_images(real)).flatten(1)
         rows = kept + self._offsets(len(self.colors))
         low, high = (_entries(table, rows) for table in self.bounds)
         found = places.flatten(1)
@@ -136,7 +140,7 @@ class ShownColors(SizedByData):
 
     def _nearest_color(self, frames: Tensor) -> Tensor:
         """The kept color's number for each pixel of frames uint8 (B, H, W, C), int32 (B, H, W)."""
-        return _entries(self.nearest_kept, _keys([each.int() for each in frames.unbind(-1)]))
+        return _entries(self.nearest_kept, keys_of_frames(frames))
 
     def _check(self) -> None:
         num_colors = len(self.colors)
@@ -158,7 +162,7 @@ class ShownColors(SizedByData):
         """Make the tables that follow from the game's colors."""
         colors, device = self.colors.cpu(), self.colors.device
         self.places = torch.from_numpy(_places(colors.numpy()).astype(np.float32)).to(device)
-        self.nearest_kept = _nearest_table(colors).to(device)
+        self.nearest_kept = nearest_of_keys(colors).to(device)
 
     def _derive_of_pixels(self) -> None:
         """Make the tables that follow from which colors pixels show, and where those are."""
@@ -270,38 +274,3 @@ def _bounds(
         take(low, nearest, 1).astype(np.float32),
         take(high, nearest, 1).astype(np.float32),
     )
-
-
-def _levels(images: Tensor) -> list[Tensor]:
-    """The channels of images (B, C, H, W) in [-1, 1] as whole numbers 0 to 255, int32 (B, H, W)
-    each.
-    """
-    half = (_NUM_LEVELS - 1) / 2
-    middle = torch.tensor(half + 0.5, device=images.device)
-    return [torch.add(middle, channel.float(), alpha=half).int() for channel in images.unbind(1)]
-
-
-def _keys(levels: Sequence[Tensor]) -> Tensor:
-    """A number for each color, its channels' levels being int32 (...), that tells all grays apart,
-    and colors that differ in the upper five bits of a channel.
-    """
-    if len(levels) == 1:
-        return levels[0]
-    keys = torch.zeros_like(levels[0])
-    for number, level in enumerate(levels):
-        keys.add_(level >> (8 - _KEPT_BITS), alpha=1 << _KEPT_BITS * number)
-    return keys
-
-
-def _nearest_table(colors: Tensor) -> Tensor:
-    """The nearest of colors (num_colors, C) for each key, int32."""
-    num_channels = colors.shape[1]
-    bits = 8 if num_channels == 1 else _KEPT_BITS
-    keys = np.arange(1 << bits * num_channels)
-    channels = [(keys >> bits * c & (1 << bits) - 1) << 8 - bits for c in range(num_channels)]
-    middle = np.stack(channels, axis=1) + ((1 << 8 - bits) - 1) / 2
-    table = torch.cdist(torch.from_numpy(middle), colors.double()).argmin(1).int()
-    table[_keys([each.int() for each in colors.unbind(1)]).long()] = torch.from_numpy(
-        np.arange(len(colors), dtype=np.int32)
-    )
-    return table
