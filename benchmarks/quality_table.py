@@ -47,12 +47,13 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
     """
     known = {name: score for row in rows for name, score in row.scores[0].items()}
     metrics = _shown(known)
+    multiplied = WITH_MULTIPLES if "small_presence" in known else ()
     floor = {name: score["floor"] for name, score in known.items()}
     own_floors = {row.name: _values(row.own_floor) for row in rows if row.own_floor}
     of_floors = ("× floor", "× own floor") if own_floors else ("× floor",)
     heads = ["configuration", "minutes"]
     for name in metrics:
-        heads += [name, *(of_floors if _is_multiplied(name, metrics) else ())]
+        heads += [name, *(of_floors if name in multiplied else ())]
     yield _line(heads)
     yield "|---" * len(heads) + "|"
     for row in rows:
@@ -61,7 +62,7 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
         for name in metrics:
             values = [scores[name]["value"] for scores in row.scores if name in scores]
             cells.append(_cell(values))
-            if _is_multiplied(name, metrics):
+            if name in multiplied:
                 cells += [_multiple(values, each[name]) for each in floors]
         yield _line([row.name, f"{row.minutes:g}", *cells])
     titled = {f"real in the format of {name}": values for name, values in own_floors.items()}
@@ -69,7 +70,7 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
         cells = []
         for name in metrics:
             cells.append(f"{real[name]:.4g}" if name in real else NOTHING)
-            cells += [""] * len(of_floors) if _is_multiplied(name, metrics) else []
+            cells += [""] * len(of_floors) if name in multiplied else []
         yield _line([title, "", *cells])
 
 
@@ -78,10 +79,6 @@ def _shown(known: Collection[str]) -> tuple[str, ...]:
     if "small_presence" not in known:
         return tuple(known)
     return (*OF_FRAMES, *(name for name in OF_GIVEN_STATES if name in known))
-
-
-def _is_multiplied(name: str, metrics: Collection[str]) -> bool:
-    return name in WITH_MULTIPLES and "small_presence" in metrics
 
 
 def _values(scores: Scores) -> dict[str, float]:

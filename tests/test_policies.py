@@ -116,6 +116,7 @@ def test_varied_epsilon_is_drawn_anew_for_each_episode(breakout: AgentSteps) -> 
     assert 0.6 < max(shares) < 0.9
     assert abs(np.mean(shares) - 0.8 / 4) < 0.1
     assert abs(np.median(shares) - 0.8 / 8) < 0.05
+    assert abs(np.std(shares) - 0.8 * (1 / 7 - 1 / 16) ** 0.5) < 0.06
 
 
 def test_function_is_given_frame_memory_space_and_generator(
