@@ -9,6 +9,8 @@ DEMO_FLAGS ?=
 MODEL_MINUTES ?= 60
 MODEL_STEPS ?= 480000
 MODEL_GAMES ?= Breakout Pong
+# After 65,536 frames of one game Pong's console shows its demo, in other colors, until the episode is cut off.
+MODEL_ENV ?= {"max_num_frames_per_episode": 64000}
 JOBS ?= 2
 PYTEST_FLAGS ?=
 FUZZ_INPUTS ?= 10000
@@ -62,8 +64,8 @@ demo: $(READY)
 models: $(READY)
 	for game in $(MODEL_GAMES); do set -e; \
 		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
-			--policy scripted --epsilon 0.6 --vary-epsilon --num-steps $(MODEL_STEPS) --num-envs 2 \
-			--out models/data/$$game; \
+			--env-kwargs '$(MODEL_ENV)' --policy scripted --epsilon 0.6 --vary-epsilon \
+			--num-steps $(MODEL_STEPS) --num-envs 2 --out models/data/$$game; \
 		if test -d models/runs/$$game; then \
 			$(BIN)/python -m atarigan.train --resume --out models/runs/$$game; \
 		else \
