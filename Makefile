@@ -8,9 +8,11 @@ DEMO_MINUTES ?= 5
 DEMO_FLAGS ?=
 MODEL_MINUTES ?= 60
 MODEL_STEPS ?= 480000
+MODEL_ENVS ?= 2
 MODEL_GAMES ?= Breakout Pong
 # After 65,536 frames of one game Pong's console shows its demo, in other colors, until the episode is cut off.
-MODEL_ENV ?= {"max_num_frames_per_episode": 64000}
+MODEL_ENV_KWARGS ?= {"max_num_frames_per_episode": 64000}
+MODEL_FLAGS ?=
 JOBS ?= 2
 PYTEST_FLAGS ?=
 FUZZ_INPUTS ?= 10000
@@ -64,13 +66,13 @@ demo: $(READY)
 models: $(READY)
 	for game in $(MODEL_GAMES); do set -e; \
 		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
-			--env-kwargs '$(MODEL_ENV)' --policy scripted --epsilon 0.6 --vary-epsilon \
-			--num-steps $(MODEL_STEPS) --num-envs 2 --out models/data/$$game; \
+			--env-kwargs '$(MODEL_ENV_KWARGS)' --policy scripted --epsilon 0.6 --vary-epsilon \
+			--num-steps $(MODEL_STEPS) --num-envs $(MODEL_ENVS) --out models/data/$$game; \
 		if test -d models/runs/$$game; then \
 			$(BIN)/python -m atarigan.train --resume --out models/runs/$$game; \
 		else \
 			$(BIN)/python -m atarigan.train --recipe atari --data models/data/$$game \
-				--out models/runs/$$game --max-minutes $(MODEL_MINUTES); \
+				--out models/runs/$$game --max-minutes $(MODEL_MINUTES) $(MODEL_FLAGS); \
 		fi; \
 		rm -rf models/$$game; \
 		$(BIN)/python -m atarigan.pack --run models/runs/$$game --out models/$$game; \

@@ -24,7 +24,7 @@ def keys_of_frames(frames: Tensor) -> Tensor:
 
 def keys_of_images(images: Tensor) -> Tensor:
     """Of the colors of images (B, C, H, W) in [-1, 1] that are whole levels, int32 (B, H, W)."""
-    middle = torch.tensor(128.0, device=images.device)
+    middle = torch.full((), 128.0, device=images.device)
     channels = images.float().unbind(1)
     return _keys([torch.add(middle, channel, alpha=127.5).int() for channel in channels])
 

@@ -72,5 +72,5 @@ class RamEncoder(SizedByData):
 
 def bits_of(values: Tensor) -> Tensor:
     """Whether bits are set, bool (N, 8 K), of bytes uint8 (N, K), each byte's lowest first."""
-    places = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=values.device)
+    places = 1 << torch.arange(8, dtype=torch.uint8, device=values.device)
     return (values[:, :, None] & places).flatten(1).bool()

@@ -22,7 +22,6 @@ _NUM_LEVELS = 256
 _LEAST_APART = 2.0
 _MARGIN = 0.3
 _CLOSE_ENOUGH = 3.0
-_ALIKE = 6
 _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -78,21 +77,16 @@ class ShownColors(SizedByData):
 
     def notice(self, parts: Iterable[Frames]) -> None:
         """Let pixels take the colors that they show in further real frames, parts uint8 (N, H, W,
-        C): a pixel has seen all shades of a moving ball late only. A color that differs by a few
-        levels from one that they have is not worth the narrower choice.
+        C): a pixel has seen all shades of a moving ball late only.
         """
         device = self.colors.device
-        known = self._shown()
-        shown = known.copy()
+        shown = self._shown()
         for frames in parts:
             first = self._nearest_color(torch.from_numpy(frames[0]).to(device))
             shown[np.arange(len(shown)), first.flatten().cpu().numpy()] = True
             for pixels, others in unusual_pixels(frames, frames[0]):
                 found = self._nearest_color(torch.from_numpy(others).to(device))
                 shown[pixels, found.cpu().numpy()] = True
-        levels = self.colors.cpu().numpy().astype(np.int16)
-        alike = np.abs(levels[:, None] - levels).max(2) <= _ALIKE
-        shown &= known | (known.astype(np.float32) @ alike == 0)
         bits = np.packbits(shown, axis=1, bitorder="little")
         self.shown = torch.from_numpy(bits).to(device)
         self._derive_of_pixels()
@@ -112,7 +106,7 @@ class ShownColors(SizedByData):
     def frames(self, places: Tensor) -> Tensor:
         """The same as frames uint8 (B, H, W, C)."""
         half = (_NUM_LEVELS - 1) / 2
-        middle = torch.tensor(half + 0.5, device=places.device)
+        middle = torch.full((), half + 0.5, device=places.device)
         levels = torch.add(middle, places.detach().float().flatten(1), alpha=half)
         # Whole numbers are clamped, because what is not a number is one of them, whichever.
         rows = levels.int().clamp_(0, _NUM_LEVELS - 1).add_(self._offsets(_NUM_LEVELS))

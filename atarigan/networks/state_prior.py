@@ -22,6 +22,7 @@ _RARE, _UNSEEN = 0.01, 8.0
 _MOST_DRAWN = 4096
 # Groups of about as many codes are compared with all of them at once.
 _SIZES = (256, 96, 32, 8, 0)
+_Band = tuple[slice, int]
 
 
 class StatePrior(SizedByData):
@@ -46,6 +47,7 @@ class StatePrior(SizedByData):
     parents: Tensor
     seen: Tensor
     unlikely: Tensor
+    by_size: Tensor
 
     def __init__(self, num_bytes: int, width: int = WIDTH) -> None:
         super().__init__()
@@ -54,6 +56,7 @@ class StatePrior(SizedByData):
         self.register_buffer("parents", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("seen", torch.zeros(0, MOST_CODES // 8, dtype=torch.uint8))
         self.register_buffer("unlikely", torch.zeros(0, MOST_CODES), persistent=False)
+        self.register_buffer("by_size", torch.zeros(0, dtype=torch.int64), persistent=False)
         self.decided = nn.Parameter(torch.zeros(0, width))
         self.starts = nn.Parameter(torch.zeros(0, width))
         self.first_layer = nn.Linear(width, width)
@@ -61,6 +64,7 @@ class StatePrior(SizedByData):
         self.directions = nn.Parameter(torch.zeros(0, width))
         self.frequencies = nn.Parameter(torch.zeros(0))
         self._parents: list[int] = []
+        self._bands: list[_Band] = []
 
     @property
     def num_numbers(self) -> int:
@@ -100,12 +104,11 @@ class StatePrior(SizedByData):
         chosen = functional.embedding(self.groups.starts[:, None] + codes, self.decided)
         features = self._features(chosen.cumsum(0) - chosen + self.starts[:, None])
         each = (features, codes, codes[self.parents], self.groups.starts, self.groups.sizes)
-        cost = torch.zeros((), device=ram.device)
-        for most, least in pairwise(_SIZES):
-            some = torch.nonzero((self.groups.sizes <= most) & (self.groups.sizes > least))[:, 0]
-            if len(some):
-                cost = cost + self._cost(*(tensor[some] for tensor in each))
-        return cost / len(ram)
+        by_size = [tensor[self.by_size] for tensor in each]
+        costs = [
+            self._cost(most, *(tensor[band] for tensor in by_size)) for band, most in self._bands
+        ]
+        return torch.stack(costs).sum() / len(ram)
 
     def states(self, numbers: Tensor) -> Tensor:
         """Memory uint8 (B, bytes) that numbers (B, n) in [0, 1) determine."""
@@ -132,13 +135,19 @@ class StatePrior(SizedByData):
         return torch.stack(codes, dim=1) if codes else none
 
     def _cost(
-        self, features: Tensor, codes: Tensor, parents: Tensor, starts: Tensor, sizes: Tensor
+        self,
+        most: int,
+        features: Tensor,
+        codes: Tensor,
+        parents: Tensor,
+        starts: Tensor,
+        sizes: Tensor,
     ) -> Tensor:
         """-log p of some groups' codes, int64 (n, B), summed up, their features, (n, B, width),
-        their parents' codes, int64 (n, B), and where and how many their rows are, int64 (n,), being
-        given.
+        their parents' codes, int64 (n, B), and where and how many their rows are, int64 (n,), at
+        most `most`, being given.
         """
-        places = torch.arange(int(sizes.max()), device=codes.device)
+        places = torch.arange(most, device=codes.device)
         rows = (starts[:, None] + places).clamp(max=len(self.directions) - 1)  # (n, most codes)
         products = features @ functional.embedding(rows, self.directions).mT
         logits = products.float() + self.frequencies[rows][:, None]
@@ -163,6 +172,8 @@ class StatePrior(SizedByData):
         bits = np.unpackbits(self.seen.cpu().numpy(), axis=1, bitorder="little")
         self.unlikely = torch.from_numpy((1 - bits) * np.float32(_UNSEEN)).to(self.seen.device)
         self._parents = self.parents.tolist()
+        self.by_size = self.groups.sizes.argsort(descending=True, stable=True)
+        self._bands = _bands(sorted(self.groups.num_codes, reverse=True))
 
     def _features(self, decided: Tensor) -> Tensor:
         """Two layers added to what was decided; as functions, because the calls of modules would
@@ -187,6 +198,14 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(num_threads)
+
+
+def _bands(sizes: list[int]) -> list[_Band]:
+    """Where descending sizes are about alike, with the largest of each; known without asking the
+    device.
+    """
+    ends = [sum(size > least for size in sizes) for least in _SIZES]
+    return [(slice(start, end), sizes[start]) for start, end in pairwise(ends) if start < end]
 
 
 def _parents(codes: Tensor) -> Tensor:

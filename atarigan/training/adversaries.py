@@ -15,6 +15,7 @@ from atarigan.training.device_plan import DevicePlan
 from atarigan.training.direct_layers import take_the_direct_way
 from atarigan.training.latents import draw_latents
 from atarigan.training.process_group import ProcessGroup
+from atarigan.training.recorded_update import RecordedUpdate
 
 
 class Adversaries:
@@ -56,10 +57,40 @@ class Adversaries:
         self.latent_bank = self._drawn_bank()
         self.losses: dict[str, Tensor] = {}
         self.outputs: tuple[Tensor, Tensor] | None = None
+        is_recorded = plan.device.type == "cuda" and group.size == 1
+        step = self._reconstruction_step
+        self._reconstruct = RecordedUpdate(step) if is_recorded else step
 
     def _optimizer(self, network: nn.Module, step_size: float) -> torch.optim.Adam:
         betas = (self.config.momentum, self.config.beta2)
-        return torch.optim.Adam(network.parameters(), step_size, betas, fused=True)
+        is_cuda = self.plan.device.type == "cuda"
+        lr = torch.full((), step_size, device=self.plan.device) if is_cuda else step_size
+        return torch.optim.Adam(network.parameters(), lr, betas, fused=True, capturable=is_cuda)
+
+    def _set_step_sizes(self, generator: float, critic: float) -> None:
+        """Those of both optimizers, on CUDA where recorded updates read them."""
+        for optimizer, step_size in (
+            (self.generator_optimizer, generator),
+            (self.critic_optimizer, critic),
+        ):
+            settings = optimizer.param_groups[0]
+            if isinstance(settings["lr"], Tensor):
+                settings["lr"].fill_(step_size)
+            else:
+                settings["lr"] = step_size
+
+    def _load_optimizers(self, generator: dict[str, Any], critic: dict[str, Any]) -> None:
+        """Take their states, but keep what belongs to the device."""
+        for optimizer, state in (
+            (self.generator_optimizer, generator),
+            (self.critic_optimizer, critic),
+        ):
+            settings = optimizer.param_groups[0]
+            kept = {name: settings[name] for name in ("lr", "capturable")}
+            optimizer.load_state_dict(state)
+            optimizer.param_groups[0].update(kept)
+        if isinstance(self._reconstruct, RecordedUpdate):
+            self._reconstruct.forget()
 
     def has_penalty(self, critic_update: int) -> bool:
         """Whether the critic's update of that number, counted from the beginning, has a penalty."""
@@ -96,9 +127,15 @@ class Adversaries:
 
     def update_reconstruction(self, real: Tensor, condition: Tensor | None) -> None:
         """One step of the generator towards the real samples (B, …) that had these conditions."""
+        latents = self._own_latents(len(real))
+        self.losses["reconstruction_loss"] = self._reconstruct(latents, real, condition)
+
+    def _reconstruction_step(
+        self, latents: Tensor, real: Tensor, condition: Tensor | None
+    ) -> Tensor:
+        """The same with given latents; returns the loss."""
         self.generator_optimizer.zero_grad(set_to_none=True)
         losses = []
-        latents = self._own_latents(len(real))
         for latents_part, real_part, conditions in self._in_parts(latents, real, condition):
             with self.plan.autocast():
                 loss = self.generator.reconstruction_loss(latents_part, conditions, real_part)
@@ -106,7 +143,7 @@ class Adversaries:
             losses.append(loss.detach())
         self.group.sum_gradients(self.generator)
         self.generator_optimizer.step()
-        self.losses["reconstruction_loss"] = _mean(losses)
+        return _mean(losses)
 
     def update_generator(self, real: Tensor, condition: Tensor | None) -> None:
         """One step of the generator on as many samples as there are real ones (B, …), which some

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from atarigan.cores import num_cores
 from atarigan.errors import InputError
 from atarigan.pixels import frames_to_floats
 from atarigan.run_config import RunConfig
+from atarigan.sources.source import Batch
+from atarigan.training.prefetch import prefetched
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -34,6 +37,12 @@ class DevicePlan:
         """The module on the device, convolutions in channels_last."""
         return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
+    def ahead(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; for CUDA read ahead, into memory that the device copies from."""
+        if self.device.type != "cuda":
+            return batches
+        return prefetched(Batch(*map(_pinned, batch)) for batch in batches)
+
     def samples(self, array: Any) -> Tensor:
         """Real samples as the networks see them: uint8 frames (B, H, W, C) cross as bytes and
         become floats on the device.
@@ -46,10 +55,7 @@ class DevicePlan:
         return None if array is None else self._on_device(array)
 
     def _on_device(self, array: Any) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
+        return torch.as_tensor(array).to(self.device, non_blocking=True)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context that networks run in."""
@@ -61,6 +67,11 @@ class DevicePlan:
         num = self.num_threads
         threads = f", {num} thread{'s' * (num != 1)}" if self.device.type == "cpu" else ""
         return f"{self.device.type}{threads}, {self.precision}"
+
+
+def _pinned(array: Any) -> Any:
+    """Numbers as a tensor in page-locked memory; None where there are none."""
+    return None if array is None else torch.from_numpy(array).pin_memory()
 
 
 def plan_for(config: RunConfig) -> DevicePlan:

@@ -110,13 +110,14 @@ class Trainer(Adversaries):
         """The source's batches from where training stands."""
         if self._batches is None:
             config = self.config
-            self._batches = self.source.batches(
+            batches = self.source.batches(
                 config.batch_size,
                 self._seed,
                 self.num_steps * (config.critic_steps + config.reconstruction_steps),
                 self.group.rank,
                 self.group.size,
             )
+            self._batches = self.plan.ahead(batches)
         return self._batches
 
     @property
@@ -177,8 +178,7 @@ class Trainer(Adversaries):
         config = self.config
         share = 1 - (1 - config.final_lr) * min(1.0, self.fraction_done)
         share *= 0.5**self.num_rollbacks
-        self.generator_optimizer.param_groups[0]["lr"] = config.generator_lr * share
-        self.critic_optimizer.param_groups[0]["lr"] = config.critic_lr * share
+        self._set_step_sizes(config.generator_lr * share, config.critic_lr * share)
 
     def use_threads(self, num_threads: int) -> None:
         """Compute with so many CPU threads; another number rounds differently."""
@@ -208,8 +208,7 @@ class Trainer(Adversaries):
         self.generator.load_state_dict(state["generator"])
         self.average.averaged.load_state_dict(state["averaged_generator"])
         self.critic.load_state_dict(state["critic"])
-        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
-        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self._load_optimizers(state["generator_optimizer"], state["critic_optimizer"])
         self.objective.load_state_dict(state["objective"])
         self.rng.set_state(state["rng"])
         self._set_layers_rng_state(state["layers_rng"])

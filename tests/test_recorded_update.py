@@ -1,0 +1,95 @@
+"""On a GPU, recorded updates train as those that were not; elsewhere nothing is recorded."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from atarigan.assembly import build_trainer
+from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.networks import NETWORKS
+from atarigan.run_config import RunConfig
+from atarigan.training.recorded_update import RecordedUpdate
+from tests.test_every_combination import LAYERS
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="records on CUDA only")
+CONFIG = RunConfig(
+    condition="ram",
+    objective="non_saturating",
+    penalty="none",
+    critic_steps=1,
+    reconstruction_steps=8,
+    final_lr=0.5,
+    latent_size=4,
+    batch_size=32,
+    max_images=9 * 32 * 4,
+)
+FAMILIES = [name for name in NETWORKS if not NETWORKS[name].critic_gives_energy]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Dots whose places are in memory."""
+    path = tmp_path_factory.mktemp("dots") / "buffer"
+    with FrameBuffer.create(path, 300, (20, 24, 1), ram_size=4) as buffer:
+        for number in range(300):
+            row, column = number % 18, number * 7 % 22
+            frame = np.full((20, 24, 1), 30, np.uint8)
+            frame[row : row + 2, column : column + 2] = 200
+            buffer.add(frame, ram=np.array([row, 9, column, 0], np.uint8))
+    return str(path)
+
+
+def weights(trainer):
+    return torch.cat([each.detach().flatten().cpu() for each in trainer.generator.parameters()])
+
+
+def trained(config, *, records=True):
+    """The trainer after four steps, and how its generator's weights changed."""
+    trainer = build_trainer(config)
+    before = weights(trainer)
+    if not records:
+        trainer._reconstruct = trainer._reconstruction_step
+    batches = trainer._open_batches()
+    for _ in range(4):
+        trainer.train_step(batches)
+    return trainer, weights(trainer) - before
+
+
+def likeness(first, second):
+    """Cosine of two changes: sums in another order turn what is near zero round."""
+    return torch.cosine_similarity(first, second, dim=0)
+
+
+@needs_cuda
+@pytest.mark.parametrize("network", FAMILIES)
+def test_a_recorded_run_is_the_run(data, network):
+    config = dataclasses.replace(CONFIG, data=data, network=network, **LAYERS.get(network, {}))
+    trainer, change = trained(config)
+    assert isinstance(trainer._reconstruct, RecordedUpdate)
+    _, expected = trained(config, records=False)
+    assert likeness(change, expected) > 0.95
+    assert change.norm() == pytest.approx(expected.norm(), rel=0.05)
+
+
+@needs_cuda
+def test_it_goes_on_where_a_state_was_taken(data):
+    config = dataclasses.replace(CONFIG, data=data, network="profiles")
+    trainer, _ = trained(config)
+    again = build_trainer(config)
+    again.load_state_dict(copy.deepcopy(trainer.state_dict()))
+    before = weights(trainer)
+    for each in (trainer, again):
+        each.train_step(each.source.batches(32, seed=5))
+    assert likeness(weights(again) - before, weights(trainer) - before) > 0.95
+
+
+def test_a_cpu_records_nothing(data):
+    config = dataclasses.replace(CONFIG, data=data, network="profiles", device="cpu")
+    trainer, change = trained(config)
+    assert not isinstance(trainer._reconstruct, RecordedUpdate)
+    _, again = trained(config)
+    assert torch.equal(change, again)
+    assert change.norm() > 0
