@@ -134,6 +134,21 @@ def test_points_are_drawn_amid_the_critics_updates_too(tmp_path):
     assert points.shape == (1000, 2)
 
 
+def test_pictures_that_take_too_much_of_the_time_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("atarigan.training.sample_pictures.NUM_IN_ANY_CASE", 2)
+    monkeypatch.setattr("atarigan.training.sample_pictures.MOST_OF_TIME", 0)
+    (tmp_path / "images").mkdir()
+    for number in range(6):
+        image = np.full((12, 12, 3), 40 * number, np.uint8)
+        iio.imwrite(tmp_path / "images" / f"{number}.png", image)
+    images = {"source": "folder", "data": str(tmp_path / "images"), "network": "mlp_sigmoid"}
+    for kind, num in (({}, 5), (images, 2 + 1)):  # of images the first two, and the one at the end
+        folder = RunFolder(tmp_path / str(num))
+        trainer = build_trainer(dataclasses.replace(SMALL, **kind, sample_every=40))
+        trainer.run([SamplePictures(folder, trainer)], StopRequest())
+        assert len(folder.all_samples()) == num
+
+
 def test_classes_have_a_column_each(tmp_path):
     config = dataclasses.replace(
         SMALL, source="mnist", condition="class", max_images=120, save_arrays=True

@@ -129,3 +129,17 @@ def test_colors_that_a_pixel_shows_late_are_noticed(gray):
     assert shown[3, 4] == shown[2, 3] == BALL
     assert (shown == BALL).sum() == 2
     assert (shown[0] == WALL).all()
+
+
+def test_a_shade_next_to_one_that_is_known_is_noticed_too():
+    frames = np.full((60, 2, 3, 1), FLOOR, np.uint8)
+    frames[::9, 1, 1] = BALL
+    frames[0, 0, 0] = BALL - 2
+    colors = ShownColors(2, 3, 1)
+    colors.start_from(frames)
+    late = frames[1:3].copy()
+    late[1, 1, 1] = BALL - 2
+    at_shade = colors.places[list(colors.colors[:, 0]).index(BALL - 2)].expand(1, 2, 3)
+    assert colors.frames(at_shade)[0, 1, 1, 0] == BALL
+    colors.notice([late])
+    assert colors.frames(at_shade)[0, 1, 1, 0] == BALL - 2

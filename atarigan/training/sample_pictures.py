@@ -1,5 +1,6 @@
 """Pictures of what the generator makes, from the same latents all through a run."""
 
+import time
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -20,11 +21,13 @@ NUM_BESIDE = 16
 SMALL, LARGE = 84, 168
 IMAGES_PER_S, POINTS_PER_S = 8, 10
 MOST_PICTURES = 300
+NUM_IN_ANY_CASE, MOST_OF_TIME = 20, 0.1
 
 
 class SamplePictures(Observer):
     """Draws samples of the averaged generator every so many images, and the animation of them at
-    the end.
+    the end. After the first twenty, pictures of images are left out where they take more than a
+    tenth of the training, as on a GPU that looks at hundreds of thousands of images a second.
     """
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
@@ -35,6 +38,7 @@ class SamplePictures(Observer):
         self._fixed_samples = FixedSamples(trainer, num_shown(trainer), config.seed + 1)
         self._canvas = canvas_of(trainer) if self._shows_points else None
         self._num_critic_updates = 0
+        self._num_drawn, self._spent_s = 0, 0.0
 
     def after_critic_update(self, trainer: Trainer) -> None:
         """Within the step that will be drawn, show the critic learning."""
@@ -54,8 +58,15 @@ class SamplePictures(Observer):
 
     def after_step(self, trainer: Trainer) -> None:
         self._num_critic_updates = 0
-        if self._every and crossed(trainer, self._every):
+        if self._every and crossed(trainer, self._every) and self._has_time(trainer):
+            began = time.perf_counter()
             self.draw(trainer)
+            self._num_drawn += 1
+            self._spent_s += time.perf_counter() - began
+
+    def _has_time(self, trainer: Trainer) -> bool:
+        is_cheap = self._shows_points or self._spent_s <= MOST_OF_TIME * trainer.elapsed_s
+        return is_cheap or self._num_drawn < NUM_IN_ANY_CASE
 
     def at_end(self, trainer: Trainer) -> None:
         self.draw(trainer)
