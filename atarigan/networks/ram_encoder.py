@@ -8,6 +8,7 @@ from atarigan.networks.byte_groups import varying_bytes
 from atarigan.networks.sized_by_data import SizedByData
 
 NUM_FEATURES = 256
+BIT_PLACES = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8)
 # So small that bytes which do not matter say next to nothing from the beginning.
 _FIRST_SCALE = 0.02
 
@@ -26,6 +27,7 @@ class RamEncoder(SizedByData):
     varying: Tensor
     row_of: Tensor
     varying_bits: Tensor
+    bit_places: Tensor
 
     def __init__(self, num_bytes: int, num_features: int = NUM_FEATURES) -> None:
         super().__init__()
@@ -34,6 +36,7 @@ class RamEncoder(SizedByData):
         self.register_buffer("varying", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("row_of", torch.zeros(0, 256, dtype=torch.int32))
         self.register_buffer("varying_bits", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("bit_places", BIT_PLACES.clone(), persistent=False)
         self.value_rows = nn.Parameter(torch.zeros(0, num_features))
         self.bit_rows = nn.Parameter(torch.zeros(0, num_features))
 
@@ -48,7 +51,7 @@ class RamEncoder(SizedByData):
             maps.append(num_rows + nearest)
             num_rows += len(occurred)
         self.row_of = torch.stack(maps).int() if maps else self.row_of
-        bits = bits_of(values)
+        bits = bits_of(values, self.bit_places)
         self.varying_bits = torch.nonzero((bits != bits[0]).any(0))[:, 0]
         self.value_rows = nn.Parameter(_FIRST_SCALE * torch.randn(num_rows, self.num_features))
         self.bit_rows = nn.Parameter(torch.zeros(len(self.varying_bits), self.num_features))
@@ -64,13 +67,14 @@ class RamEncoder(SizedByData):
     def forward(self, ram: Tensor) -> Tensor:
         values = ram[:, self.varying]
         rows = self.row_of.gather(1, values.T.long()).T.long()
-        bits = bits_of(values)[:, self.varying_bits].float()
+        bits = bits_of(values, self.bit_places)[:, self.varying_bits].float()
         of_values = functional.embedding(rows, self.value_rows).sum(1)  # bags know no torch.func
         features: Tensor = torch.addmm(of_values, bits, self.bit_rows)
         return features
 
 
-def bits_of(values: Tensor) -> Tensor:
-    """Whether bits are set, bool (N, 8 K), of bytes uint8 (N, K), each byte's lowest first."""
-    places = 1 << torch.arange(8, dtype=torch.uint8, device=values.device)
+def bits_of(values: Tensor, places: Tensor = BIT_PLACES) -> Tensor:
+    """Whether bits are set, bool (N, 8 K), of bytes uint8 (N, K), each byte's lowest first, with
+    `BIT_PLACES` where the bytes are.
+    """
     return (values[:, :, None] & places).flatten(1).bool()
