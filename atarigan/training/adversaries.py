@@ -15,7 +15,7 @@ from atarigan.training.device_plan import DevicePlan
 from atarigan.training.direct_layers import take_the_direct_way
 from atarigan.training.latents import draw_latents
 from atarigan.training.process_group import ProcessGroup
-from atarigan.training.recorded_update import RecordedUpdate
+from atarigan.training.recorded_update import RecordedUpdate, Update
 
 
 class Adversaries:
@@ -57,9 +57,14 @@ class Adversaries:
         self.latent_bank = self._drawn_bank()
         self.losses: dict[str, Tensor] = {}
         self.outputs: tuple[Tensor, Tensor] | None = None
-        is_recorded = plan.device.type == "cuda" and group.size == 1
-        step = self._reconstruction_step
-        self._reconstruct = RecordedUpdate(step) if is_recorded else step
+        self._reconstruct = self._new_reconstruction()
+
+    def _new_reconstruction(self) -> Update:
+        """The update by reconstruction; one process on CUDA records it."""
+        is_recorded = self.plan.device.type == "cuda" and self.group.size == 1
+        return (
+            RecordedUpdate(self._reconstruction_step) if is_recorded else self._reconstruction_step
+        )
 
     def _optimizer(self, network: nn.Module, step_size: float) -> torch.optim.Adam:
         betas = (self.config.momentum, self.config.beta2)
@@ -89,8 +94,7 @@ class Adversaries:
             kept = {name: settings[name] for name in ("lr", "capturable")}
             optimizer.load_state_dict(state)
             optimizer.param_groups[0].update(kept)
-        if isinstance(self._reconstruct, RecordedUpdate):
-            self._reconstruct.forget()
+        self._reconstruct = self._new_reconstruction()
 
     def has_penalty(self, critic_update: int) -> bool:
         """Whether the critic's update of that number, counted from the beginning, has a penalty."""

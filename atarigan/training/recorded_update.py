@@ -18,7 +18,8 @@ class RecordedUpdate:
 
     Args:
         update: takes tensors or None, always of the same shapes, waits for no result, and returns
-            its loss. Its random numbers may come from the device's own stream only.
+            its loss. Its random numbers may come from the device's own stream only. Where what it
+            works on is replaced by other tensors, another one has to be recorded.
     """
 
     def __init__(self, update: Update) -> None:
@@ -40,10 +41,6 @@ class RecordedUpdate:
                 kept.copy_(given)
         self._graph.replay()
         return self._loss
-
-    def forget(self) -> None:
-        """Record anew, after the update's tensors were replaced by others."""
-        self._num_before, self._graph, self._inputs = _NUM_BEFORE, None, []
 
     def _recorded(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
         self._inputs = [None if each is None else each.clone() for each in inputs]
