@@ -63,7 +63,7 @@ demo: $(READY)
 	$(BIN)/python -m atarigan.demo --max-minutes $(DEMO_MINUTES) $(DEMO_FLAGS)
 
 # Data and trainings that are there already are gone on with: delete models/ to begin anew. The cards in
-# atarigan/shipped say with which variables theirs were made, on a GPU.
+# atarigan/models/shipped say with which variables theirs were made, on a GPU.
 models: $(READY)
 	for game in $(MODEL_GAMES); do set -e; \
 		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
 
 if TYPE_CHECKING:
-    from atarigan.frame_generator import FrameGenerator
-    from atarigan.generated_replay import GeneratedReplay
+    from atarigan.models.frame_generator import FrameGenerator
+    from atarigan.models.generated_replay import GeneratedReplay
 
 __all__ = ["FrameBuffer", "FrameGenerator", "GeneratedReplay", "InputError", "__version__"]
 __version__ = "0.1.0"
@@ -28,11 +28,11 @@ gymnasium.register(
 
 def __getattr__(name: str) -> Any:
     if name == "FrameGenerator":
-        from atarigan.frame_generator import FrameGenerator
+        from atarigan.models.frame_generator import FrameGenerator
 
         return FrameGenerator
     if name == "GeneratedReplay":
-        from atarigan.generated_replay import GeneratedReplay
+        from atarigan.models.generated_replay import GeneratedReplay
 
         return GeneratedReplay
     raise AttributeError(f"module 'atarigan' has no attribute {name!r}")

@@ -4,8 +4,8 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from atarigan import command_line
-from atarigan.registry import did_you_mean
+from atarigan.cli import command_line
+from atarigan.errors import did_you_mean
 
 COMMANDS = {
     "collect": "play an environment and store what it shows",

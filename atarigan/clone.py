@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atarigan import command_line
+from atarigan.cli import command_line
+from atarigan.cli.progress import ProgressDisplay
+from atarigan.cli.stop_request import StopRequest
 from atarigan.errors import InputError
-from atarigan.progress import ProgressDisplay
-from atarigan.stop_request import StopRequest
 
 if TYPE_CHECKING:
-    from atarigan.play.cloning import Cloning
+    from atarigan.evaluation.policy.cloning import Cloning
 
 STEPS_ALONE = 8_000
 FEWEST_STEPS = 512
@@ -59,7 +59,7 @@ class CloneArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, compose, run; returns the exit status."""
     arguments = command_line.parse(CloneArguments, argv, command="clone")
-    from atarigan.play.cloning import Cloning
+    from atarigan.evaluation.policy.cloning import Cloning
 
     if arguments.file.exists() and not arguments.overwrite:
         raise InputError(f"{arguments.file} exists: name another --out, or add --overwrite")

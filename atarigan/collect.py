@@ -13,21 +13,21 @@ from typing import Annotated, Any
 
 import tyro
 
-from atarigan import command_line
-from atarigan.errors import InputError, shown
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collection import (
+from atarigan.cli import command_line
+from atarigan.cli.progress import ProgressDisplay
+from atarigan.cli.stop_request import StopRequest
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.collection import (
     PATIENCE_S,
     CollectionSummary,
     collect,
     default_num_envs,
 )
-from atarigan.frames.collector import env_of
-from atarigan.frames.crew import CollectorDiedError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.new_buffer import create_buffer
-from atarigan.progress import ProgressDisplay
-from atarigan.stop_request import StopRequest
+from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.data.collection.supervisor import CollectorDiedError
+from atarigan.data.collection.worker import env_of
+from atarigan.errors import InputError, shown
 
 EXIT_PROCESS_DIED = 1
 HARMLESS_POLICIES = (None, "random", "scripted")

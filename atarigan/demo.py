@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atarigan import command_line
+from atarigan.cli import command_line
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
-    from atarigan.frame_generator import FrameGenerator
+    from atarigan.models.frame_generator import FrameGenerator
 
 PICTURES_PER_S = 15
 RATE_BATCH = 256
@@ -86,7 +86,7 @@ def collect_frames(arguments: DemoArguments, path: Path) -> int:
 def train_generator(arguments: DemoArguments, out: Path) -> int:
     """Train, or go on training; returns the exit status."""
     from atarigan import train
-    from atarigan.recipes import load_recipe
+    from atarigan.config.recipes import load_recipe
 
     config = dataclasses.replace(
         load_recipe(arguments.recipe),
@@ -103,7 +103,7 @@ def play_episode(arguments: DemoArguments, out: Path) -> None:
     """
     import gymnasium as gym
 
-    from atarigan import pictures
+    from atarigan.pictures import grids
 
     env = gym.make(
         "atarigan/Generated-v0",
@@ -117,20 +117,20 @@ def play_episode(arguments: DemoArguments, out: Path) -> None:
     env.action_space.seed(arguments.seed)
     film = []
     for _ in range(arguments.num_episode_steps):
-        film.append(pictures.enlarged(env.render(), 2))  # type: ignore[arg-type]
+        film.append(grids.enlarged(env.render(), 2))  # type: ignore[arg-type]
         _, _, terminated, truncated, _ = env.step(env.action_space.sample())
         if terminated or truncated:
             env.reset()
     env.close()
-    for suffix in pictures.ANIMATION_SUFFIXES:
+    for suffix in grids.ANIMATION_SUFFIXES:
         shown = film if suffix == ".mp4" else film[::2][:100]
-        pictures.save_animation(out / f"episode{suffix}", shown, PICTURES_PER_S)
+        grids.save_animation(out / f"episode{suffix}", shown, PICTURES_PER_S)
 
 
 def summary(out: Path, rates: dict[str, float]) -> str:
     """How fast the parts were, beginning with the rates given, and what there is to look at."""
-    from atarigan.frame_generator import FrameGenerator
-    from atarigan.training.checkpoint import find_checkpoint, load_training_state
+    from atarigan.models.checkpoint import find_checkpoint, load_training_state
+    from atarigan.models.frame_generator import FrameGenerator
 
     state = load_training_state(find_checkpoint(out))
     frames_per_s = generation_rate(FrameGenerator.load(out))

@@ -1,5 +1,8 @@
 """The one exception type for what a user can put right, and how it shows a value."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Bad input: a flag, a file or an argument that breaks a rule.
@@ -14,3 +17,11 @@ def shown(value: object) -> str:
     """A value as a message shows it: on one line, of at most 60 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, if one is near, and all known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    suggestion = f"did you mean {near[0]!r}? " if near else ""
+    return f"{suggestion}known: {', '.join(names)}"

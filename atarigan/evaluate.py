@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atarigan import command_line
+from atarigan.cli import command_line
+from atarigan.config.run_config import RunConfig
+from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import AgentSteps
-from atarigan.npz_samples import read_samples
-from atarigan.run_config import RunConfig
+from atarigan.files.npz_samples import read_samples
 
 if TYPE_CHECKING:
-    from atarigan.metrics.evaluation import Evaluation
-    from atarigan.pixels import FrameFormat
-    from atarigan.play.policy_evaluation import PolicyEvaluation
+    from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
+    from atarigan.evaluation.report import Evaluation
+    from atarigan.images.pixels import FrameFormat
 
 
 @dataclass(frozen=True)
@@ -123,14 +123,14 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
     Raises:
         InputError: samples, source or features are missing or damaged, or do not go together.
     """
-    from atarigan.frame_generator import FrameGenerator
-    from atarigan.judged_samples import JudgedSamples, draw_samples
-    from atarigan.metrics.evaluation import Evaluation
-    from atarigan.metrics.judges import judge_for, work_to_do
-    from atarigan.metrics.motion_judge import judged_motion
-    from atarigan.metrics.pairs import pair_scores
-    from atarigan.progress import ProgressDisplay
-    from atarigan.sources import SOURCES
+    from atarigan.cli.progress import ProgressDisplay
+    from atarigan.data.sources import SOURCES
+    from atarigan.evaluation.drawn_samples import JudgedSamples, draw_samples
+    from atarigan.evaluation.evaluators import judge_for, work_to_do
+    from atarigan.evaluation.metrics.pairs import pair_scores
+    from atarigan.evaluation.motion_evaluator import judged_motion
+    from atarigan.evaluation.report import Evaluation
+    from atarigan.models.frame_generator import FrameGenerator
 
     if arguments.run is not None:
         generator = FrameGenerator.load(arguments.run, device="cpu")
@@ -164,14 +164,14 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
     Raises:
         InputError: policy, game or generator are missing or damaged, or do not go together.
     """
+    from atarigan.cli.progress import ProgressDisplay
+    from atarigan.data.buffer.meta import package_versions
+    from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
     from atarigan.envs.generated_frames import GeneratedFrames
-    from atarigan.frame_generator import FrameGenerator
-    from atarigan.frames.buffer_meta import package_versions
-    from atarigan.frames.model_policy import checked_layout, load_model, named_model
-    from atarigan.play.episodes import Rules
-    from atarigan.play.policy_evaluation import PolicyEvaluation
-    from atarigan.play.trial import Trial
-    from atarigan.progress import ProgressDisplay
+    from atarigan.evaluation.policy.episodes import MOST_AT_ONCE, Rules
+    from atarigan.evaluation.policy.policy_comparison import Trial
+    from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
+    from atarigan.models.frame_generator import FrameGenerator
 
     algorithm, file = named_model(str(arguments.policy))
     rules = Rules(str(arguments.env_id), arguments.max_frames)
@@ -181,7 +181,9 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
         generated = None
         if arguments.run is not None:
             generator = FrameGenerator.load(arguments.run)
-            generated = GeneratedFrames(generator, env.env, layout.frame_format, arguments.seed)
+            generated = GeneratedFrames(
+                generator, env.env, layout.frame_format, MOST_AT_ONCE, arguments.seed
+            )
     trial = Trial(model, layout, rules, arguments.episodes, arguments.seed)
     total = trial.work_to_do(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display:
@@ -211,7 +213,7 @@ def _facts(
     arguments: EvaluateArguments, config: RunConfig, num: int, num_stacks: int
 ) -> dict[str, Any]:
     """What a figure means nothing without."""
-    from atarigan.frames.buffer_meta import package_versions
+    from atarigan.data.buffer.meta import package_versions
 
     return {
         "samples": arguments.run or arguments.samples,

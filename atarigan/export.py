@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atarigan import command_line
+from atarigan.cli import command_line
 from atarigan.errors import InputError
 
 
@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(arguments.out)
     if out.exists():
         raise InputError(f"--out must be a new file, and {out} exists")
-    from atarigan.frame_generator import FrameGenerator
-    from atarigan.onnx_file import compared, write_onnx
+    from atarigan.models.frame_generator import FrameGenerator
+    from atarigan.models.onnx_file import compared, write_onnx
 
     generator = FrameGenerator.load(arguments.run, "cpu")
     write_onnx(generator, out)

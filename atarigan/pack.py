@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atarigan import command_line
+from atarigan.cli import command_line
 from atarigan.errors import InputError
 
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(arguments.out)
     if out.exists():
         raise InputError(f"--out must be a new folder, and {out} exists")
-    from atarigan.training.checkpoint import (
+    from atarigan.models.checkpoint import (
         find_checkpoint,
         load_model_config,
         load_weights,

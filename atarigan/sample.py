@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atarigan import command_line
+from atarigan.cli import command_line
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
-    from atarigan.frame_generator import FrameGenerator
-    from atarigan.prior import Latents
+    from atarigan.models.frame_generator import FrameGenerator
+    from atarigan.models.latents import Latents
 
 PICTURES_PER_S = 15
 _CORNERS_PER_WALK = 8
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--out must end in .png, .gif, .mp4 or .npz, not {arguments.out!r}")
     if arguments.num < 1:
         raise InputError(f"--num must be at least 1, not {arguments.num}")
-    from atarigan.frame_generator import FrameGenerator
+    from atarigan.models.frame_generator import FrameGenerator
 
     generator = FrameGenerator.load(arguments.run)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,17 +78,17 @@ def write_grid(
     """Samples as one picture: a grid of frames, a column a class where classes take turns, or a
     scatter plot.
     """
-    from atarigan import pictures, point_pictures
+    from atarigan.pictures import grids, points
 
     if generator.makes_frames:
         frame_format = generator.frame_format
-        scale = pictures.scale_for(frame_format.height, frame_format.width)
+        scale = grids.scale_for(frame_format.height, frame_format.width)
         frames = frame_format.to_rgb(generator.sample(num, seed, labels))
         columns = generator.num_classes if labels is None else 0
-        picture = pictures.grid(frames, columns=columns, scale=scale)
+        picture = grids.grid(frames, columns=columns, scale=scale)
     else:
-        picture = point_pictures.scatter(generator.sample_points(num, seed))
-    pictures.save_picture(path, picture)
+        picture = points.scatter(generator.sample_points(num, seed))
+    grids.save_picture(path, picture)
 
 
 def write_walk(
@@ -97,15 +97,15 @@ def write_walk(
     """An animation of frames while the latent moves smoothly through the prior and back to where it
     began, within one class where there are classes.
     """
-    from atarigan import pictures
+    from atarigan.pictures import grids
 
     frame_format = generator.frame_format
-    scale = pictures.scale_for(frame_format.height, frame_format.width, target=336)
+    scale = grids.scale_for(frame_format.height, frame_format.width, target=336)
     has_classes = label is not None or generator.num_classes
     conditions: Any = generator.conditions([label or 0] * num) if has_classes else None
     frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed), conditions))
-    walk = (pictures.enlarged(frame, scale) for frame in frames)
-    pictures.save_animation(path, walk, PICTURES_PER_S)
+    walk = (grids.enlarged(frame, scale) for frame in frames)
+    grids.save_animation(path, walk, PICTURES_PER_S)
 
 
 def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":

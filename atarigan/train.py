@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from atarigan import command_line, typed_json
-from atarigan.confinement import refuse_ways_out
+from atarigan.cli import command_line
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
+from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError, shown
-from atarigan.recipes import default_config, load_recipe, recipe_summaries
-from atarigan.run_config import ModelConfig, RunConfig
-from atarigan.stop_request import StopRequest
+from atarigan.files import typed_json
+from atarigan.files.untrusted_paths import refuse_ways_out
+from atarigan.models.model_config import ModelConfig
 
 if TYPE_CHECKING:
     from atarigan.training.process_group import ProcessGroup
@@ -111,7 +113,7 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
 
 def _stores_memory(path: Path) -> bool:
     """Whether a buffer has the console's memory beside its frames; one that cannot be read has."""
-    from atarigan.frames.frame_buffer import FrameBuffer
+    from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     try:
         return FrameBuffer.open(path).meta.ram_size > 0
@@ -129,10 +131,10 @@ def config_file(path: Path) -> RunConfig:
 
 def choices() -> str:
     """Everything that can be chosen by name, a line each."""
-    from atarigan.networks import NETWORKS
-    from atarigan.objectives import OBJECTIVES
-    from atarigan.penalties import PENALTIES
-    from atarigan.sources import SOURCES
+    from atarigan.data.sources import SOURCES
+    from atarigan.models.families import NETWORKS
+    from atarigan.training.objectives import OBJECTIVES
+    from atarigan.training.penalties import PENALTIES
 
     tables = {
         "--source": SOURCES.summaries(),
@@ -154,9 +156,9 @@ def summary(config: RunConfig) -> str:
     Raises:
         InputError: the source's data is missing, or its samples do not fit the networks.
     """
-    from atarigan.model_networks import network_shape
-    from atarigan.network_summary import summarize
-    from atarigan.sources import SOURCES
+    from atarigan.data.sources import SOURCES
+    from atarigan.models.build import network_shape
+    from atarigan.models.summary import summarize
 
     shape = network_shape(ModelConfig(config, SOURCES[config.source](config).spec))
     return "\n\n".join(map(str, summarize(config.network, shape)))
@@ -169,7 +171,7 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
     Raises:
         InputError: the folder holds another run, or a part of the configuration cannot work.
     """
-    from atarigan.assembly import build_trainer
+    from atarigan.training.build import build_trainer
     from atarigan.training.process_group import joined, leave
     from atarigan.training.run_folder import RunFolder
 
@@ -184,15 +186,15 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
 def _train_and_record(
     folder: "RunFolder", config: RunConfig, group: "ProcessGroup", *, resume: bool
 ) -> int:
-    from atarigan.assembly import build_trainer
-    from atarigan.progress import ProgressDisplay
-    from atarigan.training.checkpoint import find_checkpoint
-    from atarigan.training.evaluations import Evaluations
-    from atarigan.training.history import History
+    from atarigan.cli.progress import ProgressDisplay
+    from atarigan.models.checkpoint import find_checkpoint
+    from atarigan.training.build import build_trainer
     from atarigan.training.memory import refuse_too_large_batch
-    from atarigan.training.observers import Checkpointer, ProgressBar
-    from atarigan.training.run_page import RunPage
-    from atarigan.training.sample_pictures import SamplePictures
+    from atarigan.training.observers.evaluations import Evaluations
+    from atarigan.training.observers.history import History
+    from atarigan.training.observers.keeping import Checkpointer, ProgressBar
+    from atarigan.training.observers.run_page import RunPage
+    from atarigan.training.observers.sample_pictures import SamplePictures
     from atarigan.training.thread_trial import choose_num_threads
     from atarigan.training.trainer import Observer
 
@@ -248,11 +250,11 @@ def _train_and_record(
 def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
     """What --log names."""
     if trainer.config.log == "tensorboard":
-        from atarigan.training.tensorboard_log import TensorboardLog
+        from atarigan.training.observers.tensorboard_log import TensorboardLog
 
         return [TensorboardLog(folder, trainer)]
     if trainer.config.log == "wandb":
-        from atarigan.training.wandb_log import WandbLog
+        from atarigan.training.observers.wandb_log import WandbLog
 
         return [WandbLog(folder, trainer)]
     return []
@@ -260,7 +262,7 @@ def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
 
 def restore(trainer: "Trainer", checkpoint: Path) -> None:
     """Go on from a checkpoint. Raises InputError where it is of other networks."""
-    from atarigan.training.checkpoint import load_training_state
+    from atarigan.models.checkpoint import load_training_state
 
     state = load_training_state(checkpoint)
     try:

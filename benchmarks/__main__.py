@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from atarigan import command_line
-from atarigan.errors import InputError
-from atarigan.registry import did_you_mean
+from atarigan.cli import command_line
+from atarigan.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from benchmarks.report import Report
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in names:
         if name not in MODULES:
             raise InputError(f"unknown benchmark {name!r}: {did_you_mean(name, MODULES)}")
-    from atarigan.training.device_plan import choose_device
+    from atarigan.models.device import choose_device
     from benchmarks import machine
     from benchmarks.measurement import Stopwatch
     from benchmarks.profiles import print_profile

@@ -13,12 +13,14 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import AtariPreprocessing
 
-from atarigan.frame_generator import FrameGenerator
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.screen import AleScreen, read_frame
-from atarigan.model_networks import build_generator
-from atarigan.pixels import FrameFormat
-from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.screen import AleScreen, read_frame
+from atarigan.data.sample_spec import SampleSpec
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.build import build_generator
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.model_config import ModelConfig
 from benchmarks.emulator import FRAME_SKIP, Emulator
 from benchmarks.measurement import Case
 

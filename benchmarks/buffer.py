@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.generated_replay import GeneratedReplay
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models.generated_replay import GeneratedReplay
 from benchmarks import breakout, peers
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows

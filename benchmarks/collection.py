@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collection import collect
-from atarigan.frames.new_buffer import create_buffer
-from atarigan.pixels import FormatName
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.collection import collect
+from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.images.pixels import FormatName
 from benchmarks.emulator import FRAME_SKIP, BareLoops
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows

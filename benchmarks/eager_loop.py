@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from atarigan.model_networks import build_generator, network_shape
-from atarigan.networks import NETWORKS
-from atarigan.objectives import OBJECTIVES
-from atarigan.pixels import Frames
-from atarigan.run_config import ModelConfig
-from atarigan.training.device_plan import choose_device
+from atarigan.images.pixels import Frames
+from atarigan.models.build import build_generator, network_shape
+from atarigan.models.device import choose_device
+from atarigan.models.families import NETWORKS
+from atarigan.models.model_config import ModelConfig
+from atarigan.training.objectives import OBJECTIVES
 
 
 class EagerLoop:

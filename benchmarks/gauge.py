@@ -4,17 +4,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
-from atarigan import pixels
-from atarigan.frame_generator import FrameGenerator
-from atarigan.judged_samples import draw_pairs
-from atarigan.metrics.judge import Judge, Samples, two_real_sets
-from atarigan.metrics.judges import judge_for
-from atarigan.metrics.pairs import pair_scores
-from atarigan.metrics.score import Score
-from atarigan.pixels import FrameFormat
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.sources.source import DataSource
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.source import DataSource
+from atarigan.evaluation.drawn_samples import draw_pairs
+from atarigan.evaluation.evaluator import Judge, Samples, two_real_sets
+from atarigan.evaluation.evaluators import judge_for
+from atarigan.evaluation.metrics.pairs import pair_scores
+from atarigan.evaluation.metrics.score import Score
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.frame_generator import FrameGenerator
 
 Scores = dict[str, Score]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from atarigan import onnx_file
-from atarigan.frame_generator import FrameGenerator
-from atarigan.onnx_generator import OnnxGenerator
+from atarigan.models import onnx_file
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.onnx_generator import OnnxGenerator
 from benchmarks import breakout, peers
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows

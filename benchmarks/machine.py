@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from atarigan.cores import num_cores
-from atarigan.frames.buffer_meta import package_versions
+from atarigan.config.machine import num_cores
+from atarigan.data.buffer.meta import package_versions
 
 
 def describe_machine() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from benchmarks import breakout
 from benchmarks.measurement import Case
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from atarigan import command_line, pictures
+from atarigan.cli import command_line
+from atarigan.config.run_config import Color, RunConfig
 from atarigan.errors import InputError
-from atarigan.frame_generator import FrameGenerator
-from atarigan.pixels import FrameFormat, Frames
-from atarigan.run_config import Color, RunConfig
+from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.pictures import grids
 from benchmarks import machine
 from benchmarks.gauge import Gauge, Scores
 from benchmarks.quality_table import Row, table_lines
@@ -198,8 +199,8 @@ def _draw_beside(
         frames = generator.sample(NUM_SHOWN, seed=1)
         rows.append(_titled_row(each.name, frames, generator.frame_format))
     width = max(row.shape[1] for row in rows)
-    padded = [pictures.padded(row, row.shape[0], width) for row in rows]
-    pictures.save_picture(Path(arguments.out) / "beside.png", np.concatenate(padded))
+    padded = [grids.padded(row, row.shape[0], width) for row in rows]
+    grids.save_picture(Path(arguments.out) / "beside.png", np.concatenate(padded))
 
 
 def _spread_out(num: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
@@ -208,5 +209,5 @@ def _spread_out(num: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 
 
 def _titled_row(title: str, frames: Frames, frame_format: FrameFormat) -> Frames:
-    scale = pictures.scale_for(frame_format.height, frame_format.width, target=84)
-    return pictures.titled(pictures.grid(frame_format.to_rgb(frames), NUM_SHOWN, scale), title)
+    scale = grids.scale_for(frame_format.height, frame_format.width, target=84)
+    return grids.titled(grids.grid(frame_format.to_rgb(frames), NUM_SHOWN, scale), title)

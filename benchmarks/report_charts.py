@@ -7,7 +7,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from atarigan import charts
+from atarigan.pictures import charts
 from benchmarks.report import Row
 
 # The parts of a case's name: what it is, how much at once, and the rest.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from atarigan.run_config import RunConfig
+from atarigan.config.run_config import RunConfig
 from atarigan.training.device_plan import plan_for
 
 

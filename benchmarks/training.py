@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from atarigan.assembly import build_trainer
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.recipes import load_recipe
-from atarigan.run_config import RunConfig
-from atarigan.training.device_plan import choose_device
+from atarigan.config.recipes import load_recipe
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models.device import choose_device
+from atarigan.training.build import build_trainer
 from atarigan.training.memory import peak_of
 from atarigan.training.thread_trial import choose_num_threads
 from benchmarks import breakout

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 
-from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 from .vector import autoreset_mode_of, reset_mask_of

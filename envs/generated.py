@@ -10,11 +10,12 @@ import numpy as np
 from gymnasium.wrappers import AtariPreprocessing
 
 from atarigan.errors import InputError
+from atarigan.models.latent_stream import Decoder, Schedule
 
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Schedule, drawn_seed
 from .observation_stream import ObservationStream, beside
 from .ram_info import ram_of
+from .seeding import drawn_seed
 
 RenderChoice = Literal["agent", "beside"]
 

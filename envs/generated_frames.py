@@ -5,23 +5,23 @@ from typing import Any
 
 import gymnasium as gym
 
-from atarigan.frames.layout import layout_of_frames
-from atarigan.pixels import FrameFormat, Frames
-from atarigan.play.episodes import MOST_AT_ONCE
+from atarigan.images.layout import layout_of_frames
+from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.models.latent_stream import Decoder, Ram
 
 from .generation_options import GenerationOptions
-from .latents import Decoder, Ram
 from .observation_stream import ObservationStream
 from .ram_info import ram_of
 
 
 class GeneratedFrames:
-    """A view of games (see `atarigan.play.episodes.View`) in which all frames are generated.
+    """What players of several games at once see, where all frames are generated.
 
     Args:
         generator: makes them.
         env: one of the games.
         frame_format: of the frames, gray or RGB.
+        num_games: games at once, numbered from 0.
         seed: of the latents.
 
     Raises:
@@ -29,13 +29,18 @@ class GeneratedFrames:
     """
 
     def __init__(
-        self, generator: Decoder, env: gym.Env[Any, Any], frame_format: FrameFormat, seed: int
+        self,
+        generator: Decoder,
+        env: gym.Env[Any, Any],
+        frame_format: FrameFormat,
+        num_games: int,
+        seed: int,
     ) -> None:
         space = layout_of_frames(frame_format).space
-        self._stream = ObservationStream(generator, space, MOST_AT_ONCE, GenerationOptions())
+        self._stream = ObservationStream(generator, space, num_games, GenerationOptions())
         if self._stream.reads_ram:
             ram_of(env)  # which says so where there is none
-        numbers = range(MOST_AT_ONCE)
+        numbers = range(num_games)
         self._stream.seed(numbers, [seed + number for number in numbers], lambda: [])
 
     def __call__(

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from atarigan.errors import InputError
-from atarigan.registry import did_you_mean
-
-from .latents import Schedule
+from atarigan.errors import InputError, did_you_mean
+from atarigan.models.latent_stream import Schedule
 
 Mode = Literal["replace", "mix", "info"]
 

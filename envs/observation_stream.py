@@ -8,13 +8,13 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from atarigan import pixels
 from atarigan.errors import InputError
-from atarigan.frames.layout import ImageLayout, layout_of_frames, layout_of_space
-from atarigan.pixels import Frames
+from atarigan.images import pixels
+from atarigan.images.layout import ImageLayout, layout_of_frames, layout_of_space
+from atarigan.images.pixels import Frames
+from atarigan.models.latent_stream import Decoder, Latents, LatentStream, Ram
 
 from .generation_options import GenerationOptions
-from .latents import Decoder, Latents, LatentStream, Ram
 
 Observations = npt.NDArray[Any]
 
@@ -209,10 +209,10 @@ def load_generator(generator: Decoder | str | Path) -> Decoder:
     if not isinstance(generator, (str, Path)):
         return generator
     if Path(generator).suffix == ".onnx":
-        from atarigan.onnx_generator import OnnxGenerator
+        from atarigan.models.onnx_generator import OnnxGenerator
 
         return OnnxGenerator.load(generator)
-    from atarigan.frame_generator import FrameGenerator
+    from atarigan.models.frame_generator import FrameGenerator
 
     return FrameGenerator.load(generator)
 

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-
-from .latents import Ram
+from atarigan.models.latent_stream import Ram
 
 KEY = "ram"
 

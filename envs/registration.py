@@ -9,13 +9,13 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
 
-from atarigan import shipped
+from atarigan.data.collection.agent_steps import find_spec
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import find_spec
+from atarigan.models import shipped
+from atarigan.models.latent_stream import Decoder
 
 from .generated import GeneratedObservation
 from .generation_options import GenerationOptions
-from .latents import Decoder
 from .vector import GeneratedVectorObservation
 
 _WRAPPER_OPTIONS = {field.name for field in fields(GenerationOptions)} | {"render"}

@@ -8,14 +8,15 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.pixels import Frames
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.images.pixels import Frames
+from atarigan.models.latent_stream import Decoder, Ram, Schedule
 
 from .generated import RenderChoice, check_render_choice
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Ram, Schedule, drawn_seed
 from .observation_stream import ObservationStream, beside
 from .ram_info import add_ram_infos, rams_in_list
+from .seeding import drawn_seed
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from atarigan import pixels
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import BufferMeta, Origin
+from atarigan.data.collection.new_buffer import actions_column
+from atarigan.data.collection.screen import AleScreen, read_frame
 from atarigan.errors import InputError
-from atarigan.frames.buffer_meta import BufferMeta, Origin
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.layout import ImageLayout, layout_of_space
-from atarigan.frames.new_buffer import actions_column
-from atarigan.frames.screen import AleScreen, read_frame
-from atarigan.pixels import FrameFormat, Frames
+from atarigan.images import pixels
+from atarigan.images.layout import ImageLayout, layout_of_space
+from atarigan.images.pixels import FrameFormat, Frames
 
 DEFAULT_CAPACITY = 100_000
 

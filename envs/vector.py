@@ -11,12 +11,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from atarigan.errors import InputError
+from atarigan.models.latent_stream import Decoder, Ram, Schedule
 
 from .generated import RenderChoice, check_render_choice
 from .generation_options import GenerationOptions, Mode
-from .latents import Decoder, Ram, Schedule, drawn_seed, seeds_of_reset
 from .observation_stream import Observations, ObservationStream, beside
 from .ram_info import add_ram_infos, rams_in_vector
+from .seeding import drawn_seed, seeds_of_reset
 from .vector_wrapper import AnyVectorWrapper
 
 Mask = npt.NDArray[np.bool_]

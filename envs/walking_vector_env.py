@@ -12,10 +12,10 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from atarigan.errors import InputError
-from atarigan.frame_generator import FrameGenerator
-from atarigan.frames.layout import layout_of_frames
-from atarigan.pixels import ale_palette
-from atarigan.training.latents import from_gaussian
+from atarigan.images.layout import layout_of_frames
+from atarigan.images.pixels import ale_palette
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.latent_tensors import from_gaussian
 
 Output = Literal["numpy", "torch"]
 NUM_ACTIONS = 18

@@ -19,7 +19,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
-from atarigan import command_line
+from atarigan.cli import command_line
 from atarigan.envs import GeneratedVecEnv
 
 NUM_STACK = 4

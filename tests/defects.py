@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 
 from atarigan import collect
-from atarigan.metrics.judge import Judge
-from atarigan.metrics.judges import judge_for
-from atarigan.metrics.motion_judge import judged_motion, stacks_at
-from atarigan.metrics.objects import find_objects
-from atarigan.metrics.scene import Scene
-from atarigan.metrics.score import Score
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.sources.buffered_frames import BufferedFrames
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.buffered_frames import BufferedFrames
+from atarigan.evaluation.evaluator import Judge
+from atarigan.evaluation.evaluators import judge_for
+from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.objects import find_objects
+from atarigan.evaluation.metrics.score import Score
+from atarigan.evaluation.motion_evaluator import judged_motion, stacks_at
 
 NUM_STEPS = 3000
 NUM = 700

@@ -18,15 +18,15 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from atarigan import FrameGenerator
-from atarigan.assembly import build_trainer
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.envs import GeneratedObservation
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collector import Share, Signals, collect_share
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.new_buffer import create_buffer
-from atarigan.run_config import RunConfig
-from atarigan.stop_request import StopRequest
-from atarigan.training.checkpoint import save_checkpoint
+from atarigan.models.checkpoint import save_checkpoint
+from atarigan.training.build import build_trainer
 
 gym.register_envs(ale_py)
 

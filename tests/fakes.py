@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from atarigan.pixels import FrameFormat
+from atarigan.images.pixels import FrameFormat
 
 
 class FakeGenerator:

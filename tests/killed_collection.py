@@ -16,10 +16,10 @@ from random import Random
 import numpy as np
 
 from atarigan import collect
-from atarigan.frames.agent_steps import AgentSteps
-from atarigan.frames.collector import Share, env_of
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.screen import read_frame
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.screen import read_frame
+from atarigan.data.collection.worker import Share, env_of
 
 ROOT = Path(__file__).parents[1]
 FLAGS = ("--env-id", "ALE/Breakout-v5", "--frame-format", "palette", "--frame-size", "native",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.sampling import Transitions
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.sampling import Transitions
 
 FRAME_SHAPE = (32, 32, 1)
 RAM_SIZE = 16

@@ -13,19 +13,17 @@ import cv2
 import numpy as np
 import torch
 
-from atarigan import typed_json
-from atarigan.assembly import build_trainer
+from atarigan.config.recipes import parse_recipe
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.sample_spec import SampleSpec
+from atarigan.data.sources import SOURCES
 from atarigan.evaluate import read_samples
-from atarigan.frame_generator import FrameGenerator
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.model_networks import build_generator
-from atarigan.pixels import FrameFormat
-from atarigan.recipes import parse_recipe
-from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
-from atarigan.sources import SOURCES
-from atarigan.train import config_file, restore
-from atarigan.training.checkpoint import (
+from atarigan.files import typed_json
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.build import build_generator
+from atarigan.models.checkpoint import (
     FILES,
     STATE_FILE,
     SUMS_FILE,
@@ -34,8 +32,12 @@ from atarigan.training.checkpoint import (
     load_model_config,
     write_checkpoint,
 )
-from atarigan.training.evaluations import Evaluations, read_lines
-from atarigan.training.history import COLUMNS, History
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.model_config import ModelConfig
+from atarigan.train import config_file, restore
+from atarigan.training.build import build_trainer
+from atarigan.training.observers.evaluations import Evaluations, read_lines
+from atarigan.training.observers.history import COLUMNS, History
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Trainer
 

@@ -93,7 +93,7 @@ def collect(folder: Path, flags: argparse.Namespace) -> Iterator[Look]:
 
 
 def num_collected(path: Path) -> int:
-    from atarigan.frames.frame_buffer import FrameBuffer
+    from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     return FrameBuffer.open(path).num_collected if (path / "meta.json").exists() else 0
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import AgentSteps
 
 
 def test_action_is_repeated_and_its_rewards_summed() -> None:

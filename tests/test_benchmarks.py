@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import pytest
 import torch
 
-from atarigan.command_line import run as run_command
+from atarigan.cli.command_line import run as run_command
 from benchmarks.__main__ import MODULES, main
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, added_rows, latency_rows, rate_rows

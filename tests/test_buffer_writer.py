@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.pixels import Frames
+from atarigan.images.pixels import Frames
 
 
 @pytest.fixture

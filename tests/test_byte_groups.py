@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.networks.byte_groups import ByteGroups, groups_of
-from atarigan.networks.state_prior import StatePrior
+from atarigan.models.state.byte_groups import ByteGroups, groups_of
+from atarigan.models.state.state_prior import StatePrior
 
 
 def memory(num=2000):

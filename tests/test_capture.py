@@ -12,10 +12,11 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import AtariPreprocessing, Autoreset, FrameStackObservation
 
-from atarigan import FrameBuffer, pixels
+from atarigan import FrameBuffer
 from atarigan.envs import FrameCapture, VectorFrameCapture
 from atarigan.errors import InputError
-from atarigan.pixels import FrameFormat
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat
 from tests.fakes import CountingEnv
 
 gym.register_envs(ale_py)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atarigan.charts import curves, histograms, smoothed
+from atarigan.pictures.charts import curves, histograms, smoothed
 
 
 def test_smoothing_keeps_a_line_and_calms_noise():

@@ -6,9 +6,10 @@ import subprocess
 import pytest
 import torch
 
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import SampleSpec
 from atarigan.errors import InputError
-from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
-from atarigan.training.checkpoint import (
+from atarigan.models.checkpoint import (
     checkpoints_of,
     find_checkpoint,
     load_model_config,
@@ -16,6 +17,7 @@ from atarigan.training.checkpoint import (
     load_weights,
     save_checkpoint,
 )
+from atarigan.models.model_config import ModelConfig
 
 MODEL = ModelConfig(RunConfig(source="sine"), SampleSpec((2,)))
 

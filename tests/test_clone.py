@@ -5,12 +5,12 @@ import pytest
 from stable_baselines3 import PPO
 
 from atarigan import clone, collect
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import AgentSteps
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
-from atarigan.play.cloning import Cloning, with_swapped_blocks
-from atarigan.play.student import Student
+from atarigan.evaluation.policy.cloned_policy import Student
+from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
 
 
 def dots(num, seed):
@@ -85,7 +85,7 @@ def test_a_teacher_scores_and_says_the_same_of_the_same_state(game, least):
 
 
 def test_the_student_takes_over_and_the_newest_states_are_kept(monkeypatch):
-    monkeypatch.setattr("atarigan.play.cloning.CAPACITY", 64)
+    monkeypatch.setattr("atarigan.evaluation.policy.cloning.CAPACITY", 64)
     cloning = Cloning("ALE/Breakout-v5", num_steps=320, seed=0)
     cloning.begin(32)
     shares = []

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from atarigan import collect
-from atarigan.command_line import run as run_command
+from atarigan.cli.command_line import run as run_command
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
 from tests.small_disk import run_on_small_disk
 
 COMMAND = [sys.executable, "-m", "atarigan.collect"]

@@ -11,14 +11,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.collection import collect, default_num_envs
+from atarigan.data.collection.new_buffer import actions_column, create_buffer
+from atarigan.data.collection.policies import RandomPolicy
+from atarigan.data.collection.supervisor import CollectorDiedError
+from atarigan.data.collection.worker import Share, Signals, Tally, collect_share
 from atarigan.errors import InputError
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collection import collect, default_num_envs
-from atarigan.frames.collector import Share, Signals, Tally, collect_share
-from atarigan.frames.crew import CollectorDiedError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.new_buffer import actions_column, create_buffer
-from atarigan.frames.policies import RandomPolicy
 
 COUNTING = "tests.fakes:Counting-v0"
 BRIGHTNESS = "tests.fakes:brightness_policy"
@@ -246,8 +246,8 @@ def test_failure_of_one_process_stops_all_and_keeps_what_was_stored(
 
 COLLECT = """
 import sys
-from atarigan.frames.collection import collect
-from atarigan.frames.frame_buffer import FrameBuffer
+from atarigan.data.collection.collection import collect
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 
 if __name__ == "__main__":
     collect(FrameBuffer.open(sys.argv[1]), 10**6, num_envs=2)

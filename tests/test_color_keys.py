@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from atarigan.networks.color_keys import (
+from atarigan.images.pixels import frames_to_floats
+from atarigan.models.families.color_keys import (
     keys_of_frames,
     keys_of_images,
     nearest_of_keys,
     num_keys,
 )
-from atarigan.pixels import frames_to_floats
 
 
 def random_frames(num_channels):

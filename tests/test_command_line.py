@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from atarigan import command_line
+from atarigan.cli import command_line
 from atarigan.errors import InputError
 
 
@@ -139,7 +139,7 @@ def test_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 PRINT_MUCH = """
-from atarigan import command_line
+from atarigan.cli import command_line
 
 def main():
     for _ in range(100_000):
@@ -166,7 +166,7 @@ def test_reader_that_goes_away_is_no_error() -> None:
 
 WAIT_FOR_EVER = """
 import signal
-from atarigan import command_line
+from atarigan.cli import command_line
 
 def main():
     print("waiting", flush=True)

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from atarigan import sample
-from atarigan.assembly import build_trainer
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.image_set import ImageSet
 from atarigan.errors import InputError
-from atarigan.frame_generator import FrameGenerator
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.sources.image_set import ImageSet
-from atarigan.stop_request import StopRequest
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.training.build import build_trainer
 
 CONFIG = RunConfig(
     source="mnist",
@@ -121,7 +121,7 @@ def test_points_have_no_colors_and_no_size():
 
 
 def test_sampling_one_class_by_command(trainer, tmp_path):
-    from atarigan.training.checkpoint import save_checkpoint
+    from atarigan.models.checkpoint import save_checkpoint
 
     weights = trainer.average.averaged.state_dict()
     checkpoint = save_checkpoint(tmp_path, trainer.model, weights, trainer.state_dict())

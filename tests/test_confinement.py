@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from atarigan.confinement import confined, refuse_ways_out
 from atarigan.errors import InputError
+from atarigan.files.untrusted_paths import confined, refuse_ways_out
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection import worker
+from atarigan.data.collection.collection import collect
+from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.data.collection.supervisor import CollectorDiedError
+from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.errors import InputError
-from atarigan.frames import collector
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collection import collect
-from atarigan.frames.collector import Share, Signals, collect_share
-from atarigan.frames.crew import CollectorDiedError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.new_buffer import create_buffer
 
 MISBEHAVING = "tests.fakes:Misbehaving-v0"
 
@@ -107,7 +107,7 @@ def test_an_environment_that_does_not_do_as_it_says_is_refused(
 
 
 def test_episodes_without_end_are_cut_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "LONGEST_EPISODE", 20)
+    monkeypatch.setattr(worker, "LONGEST_EPISODE", 20)
     with begin(path, "tests.fakes:Endless-v0") as buffer:
         tally = collect_share(Share(path, 0, 50, seed=0, num_before=0), Signals(1))
         buffer.refresh()

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from atarigan.penalties import PENALTIES, gradient_norms
-from atarigan.training.direct_layers import Conv2d, LeakyReLU, take_the_direct_way
+from atarigan.training.double_backward import Conv2d, LeakyReLU, take_the_direct_way
+from atarigan.training.penalties import PENALTIES, gradient_norms
 
 GEOMETRIES = {
     "strided": (2, 4, 3, 2, 1),

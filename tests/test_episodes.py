@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import AgentSteps
-from atarigan.frames.layout import layout_of_space
-from atarigan.metrics.scene import Scene
-from atarigan.pixels import FrameFormat
-from atarigan.play.disturbances import disturbances, real
-from atarigan.play.episodes import Episodes, Rules
-from atarigan.play.frame_stacks import FrameStacks
+from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.policy.disturbances import disturbances, real
+from atarigan.evaluation.policy.episodes import Episodes, Rules
+from atarigan.evaluation.policy.frame_stacks import FrameStacks
+from atarigan.images.layout import layout_of_space
+from atarigan.images.pixels import FrameFormat
 from tests.fakes import untrained_policy
 
 LAYOUT = layout_of_space(untrained_policy(4).observation_space)

@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from atarigan import command_line, evaluate, train
+from atarigan import evaluate, train
+from atarigan.cli import command_line
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.npz_samples import read_samples
-from atarigan.sources.points import NoisySine
+from atarigan.files.npz_samples import read_samples
 
 
 @pytest.fixture(scope="module")

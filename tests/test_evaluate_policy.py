@@ -7,9 +7,9 @@ import pytest
 
 from atarigan import collect, evaluate, train
 from atarigan.errors import InputError
-from atarigan.pixels import FrameFormat
-from atarigan.play.episodes import Played
-from atarigan.play.policy_evaluation import PolicyEvaluation
+from atarigan.evaluation.policy.episodes import Played
+from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
+from atarigan.images.pixels import FrameFormat
 from tests.fakes import untrained_policy
 
 

@@ -6,13 +6,13 @@ import json
 import pytest
 import torch
 
-from atarigan.assembly import build_trainer
-from atarigan.frame_generator import FrameGenerator
-from atarigan.metrics.judge import Judge
-from atarigan.run_config import RunConfig
-from atarigan.stop_request import StopRequest
-from atarigan.training.checkpoint import load_weights
-from atarigan.training.evaluations import Evaluations, read_lines
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.evaluation.evaluator import Judge
+from atarigan.models.checkpoint import load_weights
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.training.build import build_trainer
+from atarigan.training.observers.evaluations import Evaluations, read_lines
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer
 

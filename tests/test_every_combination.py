@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.assembly import build_trainer
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources import SOURCES
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.networks import NETWORKS
-from atarigan.objectives import OBJECTIVES
-from atarigan.penalties import PENALTIES
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.stop_request import StopRequest
+from atarigan.models.families import NETWORKS
+from atarigan.training.build import build_trainer
+from atarigan.training.objectives import OBJECTIVES
+from atarigan.training.penalties import PENALTIES
 from atarigan.training.trainer import Observer
 
 POINT_SOURCES = ("sine", "ring", "grid", "spiral")

@@ -8,13 +8,16 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from atarigan import FrameGenerator, export, onnx_file
+from atarigan import FrameGenerator, export
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import SampleSpec
 from atarigan.envs import GeneratedObservation
 from atarigan.errors import InputError
-from atarigan.model_networks import build_generator
-from atarigan.onnx_generator import METADATA_KEY, OnnxGenerator
-from atarigan.pixels import FrameFormat
-from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
+from atarigan.images.pixels import FrameFormat
+from atarigan.models import onnx_file
+from atarigan.models.build import build_generator
+from atarigan.models.model_config import ModelConfig
+from atarigan.models.onnx_generator import METADATA_KEY, OnnxGenerator
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

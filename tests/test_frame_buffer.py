@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
 from atarigan.errors import InputError
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.pixels import FrameFormat, Frames
+from atarigan.images.pixels import FrameFormat, Frames
 from tests import numbered_steps
 
 SHAPE = (8, 8, 1)

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 import atarigan
-from atarigan import FrameGenerator, typed_json
+from atarigan import FrameGenerator
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import SampleSpec
 from atarigan.errors import InputError
-from atarigan.model_networks import build_generator
-from atarigan.pixels import FrameFormat
-from atarigan.prior import LARGEST_BATCH
-from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
-from atarigan.training.checkpoint import save_checkpoint
+from atarigan.files import typed_json
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.build import build_generator
+from atarigan.models.checkpoint import save_checkpoint
+from atarigan.models.latents import LARGEST_BATCH
+from atarigan.models.model_config import ModelConfig
 from tests.fakes import noise_frames
 
 

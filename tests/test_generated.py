@@ -12,11 +12,11 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
-from atarigan import pixels
 from atarigan.envs import GeneratedObservation
-from atarigan.envs.latents import LatentStream
 from atarigan.errors import InputError
-from atarigan.pixels import FrameFormat
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.latent_stream import LatentStream
 from tests.fakes import CountingEnv, FakeGenerator
 
 gym.register_envs(ale_py)

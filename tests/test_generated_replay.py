@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from atarigan import GeneratedReplay, collect, train
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.envs import FrameCapture
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.pixels import FrameFormat
+from atarigan.images.pixels import FrameFormat
 from tests.fakes import FakeGenerator, StateGenerator
 
 gym.register_envs(ale_py)

@@ -20,13 +20,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atarigan.config.recipes import parse_recipe
+from atarigan.config.run_config import MOST_LAYERS
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources.data_files import opened
 from atarigan.errors import InputError, shown
-from atarigan.frame_generator import FrameGenerator
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.recipes import parse_recipe
-from atarigan.run_config import MOST_LAYERS
-from atarigan.sources.data_files import opened
-from atarigan.training.checkpoint import SUMS_FILE, load_training_state
+from atarigan.models.checkpoint import SUMS_FILE, load_training_state
+from atarigan.models.frame_generator import FrameGenerator
 from tests.fuzz import Watch, run_apart, verdict
 from tests.mutations import spoiled
 from tests.readers import READERS, read_generator
@@ -157,7 +157,7 @@ def test_a_small_idx_file_takes_no_gibibyte(tmp_path: Path) -> None:
     asked = []
     for name, content in (("plain", header), ("packed.gz", gzip.compress(header))):
         (tmp_path / name).write_bytes(content)
-        from atarigan.sources import idx_images
+        from atarigan.data.sources import idx_images
 
         class Counting:
             def __init__(self, file: Any) -> None:
@@ -211,7 +211,7 @@ def png(height: int, width: int) -> bytes:
     ],
 )
 def test_a_small_image_takes_no_gibibyte(tmp_path: Path, content: bytes, message: str) -> None:
-    from atarigan.sources.image_folder import read_image
+    from atarigan.data.sources.image_folder import read_image
 
     (tmp_path / "image.png").write_bytes(content)
     with pytest.raises(InputError, match=message):

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from atarigan.errors import InputError
-from atarigan.metrics import inception
-from atarigan.metrics.feature_space import feature_space
-from atarigan.metrics.inception import (
+from atarigan.evaluation.features import inception
+from atarigan.evaluation.features.feature_space import feature_space
+from atarigan.evaluation.features.inception import (
     NUM_FEATURES,
     inception_features,
     inception_network,

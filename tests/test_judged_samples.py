@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.judged_samples import draw_samples
-from atarigan.metrics.judges import judge_for
-from atarigan.metrics.motion_judge import judged_motion
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources import SOURCES
+from atarigan.evaluation.drawn_samples import draw_samples
+from atarigan.evaluation.evaluators import judge_for
+from atarigan.evaluation.motion_evaluator import judged_motion
 
 NUM_STEPS = 240
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.image_set import ImageSet
+from atarigan.data.sources.labeled import open_split
+from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
-from atarigan.metrics.judges import judge_for
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.sources.image_set import ImageSet
-from atarigan.sources.labeled import open_split
-from atarigan.sources.points import NoisySine
+from atarigan.evaluation.evaluators import judge_for
 from tests import defects
 
 needs_data = pytest.mark.skipif(
@@ -237,7 +237,7 @@ def test_frechet_distance_ranks_frames(of_frames):
 
 
 def test_frames_without_memory_are_judged_by_thumbnails(tmp_path):
-    from atarigan.frames.frame_buffer import FrameBuffer
+    from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     rng = np.random.default_rng(0)
     with FrameBuffer.create(tmp_path / "buffer", 40, (12, 9, 3)) as buffer:

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.idx_images import published_files
+from atarigan.data.sources.labeled import LABELED, open_split
 from atarigan.errors import InputError
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.sources.idx_images import published_files
-from atarigan.sources.labeled import LABELED, open_split
 
 needs_data = pytest.mark.skipif(
     "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"

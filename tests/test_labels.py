@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.networks.labels import Labels
+from atarigan.models.state.mutual_information import Labels
 
 
 def test_entropy_and_information_are_those_of_the_frequencies():

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from atarigan.envs.latents import LatentStream, drawn_seed, seeds_of_reset
+from atarigan.envs.seeding import drawn_seed, seeds_of_reset
+from atarigan.models.latent_stream import LatentStream
 from tests.fakes import FakeGenerator
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from atarigan.errors import InputError
-from atarigan.frames.layout import layout_of_frames, layout_of_space
-from atarigan.pixels import FrameFormat
+from atarigan.images.layout import layout_of_frames, layout_of_space
+from atarigan.images.pixels import FrameFormat
 
 
 def image_box(*shape: int) -> gym.spaces.Box:

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from atarigan import train
-from atarigan.assembly import build_trainer
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
 from atarigan.training import memory
+from atarigan.training.build import build_trainer
 
 SOAK = """
 import sys
-from atarigan.stop_request import StopRequest
-from atarigan.assembly import build_trainer
+from atarigan.cli.stop_request import StopRequest
+from atarigan.training.build import build_trainer
 from atarigan.train import base_config
-from atarigan.training.history import History
-from atarigan.training.observers import Checkpointer
+from atarigan.training.observers.history import History
+from atarigan.training.observers.keeping import Checkpointer
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer
 from pathlib import Path

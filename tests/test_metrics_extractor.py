@@ -8,11 +8,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources.labeled import LABELED, open_split
 from atarigan.errors import InputError
-from atarigan.metrics import extractor as extractor_module
-from atarigan.metrics.extractor import Extractor, ExtractorInfo, extract, shipped_extractors
-from atarigan.run_config import RunConfig
-from atarigan.sources.labeled import LABELED, open_split
+from atarigan.evaluation.features import extractor as extractor_module
+from atarigan.evaluation.features.extractor import (
+    Extractor,
+    ExtractorInfo,
+    extract,
+    shipped_extractors,
+)
 
 needs_data = pytest.mark.skipif(
     "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"

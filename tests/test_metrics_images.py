@@ -6,7 +6,7 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from atarigan.errors import InputError
-from atarigan.metrics.images import (
+from atarigan.evaluation.metrics.images import (
     class_entropy,
     frechet_distance,
     kernel_distance,

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from atarigan.data.sources.points import GaussianMixture, NoisySine, grid, ring, spiral
 from atarigan.errors import InputError
-from atarigan.metrics.manifold import OFF, MixtureModes, SineBand, manifold_of
-from atarigan.metrics.points import (
+from atarigan.evaluation.metrics.manifold import OFF, MixtureModes, SineBand, manifold_of
+from atarigan.evaluation.metrics.points import (
     coverage,
     energy_distance,
     maximum_mean_discrepancy,
@@ -16,7 +17,6 @@ from atarigan.metrics.points import (
     sliced_wasserstein,
     wasserstein,
 )
-from atarigan.sources.points import GaussianMixture, NoisySine, grid, ring, spiral
 
 DISTANCES = [sliced_wasserstein, energy_distance, maximum_mean_discrepancy]
 

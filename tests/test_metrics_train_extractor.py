@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from atarigan.errors import InputError
-from atarigan.metrics.extractor import Extractor
-from atarigan.metrics.train_extractor import augmented, main
+from atarigan.evaluation.features.extractor import Extractor
+from atarigan.evaluation.features.train_extractor import augmented, main
+
+MODULE = "atarigan.evaluation.features.train_extractor"
 
 
 def write_idx(path, array):
@@ -53,7 +55,7 @@ def test_it_learns_and_writes_what_it_measured_on_the_test_images(stripes, tmp_p
     assert 0.7 <= info.test_accuracy <= 0.8
     assert f"stripes-v1: {info.test_accuracy:.2%} of 120 test images right" in printed.out
     assert "training 100%" in printed.err
-    assert info.command.startswith("python -m atarigan.metrics.train_extractor --data")
+    assert info.command.startswith("python -m atarigan.evaluation.features.train_extractor --data")
 
 
 def test_the_same_seed_gives_the_same_weights(stripes, tmp_path):
@@ -102,9 +104,9 @@ def test_flags_that_cannot_work_are_refused(words, message, capsys):
 def test_help_is_quick_to_come_and_loads_no_torch():
     code = (
         "import runpy, sys\nsys.argv = ['x', '--help']\n"
-        "try:\n    runpy.run_module('atarigan.metrics.train_extractor', run_name='__main__')\n"
+        f"try:\n    runpy.run_module({MODULE!r}, run_name='__main__')\n"
         "finally:\n    print('torch' in sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.strip()) == (0, "False")
-    assert "usage: python -m atarigan.metrics.train_extractor" in done.stdout
+    assert "usage: python -m atarigan.evaluation.features.train_extractor" in done.stdout

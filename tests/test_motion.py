@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from atarigan.metrics.motion import blinks, describe_motion, moves, to_nearest
-from atarigan.metrics.scene import Scene
+from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.motion import blinks, describe_motion, moves, to_nearest
 
 SIDE = 84
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.metrics.neighbors import copied_share, nearest, neighborhood_scores
+from atarigan.evaluation.metrics.neighbors import copied_share, nearest, neighborhood_scores
 
 
 def cloud(num, seed, center=0.0):

@@ -4,8 +4,8 @@ import pytest
 
 from atarigan import train
 from atarigan.errors import InputError
-from atarigan.network_summary import summarize
-from atarigan.networks import NETWORKS, NetworkShape
+from atarigan.models.families import NETWORKS, NetworkShape
+from atarigan.models.summary import summarize
 
 
 def test_an_mlp_counted_by_hand():

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from atarigan.errors import InputError
-from atarigan.networks import NETWORKS, NetworkShape
-from atarigan.networks.codebook import CodebookGenerator, StraightThroughChoice
-from atarigan.networks.ladder import halvings
-from atarigan.networks.profiles import ProfilesGenerator
-from atarigan.pixels import floats_to_frames
+from atarigan.images.pixels import floats_to_frames
+from atarigan.models.families import NETWORKS, NetworkShape
+from atarigan.models.families.codebook import CodebookGenerator, StraightThroughChoice
+from atarigan.models.families.ladder import halvings
+from atarigan.models.families.profiles import ProfilesGenerator
 from tests.fakes import noise_frames
 
 IMAGE_SHAPES = [(1, 84, 84), (3, 210, 160), (3, 250, 160), (1, 5, 7), (2, 33, 1), (3, 64, 64)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from atarigan.errors import InputError
-from atarigan.npz_samples import read_samples
+from atarigan.files.npz_samples import read_samples
 
 
 @pytest.fixture

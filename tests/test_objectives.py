@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from atarigan.objectives import OBJECTIVES, pull_away
+from atarigan.training.objectives import OBJECTIVES, pull_away
 
 
 def log_sigmoid(x: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from atarigan import FrameGenerator, pack, shipped, train
+from atarigan import FrameGenerator, pack, train
 from atarigan.errors import InputError
-from atarigan.training.checkpoint import load_model_config
+from atarigan.models import shipped
+from atarigan.models.checkpoint import load_model_config
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOT_SHIPPED = (".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
-LEFT_BY_RUNS = ("data", "runs", "demo", ".hypothesis")
+NOT_SHIPPED = (".git", ".venv", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+LEFT_BY_RUNS = {"build", "data", "demo", "dist", "models", "runs"}  # at the root
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = 120) -> str:
@@ -39,7 +39,11 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an sdist, and of the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("packaging")
     checkout, dist = folder / "checkout", folder / "dist"
-    ignored = shutil.ignore_patterns(*NOT_SHIPPED, *LEFT_BY_RUNS)
+    always = shutil.ignore_patterns(*NOT_SHIPPED)
+
+    def ignored(place: str, names: list[str]) -> set[str]:
+        return always(place, names) | (LEFT_BY_RUNS if Path(place) == ROOT else set())
+
     shutil.copytree(ROOT, checkout, ignore=ignored, symlinks=True)
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", dist, cwd=checkout)
     return dist

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from atarigan import pictures
-from atarigan.page import Page
+from atarigan.pictures import grids
+from atarigan.pictures.page import Page
 
 
 def test_a_page_holds_everything_in_order_and_escapes_it(tmp_path):
     picture = np.zeros((4, 5, 3), np.uint8)
-    pictures.save_picture(tmp_path / "a.png", picture)
+    grids.save_picture(tmp_path / "a.png", picture)
     page = Page("Run <1>", "as $configured & more")
     page.figures({"images": "1,000"})
     page.picture("First", picture, "a <note>")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from atarigan.metrics.pairs import pair_scores
-from atarigan.metrics.scene import Scene
+from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.pairs import pair_scores
 
 
 def play(num=120):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from atarigan.penalties import PENALTIES, gradient_norms
+from atarigan.training.penalties import PENALTIES, gradient_norms
 
 
 class Quadratic(nn.Module):

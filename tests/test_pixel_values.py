@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atarigan.pixel_values import color_codes, colors_of, frequent_values
+from atarigan.images.pixel_values import color_codes, colors_of, frequent_values
 
 
 def test_frequent_values_counts():

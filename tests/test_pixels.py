@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan import pixels
 from atarigan.errors import InputError
-from atarigan.pixels import FrameFormat, Frames
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat, Frames
 
 gym.register_envs(ale_py)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.point_pictures import FIELD_SHAPE, SQUARE, WIDE, PointCanvas, scatter
+from atarigan.pictures.points import FIELD_SHAPE, SQUARE, WIDE, PointCanvas, scatter
 
 NOTHING = np.empty((0, 2), np.float32)
 

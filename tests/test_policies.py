@@ -11,15 +11,15 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.atari_wrappers import AtariWrapper, WarpFrame
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTransposeImage
 
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.model_policy import FrameStack
+from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.data.collection.screen import Screen
+from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import AgentSteps
-from atarigan.frames.buffer_meta import Origin
-from atarigan.frames.collector import Share, Signals, collect_share
-from atarigan.frames.layout import layout_of_space
-from atarigan.frames.model_policy import FrameStack
-from atarigan.frames.new_buffer import create_buffer
-from atarigan.frames.policies import EpsilonMixture, Policy, policy_maker
-from atarigan.frames.screen import Screen
+from atarigan.images.layout import layout_of_space
 
 gym.register_envs(ale_py)
 

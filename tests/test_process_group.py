@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from atarigan import train
-from atarigan.assembly import build_trainer
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.training.checkpoint import find_checkpoint, load_training_state
-from atarigan.training.history import read_rows
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models.checkpoint import find_checkpoint, load_training_state
+from atarigan.training.build import build_trainer
+from atarigan.training.observers.history import read_rows
 from atarigan.training.process_group import ALONE
 
 COMMON = ("--log", "none", "--sample-every", "0", "--device", "cpu")

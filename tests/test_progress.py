@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from atarigan.progress import ProgressDisplay
+from atarigan.cli.progress import ProgressDisplay
 
 
 def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -85,7 +85,7 @@ def test_last_state_is_shown_of_work_that_fails(capsys: pytest.CaptureFixture[st
 
 
 SHOW_A_BAR = """
-from atarigan.progress import ProgressDisplay
+from atarigan.cli.progress import ProgressDisplay
 
 with ProgressDisplay("collecting", "agent steps", 2000) as display:
     for completed in range(2001):

@@ -7,8 +7,8 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
 from benchmarks import __main__ as benchmarks
 from benchmarks import quality
 from benchmarks.quality_table import Row, table_lines

@@ -9,20 +9,22 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
-from atarigan import collect, evaluate, pixels, sample, train
-from atarigan.assembly import build_trainer
+from atarigan import collect, evaluate, sample, train
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources.image_set import ImageSet
 from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
 from atarigan.errors import InputError
-from atarigan.frame_generator import FrameGenerator
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.model_networks import build_generator
-from atarigan.networks import NETWORKS
-from atarigan.networks.profiles import ProfilesGenerator
-from atarigan.networks.ram_encoder import RamEncoder, bits_of
-from atarigan.pixels import frames_to_floats
-from atarigan.run_config import ModelConfig, RunConfig
-from atarigan.sources.image_set import ImageSet
-from atarigan.stop_request import StopRequest
+from atarigan.images import pixels
+from atarigan.images.pixels import frames_to_floats
+from atarigan.models.build import build_generator
+from atarigan.models.families import NETWORKS
+from atarigan.models.families.profiles import ProfilesGenerator
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.model_config import ModelConfig
+from atarigan.models.state.ram_encoder import RamEncoder, bits_of
+from atarigan.training.build import build_trainer
 
 SHAPE = (20, 24, 1)
 CONFIG = RunConfig(
@@ -214,8 +216,8 @@ def test_reconstruction_weighs_what_is_rare():
 
 
 def build_spec():
-    from atarigan.pixels import FrameFormat
-    from atarigan.run_config import SampleSpec
+    from atarigan.data.sample_spec import SampleSpec
+    from atarigan.images.pixels import FrameFormat
 
     return SampleSpec((1, 4, 5), FrameFormat("gray", 4, 5))
 

@@ -33,7 +33,7 @@ from atarigan.envs import (
     RamInfo,
 )
 from atarigan.errors import InputError
-from atarigan.pixels import FrameFormat
+from atarigan.images.pixels import FrameFormat
 from tests import test_sb3, test_vector
 from tests.fakes import ConsoleEnv, CountingEnv, StateGenerator
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.metrics.ram_probe import RamProbe
+from atarigan.evaluation.features.ram_probe import RamProbe
 
 
 def bars(num, seed=0, shape=(30, 20, 1)):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.assembly import build_trainer
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.networks import NETWORKS
-from atarigan.run_config import RunConfig
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models.families import NETWORKS
+from atarigan.training.build import build_trainer
 from atarigan.training.recorded_update import RecordedUpdate
 from tests.test_every_combination import LAYERS
 

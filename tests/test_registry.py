@@ -1,7 +1,7 @@
 import pytest
 
-from atarigan.errors import InputError
-from atarigan.registry import Registry, did_you_mean
+from atarigan.config.registry import Registry
+from atarigan.errors import InputError, did_you_mean
 
 
 @pytest.fixture

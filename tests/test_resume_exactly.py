@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan import pictures, train
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.training.checkpoint import find_checkpoint, load_training_state
+from atarigan import train
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models.checkpoint import find_checkpoint, load_training_state
+from atarigan.pictures import grids
 
 BATCH = 8
 SOURCES = {
@@ -38,7 +39,7 @@ def data(tmp_path):
             made.add(frame, ram=np.array([column, 7], np.uint8))
     for number in range(20):
         image = rng.integers(0, 256, (16, 12, 3), np.uint8)
-        pictures.save_picture(tmp_path / "folder" / f"{number}.png", image)
+        grids.save_picture(tmp_path / "folder" / f"{number}.png", image)
     return tmp_path
 
 

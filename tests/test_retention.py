@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from atarigan.metrics.retention import bootstrap_interval, mean, retention, share
+from atarigan.evaluation.policy.retention import bootstrap_interval, mean, retention, share
 
 
 def test_retention_is_the_share_of_what_is_gained_over_chance():

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atarigan.data.buffer.ring import Column, Ring, RingInUseError
 from atarigan.errors import InputError
-from atarigan.frames.ring import Column, Ring, RingInUseError
 from tests.small_disk import run_on_small_disk
 
 COLUMNS: dict[str, Column] = {"frames": ("uint8", (4, 3, 1)), "rewards": ("float32", ())}
@@ -191,7 +191,7 @@ def test_ring_too_large_for_any_disk_is_refused(tmp_path: Path) -> None:
 FILL_A_DISK = """
 import sys
 from pathlib import Path
-from atarigan.frames.ring import Ring
+from atarigan.data.buffer.ring import Ring
 
 columns = {"frames": ("uint8", (1024, 1024, 1)), "rewards": ("float32", ())}
 folder = Path(sys.argv[1]) / "writer-000"
@@ -223,7 +223,7 @@ def test_full_disk_is_an_error_and_leaves_what_was_committed(tmp_path: Path) -> 
 CREATE_UNDER_A_LIMIT = """
 import resource, sys
 from pathlib import Path
-from atarigan.frames.ring import Ring
+from atarigan.data.buffer.ring import Ring
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
 try:

@@ -2,15 +2,17 @@
 
 import pytest
 
-from atarigan import typed_json
+from atarigan.config.recipes import load_recipe, recipe_summaries
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import SampleSpec
+from atarigan.data.sources import SOURCES
 from atarigan.errors import InputError
-from atarigan.networks import NETWORKS
-from atarigan.objectives import OBJECTIVES
-from atarigan.penalties import PENALTIES
-from atarigan.pixels import FrameFormat
-from atarigan.recipes import load_recipe, recipe_summaries
-from atarigan.run_config import ModelConfig, RunConfig, SampleSpec
-from atarigan.sources import SOURCES
+from atarigan.files import typed_json
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.families import NETWORKS
+from atarigan.models.model_config import ModelConfig
+from atarigan.training.objectives import OBJECTIVES
+from atarigan.training.penalties import PENALTIES
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,16 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atarigan import train
-from atarigan.assembly import build_trainer
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError
-from atarigan.run_config import RunConfig
-from atarigan.stop_request import StopRequest
-from atarigan.training.history import COLUMNS, History, read_rows
+from atarigan.training.build import build_trainer
 from atarigan.training.measurements import critic_accuracy, measurements
+from atarigan.training.observers.history import COLUMNS, History, read_rows
+from atarigan.training.observers.run_page import write_page
+from atarigan.training.observers.sample_pictures import SamplePictures
+from atarigan.training.observers.tensorboard_log import TensorboardLog
 from atarigan.training.run_folder import RunFolder
-from atarigan.training.run_page import write_page
-from atarigan.training.sample_pictures import SamplePictures
-from atarigan.training.tensorboard_log import TensorboardLog
 from atarigan.training.trainer import Observer
 
 SMALL = RunConfig(
@@ -135,8 +135,8 @@ def test_points_are_drawn_amid_the_critics_updates_too(tmp_path):
 
 
 def test_pictures_that_take_too_much_of_the_time_are_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("atarigan.training.sample_pictures.NUM_IN_ANY_CASE", 2)
-    monkeypatch.setattr("atarigan.training.sample_pictures.MOST_OF_TIME", 0)
+    monkeypatch.setattr("atarigan.training.observers.sample_pictures.NUM_IN_ANY_CASE", 2)
+    monkeypatch.setattr("atarigan.training.observers.sample_pictures.MOST_OF_TIME", 0)
     (tmp_path / "images").mkdir()
     for number in range(6):
         image = np.full((12, 12, 3), 40 * number, np.uint8)

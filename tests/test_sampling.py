@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.ring import Ring
+from atarigan.data.buffer.sampling import Rows, sample_rings, take
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.frames.ring import Ring
-from atarigan.frames.sampling import Rows, sample_rings, take
 
 END_OF_STEP = st.sampled_from(["", "", "", "terminated", "truncated"])
 WRITERS = st.lists(st.lists(END_OF_STEP, max_size=30), min_size=1, max_size=3)

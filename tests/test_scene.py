@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from atarigan.metrics.objects import NUM_CELLS, describe_objects, find_objects
-from atarigan.metrics.scene import Scene
+from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.objects import NUM_CELLS, describe_objects, find_objects
 
 
 def game(num=200, channels=1):

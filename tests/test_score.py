@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.metrics.score import METRICS, joined_rows, rows, scores
+from atarigan.evaluation.metrics.score import METRICS, joined_rows, rows, scores
 
 
 def mean(samples, real):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import AtariPreprocessing
 
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.new_buffer import screen_format
+from atarigan.data.collection.screen import ImageScreen, PooledImageScreen, read_frame, screen_of
 from atarigan.errors import InputError
-from atarigan.frames.agent_steps import AgentSteps
-from atarigan.frames.new_buffer import screen_format
-from atarigan.frames.screen import ImageScreen, PooledImageScreen, read_frame, screen_of
-from atarigan.pixels import FrameFormat, ale_grays, ale_palette
+from atarigan.images.pixels import FrameFormat, ale_grays, ale_palette
 from tests.fakes import CountingEnv
 
 gym.register_envs(ale_py)

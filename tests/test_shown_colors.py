@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.networks.shown_colors import MOST_COLORS, ShownColors
-from atarigan.pixels import floats_to_frames, frames_to_floats
+from atarigan.images.pixels import floats_to_frames, frames_to_floats
+from atarigan.models.families.pixel_palettes import MOST_COLORS, ShownColors
 
 WALL, FLOOR, BALL = 142, 0, 200
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from atarigan.training.small_weights import shrunk, widened
+from atarigan.models.packed_weights import shrunk, widened
 
 
 def test_matrices_are_near_and_the_rest_is_as_exact_as_half_precision():

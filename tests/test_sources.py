@@ -9,12 +9,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.points import NoisySine, grid, ring, spiral
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.pixels import FrameFormat, ale_palette
-from atarigan.run_config import RunConfig
-from atarigan.sources import SOURCES
-from atarigan.sources.points import NoisySine, grid, ring, spiral
+from atarigan.images.pixels import FrameFormat, ale_palette
 
 PUBLISHED = ("mnist", "fashion-mnist", "cifar10")
 AT_HAND = [name for name in SOURCES if name not in PUBLISHED or "ATARIGAN_DATA" in os.environ]

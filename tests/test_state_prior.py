@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.networks.state_prior import StatePrior
+from atarigan.models.state.state_prior import StatePrior
 
 FIRST, SECOND = [3, 9, *range(100, 120)], [7, 11, 12, 20]  # together too many to be one group
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from atarigan.stop_request import StopRequest
+from atarigan.cli.stop_request import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

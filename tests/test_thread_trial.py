@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from atarigan.assembly import build_trainer
-from atarigan.objectives import OBJECTIVES
+from atarigan.training.build import build_trainer
+from atarigan.training.objectives import OBJECTIVES
 from atarigan.training.thread_trial import choose_num_threads
 from tests.test_trainer import SMALL, run, weights
 

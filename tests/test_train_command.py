@@ -15,15 +15,15 @@ import pytest
 import torch
 
 from atarigan import sample, train
-from atarigan.command_line import run as run_command
+from atarigan.cli.command_line import run as run_command
+from atarigan.config.recipes import recipe_summaries
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources import SOURCES
 from atarigan.errors import InputError
-from atarigan.frames.frame_buffer import FrameBuffer
-from atarigan.networks import NETWORKS
-from atarigan.objectives import OBJECTIVES
-from atarigan.penalties import PENALTIES
-from atarigan.recipes import recipe_summaries
-from atarigan.sources import SOURCES
-from atarigan.training.checkpoint import find_checkpoint, load_training_state
+from atarigan.models.checkpoint import find_checkpoint, load_training_state
+from atarigan.models.families import NETWORKS
+from atarigan.training.objectives import OBJECTIVES
+from atarigan.training.penalties import PENALTIES
 
 TINY = ["--network", "mlp", "--batch-size", "16", "--critic-steps", "2", "--device", "cpu"]
 

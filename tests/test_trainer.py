@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.assembly import build_trainer
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources.points import PointSet
 from atarigan.errors import InputError
-from atarigan.objectives import OBJECTIVES
-from atarigan.penalties import PENALTIES
-from atarigan.run_config import ModelConfig, RunConfig
-from atarigan.sources.points import PointSet
-from atarigan.stop_request import StopRequest
+from atarigan.models.model_config import ModelConfig
+from atarigan.training.build import build_trainer
 from atarigan.training.moving_average import MovingAverage
+from atarigan.training.objectives import OBJECTIVES
+from atarigan.training.penalties import PENALTIES
 from atarigan.training.trainer import Observer
 
 SMALL = RunConfig(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atarigan import typed_json
 from atarigan.errors import InputError
+from atarigan.files import typed_json
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from atarigan import train
-from atarigan.assembly import build_trainer
-from atarigan.frame_generator import FrameGenerator
-from atarigan.training import checkpoint, watchdog
+from atarigan.models import checkpoint
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.training import health
+from atarigan.training.build import build_trainer
 
 COMMON = ("--log", "none", "--sample-every", "0", "--max-images", "2000000")
 LOST = {
@@ -81,5 +82,5 @@ def test_a_healthy_run_is_left_alone(tmp_path):
 
 def test_spread_is_the_root_of_the_summed_variances():
     samples = torch.tensor([[0.0, 0.0], [2.0, 4.0]], dtype=torch.float64)
-    assert watchdog.spread(samples) == pytest.approx((2 + 8) ** 0.5)
-    assert watchdog.norm([torch.tensor([3.0]), torch.tensor([4.0])]) == pytest.approx(5)
+    assert health.spread(samples) == pytest.approx((2 + 8) ** 0.5)
+    assert health.norm([torch.tensor([3.0]), torch.tensor([4.0])]) == pytest.approx(5)

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from atarigan.cores import num_cores
-from atarigan.errors import InputError
-from atarigan.pixels import frames_to_floats
-from atarigan.run_config import RunConfig
-from atarigan.sources.source import Batch
+from atarigan.config.machine import num_cores
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources.source import Batch
+from atarigan.images.pixels import frames_to_floats
+from atarigan.models.device import choose_device
 from atarigan.training.prefetch import prefetched
 
 M = TypeVar("M", bound=nn.Module)
@@ -84,17 +84,3 @@ def plan_for(config: RunConfig) -> DevicePlan:
     num_threads = int(os.environ.get("OMP_NUM_THREADS", num_cores()))
     torch.set_num_threads(num_threads)
     return DevicePlan(device, config.precision, num_threads)
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` as the best device there is.
-
-    Raises:
-        InputError: CUDA is asked for and not there.
-    """
-    has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
-        raise InputError("--device cuda needs a CUDA device, and torch finds none here")
-    if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"device must be auto, cpu or cuda, not {name!r}")
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.pixels import floats_to_frames
-from atarigan.prior import batches
-from atarigan.training.latents import draw_latents
+from atarigan.images.pixels import floats_to_frames
+from atarigan.models.latent_tensors import draw_latents
+from atarigan.models.latents import batches
 from atarigan.training.trainer import Trainer
 
 

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from atarigan.networks import Generator
+from atarigan.models.families import Generator
 
 _RAMP_UP = 0.1
 

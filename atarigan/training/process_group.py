@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from atarigan.training.device_plan import choose_device
+from atarigan.models.device import choose_device
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 ```
 runs/breakout/
   config.json                the configuration, as a checkpoint has it
-  checkpoints/images-…/      the newest checkpoints (see atarigan.training.checkpoint)
+  checkpoints/images-…/      the newest checkpoints (see atarigan.models.checkpoint)
   samples/images-….png       generated from the same latents each time
   best/                      the checkpoint that was evaluated best, kept apart
   evaluations.jsonl          every evaluation's scores, a line each

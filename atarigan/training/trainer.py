@@ -11,17 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atarigan.metrics.score import Score
-from atarigan.networks import Generator
-from atarigan.objectives import Objective
-from atarigan.penalties import Penalty
-from atarigan.run_config import ModelConfig, RunConfig
-from atarigan.sources import Batch, DataSource
-from atarigan.stop_request import StopRequest
-from atarigan.training.adversaries import Adversaries
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources import Batch, DataSource
+from atarigan.evaluation.metrics.score import Score
+from atarigan.models.families import Generator
+from atarigan.models.model_config import ModelConfig
 from atarigan.training.device_plan import DevicePlan
 from atarigan.training.moving_average import MovingAverage
+from atarigan.training.objectives import Objective
+from atarigan.training.penalties import Penalty
 from atarigan.training.process_group import ALONE, ProcessGroup
+from atarigan.training.updates import Adversaries
 
 ROLLBACK_SEEDS = 1_000_003
 

@@ -1,0 +1,1 @@
+"""What every command shares: flags, progress, Ctrl-C, tables."""

@@ -1,0 +1,1 @@
+"""What can be chosen: run configurations, recipes, and entries by name."""

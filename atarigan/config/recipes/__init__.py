@@ -1,0 +1,67 @@
+"""Named complete configurations, one TOML file each, whose first line says what it is for."""
+
+import dataclasses
+import tomllib
+from importlib.resources import files
+
+from atarigan.config.run_config import RunConfig
+from atarigan.errors import InputError, did_you_mean
+from atarigan.files import typed_json
+
+_SUFFIX = ".toml"
+_FRAMES, _IMAGES, _POINTS = "atari", "images", "points"
+DEFAULT_RECIPES = {
+    "frames": _FRAMES,
+    "mnist": _IMAGES,
+    "fashion-mnist": _IMAGES,
+    "cifar10": _IMAGES,
+    "folder": _IMAGES,
+    "sine": "sine",
+    "ring": _POINTS,
+    "grid": _POINTS,
+    "spiral": _POINTS,
+}
+
+
+def load_recipe(name: str) -> RunConfig:
+    """The configuration of that name.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    texts = _texts()
+    if name not in texts:
+        raise InputError(f"unknown recipe {name!r}: {did_you_mean(name, texts)}")
+    return parse_recipe(texts[name], f"recipe {name}")
+
+
+def parse_recipe(text: str, where: str) -> RunConfig:
+    """The configuration that a recipe's text sets.
+
+    Raises:
+        InputError: it is not TOML, or not a configuration; begins with `where`.
+    """
+    try:
+        settings = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not valid TOML: {error}") from None
+    return typed_json.from_dict(RunConfig, settings, where)
+
+
+def default_config(source: str) -> RunConfig:
+    """The configuration that training on a source starts from when no recipe is named."""
+    recipe = DEFAULT_RECIPES.get(source, _FRAMES)  # an unknown source is refused elsewhere
+    return dataclasses.replace(load_recipe(recipe), source=source)
+
+
+def recipe_summaries() -> dict[str, str]:
+    """Name to what a recipe is for, in alphabetical order."""
+    return {name: text.partition("\n")[0].strip("# ") for name, text in _texts().items()}
+
+
+def _texts() -> dict[str, str]:
+    found = [file for file in files(__name__).iterdir() if file.name.endswith(_SUFFIX)]
+    return {
+        file.name.removesuffix(_SUFFIX): file.read_text(encoding="utf-8")
+        for file in sorted(found, key=lambda file: file.name)
+    }

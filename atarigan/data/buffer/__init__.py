@@ -1,0 +1,1 @@
+"""FrameBuffer: steps of environments on disk."""

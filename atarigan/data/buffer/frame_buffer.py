@@ -1,0 +1,300 @@
+"""FrameBuffer: a disk-backed replay buffer of frames that many writers fill and anyone may read."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.data.buffer.meta import BufferMeta, Origin, package_versions, stored_format
+from atarigan.data.buffer.ring import Ring
+from atarigan.data.buffer.ring_folders import claim_ring, ring_folders
+from atarigan.data.buffer.sampling import (
+    Rows,
+    Transitions,
+    concatenate_transitions,
+    num_behind,
+    sample_rings,
+    take,
+    take_stacks,
+    take_transitions,
+)
+from atarigan.data.buffer.writer import BufferWriter
+from atarigan.errors import InputError
+from atarigan.files import typed_json
+from atarigan.files.untrusted_paths import confined, refuse_ways_out
+from atarigan.images.pixels import FrameFormat, Frames
+
+Seed = int | np.random.Generator | None
+_T = TypeVar("_T")
+
+
+class FrameBuffer:
+    """Steps of environments on disk: frame, action, reward, termination, truncation, RAM.
+
+    ```
+    data/breakout/
+      meta.json         what is stored and where it came from
+      writer-000/       one ring of steps a writer (see atarigan.data.buffer.ring)
+    ```
+
+    Each writer owns a folder, so that processes and machines can collect at once; readers see all
+    of them. A writer killed at any moment leaves everything it had committed. `len` counts the
+    steps that can be read.
+    """
+
+    def __init__(self, path: Path, meta: BufferMeta) -> None:
+        self.path = path
+        self.meta = meta
+        self._rings: dict[str, Ring] = {}
+        self._writers: list[BufferWriter] = []
+        self._own_writer: BufferWriter | None = None
+        self.refresh()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        capacity: int,
+        frame_shape: tuple[int, int, int],
+        *,
+        frame_format: FrameFormat | None = None,
+        num_writers: int = 1,
+        action_dtype: Any = "int64",
+        action_shape: tuple[int, ...] = (),
+        ram_size: int = 0,
+        stores_frames: bool = True,
+        origin: Origin | None = None,
+    ) -> Self:
+        """Make a new, empty buffer.
+
+        Args:
+            path: a folder that does not exist yet or is empty.
+            capacity: steps kept altogether, shared out among `num_writers`.
+            frame_shape: (H, W, C) of a frame, C 1 or 3.
+            frame_format: what the bytes mean; None means grey for C = 1 and RGB for C = 3.
+            num_writers: expected writers; each keeps ceil(capacity / num_writers) steps.
+            action_dtype: "int64" or "float32".
+            action_shape: of one action; () for a discrete one.
+            ram_size: bytes of console memory a step; 0 stores none.
+            stores_frames: false keeps the memory alone, for frames that `GeneratedReplay` makes.
+            origin: where the frames come from.
+
+        Raises:
+            InputError: the folder is in use, or a size is out of range.
+        """
+        path = Path(path)
+        left_by_a_kill = {"meta.json.tmp"}
+        if path.exists() and (
+            not path.is_dir() or any(each.name not in left_by_a_kill for each in path.iterdir())
+        ):
+            raise InputError(f"{path} must not exist yet or be an empty folder")
+        if capacity < 1 or num_writers < 1:
+            raise InputError(
+                f"capacity and num_writers must be at least 1, not {capacity} and {num_writers}"
+            )
+        meta = BufferMeta(
+            frame_format=stored_format(frame_shape, frame_format),
+            capacity=-(-capacity // num_writers),
+            action_dtype=np.dtype(action_dtype).name,
+            action_shape=action_shape,
+            ram_size=ram_size,
+            stores_frames=stores_frames,
+            origin=origin or Origin(),
+            versions=package_versions(),
+        )
+        path.mkdir(parents=True, exist_ok=True)
+        temporary = path / "meta.json.tmp"
+        typed_json.write_json(temporary, meta)
+        temporary.rename(path / "meta.json")
+        return cls(path, meta)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An existing buffer, for reading and, once `add` or `new_writer` is called, for writing.
+
+        Raises:
+            InputError: no buffer is there, it is damaged, or it is of another format version.
+        """
+        path = Path(path)
+        if not (path / "meta.json").is_file():
+            raise InputError(f"{path} is not a frame buffer: it has no meta.json")
+        return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))
+
+    def refresh(self) -> None:
+        """Look for writers that came since the buffer was opened."""
+        for folder in ring_folders(self.path):
+            if folder.name not in self._rings:
+                self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
+        self._rings = dict(sorted(self._rings.items()))
+
+    def new_writer(self, name: str | None = None, besides: Collection[str] = ()) -> BufferWriter:
+        """A writer of its own ring: the first that nobody is writing, those named in `besides` left
+        alone, or a new one, or the named.
+
+        Raises:
+            InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
+            OSError: the disk is full or may not be written.
+        """
+        refuse_ways_out(self.path)
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, name, besides)
+        self._rings[ring.folder.name] = ring
+        self.refresh()
+        writer = BufferWriter(ring)
+        self._writers.append(writer)
+        return writer
+
+    def add(
+        self,
+        frame: Frames | None,
+        action: Any = 0,
+        reward: float = 0.0,
+        terminated: bool = False,
+        truncated: bool = False,
+        ram: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Store one step through this buffer's own writer; see `BufferWriter.add`."""
+        if self._own_writer is None:
+            self._own_writer = self.new_writer()
+        self._own_writer.add(frame, action, reward, terminated, truncated, ram)
+
+    def save(self) -> None:
+        """Flush what this object wrote to the disk.
+
+        Without it nothing is lost, unless the machine itself stops.
+        """
+        for ring in self._rings.values():
+            ring.flush()
+
+    def close(self) -> None:
+        """Close this object's writers; reading still works."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+        self._own_writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return sum(len(ring) for ring in self._rings.values())
+
+    @property
+    def num_collected(self) -> int:
+        """Steps committed since the beginning, those written over included."""
+        return sum(ring.num_committed for ring in self._rings.values())
+
+    @property
+    def num_writers(self) -> int:
+        return len(self._rings)
+
+    @property
+    def writer_lengths(self) -> list[int]:
+        """Steps of each writer that can be read, in the order in which `values_at` numbers them."""
+        return [len(ring) for ring in self._rings.values()]
+
+    def sample(self, batch_size: int, seed: Seed = None, column: str = "frames") -> Frames:
+        """Frames, or another column, drawn uniformly and independently, uint8 (B, H, W, C), grouped
+        by writer.
+
+        Raises:
+            InputError: the buffer is empty, or stores none.
+        """
+        parts = self._sample(batch_size, seed, column, lambda ring, rows: take(ring, column, rows))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def sample_stacks(
+        self, batch_size: int, num_stack: int, seed: Seed = None, column: str = "frames"
+    ) -> Frames:
+        """Stacks of frames, or another column, that followed one another, uint8 (B, K, H, W, C),
+        oldest first.
+
+        They are grouped by writer. At an episode's beginning its first frame is repeated.
+
+        Raises:
+            InputError: the buffer is empty or stores none, or `num_stack` is below 1.
+        """
+        behind = num_behind(num_stack)
+        gather = partial(take_stacks, num_stack=num_stack, column=column)
+        return np.concatenate(self._sample(batch_size, seed, column, gather, num_behind=behind))
+
+    def sample_transitions(
+        self, batch_size: int, num_stack: int = 1, seed: Seed = None, column: str = "frames"
+    ) -> Transitions:
+        """Steps with what came after them, drawn uniformly from those whose next step is known.
+
+        Where `column` is "ram", memory is stacked in the place of frames.
+
+        Raises:
+            InputError: there is no such step, no frame is stored, or `num_stack` is below 1.
+        """
+        behind = num_behind(num_stack)
+        gather = partial(take_transitions, num_stack=num_stack, column=column)
+        parts = self._sample(batch_size, seed, column, gather, num_behind=behind, needs_next=True)
+        return concatenate_transitions(parts)
+
+    def values_at(self, column: str, indices: Rows) -> npt.NDArray[Any]:
+        """Values of one column at numbered steps, (len(indices), *row shape).
+
+        Steps are numbered 0 … len - 1, writer by writer, oldest first. The numbers move while a
+        writer goes on.
+
+        Args:
+            column: "frames", "actions", "rewards", "terminations", "truncations" or "ram".
+            indices: int64 (N,).
+
+        Raises:
+            IndexError: a number outside that range.
+            InputError: the buffer has no such column.
+        """
+        self._check_column(column)
+        dtype, shape = self.meta.columns[column]
+        values = np.empty((len(indices), *shape), dtype)
+        unread = np.ones(len(indices), bool)
+        start = 0
+        for ring in self._rings.values():
+            oldest, length = ring.oldest, len(ring)
+            here = (indices >= start) & (indices < start + length)
+            if here.all():
+                return take(ring, column, indices - start + oldest)
+            values[here] = take(ring, column, indices[here] - start + oldest)
+            unread &= ~here
+            start += length
+        if unread.any():
+            raise IndexError(f"step {indices[unread][0]} is outside 0 … {start - 1} of {self.path}")
+        return values
+
+    def _check_column(self, column: str) -> None:
+        if column not in self.meta.columns:
+            raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
+
+    def _sample(
+        self,
+        batch_size: int,
+        seed: Seed,
+        column: str,
+        gather: Callable[[Ring, Rows], _T],
+        **draw: Any,
+    ) -> list[_T]:
+        """What `gather` makes, out of that column, of the rows drawn from each ring."""
+        self._check_column(column)
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if len(self) == 0:
+            raise InputError(f"{self.path} is empty: it holds 0 steps to sample from")
+        rings, rng = list(self._rings.values()), np.random.default_rng(seed)
+        try:
+            return sample_rings(rings, batch_size, rng, gather, **draw)
+        except InputError as error:
+            raise InputError(f"{self.path}, {len(self)} steps: {error}") from None

@@ -1,0 +1,134 @@
+"""What a frame buffer says of itself: the contents of its meta.json."""
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, get_args
+
+from atarigan.data.buffer.ring import Column
+from atarigan.errors import InputError
+from atarigan.images.pixels import FrameFormat
+
+FORMAT_VERSION = 1
+ActionDtype = Literal["int64", "float32"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the frames of a buffer come from; every field may stay unknown.
+
+    Attributes:
+        env_id: Gymnasium id.
+        env_kwargs: what `gymnasium.make` was given beside the id.
+        action_meanings: name of each discrete action, in order.
+        policy: the policy's description, as the command line takes it.
+        epsilon: probability of a random action in the policy's place.
+        vary_epsilon: whether each episode draws its own, from 0 to `epsilon`, more often near 0.
+        seed: the seed that the environments' seeds were derived from.
+        frame_skip: emulator frames an agent step; 0 means unknown.
+        max_pool: whether a frame shows the brighter of the last two emulator frames.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+
+    env_id: str | None = None
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    action_meanings: tuple[str, ...] = ()
+    policy: str | None = None
+    epsilon: float = 0.0
+    vary_epsilon: bool = False
+    seed: int | None = None
+    frame_skip: int = 0
+    max_pool: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon <= 1:
+            raise InputError(f"epsilon must be from 0 to 1, not {self.epsilon}")
+        if self.seed is not None and self.seed < 0:
+            raise InputError(f"seed must not be negative, not {self.seed}")
+        if self.frame_skip < 0:
+            raise InputError(f"frame_skip must not be negative, not {self.frame_skip}")
+
+
+@dataclass(frozen=True)
+class BufferMeta:
+    """Everything needed to map a buffer's files.
+
+    Attributes:
+        frame_format: of the stored frames; of those generated from memory where none are stored.
+        capacity: steps that each writer keeps, at least 1.
+        action_dtype: of the actions column.
+        action_shape: of one action; () for a discrete one.
+        ram_size: bytes of console memory a step; 0 means none is stored.
+        stores_frames: false where console memory stands for them.
+        versions: packages that wrote it, name to version.
+        format_version: of the files; only `FORMAT_VERSION` can be read.
+
+    Raises:
+        InputError: a size out of range, or actions of another dtype.
+    """
+
+    frame_format: FrameFormat
+    capacity: int
+    action_dtype: ActionDtype = "int64"
+    action_shape: tuple[int, ...] = ()
+    ram_size: int = 0
+    stores_frames: bool = True
+    origin: Origin = Origin()
+    versions: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise InputError(f"buffer capacity must be at least 1 step, not {self.capacity}")
+        if self.action_dtype not in get_args(ActionDtype):
+            known = ", ".join(get_args(ActionDtype))
+            raise InputError(f"action_dtype must be one of {known}, not {self.action_dtype!r}")
+        if any(size < 1 for size in self.action_shape):
+            raise InputError(f"action_shape must hold sizes of at least 1, not {self.action_shape}")
+        if self.ram_size < 0:
+            raise InputError(f"ram_size must be at least 0, not {self.ram_size}")
+        if not self.stores_frames and self.ram_size == 0:
+            raise InputError("a buffer without frames must store ram: ram_size must not be 0")
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The column files of a writer's folder: name to (dtype, shape of one row)."""
+        frames: dict[str, Column] = {"frames": ("uint8", self.frame_format.shape)}
+        columns: dict[str, Column] = {
+            **(frames if self.stores_frames else {}),
+            "actions": (self.action_dtype, self.action_shape),
+            "rewards": ("float32", ()),
+            "terminations": ("bool", ()),
+            "truncations": ("bool", ()),
+        }
+        if self.ram_size:
+            columns["ram"] = ("uint8", (self.ram_size,))
+        return columns
+
+
+def stored_format(shape: tuple[int, ...], frame_format: FrameFormat | None) -> FrameFormat:
+    """The format of frames of a shape (H, W, C): the given one, else gray for C = 1 and RGB for 3.
+
+    Raises:
+        InputError: another shape, or not the format's.
+    """
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise InputError(f"frame_shape must be (H, W, 1) or (H, W, 3), not {shape}")
+    height, width, num_channels = shape
+    found = frame_format or FrameFormat("gray" if num_channels == 1 else "rgb", height, width)
+    if found.shape != tuple(shape):
+        raise InputError(f"frame_shape {shape} is not the format's {found.shape}")
+    return found
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a buffer's contents."""
+    versions = {"python": platform.python_version()}
+    for package in ("atarigan", "gymnasium", "ale-py", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

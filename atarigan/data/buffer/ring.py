@@ -1,0 +1,249 @@
+"""One writer's ring of steps: a folder of .npy memory maps that survives a kill at any moment.
+
+```
+writer-000/
+  num_committed.npy  int64 (1,): steps committed since the beginning
+  frames.npy         uint8 (slots, H, W, C)
+  actions.npy …      one file a column, one row a step, in the same order
+```
+
+A step is written in two moves: its row is filled, then it is counted. The row being filled lies in
+the slot that no readable row uses, so a reader may open the folder while it is written and after
+its writer was killed.
+"""
+
+import contextlib
+import errno
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from atarigan.errors import InputError
+from atarigan.files.untrusted_paths import confined
+from atarigan.images.pixels import Frames
+
+try:
+    import fcntl
+except ImportError:  # Windows: no advisory lock; one writer a folder is then the user's care
+    fcntl = None  # type: ignore[assignment]
+
+Column = tuple[str, tuple[int, ...]]  # dtype name, shape of one row
+_ALLOCATION_BYTES = 1 << 23
+_LARGE_FRAME_BYTES = 1 << 14
+
+
+class RingInUseError(InputError):
+    """Another process is writing this ring."""
+
+
+class Ring:
+    """A ring of rows, one column a file.
+
+    Rows are numbered since the beginning: row n lies in slot n % num_slots, and the newest
+    `capacity` committed rows can be read. There is one slot more than that, so that a row can be
+    filled while all of them stay readable.
+
+    Args:
+        folder: where the column files are.
+        columns: column name to (dtype, row shape); all must be there and fit.
+        capacity: rows kept, at least 1.
+        writable: take the folder's writer lock and map for writing.
+
+    Raises:
+        InputError: a column file is missing, damaged or of another shape, or another process holds
+            the lock.
+    """
+
+    def __init__(
+        self, folder: Path, columns: dict[str, Column], capacity: int, *, writable: bool = False
+    ) -> None:
+        self.folder = folder
+        self.capacity = capacity
+        self.num_slots = capacity + 1
+        self._allocated = 0
+        mode: Literal["r", "r+"] = "r+" if writable else "r"
+        self._maps = {
+            name: _open_column(folder / f"{name}.npy", dtype, (self.num_slots, *shape), mode)
+            for name, (dtype, shape) in columns.items()
+        }
+        self.columns = {name: np.asarray(column) for name, column in self._maps.items()}
+        counter = _open_column(folder / "num_committed.npy", "int64", (1,), mode)
+        self._maps["num_committed"] = counter
+        self._counter = np.asarray(counter)
+        if self.num_committed < 0:
+            path = folder / "num_committed.npy"
+            raise InputError(f"{path} must hold at least 0 steps, not {self.num_committed}")
+        self._lock = _take_lock(folder) if writable else None
+        self._large_frame = self._open_large_frame() if writable else None
+
+    @classmethod
+    def create(cls, folder: Path, columns: dict[str, Column], capacity: int) -> None:
+        """Make the folder and its files: full size at once, disk blocks as they are written."""
+        folder.mkdir()
+        for name, (dtype, shape) in columns.items():
+            _create_column(folder / f"{name}.npy", dtype, (capacity + 1, *shape))
+        _create_column(folder / "num_committed.npy", "int64", (1,))
+        (folder / "lock").touch()
+
+    def __len__(self) -> int:
+        """Rows that can be read."""
+        return min(self.num_committed, self.capacity)
+
+    @property
+    def num_committed(self) -> int:
+        """Rows committed since the beginning, those written over included."""
+        return int(self._counter[0])
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest row that can be read."""
+        return max(0, self.num_committed - self.capacity)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this object holds the writer's lock."""
+        return self._lock is not None
+
+    def stage(self) -> int:
+        """The slot of the next row: fill `columns[name][slot]`, and `frame_at(slot)` where there
+        are frames, then commit.
+
+        Raises:
+            OSError: the disk has no room for it.
+            RuntimeError: the ring was opened for reading, or is closed.
+        """
+        if not self.is_writable:
+            raise RuntimeError(f"{self.folder} is not open for writing")
+        slot = self.num_committed % self.num_slots
+        if slot >= self._allocated:
+            self._allocate(slot)
+        return slot
+
+    def frame_at(self, slot: int) -> Frames:
+        """Where the staged row's frame goes: its row of the map, or, where frames have several
+        pages, memory that `commit` writes to the file.
+        """
+        frame: Frames = (
+            self.columns["frames"][slot] if self._large_frame is None else self._large_frame[1]
+        )
+        return frame
+
+    def commit(self) -> None:
+        """Make the staged row one that readers see.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        if self._large_frame is not None:
+            file, frame = self._large_frame
+            slot = self.num_committed % self.num_slots
+            start = self._maps["frames"].offset + slot * frame.nbytes
+            if os.pwrite(file.fileno(), frame.data, start) < frame.nbytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+        self._counter[0] += 1
+
+    def flush(self) -> None:
+        """Ask the system to put everything on the disk, the count last."""
+        for column in self._maps.values():
+            column.flush()
+
+    def close(self) -> None:
+        """Flush, and let go of the writer's lock."""
+        if self._lock is not None:
+            self.flush()
+            if self._large_frame is not None:
+                self._large_frame[0].close()
+            self._lock.close()
+            self._lock = None
+
+    def _open_large_frame(self) -> tuple[IO[bytes], Frames] | None:
+        """The file of frames of several pages, and memory for one: a system call is faster there
+        than a map, whose pages are faulted in one by one.
+        """
+        frames = self.columns.get("frames")
+        if frames is None or frames[0].nbytes < _LARGE_FRAME_BYTES or not hasattr(os, "pwrite"):
+            return None
+        return (self.folder / "frames.npy").open("r+b", buffering=0), np.empty_like(frames[0])
+
+    def _allocate(self, slot: int) -> None:
+        """Claim disk blocks ahead.
+
+        On a full disk, a store into a hole of a memory map would kill the process.
+        """
+        largest_row = max(column[0].nbytes for column in self.columns.values())
+        num_rows = min(self.num_slots - slot, max(1, _ALLOCATION_BYTES // largest_row))
+        if hasattr(os, "posix_fallocate"):
+            for name, column in self.columns.items():
+                start = self._maps[name].offset + slot * column[0].nbytes
+                path = self.folder / f"{name}.npy"
+                with path.open("r+b") as file, _naming(path):
+                    os.posix_fallocate(file.fileno(), start, num_rows * column[0].nbytes)
+        self._allocated = slot + num_rows
+
+
+def _create_column(path: Path, dtype: str, shape: tuple[int, ...]) -> None:
+    num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if num_bytes > sys.maxsize:
+        raise InputError(f"{path.name} must be at most {sys.maxsize} bytes, not {num_bytes}")
+    with _naming(path):
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Give a system error that names no file the one it was about."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _open_column(
+    path: Path, dtype: str, shape: tuple[int, ...], mode: Literal["r", "r+"]
+) -> "np.memmap[Any, Any]":
+    """Map one .npy file once its header and size are what they must be.
+
+    A file that is too short would kill whoever reads its end.
+    """
+    expected = f"{np.dtype(dtype)} {shape}"
+    try:
+        found, offset = _read_header(confined(path, path.parents[1]))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path} is missing from the buffer") from None
+    if found != expected:
+        raise InputError(f"{path} must be an array of {expected}, not {found}")
+    size = offset + math.prod(shape) * np.dtype(dtype).itemsize
+    if path.stat().st_size != size:
+        raise InputError(f"{path} must be {size} bytes long, not {path.stat().st_size}")
+    return np.memmap(path, dtype=dtype, mode=mode, offset=offset, shape=shape)
+
+
+def _read_header(path: Path) -> tuple[str, int]:
+    """What a .npy file holds, "uint8 (5, 84, 84, 1)", and where its data begins."""
+    unreadable = "a file whose header cannot be read", 0
+    with path.open("rb") as file:
+        try:
+            if np.lib.format.read_magic(file) != (1, 0):
+                return unreadable
+            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        except Exception:  # NumPy lets through whatever Python's tokenizer and parser raise
+            return unreadable
+        return f"{dtype} {shape}{' in Fortran order' * is_fortran}", file.tell()
+
+
+def _take_lock(folder: Path) -> IO[bytes]:
+    """The folder's writer lock; the system lets go of it when the process ends, however it ends."""
+    file = (folder / "lock").open("ab")
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise RingInUseError(f"{folder} is being written by another process") from None
+    return file

@@ -1,0 +1,1 @@
+"""Collection: environments, policies and processes that fill a buffer."""

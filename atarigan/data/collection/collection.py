@@ -1,0 +1,106 @@
+"""Collection: several processes, an environment each, fill one buffer."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atarigan.config.machine import num_cores
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.supervisor import Crew
+from atarigan.data.collection.worker import Share, Signals, Tally
+from atarigan.errors import InputError
+
+PATIENCE_S = 300.0
+_LOOK_EVERY_S = 0.1
+_MOST_ENVS = 8
+_FEWEST_STEPS_PER_ENV = 1000
+
+
+@dataclass(frozen=True)
+class CollectionSummary:
+    """What a collection did.
+
+    Attributes:
+        num_steps: agent steps stored by it.
+        num_episodes: of those, whole episodes.
+        mean_return: of these episodes, NaN where there is none.
+        elapsed_s: seconds of stepping, the processes' start left out.
+    """
+
+    num_steps: int
+    num_episodes: int
+    mean_return: float
+    elapsed_s: float
+
+
+def default_num_envs(num_steps: int) -> int:
+    """A process for each core at hand, while there are enough steps to be worth its start."""
+    return max(1, min(num_cores(), _MOST_ENVS, num_steps // _FEWEST_STEPS_PER_ENV))
+
+
+def collect(
+    buffer: FrameBuffer,
+    num_steps: int,
+    *,
+    num_envs: int = 1,
+    patience_s: float = PATIENCE_S,
+    report: Callable[[int], None] = lambda num_steps: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> CollectionSummary:
+    """Play what the buffer's origin says, and add every agent step to the buffer.
+
+    The processes are spawned: a script that calls this needs `if __name__ == "__main__":`.
+
+    Args:
+        buffer: made by `new_buffer.create_buffer`, empty or not; going on repeats no episode.
+        num_steps: agent steps to add, at least 1, shared out evenly.
+        num_envs: processes, at least 1.
+        patience_s: seconds without a step after which a process is killed and another goes on in
+            its place, as where one dies; 0 waits forever. Each has five minutes for its first step.
+        report: told now and then how many steps were added.
+        should_stop: asked as often; true ends the collection, and what was stored stays.
+
+    Raises:
+        InputError: a number out of range, an origin that cannot be collected from, or an
+            environment that does not do as it says.
+        OSError: the disk is full.
+        CollectorDiedError: a process failed, or died time and again.
+    """
+    if num_steps < 1 or num_envs < 1:
+        raise InputError(
+            f"num_steps and num_envs must be at least 1, not {num_steps} and {num_envs}"
+        )
+    num_before = buffer.num_collected
+    shares = [
+        Share(buffer.path, index, share, buffer.meta.origin.seed or 0, num_before)
+        for index, share in enumerate(_even_shares(num_steps, num_envs))
+        if share
+    ]
+    signals = Signals(len(shares))
+    failures: list[BaseException] = []
+    with Crew(shares, signals, patience_s) as crew:
+        while crew.is_at_work:
+            failures += crew.look(_LOOK_EVERY_S)
+            if failures or should_stop():
+                signals.stop()
+            buffer.refresh()
+            report(buffer.num_collected - num_before)
+    if failures:
+        raise failures[0]
+    return _summary([signals.tally(share.index) for share in shares])
+
+
+def _even_shares(num_steps: int, num_envs: int) -> list[int]:
+    each, rest = divmod(num_steps, num_envs)
+    return [each + (index < rest) for index in range(num_envs)]
+
+
+def _summary(tallies: list[Tally]) -> CollectionSummary:
+    num_episodes = sum(tally.num_episodes for tally in tallies)
+    sum_of_returns = sum(tally.sum_of_returns for tally in tallies)
+    return CollectionSummary(
+        num_steps=sum(tally.num_steps for tally in tallies),
+        num_episodes=num_episodes,
+        mean_return=sum_of_returns / num_episodes if num_episodes else math.nan,
+        elapsed_s=max(tally.elapsed_s for tally in tallies),
+    )

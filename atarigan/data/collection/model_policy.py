@@ -1,0 +1,138 @@
+"""A stable-baselines3 model as a policy, with the preprocessing that it was trained behind."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.screen import Screen
+from atarigan.errors import InputError, did_you_mean
+from atarigan.images import pixels
+from atarigan.images.layout import ImageLayout, layout_of_space
+
+
+class ModelPolicy:
+    """Shows a model the stack of frames that its observation space describes, and obeys it.
+
+    Actions are drawn from the model's distribution, as in its training. Where the game has FIRE it
+    is pressed first in each life, as stable-baselines3's AtariWrapper does: models trained behind
+    it never learn to.
+
+    Args:
+        algorithm: name of a stable-baselines3 class: "PPO".
+        file: what its `save` wrote.
+        env: the environment to act in.
+        rng: seeds the model's draws at each episode.
+
+    Raises:
+        InputError: an unknown algorithm, a file that is not its model, or spaces that do not fit.
+    """
+
+    def __init__(
+        self, algorithm: str, file: Path, env: AgentSteps, rng: np.random.Generator
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(1)  # every environment has a process of its own
+        self._model = load_model(algorithm, file)
+        self._stack = FrameStack(checked_layout(self._model, file, env.action_space))
+        meanings = env.action_meanings
+        self._fire = meanings.index("FIRE") if "FIRE" in meanings else None
+        self._rng = rng
+
+    def begin_episode(self) -> None:
+        self._model.set_random_seed(int(self._rng.integers(2**31)))
+        self._stack.clear()
+        self._lives = -1
+
+    def act(self, screen: Screen) -> Any:
+        observation = self._stack.push(screen)
+        lives, self._lives = self._lives, screen.lives()
+        if self._fire is not None and self._lives != lives:
+            return self._fire
+        action, _ = self._model.predict(observation)
+        return action if action.ndim else action.item()
+
+
+class FrameStack:
+    """Observations of stacked frames, from screens: empty before an episode's first frame.
+
+    Equals stable-baselines3's WarpFrame (or, in colour, a resize) and VecFrameStack.
+    """
+
+    def __init__(self, layout: ImageLayout) -> None:
+        self._layout = layout
+        self._observation = np.zeros(layout.shape, np.uint8)
+        self._frames = layout.stack(self._observation)
+
+    def clear(self) -> None:
+        self._observation[...] = 0
+
+    def push(self, screen: Screen) -> npt.NDArray[Any]:
+        """The observation whose newest frame the screen shows, of the layout's shape and dtype."""
+        layout = self._layout
+        frame = screen.rgb() if layout.num_channels == 3 else pixels.rgb_to_gray(screen.rgb())
+        self._frames[:-1] = self._frames[1:]
+        self._frames[-1] = pixels.resize(frame, layout.height, layout.width)
+        return layout.from_frames(self._observation)
+
+
+def named_model(name: str) -> tuple[str, Path]:
+    """Algorithm and file of "FILE.zip", a model of PPO, or of "sb3:ALGO:FILE.zip".
+
+    Raises:
+        InputError: it is neither, or there is no such file.
+    """
+    algorithm, file = "PPO", name
+    if name.partition(":")[0] == "sb3":
+        _, _, rest = name.partition(":")
+        algorithm, _, file = rest.partition(":")
+        if not algorithm or not file:
+            raise InputError(f"policy sb3 must be written sb3:ALGO:FILE.zip, not {name!r}")
+    if not Path(file).is_file():
+        raise InputError(f"policy {name!r}: {file} does not exist")
+    return algorithm, Path(file)
+
+
+def load_model(algorithm: str, file: Path) -> Any:
+    """A stable-baselines3 model on the CPU, from a file that is trusted: loading can run code.
+
+    Raises:
+        InputError: an unknown algorithm, or a file that is not its model.
+    """
+    import stable_baselines3
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    algorithms = {
+        name: value
+        for name, value in vars(stable_baselines3).items()
+        if isinstance(value, type) and issubclass(value, BaseAlgorithm)
+    }
+    if algorithm not in algorithms:
+        hint = did_you_mean(algorithm, algorithms)
+        raise InputError(f"stable-baselines3 has no algorithm {algorithm!r}: {hint}")
+    try:
+        return algorithms[algorithm].load(file, device="cpu")
+    except Exception as error:  # whatever a file that is something else leads to
+        raise InputError(f"{file} is not a model of {algorithm}: {error}") from error
+
+
+def checked_layout(model: Any, file: Path, action_space: gym.Space[Any]) -> ImageLayout:
+    """How a model's observations show frames.
+
+    Raises:
+        InputError: they show none, or its actions are others than the environment's.
+    """
+    layout = layout_of_space(model.observation_space)
+    if layout is None:
+        raise InputError(
+            f"{file} must be a model of image observations, not {model.observation_space}"
+        )
+    if model.action_space != action_space:
+        raise InputError(
+            f"{file} must be a model with actions {action_space}, not {model.action_space}"
+        )
+    return layout

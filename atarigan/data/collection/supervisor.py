@@ -1,0 +1,182 @@
+"""The processes of a collection: started, watched, and started anew where one dies or hangs."""
+
+import contextlib
+import multiprocessing
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Self
+
+from atarigan.data.collection.worker import STOP_SIGNALS, Failure, Share, Signals, run_collector
+from atarigan.errors import InputError
+
+MOST_DEATHS = 3
+_ENOUGH_STEPS = 1000
+_LONGEST_LOOK_S = 1.0
+_START_S = 300.0
+
+
+class CollectorDiedError(RuntimeError):
+    """A collecting process died time and again, or ended by a defect whose traceback the message
+    holds.
+    """
+
+
+@dataclass
+class _Worker:
+    """One process at its share.
+
+    Attributes:
+        num_deaths: of processes before it, in a row, that did not get far.
+        first_step: of the share's steps that it began with.
+        num_steps: of the share that were done when it was last seen to move.
+        quiet_s: seconds since then.
+    """
+
+    share: Share
+    process: SpawnProcess
+    num_deaths: int
+    first_step: int
+    num_steps: int
+    quiet_s: float = 0.0
+
+
+class Crew:
+    """A process for each share. A process that dies, or takes no step for `patience_s` seconds and
+    is killed for it, has a successor with another seed that goes on in its ring, behind an episode
+    marked truncated; each is warned of. After `MOST_DEATHS` in a row that did not get far, it is
+    given up. None outlives the context.
+
+    Args:
+        shares: what is to be done.
+        signals: that the processes share.
+        patience_s: 0 waits forever; the first step has five minutes at least.
+    """
+
+    def __init__(self, shares: list[Share], signals: Signals, patience_s: float) -> None:
+        self._shares = shares
+        self._signals = signals
+        self._patience_s = patience_s
+        self._running: dict[Connection, _Worker] = {}
+        self._processes: list[SpawnProcess] = []
+        self._looked_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        try:
+            for share in self._shares:
+                self._start(share)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for process in self._processes:
+            if self._running:
+                process.kill()
+            process.join()
+
+    @property
+    def is_at_work(self) -> bool:
+        return bool(self._running)
+
+    def look(self, timeout_s: float) -> list[BaseException]:
+        """Wait so long for something to happen; what went wrong for good."""
+        failures = []
+        for connection in wait(list(self._running), timeout_s):
+            assert isinstance(connection, Connection)
+            failure = self._outcome(connection, self._running.pop(connection))
+            if failure is not None:
+                failures.append(failure)
+        self._kill_hung()
+        return failures
+
+    def _start(self, share: Share, num_deaths: int = 0) -> None:
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=run_collector, args=(share, self._signals, sender))
+        with sender, _stop_signals_held_back():
+            process.start()
+        self._processes.append(process)
+        num_steps = self._signals.tally(share.index).num_steps
+        self._running[receiver] = _Worker(share, process, num_deaths, num_steps, num_steps)
+
+    def _kill_hung(self) -> None:
+        """Time that this process itself did not run, as after Ctrl-Z, is not counted."""
+        now_s = time.monotonic()
+        passed_s, self._looked_s = min(now_s - self._looked_s, _LONGEST_LOOK_S), now_s
+        for worker in self._running.values():
+            num_steps = self._signals.tally(worker.share.index).num_steps
+            is_done = num_steps >= worker.share.num_steps
+            is_quiet = num_steps == worker.num_steps and not is_done
+            worker.num_steps = num_steps
+            worker.quiet_s = worker.quiet_s + passed_s if is_quiet else 0.0
+            if self._is_hung(worker):
+                worker.process.kill()  # the next look finds it dead
+
+    def _is_hung(self, worker: _Worker) -> bool:
+        """Before its first step a process has longer: models are loaded until then."""
+        has_stepped = worker.num_steps > worker.first_step
+        patience_s = self._patience_s if has_stepped else max(self._patience_s, _START_S)
+        return self._patience_s > 0 and worker.quiet_s >= patience_s
+
+    def _outcome(self, connection: Connection, worker: _Worker) -> BaseException | None:
+        """What went wrong for good with a process that has ended."""
+        num_steps = self._signals.tally(worker.share.index).num_steps
+        who = f"environment {worker.share.index} (seed {worker.share.seeds[0]})"
+        try:
+            outcome = connection.recv()
+        except EOFError:
+            return self._died(worker, who, num_steps)
+        finally:
+            connection.close()
+        if not isinstance(outcome, Failure):
+            return None
+        if isinstance(outcome.reason, str):
+            return CollectorDiedError(f"{who} failed after {num_steps} steps:\n{outcome.reason}")
+        if num_steps and isinstance(outcome.reason, InputError):
+            return InputError(f"{who}, after {num_steps} steps: {outcome.reason}")
+        return outcome.reason
+
+    def _died(self, worker: _Worker, who: str, num_steps: int) -> CollectorDiedError | None:
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        if self._is_hung(worker):
+            how = f"took no step for {worker.quiet_s:.0f} s"
+        what = f"the process of {who} {how} after {num_steps} steps"
+        got_far = num_steps - worker.first_step >= _ENOUGH_STEPS
+        num_deaths = 1 if got_far else worker.num_deaths + 1
+        if num_deaths >= MOST_DEATHS or self._signals.must_stop:
+            return CollectorDiedError(what)
+        warnings.warn(f"{what}; another goes on, its episode is cut off", stacklevel=2)
+        self._start(replace(worker.share, attempt=worker.share.attempt + 1), num_deaths)
+        return None
+
+
+@contextlib.contextmanager
+def _stop_signals_held_back() -> Iterator[None]:
+    """Keep a Ctrl-C from killing a process that has not yet got to ignoring it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its own start would let the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

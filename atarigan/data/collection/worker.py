@@ -1,0 +1,237 @@
+"""One process of a collection: plays one environment and writes what happens into a buffer."""
+
+import contextlib
+import ctypes
+import multiprocessing
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import BufferMeta
+from atarigan.data.buffer.writer import BufferWriter
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.data.collection.screen import read_frame
+from atarigan.errors import InputError
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LONGEST_EPISODE = 108_000  # agent steps; as long as ALE lets its own be, in emulator frames
+_LOOK_EVERY_S = 0.02
+_NO_WRITER = -1
+
+
+class Tally(ctypes.Structure):
+    """What came of a share so far, in memory that the process which started it sees too: agent
+    steps, episodes that ended, the sum of their returns, and seconds spent stepping.
+    """
+
+    num_steps: int
+    num_episodes: int
+    sum_of_returns: float
+    elapsed_s: float
+    _fields_ = [
+        ("num_steps", ctypes.c_int64),
+        ("num_episodes", ctypes.c_int64),
+        ("sum_of_returns", ctypes.c_double),
+        ("elapsed_s", ctypes.c_double),
+    ]
+
+
+class Signals:
+    """What the processes of a collection tell one another, in memory that they share.
+
+    Args:
+        num_envs: how many processes there are besides the one that starts them.
+    """
+
+    def __init__(self, num_envs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._stop = context.RawValue(ctypes.c_bool, False)
+        self._writers = context.RawArray(ctypes.c_int, [_NO_WRITER] * num_envs)
+        self._tallies = context.RawArray(Tally, num_envs)
+
+    @property
+    def must_stop(self) -> bool:
+        return self._stop.value
+
+    def stop(self) -> None:
+        """Ask every process to end after its step."""
+        self._stop.value = True
+
+    def tally(self, index: int) -> Tally:
+        """That of an environment, to read and, in its own process, to write."""
+        tally: Tally = self._tallies[index]
+        return tally
+
+    def took_writer(self, index: int, folder_name: str) -> None:
+        self._writers[index] = int(folder_name.rpartition("-")[2])
+
+    def writer_of(self, index: int) -> str | None:
+        """Folder of an environment's writer; None where it has none yet."""
+        number = self._writers[index]
+        return None if number == _NO_WRITER else f"writer-{number:03d}"
+
+    def writers_of_others(self, index: int) -> set[str]:
+        """Folders of the other environments' writers, which are theirs even while a process that
+        has died has no successor yet.
+        """
+        others = (self.writer_of(other) for other in range(len(self._writers)) if other != index)
+        return {name for name in others if name is not None}
+
+    def wait_for_writers(self) -> None:
+        """Return once every process has a writer of its own, or must stop.
+
+        Until then nobody may give a writer back: a late process would take it over, and its ring
+        has no room for two shares.
+        """
+        while _NO_WRITER in self._writers[:] and not self.must_stop:
+            time.sleep(_LOOK_EVERY_S)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process is to do.
+
+    Attributes:
+        path: the buffer, which says what is to be collected.
+        index: of the environment, from 0.
+        num_steps: agent steps.
+        seed: the collection's.
+        num_before: steps that were collected before, so that going on repeats no episode.
+        attempt: how many processes have died over this share.
+    """
+
+    path: Path
+    index: int
+    num_steps: int
+    seed: int
+    num_before: int
+    attempt: int = 0
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """Seeds of this environment and of its policy."""
+        place = (self.num_before, self.index)
+        key = (*place, self.attempt) if self.attempt else place
+        sequence = np.random.SeedSequence(self.seed, spawn_key=key)
+        env_seed, policy_seed = sequence.generate_state(2)
+        return int(env_seed), int(policy_seed)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a share was not done: what the user can put right, or a defect's traceback."""
+
+    reason: InputError | OSError | str
+
+
+def run_collector(share: Share, signals: Signals, connection: Connection) -> None:
+    """A process's main function: do the share, then send None or a `Failure`.
+
+    It ends soon after it is told to stop or the process that started it is gone.
+    """
+    for number in STOP_SIGNALS:  # they reach the parent too, which passes them on
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
+    cv2.setNumThreads(1)
+    outcome: Failure | None = None
+    try:
+        collect_share(share, signals)
+    except (InputError, OSError) as error:
+        outcome = Failure(error)
+    except Exception:
+        outcome = Failure(traceback.format_exc())
+    with contextlib.suppress(BrokenPipeError):
+        connection.send(outcome)
+
+
+def collect_share(share: Share, signals: Signals) -> Tally:
+    """Play until the share is done or the process must stop; what was committed stays in any case.
+    Where a process has died over the share, this one takes over its writer.
+
+    Raises:
+        InputError: the buffer's origin cannot be collected from, or the environment misbehaves.
+        OSError: the disk is full.
+    """
+    with FrameBuffer.open(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
+        env_seed, policy_seed = share.seeds
+        policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
+        taken = signals.writers_of_others(share.index)
+        writer = buffer.new_writer(signals.writer_of(share.index), besides=taken)
+        signals.took_writer(share.index, writer.folder_name)
+        env.reset(env_seed)
+        policy.begin_episode()
+        tally = signals.tally(share.index)
+        _play(env, policy, writer, buffer.meta, share.num_steps, signals, tally)
+        signals.wait_for_writers()
+        return tally
+
+
+def env_of(meta: BufferMeta) -> AgentSteps:
+    """The environment that a buffer's frames come from.
+
+    Raises:
+        InputError: it is not known, or cannot be made.
+    """
+    origin = meta.origin
+    if origin.env_id is None or origin.frame_skip == 0:
+        raise InputError("the buffer does not say which environment and frame skip it comes from")
+    return AgentSteps(origin.env_id, origin.frame_skip, origin.max_pool, origin.env_kwargs)
+
+
+def _policy_of(meta: BufferMeta, env: AgentSteps, rng: np.random.Generator) -> Policy:
+    policy = policy_maker(meta.origin.policy or "random", env)(rng)
+    if meta.origin.epsilon == 0:
+        return policy
+    return EpsilonMixture(
+        policy, meta.origin.epsilon, env.action_space, rng, varies=meta.origin.vary_epsilon
+    )
+
+
+def _play(
+    env: AgentSteps,
+    policy: Policy,
+    writer: BufferWriter,
+    meta: BufferMeta,
+    num_steps: int,
+    signals: Signals,
+    tally: Tally,
+) -> None:
+    """The loop: look, decide, do, write, until the tally has `num_steps`."""
+    screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
+    began = time.monotonic() - tally.elapsed_s
+    episode_return, episode_length = 0.0, 0
+    while tally.num_steps < num_steps and not signals.must_stop:
+        ram = screen.ram() if stores_ram else None
+        if meta.stores_frames:
+            writer.stage(ram)[:] = read_frame(screen, frame_format)
+        else:
+            writer.stage_ram(ram)
+        action = policy.act(screen)
+        reward, terminated, truncated = env.step(action)
+        episode_return, episode_length = episode_return + reward, episode_length + 1
+        truncated = truncated or (episode_length >= LONGEST_EPISODE and not terminated)
+        writer.commit(action, reward, terminated, truncated)
+        tally.num_steps += 1
+        tally.elapsed_s = time.monotonic() - began
+        if terminated or truncated:
+            tally.num_episodes += 1
+            tally.sum_of_returns += episode_return
+            episode_return, episode_length = 0.0, 0
+            env.reset()
+            policy.begin_episode()
+
+
+def _stop_with_parent(signals: Signals) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    signals.stop()

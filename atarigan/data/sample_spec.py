@@ -1,0 +1,39 @@
+"""What one sample of a source is: its shape, how it is shown, what it is conditioned on."""
+
+from dataclasses import dataclass
+
+from atarigan.errors import InputError, shown
+from atarigan.images.pixels import FrameFormat
+
+
+@dataclass(frozen=True)
+class SampleSpec:
+    """What one sample is.
+
+    Attributes:
+        shape: (2,) for points, (C, H, W) for images, as networks see it.
+        frame_format: how an image is stored and shown; None for points.
+        condition_shape: of what a sample is conditioned on, (K,) for one of K classes or for K
+            bytes of memory; None means nothing.
+
+    Raises:
+        InputError: a size below 1, or a shape that is not the format's.
+    """
+
+    shape: tuple[int, ...]
+    frame_format: FrameFormat | None = None
+    condition_shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.shape, default=0) < 1 or min(self.condition_shape or (1,)) < 1:
+            raise InputError(
+                f"shapes of samples and conditions must hold sizes of at least 1, "
+                f"not {shown(self.shape)} and {shown(self.condition_shape)}"
+            )
+        if self.frame_format is not None:
+            height, width, channels = self.frame_format.shape
+            if self.shape != (channels, height, width):
+                raise InputError(
+                    f"samples shown as {(height, width, channels)} must have the shape "
+                    f"{(channels, height, width)}, not {shown(self.shape)}"
+                )

@@ -1,0 +1,76 @@
+"""A set of images in memory as a source."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import SampleSpec
+from atarigan.data.sources.image_format import shown_format
+from atarigan.data.sources.source import Batch, shuffled_indices
+from atarigan.errors import InputError
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat, Frames
+
+
+class ImageSet:
+    """Images of one size, each once an epoch.
+
+    Args:
+        images: uint8 (N, H, W, C), C 1 or 3.
+        config: in which colors and at which size to give them, and whether with their labels as
+            conditions: float32 (num_classes,), 1 at the label and 0 elsewhere.
+        labels: int64 (N,), each below `num_classes`; None where there are none.
+        num_classes: 0 where there are no labels.
+
+    Raises:
+        InputError: there are no images, or no labels where they are wanted.
+    """
+
+    def __init__(
+        self,
+        images: Frames,
+        config: RunConfig,
+        labels: npt.NDArray[np.int64] | None = None,
+        num_classes: int = 0,
+    ) -> None:
+        if len(images) == 0:
+            raise InputError("an image source must hold at least 1 image, not 0")
+        if config.condition == "ram":
+            raise InputError(
+                f"--condition ram needs frames with the console's memory, and {config.source!r} "
+                "has none"
+            )
+        self._with_condition = config.condition == "class"
+        if self._with_condition and labels is None:
+            raise InputError(
+                f"--condition class needs a source with labels, and {config.source!r} has none"
+            )
+        height, width, channels = images.shape[1:]
+        stored = FrameFormat("gray" if channels == 1 else "rgb", height, width)
+        shown = shown_format(stored, config)
+        self.images = pixels.convert(images, stored, shown)
+        self.labels = labels
+        self.num_classes = num_classes
+        self.num_samples = len(images)
+        sample_shape = (shown.num_channels, shown.height, shown.width)
+        condition_shape = (num_classes,) if self._with_condition else None
+        self.spec = SampleSpec(sample_shape, shown, condition_shape)
+
+    def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
+        return self.images[indices]
+
+    def batches(
+        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
+    ) -> Iterator[Batch]:
+        for indices in shuffled_indices(
+            self.num_samples, batch_size, seed, start, rank, world_size
+        ):
+            yield Batch(self.samples_at(indices), self.conditions_at(indices))
+
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+        if not self._with_condition:
+            return None
+        assert self.labels is not None
+        return np.eye(self.num_classes, dtype=np.float32)[self.labels[indices]]

@@ -1,0 +1,105 @@
+"""Inception's features, of torch-fidelity's network and weights: an optional extra.
+
+Distances in them are comparable with published FID and KID. The weights do not come with any
+package: they are read from where torch keeps downloads, and only those of the published digest.
+"""
+
+import hashlib
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from atarigan.errors import InputError
+from atarigan.evaluation.features.feature_space import INCEPTION, FeatureSpace
+from atarigan.images.pixels import Frames, gray_to_rgb
+
+INCEPTION_V3 = "inception-v3-2015-12-05"
+NUM_FEATURES = 2048
+WEIGHTS_FILE = "weights-inception-2015-12-05-6726825d.pth"
+WEIGHTS_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WEIGHTS_FILE}"
+_DIGEST_BEGINS = "6726825d"
+_BATCH = 50
+
+
+def inception_space() -> FeatureSpace:
+    """Inception's last pooling layer, 2,048 features.
+
+    Raises:
+        InputError: torch-fidelity or the weights are missing or damaged.
+    """
+    network = inception_network(read_weights(weights_path()))
+    return FeatureSpace(
+        INCEPTION_V3, lambda frames: {"features": inception_features(network, frames)}
+    )
+
+
+def weights_path() -> Path:
+    """Where torch-fidelity too looks for the weights: among torch's downloads, $TORCH_HOME."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The published weights; nothing in the file is run.
+
+    Raises:
+        InputError: there is no such file, or it is another one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise InputError(
+            f"--features {INCEPTION} needs torch-fidelity's weights, {WEIGHTS_URL}, as {path}"
+        ) from None
+    digest = hashlib.sha256(content).hexdigest()
+    if not digest.startswith(_DIGEST_BEGINS):
+        raise InputError(
+            f"{path} must have a SHA-256 that begins with {_DIGEST_BEGINS}, not {digest[:8]}"
+        )
+    try:
+        weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} holds no readable weights: {reason}") from None
+    return weights
+
+
+def inception_network(weights: dict[str, Tensor]) -> nn.Module:
+    """torch-fidelity's network with given weights: uint8 (B, 3, H, W) to a tuple of one (B, 2048).
+
+    Raises:
+        InputError: torch-fidelity is not installed, or cannot be used with this torch.
+    """
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"--features {INCEPTION} needs pip install 'atarigan[inception]', with the torchvision "
+            f"that belongs to torch {torch.__version__}: {reason}"
+        ) from None
+    # It unpickles whatever file it is given; these bytes are ours.
+    file = io.BytesIO()
+    torch.save(weights, file)
+    file.seek(0)
+    network: nn.Module = FeatureExtractorInceptionV3(
+        INCEPTION_V3, [str(NUM_FEATURES)], feature_extractor_weights_path=file
+    )
+    return network.eval()
+
+
+@torch.inference_mode()
+def inception_features(network: nn.Module, frames: Frames) -> npt.NDArray[np.float64]:
+    """Features float64 (N, F) that a network makes of frames uint8 (N, H, W, C), gray ones as
+    RGB.
+    """
+    colored = gray_to_rgb(frames) if frames.shape[-1] == 1 else frames
+    features = [
+        network(torch.from_numpy(np.array(colored[start : start + _BATCH])).permute(0, 3, 1, 2))[0]
+        for start in range(0, len(colored), _BATCH)
+    ]
+    return torch.cat(features).double().numpy()

@@ -1,0 +1,51 @@
+"""Judging points: distances to a known distribution, and how well its manifold is covered."""
+
+import numpy as np
+
+from atarigan.data.sources.points import Distribution
+from atarigan.evaluation.evaluator import Judge, Samples
+from atarigan.evaluation.metrics import points as point_metrics
+from atarigan.evaluation.metrics.manifold import Manifold, manifold_of
+from atarigan.evaluation.metrics.score import Columns
+
+
+def point_judge(distribution: Distribution, num: int, seed: int = 0) -> Judge:
+    """A judge of points of a known distribution; the real ones are drawn anew.
+
+    Raises:
+        InputError: the distribution's manifold is not known.
+    """
+    manifold = manifold_of(distribution)
+    drawn = distribution.draw(2 * num, seed=seed + 1)
+    np.random.default_rng(seed).shuffle(drawn)  # some distributions draw in order
+
+    def measure(samples: Columns, real: Columns) -> dict[str, float]:
+        return measured(samples["points"], real["points"], manifold)
+
+    return Judge(
+        space=None,
+        headline="sliced_wasserstein",
+        describe=described,
+        measure=measure,
+        real=drawn[:num],
+        reference=described(drawn[:num]),
+        stand_in=described(drawn[num:]),
+        accepted=(2,),
+        seed=seed,
+    )
+
+
+def described(points: Samples) -> Columns:
+    """Points as they are."""
+    return {"points": points}
+
+
+def measured(points: Samples, real: Samples, manifold: Manifold) -> dict[str, float]:
+    """Every measurement of points (N, 2) against real ones (M, 2)."""
+    return {
+        "sliced_wasserstein": point_metrics.sliced_wasserstein(points, real),
+        "energy_distance": point_metrics.energy_distance(points, real),
+        "maximum_mean_discrepancy": point_metrics.maximum_mean_discrepancy(points, real),
+        "cells_covered": point_metrics.coverage(points, manifold),
+        "on_manifold": point_metrics.on_manifold(points, manifold),
+    }

@@ -1,0 +1,1 @@
+"""Policies that look at pixels: cloned, and compared by what they score."""

@@ -1,1 +1,0 @@
-"""Frames on disk, and how they get there."""

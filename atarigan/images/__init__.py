@@ -1,0 +1,1 @@
+"""Frames as arrays: pixel formats, layouts, colors."""

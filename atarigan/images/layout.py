@@ -1,0 +1,163 @@
+"""How frames sit in an image observation: its rows, columns, colours and stack of frames."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.errors import InputError
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat, Frames
+
+_CANONICAL_AXES = "KHWC"
+_SMALLEST_SIDE = 8  # a stack of RAM observations, (4, 128), is no picture
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """The places of K stacked frames of H x W pixels and C colours in an observation.
+
+    `axes` names an observation's axes in order: K the stack, oldest frame first, H rows, W columns,
+    C colours. A letter that is left out stands for a size of 1. Where there is one axis fewer than
+    letters, the neighbours K and C share one: SB3's stack of RGB frames (H, W, 3K) is "HWKC".
+
+    Attributes:
+        axes: "HW", "HWC", "CHW", "KHW", "HWK", "KHWC", "KCHW" or "HWKC".
+        shape: of the observation.
+        num_stack: K, at least 1.
+        height, width: pixels.
+        num_channels: C, 1 (grey) or 3 (RGB).
+        dtype: uint8 for levels in 0 … 255, a float type for levels in [0, 1].
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    num_stack: int
+    height: int
+    width: int
+    num_channels: int
+    dtype: np.dtype[Any]
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """Of one frame."""
+        return FrameFormat("rgb" if self.num_channels == 3 else "gray", self.height, self.width)
+
+    @property
+    def space(self) -> gym.spaces.Box:
+        high = 255 if self.dtype == np.uint8 else 1
+        return gym.spaces.Box(0, high, self.shape, self.dtype.type)
+
+    def stack(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The frames of one observation, (K, H, W, C), oldest first: a view to read or write."""
+        sizes, order = self._view
+        return observation.reshape(sizes).transpose(order)
+
+    def newest(self, observation: npt.NDArray[Any]) -> Frames:
+        """The newest frame of one observation, uint8 (H, W, C)."""
+        frame: Frames = self.stack(observation)[-1]
+        return frame if self.dtype == np.uint8 else pixels.unit_floats_to_frames(frame)
+
+    def from_frames(self, frames: Frames) -> npt.NDArray[Any]:
+        """uint8 frames in the observation's dtype and scale."""
+        if self.dtype == np.uint8:
+            return frames
+        return pixels.frames_to_unit_floats(frames, self.dtype)
+
+    @cached_property
+    def _view(self) -> tuple[list[int], list[int]]:
+        """An observation's size along each axis, those left out last, and which of them are K, H,
+        W and C.
+        """
+        num_of = {"K": self.num_stack, "H": self.height, "W": self.width, "C": self.num_channels}
+        axes = self.axes + "".join(axis for axis in _CANONICAL_AXES if axis not in self.axes)
+        return [num_of[axis] for axis in axes], [axes.index(axis) for axis in _CANONICAL_AXES]
+
+
+def layout_of_frames(frame_format: FrameFormat) -> ImageLayout:
+    """Observations that are single frames, uint8 (H, W, C); palette indices become RGB."""
+    height, width, _ = frame_format.shape
+    num_channels = 1 if frame_format.name == "gray" else 3
+    shape = (height, width, num_channels)
+    return ImageLayout("HWC", shape, 1, height, width, num_channels, np.dtype(np.uint8))
+
+
+def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayout | None:
+    """The layout of an observation space, or None where its observations are no images.
+
+    An image is a Box of uint8 in 0 … 255 or of floats in 0 … 1 with sides of at least 8 pixels.
+    Which axis is which is read off the shape unless `axes` says it:
+
+    - (H, W) is one grey frame; (K, H, W, 1 or 3) and (K, 1 or 3, H, W) are stacks.
+    - Of three axes, the smaller of the first and the last (the last where they are equal) holds
+      colours and stack together. A size divisible by 3 means RGB frames, any other means grey ones:
+      (84, 84, 4) is a stack of 4 grey frames, (4, 84, 84) too, (84, 84, 3) one RGB frame, (12, 84,
+      84) a stack of 4 RGB frames.
+
+    Raises:
+        InputError: `axes` is given and does not fit the space.
+    """
+    if not _is_image_box(space):
+        if axes is None:
+            return None
+        raise InputError(f"layout {axes!r} needs image observations, not {space}")
+    shape, dtype = space.shape, space.dtype
+    assert shape is not None
+    assert dtype is not None
+    sizes = _sizes_by_axis(shape, axes or _guessed_axes(shape))
+    num_channels = sizes.get("C", 1)
+    fits = num_channels in (1, 3) and min(sizes.get("H", 0), sizes.get("W", 0)) >= _SMALLEST_SIDE
+    if fits:
+        axes = "".join(sizes)
+        height, width = sizes["H"], sizes["W"]
+        return ImageLayout(
+            axes, shape, sizes.get("K", 1), height, width, num_channels, np.dtype(dtype)
+        )
+    if axes is None:
+        return None
+    raise InputError(
+        f"layout {axes!r} does not fit observations of shape {shape}: letters of K, H, W, C in the "
+        f"axes' order, H and W at least {_SMALLEST_SIDE}, C 1 or 3, an axis shared by K and C only"
+    )
+
+
+def _is_image_box(space: gym.Space[Any]) -> bool:
+    if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (2, 3, 4):
+        return False
+    is_float = np.issubdtype(space.dtype, np.floating)
+    if not is_float and space.dtype != np.uint8:
+        return False
+    return bool(np.all(space.low == 0) and np.all(space.high == (1 if is_float else 255)))
+
+
+def _guessed_axes(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "HW"
+    if len(shape) == 4:
+        return "KHWC" if shape[3] in (1, 3) else "KCHW"
+    first, _, last = shape
+    is_last = last <= first
+    is_colour = min(first, last) % 3 == 0
+    if is_last:
+        return "HWKC" if is_colour else "HWK"
+    return "KCHW" if is_colour else "KHW"
+
+
+def _sizes_by_axis(shape: tuple[int, ...], axes: str) -> dict[str, int]:
+    """Letter to size, in the axes' order; empty where they do not fit."""
+    if len(set(axes)) != len(axes) or not set("HW") <= set(axes) <= set(_CANONICAL_AXES):
+        return {}
+    sizes = list(shape)
+    if len(axes) == len(shape) + 1 and "KC" in axes:
+        shared = axes.index("KC")
+        num_frames, remainder = divmod(sizes[shared], 3)
+        if remainder:
+            return {}
+        sizes[shared : shared + 1] = [num_frames, 3]
+    if len(axes) != len(sizes) or math.prod(sizes) != math.prod(shape):
+        return {}
+    return dict(zip(axes, sizes, strict=True))

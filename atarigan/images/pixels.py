@@ -1,0 +1,217 @@
+"""Frames to floats and back, grey and colour, ALE's palettes: the only place that converts.
+
+Frames are uint8 NumPy arrays or tensors with the channel last, (..., H, W, C). Networks see float
+tensors with the channel first, (B, C, H, W), in [-1, 1].
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.errors import InputError
+
+if TYPE_CHECKING:  # collection converts frames without loading torch
+    import torch
+
+Frames = npt.NDArray[np.uint8]
+FormatName = Literal["gray", "rgb", "palette"]
+PALETTES = ("ntsc", "pal")
+
+
+@dataclass(frozen=True)
+class FrameFormat:
+    """What the bytes of a frame mean.
+
+    Attributes:
+        name: "gray" (1 channel), "rgb" (3 channels) or "palette" (1 channel of ALE colour indices).
+        height: pixels, at least 1.
+        width: pixels, at least 1.
+        palette: for "palette", which table the indices point into, one of `PALETTES`; otherwise
+            None.
+
+    Raises:
+        InputError: a size below 1, an unknown name, a palette missing or out of place.
+    """
+
+    name: FormatName
+    height: int
+    width: int
+    palette: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(FormatName):
+            known = ", ".join(get_args(FormatName))
+            raise InputError(f"frame format must be one of {known}, not {self.name!r}")
+        if self.height < 1 or self.width < 1:
+            raise InputError(
+                f"frame size must be at least 1x1, not {self.height}x{self.width} (height x width)"
+            )
+        if (self.palette in PALETTES) != (self.name == "palette"):
+            raise InputError(
+                f"frame format {self.name!r} goes with palette "
+                f"{'ntsc or pal' if self.name == 'palette' else None}, not {self.palette!r}"
+            )
+
+    @property
+    def num_channels(self) -> int:
+        return 3 if self.name == "rgb" else 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of one stored frame."""
+        return (self.height, self.width, self.num_channels)
+
+    def to_rgb(self, frames: Frames) -> Frames:
+        """Stored frames (..., H, W, C) as RGB (..., H, W, 3), both uint8.
+
+        Palette indices give ALE's exact colours.
+        """
+        if self.name == "rgb":
+            return frames
+        if self.name == "gray":
+            return gray_to_rgb(frames)
+        assert self.palette is not None
+        return np.take(ale_palette(self.palette), frames[..., 0], axis=0)
+
+    def to_gray(self, frames: Frames) -> Frames:
+        """Stored frames (N, H, W, C) as grey (N, H, W, 1), both uint8.
+
+        Palette indices give ALE's greys.
+        """
+        if self.name == "gray":
+            return frames
+        if self.name == "rgb":
+            one_tall_picture = frames.reshape(-1, self.width, 3)
+            return rgb_to_gray(one_tall_picture).reshape(*frames.shape[:-1], 1)
+        assert self.palette is not None
+        return np.take(ale_grays(self.palette), frames)
+
+
+def ale_palette(name: str) -> Frames:
+    """ALE's colours by index, uint8 (256, 3).
+
+    NTSC games show even indices only; in PAL games an odd index is the grey of the one below it.
+    """
+    return _ale_tables()[PALETTES.index(name), :, :3]
+
+
+def ale_grays(name: str) -> Frames:
+    """ALE's grey level of each colour index, uint8 (256,), as `getScreenGrayscale` gives it."""
+    return _ale_tables()[PALETTES.index(name), :, 3]
+
+
+@cache
+def _ale_tables() -> Frames:
+    """RGB and grey of each index, uint8 (palettes, 256, 4).
+
+    Read off ale-py 0.12: `getScreen` beside `getScreenRGB` and `getScreenGrayscale`.
+    """
+    with files(__package__).joinpath("ale_palettes.npy").open("rb") as file:
+        tables: Frames = np.load(file, allow_pickle=False)
+    tables.flags.writeable = False
+    return tables
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "84x84".
+
+    Raises:
+        InputError: the text is no such size, or a side is below 1.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if min(size) < 1:
+        raise InputError(f"a size must be HEIGHTxWIDTH with both at least 1, not {text!r}")
+    return size
+
+
+def rgb_to_gray(frame: Frames) -> Frames:
+    """One RGB frame (H, W, 3) as luminance (H, W, 1), ITU-R BT.601 weights, rounded to uint8."""
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)[..., None]
+
+
+def gray_to_rgb(frames: Frames) -> Frames:
+    """Grey frames (..., H, W, 1) as RGB (..., H, W, 3)."""
+    if frames.size == 0:
+        return np.empty((*frames.shape[:-1], 3), np.uint8)
+    one_tall_picture = frames.reshape(-1, frames.shape[-2])
+    colored = np.asarray(cv2.cvtColor(one_tall_picture, cv2.COLOR_GRAY2RGB), np.uint8)
+    return colored.reshape(*frames.shape[:-1], 3)
+
+
+def resize(frame: Frames, height: int, width: int, *, indices: bool = False) -> Frames:
+    """One frame (H, W, C) at another size, (height, width, C).
+
+    Shrinking averages over the covered area, as Gymnasium's AtariPreprocessing does; colour indices
+    cannot be averaged and take the nearest pixel.
+    """
+    if frame.shape[:2] == (height, width):
+        return frame
+    method = cv2.INTER_NEAREST if indices else cv2.INTER_AREA
+    resized = np.asarray(cv2.resize(frame, (width, height), interpolation=method), np.uint8)
+    return resized.reshape(height, width, frame.shape[2])
+
+
+def convert(frames: Frames, source: FrameFormat, target: FrameFormat) -> Frames:
+    """Frames of one format, uint8 (N, *source.shape), in another, uint8 (N, *target.shape).
+
+    Raises:
+        InputError: palette indices are wanted of frames that do not hold them.
+    """
+    if target.name == "palette":
+        if (source.name, source.palette) != (target.name, target.palette):
+            found = source.palette or source.name
+            raise InputError(f"{target.palette} palette indices cannot be made of {found} frames")
+    else:
+        # gray ones get their colors last, when there is a third of the work
+        is_gray = "gray" in (source.name, target.name)
+        frames = source.to_gray(frames) if is_gray else source.to_rgb(frames)
+    if (source.height, source.width) != (target.height, target.width):
+        frames = _resized(frames, target)
+    return gray_to_rgb(frames) if frames.shape[-1] < target.num_channels else frames
+
+
+def _resized(frames: Frames, target: FrameFormat) -> Frames:
+    is_palette = target.name == "palette"
+    resized = [resize(frame, target.height, target.width, indices=is_palette) for frame in frames]
+    return np.array(resized) if resized else np.empty((0, *target.shape), np.uint8)
+
+
+def frames_to_unit_floats(frames: Frames, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    """uint8 frames of any shape as floats in [0, 1], the scale of float observations."""
+    return np.divide(frames, 255, dtype=np.dtype(dtype))
+
+
+def unit_floats_to_frames(floats: npt.NDArray[Any]) -> Frames:
+    """Floats in [0, 1], values outside clipped, as uint8 of the same shape, rounded."""
+    levels: npt.NDArray[Any] = np.rint(np.clip(floats, 0, 1) * 255)
+    return levels.astype(np.uint8)
+
+
+def frames_to_floats(frames: "torch.Tensor") -> "torch.Tensor":
+    """uint8 (B, H, W, C) in 0 … 255 to float32 (B, C, H, W) in [-1, 1], on the frames' device.
+
+    The result keeps the frames' memory order (it is channels_last).
+    """
+    return frames.permute(0, 3, 1, 2).float().mul_(1 / 127.5).sub_(1.0)
+
+
+def floats_to_frames(floats: "torch.Tensor") -> "torch.Tensor":
+    """Float (B, C, H, W) to uint8 (B, H, W, C), rounded to the nearest level.
+
+    Values outside [-1, 1] are clipped.
+    """
+    levels = floats.float().add(1.0).mul(127.5).round().clamp(0, 255)
+    return levels.permute(0, 2, 3, 1).contiguous().to(dtype=_uint8())
+
+
+def _uint8() -> Any:
+    import torch
+
+    return torch.uint8

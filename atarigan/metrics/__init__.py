@@ -1,1 +1,0 @@
-"""How good samples are: measurements of points and of images, each beside what real data scores."""

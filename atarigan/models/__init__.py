@@ -1,0 +1,1 @@
+"""Generators and critics: networks, states, checkpoints, and what is made of them."""

@@ -1,0 +1,50 @@
+"""The networks that a model's configuration asks for."""
+
+import math
+
+from torch import nn
+
+from atarigan.models.families import NETWORKS, Generator, NetworkShape
+from atarigan.models.model_config import ModelConfig
+from atarigan.models.state.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
+from atarigan.models.state.ram_encoder import NUM_FEATURES, RamEncoder
+from atarigan.models.state.state_prior import StatePrior
+
+
+def build_generator(model: ModelConfig) -> Generator:
+    """A fresh generator network of a configuration. Raises InputError where the two do not go
+    together.
+    """
+    network = NETWORKS[model.run.network]().generator(network_shape(model))
+    if not model.reads_ram:
+        return network
+    num_bytes = _num_bytes(model)
+    return RamConditionedGenerator(network, RamEncoder(num_bytes), StatePrior(num_bytes))
+
+
+def build_critic(model: ModelConfig) -> nn.Module:
+    """A fresh critic network of a configuration, likewise."""
+    network = NETWORKS[model.run.network]().critic(network_shape(model))
+    if not model.reads_ram:
+        return network
+    return RamConditionedCritic(network, RamEncoder(_num_bytes(model)))
+
+
+def _num_bytes(model: ModelConfig) -> int:
+    """Of the console's memory."""
+    return math.prod(model.sample.condition_shape or (0,))
+
+
+def network_shape(model: ModelConfig) -> NetworkShape:
+    """What a configuration's networks have to fit."""
+    run = model.run
+    return NetworkShape(
+        model.sample.shape,
+        run.latent_size,
+        condition_size=NUM_FEATURES if model.reads_ram else model.num_classes,
+        generator_width=run.generator_width,
+        critic_width=run.critic_width,
+        generator_layers=run.generator_layers,
+        critic_layers=run.critic_layers,
+        leaky_slope=run.leaky_slope,
+    )

@@ -1,0 +1,231 @@
+"""Checkpoints: self-contained folders, written so that a crash leaves either the old one or the new
+one.
+
+```
+runs/breakout/checkpoints/images-000000640000/
+  config.json             the run's configuration and what a sample is
+  generator.safetensors   the averaged generator's weights
+  training_state.pt       what `--resume` needs; loads with torch.load(weights_only=True)
+  SHA256SUMS              of the other files; `sha256sum -c SHA256SUMS` checks them too
+```
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from atarigan.errors import InputError
+from atarigan.files import typed_json
+from atarigan.files.untrusted_paths import confined, refuse_ways_out
+from atarigan.models.model_config import ModelConfig
+from atarigan.models.packed_weights import shrunk, widened
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "generator.safetensors"
+STATE_FILE = "training_state.pt"
+SUMS_FILE = "SHA256SUMS"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, STATE_FILE)
+
+
+def checkpoints_of(run: Path) -> list[Path]:
+    """The complete checkpoints of a run folder, oldest first."""
+    return sorted(
+        folder
+        for folder in (run / "checkpoints").glob("images-*")
+        if (folder / CONFIG_FILE).is_file()
+    )
+
+
+def save_checkpoint(
+    run: Path, model: ModelConfig, weights: dict[str, Tensor], state: dict[str, Any], keep: int = 2
+) -> Path:
+    """Write a run's next checkpoint and remove all but the newest `keep`.
+
+    Raises:
+        OSError: the disk is full or may not be written; older checkpoints stay.
+    """
+    folder = run / "checkpoints" / f"images-{state['num_images']:012d}"
+    write_checkpoint(folder, model, weights, state)
+    for old in checkpoints_of(run)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def write_checkpoint(
+    folder: Path, model: ModelConfig, weights: dict[str, Tensor], state: dict[str, Any]
+) -> None:
+    """Write a checkpoint under a temporary name, flush it, and put it in the place of `folder`.
+
+    Raises:
+        OSError: the disk is full or may not be written.
+    """
+    with _new_folder(folder) as temporary:
+        _write_generator(temporary, model, weights)
+        torch.save(state, temporary / STATE_FILE)
+
+
+def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> int:
+    """Write what a generator needs and nothing else, its weights shrunk, as safely; returns how
+    many bytes that takes.
+
+    Raises:
+        OSError: the disk is full or may not be written.
+    """
+    with _new_folder(folder) as temporary:
+        _write_generator(temporary, model, shrunk(weights))
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _write_generator(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> None:
+    typed_json.write_json(folder / CONFIG_FILE, model)
+    contiguous = {name: weight.contiguous().cpu() for name, weight in weights.items()}
+    # save_file would let only its owner read it
+    (folder / WEIGHTS_FILE).write_bytes(save(contiguous))
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write files into, which is flushed and put in the place of `folder` in the end,
+    with their checksums. Raises OSError where the disk is full or may not be written.
+    """
+    temporary = folder.with_name(f"new-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a full disk
+        raise OSError(f"{temporary} cannot be written: {error}") from error
+    (temporary / SUMS_FILE).write_text(checksums(temporary), encoding="utf-8")
+    for path in (*temporary.iterdir(), temporary):
+        _flush(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    _flush(folder.parent)
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint that a path means: itself, or the newest undamaged one of a run folder. Warns
+    of each damaged one that is passed over.
+
+    Raises:
+        InputError: there is none, or only damaged ones, or a link leads out of the folder.
+    """
+    if (path / WEIGHTS_FILE).is_file():
+        refuse_damage(path)
+        return path
+    found = checkpoints_of(path)
+    if not found:
+        problem = "holds no checkpoint" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {problem}: expected a folder that atarigan.train wrote")
+    for checkpoint in found:
+        confined(checkpoint / CONFIG_FILE, path)
+    for checkpoint in reversed(found[1:]):
+        try:
+            refuse_damage(checkpoint)
+        except InputError as damage:
+            warnings.warn(f"{damage}; the checkpoint before it is used", stacklevel=2)
+        else:
+            return checkpoint
+    refuse_damage(found[0])
+    return found[0]
+
+
+def refuse_damage(checkpoint: Path) -> None:
+    """Raises InputError where a file is not as it was written, or a link to somewhere else. Without
+    SHA256SUMS nothing is known of the former.
+    """
+    refuse_ways_out(checkpoint)
+    try:
+        lines = (checkpoint / SUMS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    sums = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
+    for name in FILES:
+        path = checkpoint / name
+        if not path.is_file():
+            if name == STATE_FILE and name not in sums:  # packed
+                continue
+            raise InputError(f"{path} is missing")
+        if _sha256(path) != sums.get(name):
+            raise InputError(f"{path} is damaged: its checksum is not the one in {SUMS_FILE}")
+
+
+def load_model_config(checkpoint: Path) -> ModelConfig:
+    """A checkpoint's configuration. Raises InputError where it is damaged."""
+    path = checkpoint / CONFIG_FILE
+    try:
+        return typed_json.read_json(confined(path, checkpoint), ModelConfig)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+
+
+def load_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The averaged generator's weights, on the CPU. Raises InputError where the file is damaged."""
+    path = checkpoint / WEIGHTS_FILE
+    try:
+        return widened(load_file(confined(path, checkpoint)))
+    except (SafetensorError, FileNotFoundError) as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def load_training_state(checkpoint: Path) -> dict[str, Any]:
+    """What `--resume` goes on from, on the CPU; runs no code of the file's.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    path = checkpoint / STATE_FILE
+    try:
+        _refuse_packed(confined(path, checkpoint))
+        with warnings.catch_warnings(action="ignore"):  # one clear error is enough
+            state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a file that is something else leads to
+        reason = str(error).partition("\n")[0][:200]
+        raise InputError(f"{path} is not a readable training state: {reason}") from None
+    if not isinstance(state, dict):
+        kind = type(state).__name__
+        raise InputError(f"{path} must hold a table of tensors and values, not a {kind}")
+    return state
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raises InputError where an archive says that it unpacks to more than its own size, which what
+    torch saves never does.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked, size = sum(member.file_size for member in archive.infolist()), path.stat().st_size
+    if unpacked > size:
+        raise InputError(f"it must unpack to at most its {size:,} bytes, not {unpacked:,}")
+
+
+def checksums(checkpoint: Path) -> str:
+    """What SHA256SUMS says of a checkpoint's files as they are."""
+    there = [name for name in FILES if (checkpoint / name).is_file()]
+    return "".join(f"{_sha256(checkpoint / name)}  {name}\n" for name in there)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Ask the system to put a file or a folder's entries on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,19 @@
+"""Which device to compute on."""
+
+import torch
+
+from atarigan.errors import InputError
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` as the best device there is.
+
+    Raises:
+        InputError: CUDA is asked for and not there.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "cuda" and not has_cuda:
+        raise InputError("--device cuda needs a CUDA device, and torch finds none here")
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"device must be auto, cpu or cuda, not {name!r}")
+    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")

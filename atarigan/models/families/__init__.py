@@ -1,0 +1,23 @@
+"""Generators and critics for any sample shape."""
+
+from atarigan.models.families import autoencoder, codebook, dcgan, mlp, profiles, residual, subpixel
+from atarigan.models.families.network import NETWORKS, Generator, NetworkFamily, NetworkShape
+from atarigan.models.families.published import atari_wgan, joined_autoencoder, joined_conv, upsample
+
+__all__ = [
+    "NETWORKS",
+    "Generator",
+    "NetworkFamily",
+    "NetworkShape",
+    "atari_wgan",
+    "autoencoder",
+    "codebook",
+    "dcgan",
+    "joined_autoencoder",
+    "joined_conv",
+    "mlp",
+    "profiles",
+    "residual",
+    "subpixel",
+    "upsample",
+]

@@ -1,0 +1,1 @@
+"""Networks of published GANs."""

@@ -1,0 +1,82 @@
+"""The energy-based version of the networks that are told the condition at every layer."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atarigan.models.families.network import (
+    NETWORKS,
+    Generator,
+    NetworkFamily,
+    NetworkShape,
+    exactly,
+    joined,
+)
+from atarigan.models.families.published.joined_conv import JoinedGenerator, halving, with_planes
+
+CRITIC_LAYERS = (48, 64, 16)
+DECODER_CHANNELS = (20, 64, 32)  # 20 planes of 8×8 are the published 1,280 numbers
+
+
+@NETWORKS.register("joined_autoencoder")
+class JoinedAutoencoderFamily(NetworkFamily):
+    """The same generator, and a critic that reconstructs: for the objectives energy and began."""
+
+    critic_gives_energy = True
+    lists_layers = True
+
+    def generator(self, shape: NetworkShape) -> Generator:
+        return JoinedGenerator(shape, shape.image_shape("joined_autoencoder"))
+
+    def critic(self, shape: NetworkShape) -> nn.Module:
+        return JoinedAutoencoder(shape, shape.image_shape("joined_autoencoder"))
+
+
+class JoinedAutoencoder(nn.Module):
+    """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction.
+
+    Three convolutions of 4×4 halve the image; a dense layer, and three steps of repeating pixels
+    and a convolution of 5×5 build it again.
+    """
+
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        self.sizes = [(-(-height // n), -(-columns // n)) for n in (8, 4, 2, 1)]
+        widths = exactly(shape.critic_layers or CRITIC_LAYERS, 3, "critic")
+        more = shape.condition_size
+        self.activation = nn.LeakyReLU(shape.leaky_slope)
+        self.shrink = nn.ModuleList(
+            halving(before + more, after)
+            for before, after in itertools.pairwise((channels, *widths))
+        )
+        rows, cols = self.sizes[0]
+        first, *others = DECODER_CHANNELS
+        self.dense = nn.Sequential(
+            nn.Linear(widths[-1] * rows * cols + more, first * rows * cols),
+            nn.Unflatten(1, (first, rows, cols)),
+        )
+        self.grow = nn.ModuleList(
+            nn.Conv2d(before + more, after, 5, 1, 2)
+            for before, after in itertools.pairwise((first, *others, channels))
+        )
+
+    def embed(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The codes (B, size) of samples."""
+        features = samples
+        for layer in self.shrink:
+            features = self.activation(layer(with_planes(features, condition)))
+        return features.flatten(1)
+
+    def reconstruct(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Samples (B, C, H, W) after encoding and decoding."""
+        features = self.dense(joined(self.embed(samples, condition), condition))
+        for layer, size in zip(self.grow, self.sizes[1:], strict=True):
+            larger = functional.interpolate(self.activation(features), size)
+            features = layer(with_planes(larger, condition))
+        return torch.tanh(features / 2)
+
+    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        return torch.square(self.reconstruct(samples, condition) - samples).flatten(1).mean(1)

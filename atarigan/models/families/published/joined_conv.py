@@ -1,0 +1,110 @@
+"""Small convolutional networks that are told the condition at every layer."""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from atarigan.models.families.network import (
+    NETWORKS,
+    Generator,
+    NetworkFamily,
+    NetworkShape,
+    exactly,
+    joined,
+)
+
+GENERATOR_LAYERS = (64, 16, 5)
+CRITIC_LAYERS = (16, 64, 128)
+DENSE_WIDTH = 1024
+_FIRST_CHANNELS = 128
+
+
+@NETWORKS.register("joined_conv")
+class JoinedConvFamily(NetworkFamily):
+    """Convolutions that are told the condition at every layer, as published for 64×64 images."""
+
+    lists_layers = True
+
+    def generator(self, shape: NetworkShape) -> Generator:
+        return JoinedGenerator(shape, shape.image_shape("joined_conv"))
+
+    def critic(self, shape: NetworkShape) -> nn.Module:
+        return JoinedCritic(shape, shape.image_shape("joined_conv"))
+
+
+class JoinedGenerator(Generator):
+    """Latents to images: a dense layer of 1,024, 128 channels at an eighth of the image's size,
+    three transposed convolutions that double it, and one of 5×5 at full size.
+    """
+
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        self.sizes = [(-(-height // n), -(-columns // n)) for n in (8, 4, 2, 1)]
+        widths = exactly(shape.generator_layers or GENERATOR_LAYERS, 3, "generator")
+        more = shape.condition_size
+        self.activation = nn.LeakyReLU(shape.leaky_slope)
+        self.dense = nn.Linear(shape.input_size, shape.generator_width or DENSE_WIDTH)
+        first = (_FIRST_CHANNELS, *self.sizes[0])
+        self.spread = nn.Sequential(
+            nn.Linear(self.dense.out_features + more, math.prod(first)), nn.Unflatten(1, first)
+        )
+        self.grow = nn.ModuleList(
+            nn.ConvTranspose2d(before + more, after, 4, 2, 1)
+            for before, after in itertools.pairwise((_FIRST_CHANNELS, *widths))
+        )
+        self.to_image = nn.ConvTranspose2d(widths[-1] + more, channels, 5, 1, 2)
+
+    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        features = self.activation(self.dense(joined(latents, condition)))
+        features = self.activation(self.spread(joined(features, condition)))
+        for layer, (rows, columns) in zip(self.grow, self.sizes[1:], strict=True):
+            grown = layer(with_planes(features, condition))[:, :, :rows, :columns]
+            features = self.activation(grown)
+        # Published: a sigmoid on images in [0, 1]; on [-1, 1] that is tanh of half as much.
+        image: Tensor = torch.tanh(self.to_image(with_planes(features, condition)) / 2)
+        return image
+
+
+class JoinedCritic(nn.Module):
+    """Images to logits (B,): three convolutions of 4×4 that halve the image, a dense layer, and the
+    logit.
+    """
+
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        channels, height, columns = image_shape
+        widths = exactly(shape.critic_layers or CRITIC_LAYERS, 3, "critic")
+        dense = shape.critic_width or DENSE_WIDTH
+        more = shape.condition_size
+        self.activation = nn.LeakyReLU(shape.leaky_slope)
+        self.shrink = nn.ModuleList(
+            halving(before + more, after)
+            for before, after in itertools.pairwise((channels, *widths))
+        )
+        num_features = widths[-1] * -(-height // 8) * -(-columns // 8)
+        self.dense = nn.Linear(num_features + more, dense)
+        self.logit = nn.Linear(dense + more, 1)
+
+    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        features = samples
+        for layer in self.shrink:
+            features = self.activation(layer(with_planes(features, condition)))
+        features = self.activation(self.dense(joined(features.flatten(1), condition)))
+        logits: Tensor = self.logit(joined(features, condition))
+        return logits[:, 0]
+
+
+def halving(before: int, after: int) -> nn.Module:
+    """A convolution of 4×4 and stride 2 whose output is half the size of any input, rounded up."""
+    return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(before, after, 4, 2))
+
+
+def with_planes(features: Tensor, condition: Tensor | None) -> Tensor:
+    """Features (B, C, H, W) with each number of the condition (B, K) as a constant plane more."""
+    if condition is None:
+        return features
+    planes = condition[:, :, None, None].expand(-1, -1, *features.shape[2:])
+    return torch.cat([features, planes.to(features.dtype)], dim=1)

@@ -1,0 +1,74 @@
+"""A generator as an ONNX file: written, and compared with the generator itself."""
+
+import json
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.onnx_generator import INPUTS, METADATA_KEY, OnnxGenerator, imported
+
+MODULES = ("onnx", "onnxscript", "onnxruntime")
+NUM_CHECKED = 64
+_NUM_TRACED = 8
+
+
+def write_onnx(generator: FrameGenerator, out: Path) -> None:
+    """Write the file; readers see nothing or all of it.
+
+    Raises:
+        InputError: a module of the extra is not installed.
+    """
+    for name in MODULES:
+        imported(name)
+    inputs = example_inputs(generator, _NUM_TRACED)
+    batch = torch.export.Dim("batch", min=1)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, of its own code
+        program: Any = torch.onnx.export(
+            generator.network(),
+            inputs,
+            dynamo=True,
+            dynamic_shapes=({0: batch},) * len(inputs),
+            input_names=INPUTS[: len(inputs)],
+            output_names=["samples"],
+            verbose=False,
+        )
+    program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(generator.model))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f"new-{out.name}")
+    program.save(temporary)
+    temporary.replace(out)
+
+
+def example_inputs(generator: FrameGenerator, num: int) -> tuple[Tensor, ...]:
+    """What the network is called with for `num` samples, from seed 0."""
+    latents = generator.latents(num, seed=0)
+    numbers = torch.from_numpy(latents[:, : generator.model.run.latent_size].copy())
+    if generator.reads_ram:
+        return numbers, torch.from_numpy(generator.states(latents))
+    if generator.num_classes:
+        labels = np.arange(num) % generator.num_classes
+        return numbers, torch.from_numpy(generator.conditions(labels))
+    return (numbers,)
+
+
+def compared(generator: FrameGenerator, file: Path) -> str:
+    """How far ONNX Runtime's samples of the file are from torch's, in words."""
+    inputs = example_inputs(generator, NUM_CHECKED)
+    found = OnnxGenerator.load(file).samples(*(each.numpy() for each in inputs))
+    with torch.inference_mode():
+        expected = generator.network()(*inputs).numpy()
+    furthest = float(np.abs(found.astype(np.float64) - expected).max())
+    kind = "levels" if generator.makes_frames else "units"
+    return (
+        f"{NUM_CHECKED} samples by ONNX Runtime: {(found == expected).mean():.4%} of numbers as by "
+        f"torch, the others at most {furthest:.3g} {kind} off"
+    )

@@ -1,0 +1,136 @@
+"""OnnxGenerator: a generator written by `atarigan.models.onnx_file`, run by ONNX Runtime.
+
+It needs no torch. The configuration that belongs to the file is in its metadata.
+"""
+
+import importlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.config.run_config import Prior
+from atarigan.errors import InputError
+from atarigan.files import typed_json
+from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.models.latents import Latents, Seed, batches, prior_latents
+from atarigan.models.model_config import ModelConfig
+
+T = TypeVar("T")
+METADATA_KEY = "atarigan"
+INPUTS = ("latents", "conditions")
+
+
+class OnnxGenerator:
+    """What wrappers need of a FrameGenerator, from a .onnx file.
+
+    A generator that reads the console's memory is told it at every call: the file draws no states
+    of its own.
+
+    Attributes:
+        model: the configuration it was trained with.
+    """
+
+    def __init__(self, model: ModelConfig, session: Any) -> None:
+        self.model = model
+        self._session = session
+
+    @classmethod
+    def load(cls, file: str | Path, num_threads: int = 1) -> Self:
+        """The generator in a file that `python -m atarigan.export` wrote.
+
+        Args:
+            file: FILE.onnx.
+            num_threads: that ONNX Runtime computes with.
+
+        Raises:
+            InputError: ONNX Runtime is not installed, or the file is none of ours.
+        """
+        runtime = imported("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        try:
+            session = runtime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has an exception class for each of its codes
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{file} is not a readable ONNX file: {reason}") from None
+        written = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if written is None:
+            raise InputError(f"{file} was not written by python -m atarigan.export")
+        try:
+            data = json.loads(written)
+        except ValueError as error:
+            raise InputError(f"{file} is damaged: {error}") from None
+        return cls(typed_json.from_dict(ModelConfig, data, str(file)), session)
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """What the bytes of a generated frame mean. Raises InputError where it makes points."""
+        if self.model.sample.frame_format is None:
+            raise InputError("this generator makes points, not frames")
+        return self.model.sample.frame_format
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers in a latent."""
+        return self.model.run.latent_size
+
+    @property
+    def prior(self) -> Prior:
+        """Distribution of a latent number, as `FrameGenerator.prior`."""
+        return self.model.run.latent_prior
+
+    @property
+    def reads_ram(self) -> bool:
+        """Whether it draws the frame that belongs to a state of the console's memory."""
+        return self.model.reads_ram
+
+    def latents(self, num: int, seed: Seed = None) -> Latents:
+        """Latents float32 (num, latent_size) from the prior. Raises InputError: num is below 0."""
+        return prior_latents(num, self.latent_size, self.prior, seed)
+
+    def decode(self, latents: Latents, conditions: npt.NDArray[Any] | None = None) -> Frames:
+        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+
+        Args:
+            latents: as `latents` gives them.
+            conditions: memory uint8 (N, bytes), or classes float32 (N, num_classes), where it was
+                trained with them.
+
+        Raises:
+            InputError: it makes points, or the latents or conditions have another shape.
+        """
+        given = [latents] if conditions is None else [latents, conditions]
+        shapes: list[tuple[int, ...]] = [(self.latent_size,)]
+        if self.model.sample.condition_shape:
+            shapes.append(self.model.sample.condition_shape)
+        expected = _named((len(latents), *shape) for shape in shapes)
+        found = _named(array.shape for array in given)
+        if found != expected:
+            raise InputError(f"this generator takes {expected}, not {found}")
+        frames = np.empty((len(latents), *self.frame_format.shape), np.uint8)
+        for part in batches(len(latents)):
+            frames[part] = self.samples(*(array[part] for array in given))
+        return frames
+
+    def samples(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the file gives for latents and, where it takes them, conditions, all at once."""
+        fed = _named(map(np.ascontiguousarray, inputs))
+        samples: npt.NDArray[Any] = self._session.run(None, fed)[0]
+        return samples
+
+
+def _named(values: Iterable[T]) -> dict[str, T]:
+    """One for each input of a file, by its name; where it takes no conditions there is one."""
+    return dict(zip(INPUTS, values, strict=False))
+
+
+def imported(name: str) -> Any:
+    """A module of the extra. Raises InputError where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(f"{name} is not installed: pip install 'atarigan[onnx]'") from None

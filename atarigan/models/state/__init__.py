@@ -1,0 +1,1 @@
+"""What a moment of a game is: RAM, encoded, grouped, and drawn from a prior."""

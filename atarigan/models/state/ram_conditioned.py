@@ -1,0 +1,76 @@
+"""Networks of any family that are told the console's memory, which an encoder reads for them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from atarigan.models.families.network import Generator
+from atarigan.models.state.ram_encoder import RamEncoder
+from atarigan.models.state.state_prior import StatePrior
+
+_PRIOR_SHARE = 4
+
+
+class RamConditionedGenerator(Generator):
+    """Latents (B, latent_size) and memory uint8 (B, bytes) to samples (B, *sample_shape).
+
+    Attributes:
+        prior: of states, learned beside the reconstruction, for samples of no given state.
+    """
+
+    def __init__(self, network: Generator, encoder: RamEncoder, prior: StatePrior) -> None:
+        super().__init__()
+        self.network = network
+        self.encoder = encoder
+        self.prior = prior
+        self.num_first = network.num_first
+        self.num_noticed = network.num_noticed
+
+    def forward(self, latents: Tensor, condition: Tensor) -> Tensor:
+        samples: Tensor = self.network(latents, self.encoder(condition))
+        return samples
+
+    def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.network.frames(latents, self.encoder(condition))
+
+    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+        assert conditions is not None
+        self.encoder.start_from(conditions)
+        self.prior.start_from(conditions)
+        self.network.start_from(samples)
+
+    def notice(self, parts: Iterable[Tensor]) -> None:
+        self.network.notice(parts)
+
+    def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
+        """The network's, and how surprising a quarter of the states are, which is enough to learn
+        from: the prior is learned sooner than the frames. The two share no weights.
+        """
+        wrong = self.network.reconstruction_loss(latents, self.encoder(condition), real)
+        return wrong + self.prior.surprise(condition[: -(-len(condition) // _PRIOR_SHARE)])
+
+
+class RamConditionedCritic(nn.Module):
+    """Samples (B, *sample_shape) and memory uint8 (B, bytes) to logits (B,)."""
+
+    def __init__(self, network: nn.Module, encoder: RamEncoder) -> None:
+        super().__init__()
+        self.network = network
+        self.encoder = encoder
+
+    def forward(self, samples: Tensor, condition: Tensor) -> Tensor:
+        logits: Tensor = self.network(samples, self.encoder(condition))
+        return logits
+
+    def embed(self, samples: Tensor, condition: Tensor) -> Tensor:
+        """The codes of samples, where the network reconstructs."""
+        embed: Any = self.network.embed
+        codes: Tensor = embed(samples, self.encoder(condition))
+        return codes
+
+    @torch.no_grad()
+    def start_from(self, conditions: Tensor) -> None:
+        """Find out what varies in memory uint8 (N, bytes)."""
+        self.encoder.start_from(conditions)

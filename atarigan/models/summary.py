@@ -1,0 +1,114 @@
+"""What a pair of networks is made of: layers, parameters, and the work of one sample."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from atarigan.models.families import NETWORKS, NetworkShape
+
+_TITLE_ROW = ("layer", "kind", "output", "  parameters")
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer as it runs.
+
+    Attributes:
+        name: its place in the network, dotted.
+        kind: its class.
+        output_shape: of one sample, the batch left out.
+        num_parameters: that it learns.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    num_parameters: int
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """A network's layers in the order in which they run.
+
+    Attributes:
+        title: what the network is.
+        layers: those that hold no other layers; one that runs twice is there twice.
+        num_parameters: all that is learned, also what lies outside of layers.
+        num_flop: floating-point operations of matrix products and convolutions for one sample
+            forward; a multiplication and an addition are two.
+    """
+
+    title: str
+    layers: tuple[LayerSummary, ...]
+    num_parameters: int
+    num_flop: int
+
+    def __str__(self) -> str:
+        rows = [_TITLE_ROW] + [
+            (
+                layer.name,
+                layer.kind,
+                "×".join(map(str, layer.output_shape)),
+                f"{layer.num_parameters:12,}" if layer.num_parameters else "",
+            )
+            for layer in self.layers
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+        total = f"{self.num_parameters:,} parameters, {_in_millions(self.num_flop)} MFLOP a sample"
+        return "\n".join([f"{self.title}: {total}", *(line.rstrip() for line in lines)])
+
+
+def summarize(network: str, shape: NetworkShape) -> tuple[NetworkSummary, NetworkSummary]:
+    """Generator and critic of a family. Nothing is computed and no memory is taken: tensors lie on
+    torch's meta device.
+
+    Raises:
+        InputError: the family does not fit the shape.
+    """
+    family = NETWORKS[network]()
+    with torch.device("meta"):
+        generator, critic = family.generator(shape), family.critic(shape)
+        latents = torch.empty(1, shape.latent_size)
+        samples = torch.empty(1, *shape.sample_shape)
+        condition = torch.empty(1, shape.condition_size) if shape.condition_size else None
+    return (
+        _summary(f"generator of {network}", generator, latents, condition),
+        _summary(f"critic of {network}", critic, samples, condition),
+    )
+
+
+def _summary(
+    title: str, network: nn.Module, inputs: Tensor, condition: Tensor | None
+) -> NetworkSummary:
+    network.eval()
+    layers: list[LayerSummary] = []
+    for name, module in network.named_modules():
+        if not any(module.children()):
+            module.register_forward_hook(_Note(name, layers))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(inputs, condition)
+    num_parameters = sum(weight.numel() for weight in network.parameters())
+    return NetworkSummary(title, tuple(layers), num_parameters, counter.get_total_flops())
+
+
+class _Note:
+    """Notes each run of one layer."""
+
+    def __init__(self, name: str, layers: list[LayerSummary]) -> None:
+        self._name = name
+        self._layers = layers
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        num_parameters = sum(weight.numel() for weight in module.parameters())
+        shape = tuple(output.shape[1:])
+        self._layers.append(LayerSummary(self._name, type(module).__name__, shape, num_parameters))
+
+
+def _in_millions(number: int) -> str:
+    return f"{number / 1e6:,.3g}" if number < 1e9 else f"{number / 1e6:,.0f}"

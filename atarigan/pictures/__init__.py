@@ -1,0 +1,1 @@
+"""Pictures for people: grids, charts, points, animations, pages."""

@@ -1,1 +1,0 @@
-"""Players that look at pixels: made by imitation, and judged by what they score."""
