@@ -25,7 +25,7 @@ from atarigan.data.collection.collection import (
     default_num_envs,
 )
 from atarigan.data.collection.new_buffer import create_buffer
-from atarigan.data.collection.supervisor import CollectorDiedError
+from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import env_of
 from atarigan.errors import InputError, shown
 
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _buffer_for(arguments, num_envs) as buffer:
             summary = _collected(buffer, arguments, num_envs)
-    except CollectorDiedError as error:
+    except WorkerDiedError as error:
         print(f"python -m atarigan.collect: {error}", file=sys.stderr)
         return EXIT_PROCESS_DIED
     print(described(summary, buffer))

@@ -125,10 +125,10 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
     """
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.data.sources import SOURCES
-    from atarigan.evaluation.drawn_samples import JudgedSamples, draw_samples
-    from atarigan.evaluation.evaluators import judge_for, work_to_do
+    from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples
+    from atarigan.evaluation.evaluators import evaluator_for, work_to_do
     from atarigan.evaluation.metrics.pairs import pair_scores
-    from atarigan.evaluation.motion_evaluator import judged_motion
+    from atarigan.evaluation.motion_evaluator import evaluated_motion
     from atarigan.evaluation.report import Evaluation
     from atarigan.models.frame_generator import FrameGenerator
 
@@ -139,16 +139,18 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         with ProgressDisplay("drawing", "samples") as display:
             drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
     else:
-        drawn = JudgedSamples.of(read_samples(Path(str(arguments.samples))))
+        drawn = DrawnSamples.of(read_samples(Path(str(arguments.samples))))
         config = _config(arguments, RunConfig())
         source = SOURCES[config.source](config)
     num = min(len(drawn.samples), arguments.num)
     total = work_to_do(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
-        judge = judge_for(source, config, num, arguments.seed, display.advance, arguments.features)
+        judge = evaluator_for(
+            source, config, num, arguments.seed, display.advance, arguments.features
+        )
         samples = judge.judged(drawn.samples, display.advance)
         scores = samples.scores(display.advance)
-        motion = judged_motion(source, judge, drawn.stacks, display.advance)
+        motion = evaluated_motion(source, judge, drawn.stacks, display.advance)
         scores |= motion.scores(display.advance) if motion else {}
     if drawn.pairs is not None and judge.scene is not None:
         scores = pair_scores(*drawn.pairs, judge.scene) | scores
@@ -169,7 +171,7 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
     from atarigan.envs.generated_frames import GeneratedFrames
     from atarigan.evaluation.policy.episodes import MOST_AT_ONCE, Rules
-    from atarigan.evaluation.policy.policy_comparison import Trial
+    from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.models.frame_generator import FrameGenerator
 
@@ -184,7 +186,7 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
             generated = GeneratedFrames(
                 generator, env.env, layout.frame_format, MOST_AT_ONCE, arguments.seed
             )
-    trial = Trial(model, layout, rules, arguments.episodes, arguments.seed)
+    trial = PolicyComparison(model, layout, rules, arguments.episodes, arguments.seed)
     total = trial.work_to_do(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display:
         arms = trial.run(generated, display.advance)

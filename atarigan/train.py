@@ -17,7 +17,7 @@ from atarigan.config.recipes import default_config, load_recipe, recipe_summarie
 from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError, shown
 from atarigan.files import typed_json
-from atarigan.files.untrusted_paths import refuse_ways_out
+from atarigan.files.untrusted_paths import refuse_links_outside
 from atarigan.models.model_config import ModelConfig
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
         path = Path(flags.out) / "config.json"
         if not path.is_file():
             raise InputError(f"--resume needs a run in --out, and {path} does not exist")
-        refuse_ways_out(path.parent, besides="wandb")  # whose logs are links into its cache
+        refuse_links_outside(path.parent, besides="wandb")  # whose logs are links into its cache
         return typed_json.read_json(path, ModelConfig).run
     if flags.config:
         return config_file(Path(flags.config))

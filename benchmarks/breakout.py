@@ -75,7 +75,7 @@ def untrained_generator(network: str, device: str) -> FrameGenerator:
     model = ModelConfig(RunConfig(network=network), spec)
     generator = build_generator(model)
     frames = np.stack([step["frame"] for step in play(64)])
-    generator.start_from(torch.from_numpy(frames))
+    generator.fit(torch.from_numpy(frames))
     return FrameGenerator(model, generator, torch.device(device))
 
 

@@ -24,7 +24,7 @@ class EagerLoop:
         self.device = choose_device(config.device)
         self.frames = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
         self.generator = build_generator(model)
-        self.generator.start_from(torch.from_numpy(frames[:512]))
+        self.generator.fit(torch.from_numpy(frames[:512]))
         self.generator.to(self.device)
         family = NETWORKS[config.network]()
         self.critic: nn.Module = family.critic(network_shape(model)).to(self.device)

@@ -8,8 +8,8 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.data.sources.source import DataSource
 from atarigan.evaluation.drawn_samples import draw_pairs
-from atarigan.evaluation.evaluator import Judge, Samples, two_real_sets
-from atarigan.evaluation.evaluators import judge_for
+from atarigan.evaluation.evaluator import Evaluator, Samples, two_real_sets
+from atarigan.evaluation.evaluators import evaluator_for
 from atarigan.evaluation.metrics.pairs import pair_scores
 from atarigan.evaluation.metrics.score import Score
 from atarigan.images import pixels
@@ -30,7 +30,7 @@ class Gauge:
             given states.
     """
 
-    judge: Judge
+    judge: Evaluator
     source: DataSource
     tested: RunConfig
 
@@ -51,7 +51,7 @@ class Gauge:
         tested = dataclasses.replace(config, data=test_data or config.data, condition="ram")
         if test_data is not None:
             SOURCES[config.source](tested)
-        return cls(judge_for(source, config, num), source, tested)
+        return cls(evaluator_for(source, config, num), source, tested)
 
     @property
     def frame_format(self) -> FrameFormat | None:

@@ -12,12 +12,12 @@ from atarigan import collect
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.data.sources.buffered_frames import BufferedFrames
-from atarigan.evaluation.evaluator import Judge
-from atarigan.evaluation.evaluators import judge_for
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.evaluator import Evaluator
+from atarigan.evaluation.evaluators import evaluator_for
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import find_objects
 from atarigan.evaluation.metrics.score import Score
-from atarigan.evaluation.motion_evaluator import judged_motion, stacks_at
+from atarigan.evaluation.motion_evaluator import evaluated_motion, stacks_at
 
 NUM_STEPS = 3000
 NUM = 700
@@ -32,7 +32,7 @@ def breakout(folder: Path, num_steps: int = NUM_STEPS) -> Path:
     return folder
 
 
-def ball_masks(scene: Scene, frames: Frames) -> Frames:
+def ball_masks(scene: GameStatistics, frames: Frames) -> Frames:
     """The pixels of small, rare objects, bool (N, H, W)."""
     masks = np.zeros(frames.shape[:3], bool)
     for mask, frame, foreground in zip(masks, frames, scene.foreground(frames), strict=True):
@@ -47,11 +47,11 @@ def ball_masks(scene: Scene, frames: Frames) -> Frames:
     return masks
 
 
-def without_ball(scene: Scene, frames: Frames) -> Frames:
+def without_ball(scene: GameStatistics, frames: Frames) -> Frames:
     return np.where(ball_masks(scene, frames)[..., None], scene.background, frames)
 
 
-def with_second_ball(scene: Scene, frames: Frames) -> Frames:
+def with_second_ball(scene: GameStatistics, frames: Frames) -> Frames:
     """The ball once more, mirrored left to right."""
     masks = ball_masks(scene, frames)[..., None]
     mirrored = masks[:, :, ::-1]
@@ -68,9 +68,9 @@ def with_low_paddle(frames: Frames) -> Frames:
     return moved
 
 
-def defects(judge: Judge, fresh: Frames) -> dict[str, Frames]:
+def defects(judge: Evaluator, fresh: Frames) -> dict[str, Frames]:
     """Sets of samples by what is wrong with them; `fresh` are real frames not compared with."""
-    scene = Scene.of(judge.real)
+    scene = GameStatistics.of(judge.real)
     rng = np.random.default_rng(0)
     num = len(fresh)
     mean = fresh.mean(0, keepdims=True).round().astype(np.uint8)
@@ -92,7 +92,7 @@ def defects(judge: Judge, fresh: Frames) -> dict[str, Frames]:
     }
 
 
-def motion_defects(scene: Scene, fresh: Frames) -> dict[str, Frames]:
+def motion_defects(scene: GameStatistics, fresh: Frames) -> dict[str, Frames]:
     """Stacks (N, K, H, W, C) by what is wrong with how their frames follow one another."""
     rng = np.random.default_rng(0)
     num, num_stack = fresh.shape[:2]
@@ -116,14 +116,14 @@ def motion_defects(scene: Scene, fresh: Frames) -> dict[str, Frames]:
     }
 
 
-def judge_of(buffer: Path, num: int = NUM) -> tuple[BufferedFrames, Judge]:
+def judge_of(buffer: Path, num: int = NUM) -> tuple[BufferedFrames, Evaluator]:
     """Real frames of a buffer, and a judge of others."""
     config = RunConfig(data=str(buffer))
     source = SOURCES["frames"](config)
-    return source, judge_for(source, config, num)
+    return source, evaluator_for(source, config, num)
 
 
-def scores_of_defects(source: BufferedFrames, judge: Judge) -> dict[str, dict[str, Score]]:
+def scores_of_defects(source: BufferedFrames, judge: Evaluator) -> dict[str, dict[str, Score]]:
     """Scores of every set of defective samples."""
     num = judge.num
     order = np.random.default_rng(judge.seed).permutation(source.num_samples)
@@ -131,13 +131,15 @@ def scores_of_defects(source: BufferedFrames, judge: Judge) -> dict[str, dict[st
     return {name: judge.scores(frames) for name, frames in defects(judge, fresh).items()}
 
 
-def scores_of_motion_defects(source: BufferedFrames, judge: Judge) -> dict[str, dict[str, Score]]:
+def scores_of_motion_defects(
+    source: BufferedFrames, judge: Evaluator
+) -> dict[str, dict[str, Score]]:
     """Scores of every set of stacks that follow one another wrongly."""
     stacks = source.whole_stacks(NUM_STACK)
     order = np.random.default_rng(judge.seed).permutation(len(stacks))
     fresh = stacks_at(source, stacks[order[2 * NUM_STACKS : 3 * NUM_STACKS]])
     return {
-        name: judged_motion(source, judge, found).scores()
+        name: evaluated_motion(source, judge, found).scores()
         for name, found in motion_defects(judge.scene, fresh).items()
     }
 

@@ -26,7 +26,7 @@ def memory(num=2000):
 @pytest.fixture(scope="module")
 def groups():
     found = ByteGroups(9)
-    found.start_from(memory())
+    found.fit(memory())
     return found
 
 
@@ -51,7 +51,7 @@ def test_a_group_has_no_more_bytes_than_a_key_holds():
 @pytest.mark.parametrize("num", [1, 2])
 def test_a_memory_at_rest_has_no_groups(num):
     ram, found = torch.full((num, 4), 3, dtype=torch.uint8), ByteGroups(4)
-    found.start_from(ram)
+    found.fit(ram)
     assert len(found) == 0
     assert torch.equal(found.memory(found.codes(ram)), ram)
 
@@ -83,7 +83,7 @@ def test_the_most_frequent_codes_are_kept_where_there_are_too_many():
     high = torch.cat([torch.zeros(len(low) - 100), torch.ones(100)])
     ram = torch.stack([low, high], dim=1).to(torch.uint8)
     found = ByteGroups(2)
-    found.start_from(ram)
+    found.fit(ram)
     assert max(found.sizes.tolist()) <= 256
     assert (found.memory(found.codes(ram)) == ram).all(1).float().mean() > 0.98
 
@@ -91,7 +91,7 @@ def test_the_most_frequent_codes_are_kept_where_there_are_too_many():
 def test_drawn_states_do_not_contradict_themselves():
     torch.manual_seed(0)
     ram, prior = memory(), StatePrior(9, width=8)
-    prior.start_from(ram)
+    prior.fit(ram)
     with torch.no_grad():
         drawn = prior.states(torch.rand(500, prior.num_numbers)).int()
     assert torch.equal(drawn[:, 6], 200 - drawn[:, 2])

@@ -9,7 +9,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
 from atarigan.errors import InputError
-from atarigan.evaluation.policy.cloned_policy import Student
+from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
 
 
@@ -25,9 +25,9 @@ def dots(num, seed):
 
 def taught():
     """A student that learned from dots."""
-    student = Student(num_actions=3, num_judged=2, seed=0)
+    student = ClonedPolicy(num_actions=3, num_judged=2, seed=0)
     stacks, labels, places = dots(600, seed=0)
-    student.start_from(stacks)
+    student.fit(stacks)
     features, rng = student.features(stacks), np.random.default_rng(0)
     places[::7] = np.nan
     for _ in range(120):

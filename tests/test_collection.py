@@ -16,7 +16,7 @@ from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.collection import collect, default_num_envs
 from atarigan.data.collection.new_buffer import actions_column, create_buffer
 from atarigan.data.collection.policies import RandomPolicy
-from atarigan.data.collection.supervisor import CollectorDiedError
+from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import Share, Signals, Tally, collect_share
 from atarigan.errors import InputError
 
@@ -227,10 +227,10 @@ def test_nothing_to_collect_is_refused(path: Path, num_steps: int, num_envs: int
         ("outside_policy", InputError, r"must return an action of Discrete\(4\), not 7"),
         (
             "failing_policy",
-            CollectorDiedError,
+            WorkerDiedError,
             r"(?s)\d \(seed \d+\) failed after \d+ steps:.*Zero",
         ),
-        ("dying_policy", CollectorDiedError, r"\d \(seed \d+\) was killed by SIGKILL after \d"),
+        ("dying_policy", WorkerDiedError, r"\d \(seed \d+\) was killed by SIGKILL after \d"),
     ],
 )
 def test_failure_of_one_process_stops_all_and_keeps_what_was_stored(

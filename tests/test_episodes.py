@@ -5,7 +5,7 @@ import pytest
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.policy.disturbances import disturbances, real
 from atarigan.evaluation.policy.episodes import Episodes, Rules
 from atarigan.evaluation.policy.frame_stacks import FrameStacks
@@ -112,7 +112,7 @@ def dots():
 
 
 def test_disturbances_do_what_they_say(dots):
-    views = disturbances(Scene.of(dots), seed=0)
+    views = disturbances(GameStatistics.of(dots), seed=0)
     shown = {name: view(range(300), [False] * 300, dots, None) for name, view in views.items()}
     plain = dots.copy()
     plain[plain == 230] = 80

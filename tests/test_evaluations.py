@@ -8,7 +8,7 @@ import torch
 
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.run_config import RunConfig
-from atarigan.evaluation.evaluator import Judge
+from atarigan.evaluation.evaluator import Evaluator
 from atarigan.models.checkpoint import load_weights
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.training.build import build_trainer
@@ -58,7 +58,7 @@ def fake_values(monkeypatch, values):
             }
         }
 
-    monkeypatch.setattr(Judge, "scores", scores)
+    monkeypatch.setattr(Evaluator, "scores", scores)
 
 
 def test_every_evaluation_is_on_record_and_heard(folder):

@@ -30,7 +30,7 @@ def save_run(path, *, network="subpixel", frame_format=None, prior="normal"):
     model = ModelConfig(config, SampleSpec((channels, height, width), frame_format))
     torch.manual_seed(0)
     network = build_generator(model)
-    network.start_from(noise_frames(8, (channels, height, width)))
+    network.fit(noise_frames(8, (channels, height, width)))
     return save_checkpoint(path, model, network.state_dict(), {"num_images": 64})
 
 

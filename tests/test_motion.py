@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.motion import blinks, describe_motion, moves, to_nearest
 
 SIDE = 84
@@ -20,7 +20,7 @@ def frames_with(places):
 
 @pytest.fixture(scope="module")
 def scene():
-    return Scene.of(frames_with([(row, row) for row in range(SIDE)]))
+    return GameStatistics.of(frames_with([(row, row) for row in range(SIDE)]))
 
 
 def described(scene, *places):

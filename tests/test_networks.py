@@ -8,7 +8,7 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import floats_to_frames
 from atarigan.models.families import NETWORKS, NetworkShape
 from atarigan.models.families.codebook import CodebookGenerator, StraightThroughChoice
-from atarigan.models.families.ladder import halvings
+from atarigan.models.families.ladder import downsampled_sizes
 from atarigan.models.families.profiles import ProfilesGenerator
 from tests.fakes import noise_frames
 
@@ -34,7 +34,7 @@ def test_any_image_shape(family, shape):
     generator, critic = family.generator(described), family.critic(described)
     latents = torch.randn(2, 8)
     if shape[0] <= 3:
-        generator.start_from(noise_frames(4, shape))
+        generator.fit(noise_frames(4, shape))
     samples = generator(latents)
     assert samples.shape == (2, *shape)
     assert samples.min() >= -1
@@ -51,7 +51,7 @@ def test_bfloat16(family):
     described = small(family, (1, 20, 24))
     family = NETWORKS[family]()
     generator, critic = family.generator(described), family.critic(described)
-    generator.start_from(noise_frames(4, (1, 20, 24)))
+    generator.fit(noise_frames(4, (1, 20, 24)))
     with torch.autocast("cpu", torch.bfloat16):
         logits = critic(generator(torch.randn(2, 8)))
     logits.float().sum().backward()
@@ -82,8 +82,8 @@ def test_a_critic_treats_every_sample_by_itself(family):
 
 
 def test_ladder_ends_small_and_halves_rounding_up():
-    assert halvings(84, 84) == [(84, 84), (42, 42), (21, 21), (11, 11), (6, 6), (3, 3)]
-    assert halvings(1, 9) == [(1, 9), (1, 5)]
+    assert downsampled_sizes(84, 84) == [(84, 84), (42, 42), (21, 21), (11, 11), (6, 6), (3, 3)]
+    assert downsampled_sizes(1, 9) == [(1, 9), (1, 5)]
 
 
 def codebook_for(frames):
@@ -91,7 +91,7 @@ def codebook_for(frames):
     image_shape = (shape[2], *shape[:2])
     described = NetworkShape(image_shape, latent_size=4, generator_width=16)
     generator = CodebookGenerator(described, image_shape, num_values=3, rank=2)
-    generator.start_from(torch.from_numpy(frames))
+    generator.fit(torch.from_numpy(frames))
     return generator
 
 
@@ -127,7 +127,7 @@ def test_conditions_change_what_both_networks_give(family):
     described = small(family, (1, 12, 20), condition_size=3)
     family = NETWORKS[family]()
     generator, critic = family.generator(described).eval(), family.critic(described).eval()
-    generator.start_from(noise_frames(64, (1, 12, 20)))
+    generator.fit(noise_frames(64, (1, 12, 20)))
     latents = torch.randn(1, 8).expand(3, 8)
     samples = generator(latents, torch.eye(3))
     assert not torch.equal(samples[0], samples[1])
@@ -191,7 +191,7 @@ def test_layer_lists_and_slopes_shape_the_networks():
 def test_profiles_are_a_background_and_products_of_rows_and_columns():
     shape = NetworkShape((1, 6, 5), latent_size=2, condition_size=3)
     generator = ProfilesGenerator(shape, (1, 6, 5), rank=4).double()
-    generator.start_from(noise_frames(30, (1, 6, 5)))
+    generator.fit(noise_frames(30, (1, 6, 5)))
     inputs = torch.randn(3, 5, dtype=torch.float64)
     rows = generator.row_profiles(inputs)
     columns = generator.column_profiles(inputs)

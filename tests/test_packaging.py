@@ -80,7 +80,7 @@ def test_wheel_holds_data_files(names_in_wheel: set[str]) -> None:
         for pattern in ("*.npy", "*.toml", "*.safetensors", "py.typed")
         for path in (ROOT / "atarigan").rglob(pattern)
     }
-    assert {"atarigan/py.typed", "atarigan/ale_palettes.npy"} < data
+    assert {"atarigan/py.typed", "atarigan/images/ale_palettes.npy"} < data
     assert data < names_in_wheel
     assert "atarigan-0.1.0.dist-info/licenses/LICENSE" in names_in_wheel
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.pairs import pair_scores
 
 
@@ -18,7 +18,7 @@ def play(num=120):
 
 @pytest.fixture(scope="module")
 def scene():
-    return Scene.of(play())
+    return GameStatistics.of(play())
 
 
 def test_the_true_frames_are_perfect(scene):

@@ -22,6 +22,7 @@ from atarigan.models.build import build_generator
 from atarigan.models.families import NETWORKS
 from atarigan.models.families.profiles import ProfilesGenerator
 from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.latent_stream import LatentStream
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.state.ram_encoder import RamEncoder, bits_of
 from atarigan.training.build import build_trainer
@@ -148,7 +149,7 @@ def test_every_family_can_be_told_the_state(buffer, network):
 
 
 def test_colors_come_from_more_frames_than_there_is_memory_for_at_once(buffer, monkeypatch):
-    monkeypatch.setattr(ProfilesGenerator, "num_first", 64)
+    monkeypatch.setattr(ProfilesGenerator, "num_fitted", 64)
     config = dataclasses.replace(CONFIG, network="profiles", data=str(buffer))
     colors = build_trainer(config).generator.network.colors
     frames = FrameBuffer.open(buffer).values_at("frames", np.arange(800))
@@ -159,7 +160,7 @@ def test_colors_come_from_more_frames_than_there_is_memory_for_at_once(buffer, m
 def test_the_encoder_finds_what_varies():
     ram = torch.tensor([[1, 4, 0], [1, 9, 2], [1, 4, 0]], dtype=torch.uint8)
     encoder = RamEncoder(3, num_features=5)
-    encoder.start_from(ram)
+    encoder.fit(ram)
     assert encoder.varying.tolist() == [1, 2]
     assert encoder.value_rows.shape == (4, 5)
     assert encoder.bit_rows.shape == (4, 5)  # bits 0, 2 and 3 of byte 1, bit 1 of byte 2
@@ -183,7 +184,7 @@ def test_bits_are_those_of_numpy():
 def test_memory_that_stands_still_says_nothing():
     encoder = RamEncoder(4, num_features=3)
     ram = torch.full((10, 4), 9, dtype=torch.uint8)
-    encoder.start_from(ram)
+    encoder.fit(ram)
     assert torch.equal(encoder(ram), torch.zeros(10, 3))
 
 
@@ -202,7 +203,7 @@ def test_reconstruction_weighs_what_is_rare():
     network = build_generator(model)
     stored = torch.zeros(100, 4, 5, 1, dtype=torch.uint8)
     stored[:4, 1, 1] = 255
-    network.start_from(stored)
+    network.fit(stored)
     frames = frames_to_floats(stored)
     latents = torch.randn(1, 2)
 
@@ -241,10 +242,11 @@ def test_an_agent_sees_its_own_game(pong):
     env = GeneratedObservation(env, generator)
     observation, _ = env.reset(seed=3)
     assert observation.shape == (84, 84)
+    stream = LatentStream(generator, "step", walk_length=50.0)
+    stream.seed(3)
     ram = env.unwrapped.ale.getRAM()
-    latents = np.zeros((1, generator.latent_size), np.float32)
-    shown = generator.decode(latents, ram[None])[0, ..., 0]
-    assert (observation == shown).mean() > 0.99  # the latent may say little
+    shown = generator.decode(stream.begin()[None], ram[None])
+    assert (observation == shown[0, ..., 0]).all()
     env.close()
 
 

@@ -26,11 +26,11 @@ def played(num):
 def prior():
     torch.manual_seed(0)
     ram, prior = played(4000), StatePrior(5, width=16)
-    prior.start_from(ram)
+    prior.fit(ram)
     optimizer = torch.optim.Adam(prior.parameters(), 1e-2)
     for _ in range(150):
         optimizer.zero_grad()
-        prior.surprise(ram[torch.randint(len(ram), (256,))]).backward()
+        prior.negative_log_likelihood(ram[torch.randint(len(ram), (256,))]).backward()
         optimizer.step()
     return prior.requires_grad_(False)
 
@@ -39,7 +39,7 @@ def every_state(prior):
     """All combinations of occurring values."""
     pairs = list(itertools.product(FIRST, SECOND))
     ram = torch.tensor([[77, first, 0, second, 0] for first, second in pairs], dtype=torch.uint8)
-    return ram, torch.stack([-prior.surprise(each[None]) for each in ram]).exp()
+    return ram, torch.stack([-prior.negative_log_likelihood(each[None]) for each in ram]).exp()
 
 
 def test_probabilities_of_all_states_sum_to_one(prior):
@@ -74,21 +74,23 @@ def test_larger_numbers_give_larger_values(prior):
 
 def test_the_mean_surprise_is_that_of_each_state(prior):
     ram = played(20)
-    each = torch.stack([prior.surprise(state[None]) for state in ram])
-    torch.testing.assert_close(prior.surprise(ram), each.mean())
+    each = torch.stack([prior.negative_log_likelihood(state[None]) for state in ram])
+    torch.testing.assert_close(prior.negative_log_likelihood(ram), each.mean())
 
 
 def test_a_value_that_never_occurred_counts_as_the_next_lower_one(prior):
     unseen = torch.tensor([[77, 50, 0, 7, 0], [77, 1, 0, 255, 0]], dtype=torch.uint8)
     known = torch.tensor([[77, 9, 0, 7, 0], [77, 3, 0, 20, 0]], dtype=torch.uint8)
-    torch.testing.assert_close(prior.surprise(unseen), prior.surprise(known))
+    torch.testing.assert_close(
+        prior.negative_log_likelihood(unseen), prior.negative_log_likelihood(known)
+    )
 
 
 def test_memory_that_stands_still_needs_no_numbers():
     prior = StatePrior(3)
-    prior.start_from(torch.full((8, 3), 5, dtype=torch.uint8))
+    prior.fit(torch.full((8, 3), 5, dtype=torch.uint8))
     assert prior.num_numbers == 0
-    assert prior.surprise(torch.full((2, 3), 5, dtype=torch.uint8)) == 0
+    assert prior.negative_log_likelihood(torch.full((2, 3), 5, dtype=torch.uint8)) == 0
     assert (prior.states(torch.zeros(2, 0)) == 5).all()
 
 

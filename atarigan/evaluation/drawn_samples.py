@@ -21,7 +21,7 @@ _PART = 1000
 
 
 @dataclass(frozen=True)
-class JudgedSamples:
+class DrawnSamples:
     """Samples to judge.
 
     Attributes:
@@ -50,18 +50,18 @@ def draw_samples(
     num: int,
     seed: int,
     progress: Progress = lambda _: None,
-) -> JudgedSamples:
+) -> DrawnSamples:
     """Samples of a generator; where it draws frames of given states of the console's memory, those
     of randomly picked real frames as well.
     """
     if not generator.makes_frames:
-        return JudgedSamples(generator.sample_points(num, seed))
+        return DrawnSamples(generator.sample_points(num, seed))
     samples = generator.sample(num, seed)
     progress(num)
     stacks = _draw_stacks(generator, source, num, seed, progress)
     if not generator.reads_ram:
-        return JudgedSamples(samples, stacks=stacks)
-    return JudgedSamples(samples, draw_pairs(generator, source, num, seed, progress), stacks)
+        return DrawnSamples(samples, stacks=stacks)
+    return DrawnSamples(samples, draw_pairs(generator, source, num, seed, progress), stacks)
 
 
 def draw_pairs(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.evaluation.features.feature_space import FeatureSpace
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import (
     Columns,
     Measure,
@@ -25,7 +25,7 @@ _CHUNK = 250
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """Scores samples of one source.
 
     Attributes:
@@ -37,7 +37,7 @@ class Judge:
         reference: what is known of those.
         stand_in: what is known of as many other real ones, which set the floor.
         accepted: shape of a sample.
-        seed: of the choice of real samples and of the halvings.
+        seed: of the choice of real samples and of the downsampled_sizes.
         scene: of the game, where the samples are its frames.
     """
 
@@ -50,7 +50,7 @@ class Judge:
     stand_in: Columns
     accepted: tuple[int, ...]
     seed: int = 0
-    scene: Scene | None = None
+    scene: GameStatistics | None = None
 
     @property
     def features(self) -> str | None:
@@ -70,10 +70,10 @@ class Judge:
         """
         return self.judged(samples, progress).scores(progress)
 
-    def judged(self, samples: Samples, progress: Progress = lambda _: None) -> "Judged":
+    def judged(self, samples: Samples, progress: Progress = lambda _: None) -> "EvaluatedSamples":
         """The first `num` samples, described. Raises InputError as `scores` does."""
         samples = samples[: self.num]
-        return Judged(self, samples, self.described(samples, progress))
+        return EvaluatedSamples(self, samples, self.described(samples, progress))
 
     def described(self, samples: Samples, progress: Progress = lambda _: None) -> Columns:
         """What is known of samples. Raises InputError as `scores` does."""
@@ -89,7 +89,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedSamples:
     """Samples and who judges them.
 
     Attributes:
@@ -98,7 +98,7 @@ class Judged:
         described: what is known of them.
     """
 
-    judge: Judge
+    judge: Evaluator
     samples: Samples
     described: Columns
 

@@ -7,7 +7,7 @@ from atarigan.data.sources.labeled import LABELED, open_split
 from atarigan.data.sources.points import PointSet
 from atarigan.data.sources.source import DataSource
 from atarigan.errors import InputError
-from atarigan.evaluation.evaluator import Judge
+from atarigan.evaluation.evaluator import Evaluator
 from atarigan.evaluation.features.feature_space import FeatureSpace, feature_space
 from atarigan.evaluation.metrics.score import NUM_HALVES, Progress
 from atarigan.images.pixels import Frames
@@ -15,14 +15,14 @@ from atarigan.images.pixels import Frames
 EXTRACTORS = {name: f"{name}-features-v1" for name in LABELED}
 
 
-def judge_for(
+def evaluator_for(
     source: DataSource,
     config: RunConfig,
     num: int,
     seed: int = 0,
     progress: Progress = lambda _: None,
     features: str | None = None,
-) -> Judge:
+) -> Evaluator:
     """A judge of samples of a source.
 
     Args:
@@ -37,36 +37,36 @@ def judge_for(
         InputError: there are no measurements for such a source, or too few samples, or the features
             are unknown or do not fit.
     """
-    from atarigan.evaluation.frame_evaluator import frame_judge
-    from atarigan.evaluation.point_evaluator import point_judge
+    from atarigan.evaluation.frame_evaluator import frame_evaluator
+    from atarigan.evaluation.point_evaluator import point_evaluator
 
     if num < 4:
         raise InputError(f"measurements need at least 4 samples, not {num}")
     space = None if features is None else feature_space(features)
     if isinstance(source, BufferedFrames):
-        return frame_judge(source, num, space, seed, progress)
+        return frame_evaluator(source, num, space, seed, progress)
     if isinstance(source, ImageSet):
-        return _judge_of_images(source, config, num, space, seed, progress)
+        return _image_evaluator(source, config, num, space, seed, progress)
     if isinstance(source, PointSet) and source.distribution is not None and space is None:
-        return point_judge(source.distribution, num, seed)
+        return point_evaluator(source.distribution, num, seed)
     of_what = f" in {features}" if features else ""
     raise InputError(f"there are no measurements for source {config.source!r}{of_what}")
 
 
-def _judge_of_images(
+def _image_evaluator(
     source: ImageSet,
     config: RunConfig,
     num: int,
     space: FeatureSpace | None,
     seed: int,
     progress: Progress,
-) -> Judge:
+) -> Evaluator:
     """A judge in the features that were named, those of the data set's own extractor, or of
     thumbnails where it has none for images of such a shape.
     """
     from atarigan.evaluation.features.extractor import Extractor
     from atarigan.evaluation.features.feature_space import extractor_space, thumbnail_space
-    from atarigan.evaluation.image_evaluator import image_judge
+    from atarigan.evaluation.image_evaluator import image_evaluator
 
     fresh = None
     if config.source in EXTRACTORS:
@@ -74,7 +74,7 @@ def _judge_of_images(
         if extractor.info.sample_shape == source.spec.shape:
             space = space or extractor_space(extractor)
         fresh = open_split(config, "test").images
-    return image_judge(source.images, num, space or thumbnail_space(), fresh, seed, progress)
+    return image_evaluator(source.images, num, space or thumbnail_space(), fresh, seed, progress)
 
 
 def work_to_do(

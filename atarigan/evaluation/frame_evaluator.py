@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.sources.buffered_frames import BufferedFrames
-from atarigan.evaluation.evaluator import Judge, Samples, in_chunks, two_real_sets
+from atarigan.evaluation.evaluator import Evaluator, Samples, in_chunks, two_real_sets
 from atarigan.evaluation.features.feature_space import FeatureSpace, thumbnail_space
 from atarigan.evaluation.features.ram_probe import Ram, RamProbe
 from atarigan.evaluation.image_evaluator import feature_scores
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import describe_objects
 from atarigan.evaluation.metrics.points import wasserstein
 from atarigan.evaluation.metrics.score import Columns, Progress
@@ -19,13 +19,13 @@ USUAL_SHARE = 0.99
 _VISITED_SHARE = 0.05
 
 
-def frame_judge(
+def frame_evaluator(
     source: BufferedFrames,
     num: int,
     space: FeatureSpace | None = None,
     seed: int = 0,
     progress: Progress = lambda _: None,
-) -> Judge:
+) -> Evaluator:
     """A judge of a game's frames. Half of the real ones teach it the game and are compared with.
 
     Distances are taken in the features of a network that learns to read the console's memory off
@@ -37,7 +37,7 @@ def frame_judge(
     """
     real, others = two_real_sets(source.num_samples, num, seed)
     frames = source.samples_at(real)
-    scene = Scene.of(frames)
+    scene = GameStatistics.of(frames)
     space = space or probe_space(frames, source.ram_at(real), seed, progress)
 
     def describe(samples: Samples) -> Columns:
@@ -50,7 +50,7 @@ def frame_judge(
         of_features = feature_scores(samples, real_ones, stand_in["features"])
         return of_features | frame_scores(samples, real_ones)
 
-    return Judge(
+    return Evaluator(
         space=space,
         headline="frechet_distance",
         describe=describe,
@@ -74,7 +74,7 @@ def probe_space(frames: Frames, ram: Ram | None, seed: int, progress: Progress) 
     return FeatureSpace(PROBE, lambda samples: dict(probe.read(samples)._asdict()))
 
 
-def describe_frames(samples: Samples, scene: Scene, space: FeatureSpace) -> Columns:
+def describe_frames(samples: Samples, scene: GameStatistics, space: FeatureSpace) -> Columns:
     """What is known of frames uint8 (N, H, W, C)."""
     return {
         "valid_share": scene.valid_share(samples),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.evaluator import Judged
+from atarigan.evaluation.evaluator import EvaluatedSamples
 from atarigan.evaluation.metrics.neighbors import nearest
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.pictures import charts, grids
@@ -23,7 +23,7 @@ _CHANGES = {
 _COUNTED = {"num_objects": "objects a frame", "num_small": "small objects a frame"}
 
 
-def show_frames(page: Page, judged: Judged, frame_format: FrameFormat) -> None:
+def show_frames(page: Page, judged: EvaluatedSamples, frame_format: FrameFormat) -> None:
     """Samples beside real ones: the nearest, the best and the worst, where values go wrong, and
     histograms.
     """
@@ -81,7 +81,7 @@ def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameForm
     page.picture("Of the same states", np.concatenate(rows), note)
 
 
-def show_motion(page: Page, motion: Judged, frame_format: FrameFormat) -> None:
+def show_motion(page: Page, motion: EvaluatedSamples, frame_format: FrameFormat) -> None:
     """Stacks beside real ones, a row each, and histograms of what moves."""
     real, described = motion.judge.real, motion.described
     scale = grids.scale_for(frame_format.height, frame_format.width, target=168)
@@ -135,7 +135,7 @@ def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
 
 
 def _histogram_panels(
-    judged: Judged, distances: npt.NDArray[np.float64]
+    judged: EvaluatedSamples, distances: npt.NDArray[np.float64]
 ) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Distances to the nearest real sample, and what else is counted a sample."""
     judge, described = judged.judge, judged.described

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.evaluator import Judge, in_chunks, two_real_sets
+from atarigan.evaluation.evaluator import Evaluator, in_chunks, two_real_sets
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.metrics import images as image_metrics
 from atarigan.evaluation.metrics.neighbors import MOST_COMPARED, copied_share, neighborhood_scores
@@ -11,14 +11,14 @@ from atarigan.evaluation.metrics.score import Columns, Progress
 from atarigan.images.pixels import Frames
 
 
-def image_judge(
+def image_evaluator(
     images: Frames,
     num: int,
     space: FeatureSpace,
     fresh: Frames | None = None,
     seed: int = 0,
     progress: Progress = lambda _: None,
-) -> Judge:
+) -> Evaluator:
     """A judge of images.
 
     Args:
@@ -43,7 +43,7 @@ def image_judge(
     def measure(samples: Columns, real_ones: Columns) -> dict[str, float]:
         return feature_scores(samples, real_ones, fresh_features) | class_scores(samples)
 
-    return Judge(
+    return Evaluator(
         space=space,
         headline="frechet_distance",
         describe=describe,

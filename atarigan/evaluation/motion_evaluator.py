@@ -6,10 +6,16 @@ import numpy.typing as npt
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.data.sources.source import DataSource
 from atarigan.errors import InputError
-from atarigan.evaluation.evaluator import Judge, Judged, Samples, in_chunks, two_real_sets
+from atarigan.evaluation.evaluator import (
+    EvaluatedSamples,
+    Evaluator,
+    Samples,
+    in_chunks,
+    two_real_sets,
+)
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.frame_evaluator import misplaced_share
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.images import frechet_distance
 from atarigan.evaluation.metrics.motion import describe_motion
 from atarigan.evaluation.metrics.points import wasserstein
@@ -21,12 +27,12 @@ MOST_STACKS = 2000
 Stacks = npt.NDArray[np.int64]
 
 
-def judged_motion(
+def evaluated_motion(
     source: DataSource,
-    judge: Judge,
+    judge: Evaluator,
     stacks: Frames | None,
     progress: Progress = lambda _: None,
-) -> Judged | None:
+) -> EvaluatedSamples | None:
     """Stacks of a game's frames beside real ones, in the features of the judge of its frames; None
     where there are no stacks, or the source is no game.
 
@@ -37,19 +43,21 @@ def judged_motion(
         return None
     assert isinstance(source, BufferedFrames)  # whose frames have a scene
     num, num_stack = stacks.shape[:2]
-    of_motion = motion_judge(source, judge.scene, judge.space, num, num_stack, judge.seed, progress)
+    of_motion = motion_evaluator(
+        source, judge.scene, judge.space, num, num_stack, judge.seed, progress
+    )
     return of_motion.judged(stacks, progress)
 
 
-def motion_judge(
+def motion_evaluator(
     source: BufferedFrames,
-    scene: Scene,
+    scene: GameStatistics,
     space: FeatureSpace,
     num: int,
     num_stack: int = NUM_STACK,
     seed: int = 0,
     progress: Progress = lambda _: None,
-) -> Judge:
+) -> Evaluator:
     """A judge of stacks of consecutive frames, uint8 (N, num_stack, H, W, C), oldest first.
 
     Args:
@@ -70,7 +78,7 @@ def motion_judge(
     def describe(samples: Samples) -> Columns:
         return describe_stacks(samples, scene, space)
 
-    return Judge(
+    return Evaluator(
         space=space,
         headline="motion_distance",
         describe=describe,
@@ -106,7 +114,7 @@ def stacks_at(source: BufferedFrames, stacks: Stacks) -> Frames:
     return frames.reshape(*stacks.shape, *frames.shape[1:])
 
 
-def describe_stacks(stacks: Samples, scene: Scene, space: FeatureSpace) -> Columns:
+def describe_stacks(stacks: Samples, scene: GameStatistics, space: FeatureSpace) -> Columns:
     """What is known of stacks uint8 (N, K, H, W, C)."""
     described = space.describe(stacks.reshape(-1, *stacks.shape[2:]))
     features = described["features"].reshape(*stacks.shape[:2], -1)

@@ -3,13 +3,13 @@
 import numpy as np
 
 from atarigan.data.sources.points import Distribution
-from atarigan.evaluation.evaluator import Judge, Samples
+from atarigan.evaluation.evaluator import Evaluator, Samples
 from atarigan.evaluation.metrics import points as point_metrics
 from atarigan.evaluation.metrics.manifold import Manifold, manifold_of
 from atarigan.evaluation.metrics.score import Columns
 
 
-def point_judge(distribution: Distribution, num: int, seed: int = 0) -> Judge:
+def point_evaluator(distribution: Distribution, num: int, seed: int = 0) -> Evaluator:
     """A judge of points of a known distribution; the real ones are drawn anew.
 
     Raises:
@@ -22,7 +22,7 @@ def point_judge(distribution: Distribution, num: int, seed: int = 0) -> Judge:
     def measure(samples: Columns, real: Columns) -> dict[str, float]:
         return measured(samples["points"], real["points"], manifold)
 
-    return Judge(
+    return Evaluator(
         space=None,
         headline="sliced_wasserstein",
         describe=described,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from atarigan.cli.text_table import aligned
-from atarigan.evaluation.evaluator import Judged
+from atarigan.evaluation.evaluator import EvaluatedSamples
 from atarigan.evaluation.frame_pictures import show_frames, show_motion, show_pairs
 from atarigan.evaluation.metrics.score import METRICS, Score
 from atarigan.images.pixels import FrameFormat, Frames
@@ -34,10 +34,10 @@ class Evaluation:
 
     name: str
     source: str
-    judged: Judged
+    judged: EvaluatedSamples
     scores: dict[str, Score]
     facts: dict[str, Any]
-    motion: Judged | None = None
+    motion: EvaluatedSamples | None = None
     pairs: tuple[Frames, Frames] | None = None
 
     @property
@@ -107,7 +107,7 @@ def _headline_figures(evaluation: Evaluation) -> dict[str, str]:
     return figures
 
 
-def _show_points(page: Page, judged: Judged) -> None:
+def _show_points(page: Page, judged: EvaluatedSamples) -> None:
     samples, real = judged.samples, judged.judge.real
     both = grids.beside(
         points.scatter(real[: len(samples)]),

@@ -29,7 +29,7 @@ def confined(path: Path, folder: Path) -> Path:
     return path
 
 
-def refuse_ways_out(folder: Path, besides: str | None = None) -> None:
+def refuse_links_outside(folder: Path, besides: str | None = None) -> None:
     """Look through a folder and all in it, before something is written there.
 
     Args:

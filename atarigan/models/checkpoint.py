@@ -27,9 +27,9 @@ from torch import Tensor
 
 from atarigan.errors import InputError
 from atarigan.files import typed_json
-from atarigan.files.untrusted_paths import confined, refuse_ways_out
+from atarigan.files.untrusted_paths import confined, refuse_links_outside
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.packed_weights import shrunk, widened
+from atarigan.models.packed_weights import dequantized, quantized
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "generator.safetensors"
@@ -83,7 +83,7 @@ def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -
         OSError: the disk is full or may not be written.
     """
     with _new_folder(folder) as temporary:
-        _write_generator(temporary, model, shrunk(weights))
+        _write_generator(temporary, model, quantized(weights))
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -145,7 +145,7 @@ def refuse_damage(checkpoint: Path) -> None:
     """Raises InputError where a file is not as it was written, or a link to somewhere else. Without
     SHA256SUMS nothing is known of the former.
     """
-    refuse_ways_out(checkpoint)
+    refuse_links_outside(checkpoint)
     try:
         lines = (checkpoint / SUMS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -174,7 +174,7 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
     """The averaged generator's weights, on the CPU. Raises InputError where the file is damaged."""
     path = checkpoint / WEIGHTS_FILE
     try:
-        return widened(load_file(confined(path, checkpoint)))
+        return dequantized(load_file(confined(path, checkpoint)))
     except (SafetensorError, FileNotFoundError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from None
     except ValueError as error:

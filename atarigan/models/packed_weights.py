@@ -7,7 +7,7 @@ _STEPS = ":steps"
 _MOST = 127
 
 
-def shrunk(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Matrices of floats in steps of 8 bits, the steps being such that the largest number of a row
     is 127 of them; other floats in half precision; whole numbers in 16 bits where they fit.
     """
@@ -22,7 +22,7 @@ def shrunk(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return small
 
 
-def widened(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def dequantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """What was shrunk, matrices as float32 again, the rest as it is, which loading widens.
 
     Raises:

@@ -14,7 +14,7 @@ from atarigan.models.families import NETWORKS
 from atarigan.models.families.network import Generator
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.state.ram_conditioned import RamConditionedCritic
-from atarigan.training.compatibility import refuse_misfits
+from atarigan.training.compatibility import check_compatible
 from atarigan.training.device_plan import plan_for
 from atarigan.training.objectives import OBJECTIVES
 from atarigan.training.penalties import PENALTIES
@@ -32,7 +32,7 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     family = NETWORKS[config.network]()
     objective = OBJECTIVES[config.objective]()
     penalty = PENALTIES[config.penalty]()
-    refuse_misfits(config, family, objective, penalty)
+    check_compatible(config, family, objective, penalty)
     source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec)
@@ -41,20 +41,20 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     states = _states(source) if model.reads_ram else None
     _start(generator, source, config.seed, states)
     if states is not None and isinstance(critic, RamConditionedCritic):
-        critic.start_from(states)
+        critic.fit(states)
     return Trainer(model, source, generator, critic, objective, penalty, plan, group)
 
 
 def _start(generator: Generator, source: DataSource, seed: int, states: Tensor | None) -> None:
     """Let a generator take from real samples what it wants to, as many as memory holds."""
     size = math.prod(source.spec.shape)
-    num_first = max(1, min(generator.num_first, MOST_FIRST_NUMBERS // size))
-    batches = source.batches(num_first, seed)
-    generator.start_from(torch.from_numpy(next(batches).samples), states)
-    num_noticed = min(generator.num_noticed, MOST_NOTICED_NUMBERS // size, source.num_samples)
-    if num_noticed > num_first:
-        further = itertools.islice(batches, math.ceil(num_noticed / num_first) - 1)
-        generator.notice(torch.from_numpy(each.samples) for each in further)
+    num_fitted = max(1, min(generator.num_fitted, MOST_FIRST_NUMBERS // size))
+    batches = source.batches(num_fitted, seed)
+    generator.fit(torch.from_numpy(next(batches).samples), states)
+    num_observed = min(generator.num_observed, MOST_NOTICED_NUMBERS // size, source.num_samples)
+    if num_observed > num_fitted:
+        further = itertools.islice(batches, math.ceil(num_observed / num_fitted) - 1)
+        generator.observe(torch.from_numpy(each.samples) for each in further)
 
 
 def _states(source: DataSource) -> Tensor:

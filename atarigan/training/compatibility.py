@@ -7,7 +7,7 @@ from atarigan.training.objectives import Objective
 from atarigan.training.penalties import Penalty
 
 
-def refuse_misfits(
+def check_compatible(
     config: RunConfig, family: NetworkFamily, objective: Objective, penalty: Penalty
 ) -> None:
     """Raises InputError where parts that were named cannot work together, with the reason."""

@@ -19,7 +19,7 @@ NUM_FIRST = 10
 NUM_IN_A_ROW = 10
 
 
-class Watchdog:
+class HealthMonitor:
     """Looks at losses, weights, gradients and samples for the four ways in which a GAN is lost.
 
     - A loss or a weight is not finite.

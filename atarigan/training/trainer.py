@@ -179,7 +179,7 @@ class Trainer(Adversaries):
         config = self.config
         share = 1 - (1 - config.final_lr) * min(1.0, self.fraction_done)
         share *= 0.5**self.num_rollbacks
-        self._set_step_sizes(config.generator_lr * share, config.critic_lr * share)
+        self._set_optimizer_rates(config.generator_lr * share, config.critic_lr * share)
 
     def use_threads(self, num_threads: int) -> None:
         """Compute with so many CPU threads; another number rounds differently."""

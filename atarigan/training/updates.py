@@ -72,7 +72,7 @@ class Adversaries:
         lr = torch.full((), step_size, device=self.plan.device) if is_cuda else step_size
         return torch.optim.Adam(network.parameters(), lr, betas, fused=True, capturable=is_cuda)
 
-    def _set_step_sizes(self, generator: float, critic: float) -> None:
+    def _set_optimizer_rates(self, generator: float, critic: float) -> None:
         """Those of both optimizers, on CUDA where recorded updates read them."""
         for optimizer, step_size in (
             (self.generator_optimizer, generator),

@@ -25,7 +25,7 @@ from atarigan.data.buffer.sampling import (
 from atarigan.data.buffer.writer import BufferWriter
 from atarigan.errors import InputError
 from atarigan.files import typed_json
-from atarigan.files.untrusted_paths import confined, refuse_ways_out
+from atarigan.files.untrusted_paths import confined, refuse_links_outside
 from atarigan.images.pixels import FrameFormat, Frames
 
 Seed = int | np.random.Generator | None
@@ -139,7 +139,7 @@ class FrameBuffer:
             InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
             OSError: the disk is full or may not be written.
         """
-        refuse_ways_out(self.path)
+        refuse_links_outside(self.path)
         ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, name, besides)
         self._rings[ring.folder.name] = ring
         self.refresh()

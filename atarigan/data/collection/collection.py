@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from atarigan.config.machine import num_cores
 from atarigan.data.buffer.frame_buffer import FrameBuffer
-from atarigan.data.collection.supervisor import Crew
+from atarigan.data.collection.supervisor import Supervisor
 from atarigan.data.collection.worker import Share, Signals, Tally
 from atarigan.errors import InputError
 
@@ -64,7 +64,7 @@ def collect(
         InputError: a number out of range, an origin that cannot be collected from, or an
             environment that does not do as it says.
         OSError: the disk is full.
-        CollectorDiedError: a process failed, or died time and again.
+        WorkerDiedError: a process failed, or died time and again.
     """
     if num_steps < 1 or num_envs < 1:
         raise InputError(
@@ -78,7 +78,7 @@ def collect(
     ]
     signals = Signals(len(shares))
     failures: list[BaseException] = []
-    with Crew(shares, signals, patience_s) as crew:
+    with Supervisor(shares, signals, patience_s) as crew:
         while crew.is_at_work:
             failures += crew.look(_LOOK_EVERY_S)
             if failures or should_stop():

@@ -13,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Self
 
-from atarigan.data.collection.worker import STOP_SIGNALS, Failure, Share, Signals, run_collector
+from atarigan.data.collection.worker import STOP_SIGNALS, Failure, Share, Signals, run_worker
 from atarigan.errors import InputError
 
 MOST_DEATHS = 3
@@ -22,7 +22,7 @@ _LONGEST_LOOK_S = 1.0
 _START_S = 300.0
 
 
-class CollectorDiedError(RuntimeError):
+class WorkerDiedError(RuntimeError):
     """A collecting process died time and again, or ended by a defect whose traceback the message
     holds.
     """
@@ -47,7 +47,7 @@ class _Worker:
     quiet_s: float = 0.0
 
 
-class Crew:
+class Supervisor:
     """A process for each share. A process that dies, or takes no step for `patience_s` seconds and
     is killed for it, has a successor with another seed that goes on in its ring, behind an episode
     marked truncated; each is warned of. After `MOST_DEATHS` in a row that did not get far, it is
@@ -108,7 +108,7 @@ class Crew:
     def _start(self, share: Share, num_deaths: int = 0) -> None:
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=run_collector, args=(share, self._signals, sender))
+        process = context.Process(target=run_worker, args=(share, self._signals, sender))
         with sender, _stop_signals_held_back():
             process.start()
         self._processes.append(process)
@@ -147,12 +147,12 @@ class Crew:
         if not isinstance(outcome, Failure):
             return None
         if isinstance(outcome.reason, str):
-            return CollectorDiedError(f"{who} failed after {num_steps} steps:\n{outcome.reason}")
+            return WorkerDiedError(f"{who} failed after {num_steps} steps:\n{outcome.reason}")
         if num_steps and isinstance(outcome.reason, InputError):
             return InputError(f"{who}, after {num_steps} steps: {outcome.reason}")
         return outcome.reason
 
-    def _died(self, worker: _Worker, who: str, num_steps: int) -> CollectorDiedError | None:
+    def _died(self, worker: _Worker, who: str, num_steps: int) -> WorkerDiedError | None:
         worker.process.join()
         code = worker.process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
@@ -162,7 +162,7 @@ class Crew:
         got_far = num_steps - worker.first_step >= _ENOUGH_STEPS
         num_deaths = 1 if got_far else worker.num_deaths + 1
         if num_deaths >= MOST_DEATHS or self._signals.must_stop:
-            return CollectorDiedError(what)
+            return WorkerDiedError(what)
         warnings.warn(f"{what}; another goes on, its episode is cut off", stacklevel=2)
         self._start(replace(worker.share, attempt=worker.share.attempt + 1), num_deaths)
         return None

@@ -133,7 +133,7 @@ class Failure:
     reason: InputError | OSError | str
 
 
-def run_collector(share: Share, signals: Signals, connection: Connection) -> None:
+def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
     """A process's main function: do the share, then send None or a `Failure`.
 
     It ends soon after it is told to stop or the process that started it is gone.

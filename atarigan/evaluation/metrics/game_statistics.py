@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Scene:
+class GameStatistics:
     """What real frames have in common. What differs from the background is foreground.
 
     Attributes:

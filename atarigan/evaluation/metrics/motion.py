@@ -6,7 +6,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import find_objects
 from atarigan.images.pixels import Frames
 
@@ -16,7 +16,7 @@ Places = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-def describe_motion(scene: Scene, stacks: Frames) -> dict[str, Counts]:
+def describe_motion(scene: GameStatistics, stacks: Frames) -> dict[str, Counts]:
     """What moves in each stack of consecutive frames.
 
     Args:
@@ -51,7 +51,7 @@ def describe_motion(scene: Scene, stacks: Frames) -> dict[str, Counts]:
     }
 
 
-def small_places(scene: Scene, frames: Frames) -> list[Places]:
+def small_places(scene: GameStatistics, frames: Frames) -> list[Places]:
     """Row and column of each frame's small objects, (M, 2) pixels, for frames (N, H, W, C)."""
     found = find_objects(scene.object_pixels(frames), scene.foreground_rate)
     is_small = found.is_small(*frames.shape[1:3])

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.metrics.game_statistics import Mask, Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics, Mask
 from atarigan.images.pixels import Frames
 
 NUM_CELLS = 12
@@ -64,7 +64,7 @@ def find_objects(foreground: Mask, rate: npt.NDArray[np.float64]) -> Objects:
     )
 
 
-def small_object_pixels(scene: Scene, frames: Frames) -> Mask:
+def small_object_pixels(scene: GameStatistics, frames: Frames) -> Mask:
     """Which pixels of frames (N, H, W, C) belong to small objects, (N, H, W); see
     `Objects.is_small`.
     """
@@ -87,7 +87,7 @@ def _regions(pixels: Mask) -> Any:
     return count, statistics, centers, labels
 
 
-def describe_objects(scene: Scene, frames: Frames) -> dict[str, npt.NDArray[np.int64]]:
+def describe_objects(scene: GameStatistics, frames: Frames) -> dict[str, npt.NDArray[np.int64]]:
     """Each frame's objects as counts, so that frames can be drawn again and again.
 
     Args:

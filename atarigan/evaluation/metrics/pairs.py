@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.metrics.game_statistics import Scene, far_apart
+from atarigan.evaluation.metrics.game_statistics import GameStatistics, far_apart
 from atarigan.evaluation.metrics.objects import Objects, find_objects
 from atarigan.evaluation.metrics.score import METRICS, Score, interval
 from atarigan.images.pixels import Frames
@@ -19,7 +19,7 @@ _PERFECT = {
 }
 
 
-def pair_scores(frames: Frames, true: Frames, scene: Scene) -> dict[str, Score]:
+def pair_scores(frames: Frames, true: Frames, scene: GameStatistics) -> dict[str, Score]:
     """How right generated frames are, one by one. The floor is perfection; the interval is 1.96
     standard errors of the mean over frames.
 

@@ -111,7 +111,7 @@ def scores(
         samples: what is judged.
         reference: real ones that it is compared with.
         stand_in: other real ones, that stand in the samples' place for the floor.
-        seed: of the halvings.
+        seed: of the downsampled_sizes.
         progress: called with the number of samples after each measuring.
     """
     num = min(map(num_rows, (samples, reference, stand_in)))

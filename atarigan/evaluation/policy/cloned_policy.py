@@ -25,7 +25,7 @@ _NOT_SAVED = ("lr_schedule", "clip_range", "clip_range_vf")
 Features = npt.NDArray[np.float16]
 
 
-class Student:
+class ClonedPolicy:
     """A PPO model that sees the last four gray frames, uint8 (4, 84, 84), oldest first, through
     `MotionProfiles` and two layers.
 
@@ -69,9 +69,9 @@ class Student:
         assert layout is not None
         return layout
 
-    def start_from(self, observations: Frames) -> None:
+    def fit(self, observations: Frames) -> None:
         """Standardize what it sees by observations uint8 (N, 4, 84, 84)."""
-        self._policy.features_extractor.start_from(torch.from_numpy(observations).float() / 255)
+        self._policy.features_extractor.fit(torch.from_numpy(observations).float() / 255)
 
     @torch.no_grad()
     def features(self, observations: Frames) -> Features:

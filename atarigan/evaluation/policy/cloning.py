@@ -8,7 +8,7 @@ import numpy.typing as npt
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import read_frame
 from atarigan.data.collection.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
-from atarigan.evaluation.policy.cloned_policy import Student
+from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.evaluation.policy.frame_stacks import FrameStacks
 from atarigan.images.pixels import Frames
 
@@ -51,7 +51,7 @@ class Cloning:
         self._envs = [AgentSteps(env_id) for _ in range(NUM_GAMES)]
         game, meanings = scripted_game(self._envs[0]), self._envs[0].action_meanings
         self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
-        self.student = Student(len(meanings), NUM_JUDGED, seed)
+        self.student = ClonedPolicy(len(meanings), NUM_JUDGED, seed)
         self._stacks = FrameStacks(self.student.layout, NUM_GAMES, self.student.layout.frame_format)
         self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps
@@ -82,7 +82,7 @@ class Cloning:
             seen.append(self._look())
             for game in range(NUM_GAMES):
                 self._step(game, None)
-        self.student.start_from(np.concatenate(seen))
+        self.student.fit(np.concatenate(seen))
 
     def play(self, num_rounds: int) -> None:
         """So many agent steps in every game, but no more in all than there should be."""

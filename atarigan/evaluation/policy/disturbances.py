@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import small_object_pixels
 from atarigan.evaluation.policy.episodes import Ram, View
 from atarigan.images.pixels import Frames
@@ -19,7 +19,7 @@ def real(games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ra
     return frames
 
 
-def disturbances(scene: Scene, seed: int) -> dict[str, View]:
+def disturbances(scene: GameStatistics, seed: int) -> dict[str, View]:
     """Views of disturbed frames by name.
 
     Args:

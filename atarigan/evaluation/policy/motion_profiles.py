@@ -40,7 +40,7 @@ class MotionProfiles(BaseFeaturesExtractor):
         self.register_buffer("center", torch.zeros(num_profiles))
         self.register_buffer("spread", torch.ones(num_profiles))
 
-    def start_from(self, stacks: Tensor) -> None:
+    def fit(self, stacks: Tensor) -> None:
         """Standardize by the profiles of stacks, float (B, K, H, W) in 0 … 1."""
         profiles = self._profiles(stacks)
         spread = profiles.std(0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.policy.disturbances import disturbances, real
 from atarigan.evaluation.policy.episodes import Episodes, Played, Ram, Rules, View
@@ -22,7 +22,7 @@ NUM_ARMS = 6
 
 
 @dataclass(frozen=True)
-class Trial:
+class PolicyComparison:
     """What a policy is put to.
 
     Attributes:
@@ -54,7 +54,7 @@ class Trial:
         a view, and the `disturbances`.
         """
         episodes = Episodes(self.model, self.layout, self.rules, self.seed, progress)
-        scene = Scene.of(self._scouted())
+        scene = GameStatistics.of(self._scouted())
         views = {} if generated is None else {"generated": generated}
         disturbed = disturbances(scene, self.seed)
         arms = {"random": episodes.play_at_random(self.num_episodes)}

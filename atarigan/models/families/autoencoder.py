@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.models.families.dcgan import DEFAULT_WIDTH, DcganGenerator
-from atarigan.models.families.ladder import halving_layers, halvings
+from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
@@ -41,7 +41,7 @@ class AutoencoderCritic(nn.Module):
         super().__init__()
         width, slope = shape.critic_width or DEFAULT_WIDTH, shape.leaky_slope
         channels, height, columns = image_shape
-        self.sizes = halvings(height, columns, smallest=8, most=3)
+        self.sizes = downsampled_sizes(height, columns, smallest=8, most=3)
         widths = [channels, *(width * 2**level for level in range(len(self.sizes) - 1))]
         rows, cols = self.sizes[-1]
         num_features = widths[-1] * rows * cols
@@ -50,7 +50,7 @@ class AutoencoderCritic(nn.Module):
             last: nn.Module = nn.Tanh() if before == channels else nn.LeakyReLU(slope)
             up.insert(0, nn.Sequential(nn.ConvTranspose2d(after, before, 4, 2, 1), last))
         self.encode = nn.Sequential(
-            *halving_layers(widths, slope), nn.Flatten(), nn.Linear(num_features, CODE_SIZE)
+            *downsampling_layers(widths, slope), nn.Flatten(), nn.Linear(num_features, CODE_SIZE)
         )
         self.expand = nn.Sequential(
             nn.Linear(CODE_SIZE + shape.condition_size, num_features),

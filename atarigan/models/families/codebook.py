@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from atarigan.images.pixel_values import frequent_values
 from atarigan.images.pixels import frames_to_floats
-from atarigan.models.families.ladder import halving_layers, halvings
+from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
@@ -77,7 +77,7 @@ class CodebookGenerator(Generator):
         self.register_buffer("values", torch.zeros(num_values, channels, height, columns))
         self.register_buffer("prior", torch.zeros(num_values, height, columns))
 
-    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+    def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's most frequent values, and how frequent they are."""
         values, counts = frequent_values(samples.numpy(), len(self.prior))
         frequencies = torch.from_numpy(counts / len(samples)).float()
@@ -150,13 +150,13 @@ def patch_critic(shape: NetworkShape, image_shape: tuple[int, int, int]) -> Laye
     channels, height, columns = image_shape
     width, slope = shape.critic_width or CRITIC_WIDTH, shape.leaky_slope
     rows, cols = -(-height // 4), -(-columns // 4)
-    sizes = halvings(rows, cols)
+    sizes = downsampled_sizes(rows, cols)
     widths = [width * min(4, 2**level) for level in range(len(sizes))]
     layers = nn.Sequential(
         nn.ZeroPad2d((1, cols * 4 - columns + 1, 1, rows * 4 - height + 1)),
         nn.Conv2d(channels, width, 6, 4),
         nn.LeakyReLU(slope),
-        *halving_layers(widths, slope),
+        *downsampling_layers(widths, slope),
         nn.Flatten(),
     )
     return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)

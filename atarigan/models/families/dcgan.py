@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from atarigan.models.families.ladder import halving_layers, halvings
+from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
@@ -32,9 +32,9 @@ class DcganFamily(NetworkFamily):
     def critic(self, shape: NetworkShape) -> nn.Module:
         channels, height, columns = shape.image_shape("dcgan")
         width = shape.critic_width or DEFAULT_WIDTH
-        sizes = halvings(height, columns)
+        sizes = downsampled_sizes(height, columns)
         widths = [channels, *(width * min(8, 2**level) for level in range(len(sizes) - 1))]
-        layers = nn.Sequential(*halving_layers(widths, shape.leaky_slope), nn.Flatten())
+        layers = nn.Sequential(*downsampling_layers(widths, shape.leaky_slope), nn.Flatten())
         return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)
 
 
@@ -47,7 +47,7 @@ class DcganGenerator(Generator):
         super().__init__()
         channels, height, columns = image_shape
         width = shape.generator_width or DEFAULT_WIDTH
-        self.sizes = halvings(height, columns)[::-1]
+        self.sizes = downsampled_sizes(height, columns)[::-1]
         self.widths = [width * min(8, 2**level) for level in range(len(self.sizes) - 1)][::-1]
         first = self.widths[0] if self.widths else width
         rows, cols = self.sizes[0]

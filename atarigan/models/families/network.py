@@ -61,21 +61,21 @@ class Generator(nn.Module):
     (B, *sample_shape) in [-1, 1].
 
     Attributes:
-        num_first: real samples that `start_from` wants to see.
-        num_noticed: those that `notice` wants to see.
+        num_fitted: real samples that `fit` wants to see.
+        num_observed: those that `observe` wants to see.
     """
 
-    num_first = 2048
-    num_noticed = 0
+    num_fitted = 2048
+    num_observed = 0
 
-    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+    def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take what helps from real samples, frames uint8 (N, H, W, C) or points (N, 2), and from
         conditions (M, …), which are not of the same samples; by default nothing.
         """
 
-    def notice(self, parts: Iterable[Tensor]) -> None:
+    def observe(self, parts: Iterable[Tensor]) -> None:
         """Take what helps from more real samples than there is memory for, one part of them after
-        the other, like those of `start_from`, and after it; by default nothing.
+        the other, like those of `fit`, and after it; by default nothing.
         """
 
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -26,7 +26,7 @@ _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
-class ShownColors(SizedByData):
+class PixelPalettes(SizedByData):
     """Each pixel's own palette: the colors that it shows in real frames.
 
     A game's colors have places on a line, ordered by luminance, from -1 to 1; a network gives a
@@ -61,7 +61,7 @@ class ShownColors(SizedByData):
         for name, table in derived.items():
             self.register_buffer(name, table, persistent=False)
 
-    def start_from(self, frames: Frames) -> Tensor:
+    def fit(self, frames: Frames) -> Tensor:
         """Learn from real frames uint8 (N, H, W, C), and get the place of each pixel's most
         frequent color, float (H, W).
         """
@@ -72,10 +72,10 @@ class ShownColors(SizedByData):
         self.colors = torch.from_numpy(colors[order]).to(device)
         self.shown = torch.zeros(len(self.shown), -(-len(colors) // 8), dtype=torch.uint8)
         self._derive_of_colors()
-        self.notice([frames])
+        self.observe([frames])
         return self.places[self._nearest_color(torch.from_numpy(usual).to(device)).long()]
 
-    def notice(self, parts: Iterable[Frames]) -> None:
+    def observe(self, parts: Iterable[Frames]) -> None:
         """Let pixels take the colors that they show in further real frames, parts uint8 (N, H, W,
         C): a pixel has seen all shades of a moving ball late only.
         """

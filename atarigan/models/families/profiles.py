@@ -2,8 +2,8 @@
 
 A frame of a game is close to its background, and what differs has low rank: bars, bricks, digits,
 paddles and balls are a few rows times a few columns. Where each pixel then takes the nearest of the
-colors that it really shows (`ShownColors`), it suffices to be near, so that a few products draw it
-all.
+colors that it really shows (`PixelPalettes`), it suffices to be near, so that a few products draw
+it all.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from atarigan.models.families.network import (
     NetworkShape,
     joined,
 )
-from atarigan.models.families.pixel_palettes import ShownColors
+from atarigan.models.families.pixel_palettes import PixelPalettes
 
 RANK = 20
 MIXING_WIDTH = 256
@@ -44,8 +44,8 @@ class ProfilesGenerator(Generator):
     where `generator_width` asks for it, a layer of that width is added to the inputs first.
     """
 
-    num_first = 16_384
-    num_noticed = 131_072
+    num_fitted = 16_384
+    num_observed = 131_072
 
     def __init__(
         self, shape: NetworkShape, image_shape: tuple[int, int, int], rank: int = RANK
@@ -66,13 +66,13 @@ class ProfilesGenerator(Generator):
             nn.Linear(size, rank * columns), nn.Unflatten(1, (rank, columns))
         )
         if shape.condition_size:
-            self._silence(shape.latent_size)
+            self._zero_latent_weights(shape.latent_size)
         self.scale = rank**-0.5
         self.background = nn.Parameter(torch.zeros(1, height, columns))
-        self.colors = ShownColors(height, columns, channels)
+        self.colors = PixelPalettes(height, columns, channels)
 
     @torch.no_grad()
-    def _silence(self, latent_size: int) -> None:
+    def _zero_latent_weights(self, latent_size: int) -> None:
         """Begin with latents that say nothing, where conditions say nearly all."""
         for profiles in (self.row_profiles, self.column_profiles):
             for weight in profiles.parameters():
@@ -80,14 +80,14 @@ class ProfilesGenerator(Generator):
                     weight[:, :latent_size] = 0
 
     @torch.no_grad()
-    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+    def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's colors, and the most frequent of them as its background."""
-        self.background.copy_(self.colors.start_from(samples.numpy()))
+        self.background.copy_(self.colors.fit(samples.numpy()))
 
     @torch.no_grad()
-    def notice(self, parts: Iterable[Tensor]) -> None:
+    def observe(self, parts: Iterable[Tensor]) -> None:
         """Let pixels take the colors that they show in further samples."""
-        self.colors.notice(part.numpy() for part in parts)
+        self.colors.observe(part.numpy() for part in parts)
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.colors.snapped(self.places(joined(latents, condition)))
@@ -96,7 +96,7 @@ class ProfilesGenerator(Generator):
         return self.colors.frames(self.places(joined(latents, condition)))
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        """`ShownColors.misplacement`: distance to where the real colors would be shown."""
+        """`PixelPalettes.misplacement`: distance to where the real colors would be shown."""
         return self.colors.misplacement(self.places(joined(latents, condition)), real)
 
     def places(self, inputs: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.models.families.ladder import halvings
+from atarigan.models.families.ladder import downsampled_sizes
 from atarigan.models.families.network import (
     NETWORKS,
     CriticHead,
@@ -39,7 +39,7 @@ class ResidualGenerator(Generator):
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, columns = image_shape
-        self.sizes = halvings(height, columns)[::-1]
+        self.sizes = downsampled_sizes(height, columns)[::-1]
         widths = block_widths(shape.generator_width or DEFAULT_WIDTH, len(self.sizes))[::-1]
         rows, cols = self.sizes[0]
         self.project = nn.Sequential(
@@ -71,7 +71,7 @@ class ResidualCritic(nn.Module):
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, columns = image_shape
-        sizes = halvings(height, columns)
+        sizes = downsampled_sizes(height, columns)
         widths = block_widths(shape.critic_width or DEFAULT_WIDTH, len(sizes))
         self.from_image = nn.Conv2d(channels, widths[0], 3, 1, 1)
         self.blocks = nn.Sequential(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.images.pixels import frames_to_floats
-from atarigan.models.families.ladder import halving_layers, halvings
+from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     CriticHead,
@@ -62,7 +62,7 @@ class SubpixelGenerator(Generator):
         )
         self.register_buffer("background", torch.zeros(image_shape))
 
-    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+    def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Take each pixel's most frequent value as the background."""
         usual = samples.mode(dim=0).values
         self.background.copy_(frames_to_floats(usual[None])[0])
@@ -89,11 +89,11 @@ class SubpixelCritic(nn.Module):
         self.factor = patch_size(height, columns)
         rows, cols = -(-height // self.factor), -(-columns // self.factor)
         self.padding = (0, cols * self.factor - columns, 0, rows * self.factor - height)
-        sizes = halvings(rows, cols)
+        sizes = downsampled_sizes(rows, cols)
         before = channels * self.factor**2
         layers: list[nn.Module] = [nn.Conv2d(before, width, 3, 1, 1), nn.LeakyReLU(slope)]
         widths = [width * min(4, 2**level) for level in range(len(sizes))]
-        layers += halving_layers(widths, slope)
+        layers += downsampling_layers(widths, slope)
         rows, cols = sizes[-1]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.head = CriticHead(widths[-1] * rows * cols, shape.condition_size)

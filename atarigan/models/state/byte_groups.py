@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from atarigan.models.sized_by_data import SizedByData
-from atarigan.models.state.mutual_information import Labels, labels_of
+from atarigan.models.state.mutual_information import DiscreteVariable, variables_of
 
 MOST_CODES = 256
 _MOST_JOINED = 64
@@ -57,7 +57,7 @@ class ByteGroups(SizedByData):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def start_from(self, ram: Tensor) -> None:
+    def fit(self, ram: Tensor) -> None:
         """Find the groups and what they say in memory uint8 (N, bytes), N at least 1."""
         self.resting = ram[0].clone()
         groups = groups_of(ram)
@@ -129,9 +129,9 @@ def groups_of(ram: Tensor) -> list[Group]:
     values they take.
     """
     varying = varying_bytes(ram)
-    found = labels_of(ram[:, varying].numpy())
+    found = variables_of(ram[:, varying].numpy())
     bytes_alone = dict(zip(varying.tolist(), found, strict=True))
-    labels: dict[Group, Labels] = {(byte,): each for byte, each in bytes_alone.items()}
+    labels: dict[Group, DiscreteVariable] = {(byte,): each for byte, each in bytes_alone.items()}
     gains = _gains(combinations(labels, 2), labels)
     while gains:
         pair = max(gains, key=lambda pair: gains[pair])
@@ -148,7 +148,7 @@ def groups_of(ram: Tensor) -> list[Group]:
 
 
 def _gains(
-    pairs: Iterable[tuple[Group, Group]], labels: dict[Group, Labels]
+    pairs: Iterable[tuple[Group, Group]], labels: dict[Group, DiscreteVariable]
 ) -> dict[tuple[Group, Group], float]:
     """How much two groups say of each other, in nats, for each pair that may be joined."""
     gains = {}

@@ -10,7 +10,7 @@ Numbers = npt.NDArray[np.int64]
 _NUM_COMPARED = 8192
 
 
-class Labels:
+class DiscreteVariable:
     """A discrete variable in N samples.
 
     Attributes:
@@ -45,18 +45,18 @@ class Labels:
         found: Numbers = counts[counts > 0]
         return found
 
-    def joined(self, other: Self) -> "Labels":
+    def joined(self, other: Self) -> "DiscreteVariable":
         """Both as one variable."""
-        return Labels(self._pairs(other))
+        return DiscreteVariable(self._pairs(other))
 
     def _pairs(self, other: Self) -> Numbers:
         return self.values * other.num_values + other.values
 
 
-def labels_of(table: npt.NDArray[np.integer]) -> list[Labels]:
+def variables_of(table: npt.NDArray[np.integer]) -> list[DiscreteVariable]:
     """What each column of a table (N, n) was, in at most 8,192 of its rows, evenly spaced."""
     few = table[:: -(-len(table) // _NUM_COMPARED)]
-    return [Labels(column) for column in few.T]
+    return [DiscreteVariable(column) for column in few.T]
 
 
 def _entropy(counts: Numbers) -> float:

@@ -25,8 +25,8 @@ class RamConditionedGenerator(Generator):
         self.network = network
         self.encoder = encoder
         self.prior = prior
-        self.num_first = network.num_first
-        self.num_noticed = network.num_noticed
+        self.num_fitted = network.num_fitted
+        self.num_observed = network.num_observed
 
     def forward(self, latents: Tensor, condition: Tensor) -> Tensor:
         samples: Tensor = self.network(latents, self.encoder(condition))
@@ -35,21 +35,23 @@ class RamConditionedGenerator(Generator):
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.network.frames(latents, self.encoder(condition))
 
-    def start_from(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+    def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         assert conditions is not None
-        self.encoder.start_from(conditions)
-        self.prior.start_from(conditions)
-        self.network.start_from(samples)
+        self.encoder.fit(conditions)
+        self.prior.fit(conditions)
+        self.network.fit(samples)
 
-    def notice(self, parts: Iterable[Tensor]) -> None:
-        self.network.notice(parts)
+    def observe(self, parts: Iterable[Tensor]) -> None:
+        self.network.observe(parts)
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
         """The network's, and how surprising a quarter of the states are, which is enough to learn
         from: the prior is learned sooner than the frames. The two share no weights.
         """
         wrong = self.network.reconstruction_loss(latents, self.encoder(condition), real)
-        return wrong + self.prior.surprise(condition[: -(-len(condition) // _PRIOR_SHARE)])
+        return wrong + self.prior.negative_log_likelihood(
+            condition[: -(-len(condition) // _PRIOR_SHARE)]
+        )
 
 
 class RamConditionedCritic(nn.Module):
@@ -71,6 +73,6 @@ class RamConditionedCritic(nn.Module):
         return codes
 
     @torch.no_grad()
-    def start_from(self, conditions: Tensor) -> None:
+    def fit(self, conditions: Tensor) -> None:
         """Find out what varies in memory uint8 (N, bytes)."""
-        self.encoder.start_from(conditions)
+        self.encoder.fit(conditions)

@@ -40,7 +40,7 @@ class RamEncoder(SizedByData):
         self.value_rows = nn.Parameter(torch.zeros(0, num_features))
         self.bit_rows = nn.Parameter(torch.zeros(0, num_features))
 
-    def start_from(self, ram: Tensor) -> None:
+    def fit(self, ram: Tensor) -> None:
         """Find out what varies in memory uint8 (N, bytes), N at least 1, and make the tables."""
         self.varying = varying_bytes(ram)
         values = ram[:, self.varying]

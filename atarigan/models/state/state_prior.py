@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.byte_groups import MOST_CODES, ByteGroups
-from atarigan.models.state.mutual_information import labels_of
+from atarigan.models.state.mutual_information import variables_of
 
 WIDTH = 48
 _SLOPE = 0.1
@@ -71,11 +71,11 @@ class StatePrior(SizedByData):
         """How many numbers determine a state."""
         return len(self.groups)
 
-    def start_from(self, ram: Tensor) -> None:
+    def fit(self, ram: Tensor) -> None:
         """Find out what varies in memory uint8 (N, bytes), N at least 1, how often, and with what
         else.
         """
-        self.groups.start_from(ram)
+        self.groups.fit(ram)
         if not self.num_numbers:
             return
         codes = self.groups.codes(ram)
@@ -94,7 +94,7 @@ class StatePrior(SizedByData):
         self.starts = nn.Parameter(torch.randn(self.num_numbers, self.width) * 0.1)
         self.directions = nn.Parameter(torch.randn(num_rows, self.width) * 0.02)
 
-    def surprise(self, ram: Tensor) -> Tensor:
+    def negative_log_likelihood(self, ram: Tensor) -> Tensor:
         """-log p of memory uint8 (B, bytes), in nats, the batch's mean; what never occurred counts
         as `ByteGroups` says.
         """
@@ -210,7 +210,7 @@ def _bands(sizes: list[int]) -> list[_Band]:
 
 def _parents(codes: Tensor) -> Tensor:
     """Which earlier group says most about each of codes int64 (N, n), int64 (n,)."""
-    labels = labels_of(codes.numpy())
+    labels = variables_of(codes.numpy())
     said = [
         [each.information(other) for other in labels[:place]] for place, each in enumerate(labels)
     ]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from atarigan.errors import InputError
-from atarigan.evaluation.evaluator import Judge
-from atarigan.evaluation.evaluators import judge_for
+from atarigan.evaluation.evaluator import Evaluator
+from atarigan.evaluation.evaluators import evaluator_for
 from atarigan.evaluation.metrics.score import Score
 from atarigan.models.checkpoint import write_checkpoint
 from atarigan.training.fixed_samples import FixedSamples
@@ -40,7 +40,7 @@ class Evaluations(Observer):
         self._listeners = listeners
         self._every_s = trainer.config.evaluate_every_s
         self._samples = FixedSamples(trainer, NUM_SAMPLES, trainer.config.seed + 3)
-        self._judge: Judge | None = None  # learns the game at the first evaluation
+        self._judge: Evaluator | None = None  # learns the game at the first evaluation
         self._keep_lines_to(trainer.num_images)
 
     def _keep_lines_to(self, num_images: int) -> None:
@@ -89,9 +89,9 @@ class Evaluations(Observer):
         for listener in self._listeners:
             listener.after_evaluation(trainer, scores)
 
-    def _new_judge(self, trainer: Trainer) -> Judge | None:
+    def _new_judge(self, trainer: Trainer) -> Evaluator | None:
         try:
-            self._judge = judge_for(trainer.source, trainer.config, NUM_SAMPLES)
+            self._judge = evaluator_for(trainer.source, trainer.config, NUM_SAMPLES)
         except InputError:  # nothing to measure by
             self._every_s = 0
         return self._judge

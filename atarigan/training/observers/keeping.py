@@ -5,7 +5,7 @@ import time
 
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.models.checkpoint import find_checkpoint, load_training_state, save_checkpoint
-from atarigan.training.health import Watchdog
+from atarigan.training.health import HealthMonitor
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
 
@@ -23,7 +23,7 @@ class Checkpointer(Observer):
         self._folder = folder
         self._every_s = trainer.config.checkpoint_every_s
         self._last_s = time.monotonic()
-        self._watchdog = Watchdog(trainer) if trainer.config.max_rollbacks else None
+        self._watchdog = HealthMonitor(trainer) if trainer.config.max_rollbacks else None
 
     def after_step(self, trainer: Trainer) -> None:
         is_due = self._every_s > 0 and time.monotonic() - self._last_s >= self._every_s

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.evaluation.metrics.game_statistics import Scene
+from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import NUM_CELLS, describe_objects, find_objects
 
 
@@ -23,7 +23,7 @@ def game(num=200, channels=1):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_scene_knows_what_stays_and_which_colors_occur(channels):
     frames = game(channels=channels)
-    scene = Scene.of(frames)
+    scene = GameStatistics.of(frames)
     assert (scene.background[:4] == 142).all()
     assert (scene.background[4:] == 0).all()
     assert scene.is_static[:6].all()
@@ -40,7 +40,7 @@ def test_a_scene_knows_what_stays_and_which_colors_occur(channels):
 def test_another_screen_does_not_unsettle_what_is_static():
     frames = game()
     frames[7] = 99
-    scene = Scene.of(frames)
+    scene = GameStatistics.of(frames)
     assert scene.is_static[:6].all()
     assert scene.foreground_rate[0, 0] == 1 / len(frames)
 
@@ -59,7 +59,7 @@ def test_objects_are_found_with_size_and_place():
 
 def test_the_ball_is_small_and_rare_and_the_bar_is_neither():
     frames = game()
-    scene = Scene.of(frames)
+    scene = GameStatistics.of(frames)
     described = describe_objects(scene, frames)
     assert (described["num_small"] == 1).mean() > 0.95
     assert (described["num_objects"] == 2).mean() > 0.95
@@ -74,7 +74,7 @@ def test_the_ball_is_small_and_rare_and_the_bar_is_neither():
 @pytest.mark.parametrize(("level", "is_object"), [(0, False), (8, False), (9, True), (255, True)])
 def test_what_no_eye_tells_from_the_background_is_no_object(level, is_object):
     frames = game()
-    scene = Scene.of(frames)
+    scene = GameStatistics.of(frames)
     with_speck = np.where(scene.foreground_rate[..., None] > 0, scene.background, frames[:1])
     with_speck[0, 5, 5] = level
     assert describe_objects(scene, with_speck)["num_small"].sum() == is_object
@@ -83,5 +83,5 @@ def test_what_no_eye_tells_from_the_background_is_no_object(level, is_object):
 
 def test_an_empty_screen_has_no_objects():
     frames = np.zeros((5, 20, 30, 3), np.uint8)
-    described = describe_objects(Scene.of(frames), frames)
+    described = describe_objects(GameStatistics.of(frames), frames)
     assert all(column.sum() == 0 and len(column) == 5 for column in described.values())

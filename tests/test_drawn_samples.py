@@ -7,8 +7,8 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources import SOURCES
 from atarigan.evaluation.drawn_samples import draw_samples
-from atarigan.evaluation.evaluators import judge_for
-from atarigan.evaluation.motion_evaluator import judged_motion
+from atarigan.evaluation.evaluators import evaluator_for
+from atarigan.evaluation.motion_evaluator import evaluated_motion
 
 NUM_STEPS = 240
 
@@ -72,8 +72,8 @@ def test_a_generator_of_states_that_is_always_right_moves_as_well_as_real_play(b
     assert drawn.stacks.shape == (20, 4, 20, 24, 1)
     np.testing.assert_array_equal(*drawn.pairs)
     assert drawn.samples.shape == (20, 20, 24, 1)
-    judge = judge_for(source, config, 20, seed=3, features="thumbnails-8x8")
-    motion = judged_motion(source, judge, drawn.stacks)
+    judge = evaluator_for(source, config, 20, seed=3, features="thumbnails-8x8")
+    motion = evaluated_motion(source, judge, drawn.stacks)
     for name, score in motion.scores().items():
         assert score["value"] == score["floor"], name
 

@@ -3,21 +3,21 @@
 import pytest
 import torch
 
-from atarigan.models.packed_weights import shrunk, widened
+from atarigan.models.packed_weights import dequantized, quantized
 
 
 def test_matrices_are_near_and_the_rest_is_as_exact_as_half_precision():
     torch.manual_seed(0)
     sizes = torch.logspace(-6, 3, 40)[:, None]
     weights = {"matrix": torch.randn(40, 30) * sizes, "bias": torch.randn(30)}
-    wide = widened(shrunk(weights))
+    wide = dequantized(quantized(weights))
     largest = weights["matrix"].abs().amax(1, keepdim=True)
     assert ((wide["matrix"] - weights["matrix"]).abs() <= largest / 253).all()
     assert torch.equal(wide["bias"], weights["bias"].half())
 
 
 def test_they_take_a_quarter():
-    small = shrunk({"matrix": torch.randn(200, 100)})
+    small = quantized({"matrix": torch.randn(200, 100)})
     assert sum(each.nbytes for each in small.values()) < 0.27 * 200 * 100 * 4
 
 
@@ -27,14 +27,14 @@ def test_whole_numbers_stay_as_they_are(dtype):
         "few": torch.tensor([[1, -30_000]]).to(dtype),
         "many": torch.tensor([70_000]).to(dtype),
     }
-    small = shrunk(weights)
+    small = quantized(weights)
     assert small["few"].dtype == torch.int16
-    assert all(torch.equal(widened(small)[name].to(dtype), weights[name]) for name in weights)
+    assert all(torch.equal(dequantized(small)[name].to(dtype), weights[name]) for name in weights)
 
 
 def test_what_is_nothing_stays_nothing():
     weights = {"zeros": torch.zeros(3, 4), "rows": torch.zeros(0, 4), "columns": torch.zeros(3, 1)}
-    wide = widened(shrunk(weights))
+    wide = dequantized(quantized(weights))
     assert all(torch.equal(wide[name], weights[name]) for name in weights)
 
 
@@ -50,4 +50,4 @@ def test_what_is_nothing_stays_nothing():
 )
 def test_steps_of_something_else_are_refused(weights):
     with pytest.raises(ValueError, match="w:steps must be steps of a matrix"):
-        widened(weights)
+        dequantized(weights)

@@ -12,7 +12,7 @@ from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection import worker
 from atarigan.data.collection.collection import collect
 from atarigan.data.collection.new_buffer import create_buffer
-from atarigan.data.collection.supervisor import CollectorDiedError
+from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.errors import InputError
 
@@ -70,7 +70,7 @@ def test_a_process_that_dies_time_and_again_is_given_up(path: Path) -> None:
             pytest.warns(
                 UserWarning, match="SIGKILL after (6|12) steps; another goes on"
             ) as warned,
-            pytest.raises(CollectorDiedError, match="SIGKILL after 18 steps$"),
+            pytest.raises(WorkerDiedError, match="SIGKILL after 18 steps$"),
         ):
             collect(buffer, 60)
         assert len(warned) == 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atarigan.images.pixels import floats_to_frames, frames_to_floats
-from atarigan.models.families.pixel_palettes import MOST_COLORS, ShownColors
+from atarigan.models.families.pixel_palettes import MOST_COLORS, PixelPalettes
 
 WALL, FLOOR, BALL = 142, 0, 200
 
@@ -16,8 +16,8 @@ def gray():
     frames = np.full((500, 4, 5, 1), FLOOR, np.uint8)
     frames[:, :1] = WALL
     frames[::50, 2, 3] = BALL
-    colors = ShownColors(4, 5, 1)
-    usual = colors.start_from(frames)
+    colors = PixelPalettes(4, 5, 1)
+    usual = colors.fit(frames)
     return colors, frames, usual
 
 
@@ -86,8 +86,8 @@ def test_the_loss_leads_to_the_real_color(gray):
 def test_colors_of_one_luminance_are_told_apart():
     palette = np.array([[0, 0, 0], [60, 60, 60], [0, 102, 0], [201, 0, 0], [255, 255, 255]])
     frames = palette[np.random.default_rng(0).integers(5, size=(200, 3, 4))].astype(np.uint8)
-    colors = ShownColors(3, 4, 3)
-    colors.start_from(frames)
+    colors = PixelPalettes(3, 4, 3)
+    colors.fit(frames)
     assert {tuple(color) for color in colors.colors.tolist()} == {*map(tuple, palette.tolist())}
     line = colors.places
     assert (line.diff() > 0.01).all()
@@ -104,15 +104,15 @@ def test_of_too_many_colors_the_most_frequent_are_kept():
     rng = np.random.default_rng(0)
     frames = rng.integers(256, size=(40, 6, 6, 3)).astype(np.uint8)
     frames[:, 0] = (8, 96, 200)
-    colors = ShownColors(6, 6, 3)
-    usual = colors.start_from(frames)
+    colors = PixelPalettes(6, 6, 3)
+    usual = colors.fit(frames)
     assert len(colors.colors) == MOST_COLORS
     assert (colors.frames(usual[None])[0, 0] == torch.tensor([8, 96, 200])).all()
 
 
 def test_a_loaded_state_shows_the_same(gray):
     colors, _, _ = gray
-    again = ShownColors(4, 5, 1)
+    again = PixelPalettes(4, 5, 1)
     again.load_state_dict(colors.state_dict())
     places = torch.empty(6, 4, 5).uniform_(-1.5, 1.5)
     assert torch.equal(again.frames(places), colors.frames(places))
@@ -124,7 +124,7 @@ def test_colors_that_a_pixel_shows_late_are_noticed(gray):
     late[2, 3, 4] = BALL
     at_ball = torch.full((1, 4, 5), place(BALL))
     assert colors.frames(at_ball)[0, 3, 4, 0] == FLOOR
-    colors.notice([late[:2], late[2:]])
+    colors.observe([late[:2], late[2:]])
     shown = colors.frames(at_ball)[0, :, :, 0].numpy()
     assert shown[3, 4] == shown[2, 3] == BALL
     assert (shown == BALL).sum() == 2
@@ -135,11 +135,11 @@ def test_a_shade_next_to_one_that_is_known_is_noticed_too():
     frames = np.full((60, 2, 3, 1), FLOOR, np.uint8)
     frames[::9, 1, 1] = BALL
     frames[0, 0, 0] = BALL - 2
-    colors = ShownColors(2, 3, 1)
-    colors.start_from(frames)
+    colors = PixelPalettes(2, 3, 1)
+    colors.fit(frames)
     late = frames[1:3].copy()
     late[1, 1, 1] = BALL - 2
     at_shade = colors.places[list(colors.colors[:, 0]).index(BALL - 2)].expand(1, 2, 3)
     assert colors.frames(at_shade)[0, 1, 1, 0] == BALL
-    colors.notice([late])
+    colors.observe([late])
     assert colors.frames(at_shade)[0, 1, 1, 0] == BALL - 2

@@ -13,7 +13,7 @@ from atarigan.data.sources.image_set import ImageSet
 from atarigan.data.sources.labeled import open_split
 from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
-from atarigan.evaluation.evaluators import judge_for
+from atarigan.evaluation.evaluators import evaluator_for
 from tests import defects
 
 needs_data = pytest.mark.skipif(
@@ -25,7 +25,7 @@ BLIND = {"copied"}  # which notices nothing but copies
 
 def judge_of(name, num=1000, **settings):
     config = RunConfig(source=name, **settings)
-    return judge_for(SOURCES[name](config), config, num)
+    return evaluator_for(SOURCES[name](config), config, num)
 
 
 @pytest.mark.parametrize("source", POINTS)
@@ -71,7 +71,7 @@ def test_a_folder_of_pictures_is_judged_by_its_thumbnails():
     rng = np.random.default_rng(0)
     config = RunConfig(source="folder")
     images = rng.integers(0, 100, (300, 21, 17, 3)).astype(np.uint8)
-    judge = judge_for(ImageSet(images, config), config, 100)
+    judge = evaluator_for(ImageSet(images, config), config, 100)
     assert judge.features == "thumbnails-8x8"
     scores = judge.scores(images[:100])
     brighter = judge.scores(images[:100] + 100)
@@ -79,7 +79,7 @@ def test_a_folder_of_pictures_is_judged_by_its_thumbnails():
         assert brighter[name]["value"] > 10 * abs(scores[name]["value"])
     assert brighter["precision"]["value"] == 0
     with pytest.raises(InputError, match="at least 8 real samples, not 7"):
-        judge_for(ImageSet(images[:7], config), config, 100)
+        evaluator_for(ImageSet(images[:7], config), config, 100)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atarigan.models.state.mutual_information import Labels
+from atarigan.models.state.mutual_information import DiscreteVariable
 
 
 def test_entropy_and_information_are_those_of_the_frequencies():
@@ -15,7 +15,7 @@ def test_entropy_and_information_are_those_of_the_frequencies():
     )
     of_first, of_second = joint.sum(1), joint.sum(0)
     terms = joint * np.log(np.where(joint > 0, joint, 1) / np.outer(of_first, of_second))
-    x, y = Labels(first), Labels(second)
+    x, y = DiscreteVariable(first), DiscreteVariable(second)
     assert x.entropy == pytest.approx(-(of_first * np.log(of_first)).sum(), abs=1e-12)
     assert x.information(y) == pytest.approx(terms.sum(), abs=1e-12)
     assert x.information(y) == pytest.approx(y.information(x), abs=1e-12)
@@ -23,7 +23,7 @@ def test_entropy_and_information_are_those_of_the_frequencies():
 
 
 def test_values_are_counted_by_how_often_they_come_together():
-    x, y = Labels(np.array([5, 5, 9, 9, 9])), Labels(np.array([1, 0, 1, 1, 1]))
+    x, y = DiscreteVariable(np.array([5, 5, 9, 9, 9])), DiscreteVariable(np.array([1, 0, 1, 1, 1]))
     assert (x.num_values, y.num_values) == (2, 2)
     assert sorted(x.together(y)) == [1, 1, 3]
     assert x.joined(y).num_values == 3

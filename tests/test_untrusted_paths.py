@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atarigan.errors import InputError
-from atarigan.files.untrusted_paths import confined, refuse_ways_out
+from atarigan.files.untrusted_paths import confined, refuse_links_outside
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def test_files_inside_are_let_through_links_among_them_too(folder: Path) -> None
     for name in ("inner/file", "link", "inner/up"):
         assert confined(folder / name, folder).read_text() == "yours"
         assert confined(whole / name, whole).read_text() == "yours"
-    refuse_ways_out(folder)
-    refuse_ways_out(whole)
+    refuse_links_outside(folder)
+    refuse_links_outside(whole)
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_ways_out_are_refused(folder: Path, make: Callable[[Path], None], messag
     with pytest.raises(InputError, match=message):
         confined(folder / "way", folder)
     with pytest.raises(InputError, match=message):
-        refuse_ways_out(folder)
+        refuse_links_outside(folder)
 
 
 def test_a_linked_folder_on_the_way_counts(folder: Path) -> None:
     (folder / "inner" / "up").symlink_to("../..")
     for ask in (
         lambda: confined(folder / "inner/up/secret", folder),
-        lambda: refuse_ways_out(folder),
+        lambda: refuse_links_outside(folder),
     ):
         with pytest.raises(InputError, match="must lie in"):
             ask()
-    refuse_ways_out(folder, besides="inner")
+    refuse_links_outside(folder, besides="inner")
 
 
 def test_what_is_not_there_or_goes_in_circles(folder: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_is_not_there_or_goes_in_circles(folder: Path) -> None:
     with pytest.raises(InputError, match=r"circle (cannot be followed|must lie in)"):
         confined(folder / "circle", folder)
     with pytest.raises(InputError, match="must lie in"):
-        refuse_ways_out(folder)
+        refuse_links_outside(folder)
 
 
 def test_a_folder_is_no_file(folder: Path) -> None:
