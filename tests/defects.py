@@ -1,6 +1,6 @@
 """Samples whose defects are known, and what notices them: `python -m tests.defects`."""
 
-import sys
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +120,7 @@ def judge_of(buffer: Path, num: int = NUM) -> tuple[BufferedFrames, Evaluator]:
     """Real frames of a buffer, and a judge of others."""
     config = RunConfig(data=str(buffer))
     source = SOURCES["frames"](config)
+    assert isinstance(source, BufferedFrames)
     return source, evaluator_for(source, config, num)
 
 
@@ -151,7 +152,7 @@ def notices(score: Score, real: Score) -> bool:
     sign = 1 if score["better"] == "lower" else -1
     worse = sign * (score["value"] - real["value"])
     errors = [(each["interval"][1] - each["interval"][0]) / 3.92 for each in (score, real)]
-    return worse > max(3 * float(np.hypot(*errors)), 0.05 * abs(real["value"]), 1e-3)
+    return worse > max(3 * math.hypot(*errors), 0.05 * abs(real["value"]), 1e-3)
 
 
 def table(scores: dict[str, dict[str, Score]]) -> str:
@@ -178,4 +179,4 @@ def main(show: Callable[[str], object] = print) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -19,8 +19,8 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources import SOURCES
-from atarigan.evaluate import read_samples
 from atarigan.files import typed_json
+from atarigan.files.npz_samples import read_samples
 from atarigan.images.pixels import FrameFormat
 from atarigan.models.build import build_generator
 from atarigan.models.checkpoint import (

@@ -87,7 +87,7 @@ def test_repeats_take_turns_there_and_back():
 
 
 def test_short_work_is_called_until_a_repeat_is_long_enough(monkeypatch):
-    ends = []
+    ends: list[None] = []
     monkeypatch.setattr("time.perf_counter", lambda: 0.004 * len(ends))
     timings = Stopwatch(is_quick=True).timings([Case("short", 2, lambda: ends.append(0))])
     warm_up, repeats_of_three = 1 + 3, 5 * 3

@@ -160,8 +160,8 @@ def test_palette_indices_and_ram_are_those_of_the_frame_acted_on(
     twin.reset(seed=1)
     pictures, memories = [], []
     for action in [2] * 8 + [3] * 8:
-        pictures.append(twin.unwrapped.ale.getScreenRGB())
-        memories.append(twin.unwrapped.ale.getRAM())
+        pictures.append(twin.get_wrapper_attr("ale").getScreenRGB())
+        memories.append(twin.get_wrapper_attr("ale").getRAM())
         env.step(action)
         twin.step(action)
     everything = np.arange(16)
@@ -276,7 +276,7 @@ def test_a_vector_environment_stores_each_sub_environments_steps(
     observations = step_on(captured, 20)
     captured.close()
     np.testing.assert_array_equal(observations, step_on(sync(counting_env), 20))
-    assert len(buffer) == sum(env.num_steps for env in inner.envs)
+    assert len(buffer) == sum(env.get_wrapper_attr("num_steps") for env in inner.envs)
 
     singles = [gray_buffer(tmp_path / f"single-{index}") for index in range(NUM_ENVS)]
     alone = sync(lambda index: FrameCapture(counting_env(index), singles[index]))

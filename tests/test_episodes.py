@@ -80,7 +80,7 @@ def test_random_play_needs_no_policy():
 
 
 def test_an_early_end_counts_as_a_whole_episode_of_work():
-    told = []
+    told: list[np.ndarray] = []
     Episodes(None, LAYOUT, Rules("ALE/Breakout-v5", 8000), 0, told.append).play_at_random(2)
     assert sum(told) == 2 * 2000
 

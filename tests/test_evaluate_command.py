@@ -54,7 +54,7 @@ def test_a_run_is_judged_beside_its_own_data(run, capsys):
         value = re.escape(format(score["value"], ".4g"))
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
-    titles = ("Nearest real ones", "Best and worst", "Where values go wrong", "Histograms")
+    titles = ["Nearest real ones", "Best and worst", "Where values go wrong", "Histograms"]
     titles += ("Of the same states", "Frames that follow one another", "Histograms of motion")
     for title in titles:
         assert f"<h2>{title}</h2>" in page

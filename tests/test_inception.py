@@ -96,7 +96,7 @@ def random_weights(network_class):
     """Weights such as torch-fidelity's network has before it reads any."""
     kept = {}
 
-    class Unloaded(network_class):
+    class Unloaded(network_class):  # type: ignore[valid-type]
         def load_state_dict(self, weights):
             kept.update(self.state_dict())
 

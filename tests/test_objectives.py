@@ -1,5 +1,7 @@
 """Every objective is held to its formula in float64, and pulls both networks the right way."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,7 +56,7 @@ def objective_named(name):
 
 
 @pytest.fixture
-def logits() -> tuple[Tensor, Tensor]:
+def logits() -> tuple[Tensor, ...]:
     return torch.randn(2, 16, dtype=torch.float64).unbind()
 
 
@@ -98,13 +100,13 @@ def test_energy_margin_grows_with_the_batch():
 
 
 def test_began_balance_follows_the_paper():
-    objective = OBJECTIVES["began"]()
+    objective: Any = OBJECTIVES["began"]()
     balance = 0.0
     for real, fake in [(4.0, 1.0), (5.0, 0.5), (1.0, 9.0), (3.0, 0.25)]:
         objective.after_critic_step(torch.tensor([real]), torch.tensor([fake]))
         balance = min(max(balance + 0.001 * (0.5 * real - fake), 0.0), 1.0)
         assert objective.balance.item() == pytest.approx(balance, abs=1e-7)
-    again = OBJECTIVES["began"]()
+    again: Any = OBJECTIVES["began"]()
     again.load_state_dict(objective.state_dict())
     assert again.balance == objective.balance
 

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_items_come_in_order_and_end():
 
 def test_no_more_is_read_than_asked_for():
     read = []
-    items = prefetched((read.append(item) or item for item in itertools.count()), num_ahead=3)
+    items: Any = prefetched((read.append(item) or item for item in itertools.count()), num_ahead=3)
     assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
     items.close()
     assert len(read) <= 5 + 3
@@ -34,7 +35,7 @@ def test_an_error_comes_where_its_item_would():
 
 
 def test_the_thread_ends_with_its_reader():
-    items = prefetched(itertools.count())
+    items: Any = prefetched(itertools.count())
     next(items)
     items.close()
     assert not [each for each in threading.enumerate() if each.name.startswith("prefetch")]

@@ -219,7 +219,7 @@ def test_sb3s_own_atari_preprocessing_shows_the_memory_after_its_resets() -> Non
     vector.seed(1)
     observations, num_ends = vector.reset(), 0
     for _ in range(150):
-        ram = venv.envs[0].unwrapped.ale.getRAM()
+        ram = venv.envs[0].get_wrapper_attr("ale").getRAM()
         np.testing.assert_array_equal(memory_shown(observations[..., 0])[0], ram)
         observations, _, dones, infos = vector.step(np.array([2]))
         num_ends += int(dones[0])
@@ -245,7 +245,7 @@ def test_sb3_environments_in_other_processes() -> None:
 def test_preprocessing_of_observations_sees_generated_frames() -> None:
     generator = StateGenerator(FrameFormat("rgb", 210, 160))
     inner = GeneratedObservation(gym.make("ALE/Pong-v5"), generator)
-    small = GrayscaleObservation(ResizeObservation(inner, (105, 80)))
+    small: Any = GrayscaleObservation(ResizeObservation(inner, (105, 80)))
     stacked = FrameStackObservation(small, 2)
     stack = stacked.reset(seed=0)[0]
     for _ in range(3):

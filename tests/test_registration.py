@@ -44,7 +44,7 @@ def test_make_wraps_the_environment_of_that_id() -> None:
 
 def test_what_both_have_a_name_for_goes_to_the_environment_through_env_kwargs() -> None:
     env = gym.make(ID, generator=FakeGenerator(), mode="info", env_kwargs={"mode": 4})
-    assert env.unwrapped._game_mode == 4
+    assert env.get_wrapper_attr("_game_mode") == 4
 
 
 @pytest.mark.parametrize("mode", ["replace", "mix", "info"])

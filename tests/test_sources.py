@@ -4,6 +4,7 @@ import gzip
 import itertools
 import os
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -176,7 +177,7 @@ def test_whole_stacks_stay_within_an_episode_and_a_writer(tmp_path):
             for number in range(12):
                 frame = np.full(frame_format.shape, number, np.uint8)
                 writer.add(frame, 0, 0.0, number == terminates, number == truncates)
-    source = SOURCES["frames"](RunConfig(data=str(tmp_path / "buffer")))
+    source: Any = SOURCES["frames"](RunConfig(data=str(tmp_path / "buffer")))
     stacks = [[0, 1, 2], [3, 4, 5], [8, 9, 10], [12, 13, 14], [15, 16, 17], [18, 19, 20]]
     assert source.whole_stacks(3).tolist() == [*stacks, [21, 22, 23]]
     assert source.whole_stacks(8).tolist() == [list(range(15, 23))]
@@ -224,7 +225,7 @@ def test_folder_images_of_several_sizes(tmp_path):
     folder = str(fill_folder(tmp_path / "images", [(5, 4), (8, 4)]))
     with pytest.raises(InputError, match=r"001.png must be 5x4 .* not 8x4: --image-size"):
         SOURCES["folder"](RunConfig(source="folder", data=folder))
-    source = SOURCES["folder"](RunConfig(source="folder", data=folder, image_size="6x7"))
+    source: Any = SOURCES["folder"](RunConfig(source="folder", data=folder, image_size="6x7"))
     assert source.images.shape == (2, 6, 7, 3)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio.v3 as iio
@@ -89,7 +90,7 @@ def test_resumed_weights_equal_an_uninterrupted_runs(tmp_path):
 def test_list_names_every_choice_with_a_line_on_it(capsys):
     assert train.main(["--list"]) == 0
     _, *sections = re.split(r"^--\w+$", capsys.readouterr().out, flags=re.MULTILINE)
-    tables = (SOURCES, OBJECTIVES, PENALTIES, NETWORKS, recipe_summaries())
+    tables: Any = (SOURCES, OBJECTIVES, PENALTIES, NETWORKS, recipe_summaries())
     for section, table in zip(sections, tables, strict=True):
         lines = section.strip("\n").splitlines()
         assert [line.split()[0] for line in lines] == list(table)

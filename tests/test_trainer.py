@@ -102,7 +102,7 @@ def test_bounded_priors(prior, low, high):
 
 def test_learning_rates_fall_to_their_final_share():
     class Rates(StepCounter):
-        seen = ()
+        seen: tuple[tuple[float, ...], ...] = ()
 
         def after_step(self, trainer) -> None:
             groups = (trainer.generator_optimizer, trainer.critic_optimizer)

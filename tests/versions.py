@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("gymnasium", "ale-py", "stable-baselines3", "numpy")
@@ -21,7 +22,7 @@ _SAY_VERSIONS = (
 )
 
 
-def run(*command: str | Path, **options: object) -> "subprocess.CompletedProcess[str]":
+def run(*command: str | Path, **options: Any) -> "subprocess.CompletedProcess[str]":
     words = [os.fspath(word) for word in command]
     return subprocess.run(words, cwd=ROOT, text=True, capture_output=True, **options)
 
