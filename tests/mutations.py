@@ -14,7 +14,8 @@ from typing import Any
 SIZES = (0, 1, 2, 3, 7, 127, 128, 255, 256, 65_535, 65_536, 1 << 24, (1 << 31) - 1, 1 << 31,
          (1 << 32) - 1, 10**12, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
 ODD_VALUES: tuple[Any, ...] = (None, True, -1, 0, 1.5, 1e308, float("nan"), float("-inf"),
-              10**400, "", "x" * 5000, "../../etc", "\0", "\ud800", [], {}, [[]], [0] * 100, {"": {}}, *SIZES)  # fmt: skip
+                               10**400, "", "x" * 5000, "../../etc", "\0", "\ud800", [], {}, [[]],
+                               [0] * 100, {"": {}}, *SIZES)  # fmt: skip
 ODD_BYTES = (b"\0" * 64, b"\xff" * 64, b"{", b"[" * 3000, b'"', b"NaN", b"1e999", b"-1", b"../",
              b"\x93NUMPY", b"PK\x03\x04", b"cos\nsystem\n(S'true'\ntR.")  # fmt: skip
 _FRONT = 64  # most headers
