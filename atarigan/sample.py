@@ -120,8 +120,8 @@ def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":
     angle = (position - start)[:, None] * np.pi / 2
     following = corners[(start + 1) % _CORNERS_PER_WALK]
     latents = np.cos(angle) * corners[start] + np.sin(angle) * following
-    if generator.prior != "normal":
-        latents = latents.clip(0 if generator.prior == "unit" else -1, 1)
+    if generator.latent_distribution != "normal":
+        latents = latents.clip(0 if generator.latent_distribution == "unit" else -1, 1)
     loop: Latents = latents.astype(np.float32)
     return loop
 

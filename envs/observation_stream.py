@@ -12,7 +12,8 @@ from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.layout import ImageLayout, layout_of_frames, layout_of_space
 from atarigan.images.pixels import Frames
-from atarigan.models.latent_stream import Decoder, Latents, LatentStream, Ram
+from atarigan.models.latent_stream import Decoder, LatentStream, Ram
+from atarigan.models.latents import Latents
 
 from .generation_options import GenerationOptions
 

@@ -1,6 +1,5 @@
 """WalkingVectorEnv: a vector environment of generated frames alone, with no emulator behind it."""
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from atarigan.images.layout import layout_of_frames
 from atarigan.images.pixels import ale_palette
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_tensors import from_gaussian
+from atarigan.models.latents import persistence, walked
 
 Output = Literal["numpy", "torch"]
 NUM_ACTIONS = 18
@@ -88,7 +88,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         self._generator = generator
         self._output = output
         self._episode_steps = episode_steps
-        self._persistence = math.exp(-1 / walk_length)
+        self._persistence = persistence(walk_length)
         self._conditions = _conditions(generator, num_envs)
         self._rng = torch.Generator(generator.device)
         self._positions = self._gaussian()
@@ -118,7 +118,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         self._ages = np.where(begins, 0, self._ages + 1)
         kept = torch.from_numpy(np.where(begins, 0, self._persistence)).float()[:, None]
         kept = kept.to(self._generator.device)
-        self._positions = kept * self._positions + (1 - kept**2).sqrt() * self._gaussian()
+        self._positions = walked(self._positions, kept, self._gaussian())
         truncations = self._ages >= self._episode_steps
         rewards, terminations = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
         given: list[Any] = [rewards, terminations, truncations]
@@ -134,7 +134,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         return tuple(to_rgb(frame) for frame in self._frames.cpu().numpy())
 
     def _observed(self) -> Any:
-        latents = from_gaussian(self._positions, self._generator.prior)
+        latents = from_gaussian(self._positions, self._generator.latent_distribution)
         frames = self._generator.decode_on_device(latents, self._conditions)
         self._frames = frames if self._table is None else self._table[frames[..., 0].int()]
         if self._output == "torch":

@@ -24,16 +24,16 @@ class FakeGenerator:
     def __init__(
         self,
         frame_format: FrameFormat | None = None,
-        prior: Literal["normal", "uniform"] = "normal",
+        latent_distribution: Literal["normal", "uniform"] = "normal",
     ) -> None:
         self.frame_format = frame_format or FrameFormat("gray", 84, 84)
-        self.prior = prior
+        self.latent_distribution = latent_distribution
         self.batch_sizes: list[int] = []
 
     def latents(self, num: int, seed: int | np.random.Generator | None = None) -> np.ndarray:
         rng = np.random.default_rng(seed)
         size = (num, self.latent_size)
-        if self.prior == "normal":
+        if self.latent_distribution == "normal":
             return rng.standard_normal(size, dtype=np.float32)
         return rng.random(size, dtype=np.float32) * 2 - 1
 

@@ -52,7 +52,7 @@ class Walker:
     makes_frames = True
     reads_ram = False
     latent_size = 480
-    prior = "normal"
+    latent_distribution = "normal"
 
     def sample(self, num, seed):
         return self.decode(np.zeros((num, 480), np.float32))

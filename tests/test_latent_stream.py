@@ -15,9 +15,9 @@ def latents_of(stream: LatentStream, num: int) -> np.ndarray:
 
 
 def seeded(
-    schedule: Any, seed: int = 0, walk_length: float = 10, prior: Any = "normal"
+    schedule: Any, seed: int = 0, walk_length: float = 10, distribution: Any = "normal"
 ) -> LatentStream:
-    stream = LatentStream(FakeGenerator(prior=prior), schedule, walk_length)
+    stream = LatentStream(FakeGenerator(latent_distribution=distribution), schedule, walk_length)
     stream.seed(seed)
     return stream
 
@@ -31,12 +31,12 @@ def test_step_draws_anew_and_episode_holds() -> None:
     assert not np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_a_walk_keeps_the_prior_and_forgets_at_its_length(
-    prior: Literal["normal", "uniform"],
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_a_walk_keeps_the_distribution_and_forgets_at_its_length(
+    distribution: Literal["normal", "uniform"],
 ) -> None:
-    walk = latents_of(seeded("walk", walk_length=10, prior=prior), 20_000)
-    if prior == "normal":
+    walk = latents_of(seeded("walk", walk_length=10, distribution=distribution), 20_000)
+    if distribution == "normal":
         np.testing.assert_allclose(walk.mean(), 0, atol=0.1)
         np.testing.assert_allclose(walk.var(), 1, atol=0.1)
     else:

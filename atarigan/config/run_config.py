@@ -5,7 +5,7 @@ from typing import Literal
 
 from atarigan.errors import InputError, shown
 
-Prior = Literal["normal", "uniform", "unit"]
+LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
 Condition = Literal["none", "class", "ram"]
 MOST_LAYERS = 64
@@ -69,7 +69,7 @@ class RunConfig:
     """Slope of leaky ReLUs below zero."""
     latent_size: int = 128
     """Numbers a latent vector has."""
-    latent_prior: Prior = "normal"
+    latent_prior: LatentDistribution = "normal"
     """Distribution of a latent number: normal is N(0, 1), uniform U(-1, 1), unit U[0, 1)."""
     latent_bank: int = 0
     """Latents that are drawn once and used again and again; 0 draws fresh ones at every update."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from atarigan.config.run_config import Prior
+from atarigan.config.run_config import LatentDistribution
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import shipped
@@ -18,7 +18,7 @@ from atarigan.models.checkpoint import find_checkpoint, load_model_config, load_
 from atarigan.models.device import choose_device
 from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import on_unit_interval
-from atarigan.models.latents import Latents, Seed, batches, prior_latents
+from atarigan.models.latents import Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.state.ram_conditioned import RamConditionedGenerator
 from atarigan.models.state.state_prior import StatePrior
@@ -89,7 +89,7 @@ class FrameGenerator:
         return self.model.run.latent_size + (prior.num_numbers if prior else 0)
 
     @property
-    def prior(self) -> Prior:
+    def latent_distribution(self) -> LatentDistribution:
         """Distribution of a latent number: "normal" N(0, 1), "uniform" U(-1, 1), "unit" U[0, 1)."""
         return self.model.run.latent_prior
 
@@ -100,7 +100,7 @@ class FrameGenerator:
         Raises:
             InputError: num is below 0.
         """
-        return prior_latents(num, self.latent_size, self.prior, seed)
+        return draw_latents(num, self.latent_size, self.latent_distribution, seed)
 
     @property
     def num_classes(self) -> int:
@@ -128,7 +128,7 @@ class FrameGenerator:
     def _states(self, latents: Tensor) -> Tensor:
         assert self._state_prior is not None
         numbers = latents[:, self.model.run.latent_size :]
-        return self._state_prior.states(on_unit_interval(numbers, self.prior))
+        return self._state_prior.states(on_unit_interval(numbers, self.latent_distribution))
 
     @property
     def _state_prior(self) -> StatePrior | None:

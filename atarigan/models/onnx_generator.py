@@ -12,11 +12,11 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.run_config import Prior
+from atarigan.config.run_config import LatentDistribution
 from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.models.latents import Latents, Seed, batches, prior_latents
+from atarigan.models.latents import Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
 
 T = TypeVar("T")
@@ -79,8 +79,8 @@ class OnnxGenerator:
         return self.model.run.latent_size
 
     @property
-    def prior(self) -> Prior:
-        """Distribution of a latent number, as `FrameGenerator.prior`."""
+    def latent_distribution(self) -> LatentDistribution:
+        """Distribution of a latent number, as `FrameGenerator.latent_distribution`."""
         return self.model.run.latent_prior
 
     @property
@@ -90,7 +90,7 @@ class OnnxGenerator:
 
     def latents(self, num: int, seed: Seed = None) -> Latents:
         """Latents float32 (num, latent_size) from the prior. Raises InputError: num is below 0."""
-        return prior_latents(num, self.latent_size, self.prior, seed)
+        return draw_latents(num, self.latent_size, self.latent_distribution, seed)
 
     def decode(self, latents: Latents, conditions: npt.NDArray[Any] | None = None) -> Frames:
         """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
