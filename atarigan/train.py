@@ -2,12 +2,11 @@
 
 import argparse
 import dataclasses
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -15,18 +14,18 @@ from atarigan.cli import command_line
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
-from atarigan.errors import InputError, shown
+from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import refuse_links_outside
 from atarigan.models.model_config import ModelConfig
 
 if TYPE_CHECKING:
+    from atarigan.cli.progress import ProgressDisplay
     from atarigan.training.process_group import ProcessGroup
     from atarigan.training.run_folder import RunFolder
     from atarigan.training.trainer import Observer, Trainer
 
 LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
-MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -189,29 +188,24 @@ def _train_and_record(
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.models.checkpoint import find_checkpoint
     from atarigan.training.build import build_trainer
-    from atarigan.training.memory import refuse_too_large_batch
-    from atarigan.training.observers.evaluations import Evaluations
-    from atarigan.training.observers.history import History
-    from atarigan.training.observers.keeping import Checkpointer, ProgressBar
-    from atarigan.training.observers.run_page import RunPage
-    from atarigan.training.observers.sample_pictures import SamplePictures
-    from atarigan.training.thread_trial import choose_num_threads
-    from atarigan.training.trainer import Observer
+    from atarigan.training.health import HealthGuard
+    from atarigan.training.observers.logs import open_logs
+    from atarigan.training.prepare import check_memory, choose_num_threads, restore
 
     out = folder.path
     if folder.config.exists() and not resume:
         raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
     trainer = build_trainer(config, group)
-    refuse_too_large_batch(trainer)
+    check_memory(trainer)
     if resume:
         restore(trainer, find_checkpoint(out))
     else:
         choose_num_threads(trainer)
-    logs = _logs(folder, trainer)
+    logs = open_logs(folder, trainer)
     out.mkdir(parents=True, exist_ok=True)
-    checkpointer = Checkpointer(folder, trainer)
+    guard = HealthGuard(folder, trainer)
     if not resume:
-        checkpointer.save(trainer)  # so that whatever has a config.json can be resumed
+        guard.save(trainer)  # a run with a config.json can then be resumed
     typed_json.write_json(folder.config, trainer.model)
     print(
         f"training {config.network} with {config.objective} + {config.penalty} on {config.source} "
@@ -225,17 +219,8 @@ def _train_and_record(
         start=trainer.num_images,
         spent_seconds=trainer.elapsed_s,
     )
-    observers: list[Observer] = [
-        checkpointer,  # first, so that nothing can get in its way
-        ProgressBar(display),
-        SamplePictures(folder, trainer),
-        History(folder, trainer),
-        Evaluations(folder, trainer, logs),
-        *logs,
-        RunPage(folder, trainer),
-    ]
     with display, StopRequest(group.stop_echo_s) as stop:
-        trainer.run(observers, stop)
+        trainer.run(_observers(folder, trainer, display, logs), stop, guard)
     print(
         f"{trainer.num_images:,} images, {trainer.num_steps:,} generator updates in "
         f"{trainer.elapsed_s / 60:.1f} minutes: "
@@ -247,41 +232,30 @@ def _train_and_record(
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
 
 
-def _logs(folder: "RunFolder", trainer: "Trainer") -> "list[Observer]":
-    """What --log names."""
-    if trainer.config.log == "tensorboard":
-        from atarigan.training.observers.tensorboard_log import TensorboardLog
+def _observers(
+    folder: "RunFolder", trainer: "Trainer", display: "ProgressDisplay", logs: "list[Observer]"
+) -> "list[Observer]":
+    """Everything that shows and records a run."""
+    from atarigan.training.observers.evaluations import Evaluations
+    from atarigan.training.observers.history import History
+    from atarigan.training.observers.run_page import RunPage
+    from atarigan.training.observers.sample_pictures import SamplePictures
+    from atarigan.training.trainer import Observer
 
-        return [TensorboardLog(folder, trainer)]
-    if trainer.config.log == "wandb":
-        from atarigan.training.observers.wandb_log import WandbLog
+    class ProgressBar(Observer):
+        """Shows images, their rate, and the time left."""
 
-        return [WandbLog(folder, trainer)]
-    return []
+        def after_step(self, trainer: "Trainer") -> None:
+            display.update(trainer.num_images)
 
-
-def restore(trainer: "Trainer", checkpoint: Path) -> None:
-    """Go on from a checkpoint. Raises InputError where it is of other networks."""
-    from atarigan.models.checkpoint import load_training_state
-
-    state = load_training_state(checkpoint)
-    try:
-        _refuse_odd_numbers(state)
-        trainer.load_state_dict(state)
-    except Exception as error:  # what the file holds may be anything
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{checkpoint} does not fit this configuration: {reason}") from None
-
-
-def _refuse_odd_numbers(state: dict[str, Any]) -> None:
-    """Raises ValueError where a training state's counts are none."""
-    for name in ("num_steps", "num_images", "num_rollbacks", "num_threads"):
-        if type(state[name]) is not int or state[name] < 0:
-            raise ValueError(f"{name} must be a count, not {shown(state[name])}")
-    if not 1 <= state["num_threads"] <= MOST_THREADS:
-        raise ValueError(f"num_threads must be 1 to {MOST_THREADS}, not {state['num_threads']}")
-    if type(state["elapsed_s"]) not in (int, float) or not 0 <= state["elapsed_s"] < math.inf:
-        raise ValueError(f"elapsed_s must be seconds, not {shown(state['elapsed_s'])}")
+    return [
+        ProgressBar(),
+        SamplePictures(folder, trainer),
+        History(folder, trainer),
+        Evaluations(folder, trainer, logs),
+        *logs,
+        RunPage(folder, trainer),
+    ]
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.models.device import choose_device
 from atarigan.training.build import build_trainer
-from atarigan.training.memory import peak_of
-from atarigan.training.thread_trial import choose_num_threads
+from atarigan.training.prepare import choose_num_threads
 from benchmarks import breakout
 from benchmarks.eager_loop import EagerLoop
 from benchmarks.matrix_work import matrix_work
@@ -41,15 +40,16 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
         ]
         timings = stopwatch.timings([*cases, emulator])
         yield from rate_rows("train", "images/s", [*cases, emulator], timings)
-        yield from memory_rows(cases, choose_device(stopwatch.device))
+        if choose_device(stopwatch.device).type == "cuda":
+            yield from memory_rows(cases)
 
 
-def memory_rows(cases: Sequence[Case], device: torch.device) -> Iterator[Row]:
-    """Rows of the megabytes that tensors take at most in a call, beyond what stays between calls;
-    the matrix work alone is left out, as it frees nothing.
+def memory_rows(cases: Sequence[Case]) -> Iterator[Row]:
+    """Rows of the megabytes of CUDA memory that tensors take at most in a call, beyond what stays
+    between calls; the matrix work alone is left out, as it frees nothing.
     """
     steps = {case.name: case for case in cases if not case.name.startswith(BOUND)}
-    peaks = {name: peak_of(case.work, device) / 1e6 for name, case in steps.items()}
+    peaks = {name: _peak_bytes(case.work) / 1e6 for name, case in steps.items()}
     for name, case in steps.items():
         other = next((each for each in case.against if each in steps), None)
         ratio = peaks[other] / peaks[name] if other else None
@@ -61,6 +61,13 @@ def memory_rows(cases: Sequence[Case], device: torch.device) -> Iterator[Row]:
             other and f"peak memory of {other}",
             ratio,
         )
+
+
+def _peak_bytes(work: Callable[[], object]) -> int:
+    torch.cuda.reset_peak_memory_stats()
+    start = torch.cuda.memory_allocated()
+    work()
+    return torch.cuda.max_memory_allocated() - start
 
 
 def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
@@ -106,7 +113,7 @@ def training_cases(
     peer = f"eager fp32 PyTorch loop, {name}, {threads}"
     bound = f"{BOUND}, fp32, {name}, {threads}"
     for precision, trainer in trainers.items():
-        batches = trainer.source.batches(config.batch_size, config.seed)
+        batches = trainer.open_batches()
         step = repeated(partial(trainer.train_step, batches))
         limits = (bound,) if precision == "fp32" else ()
         ours = f"Trainer in {precision}, {name}, {threads}"

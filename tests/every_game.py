@@ -86,8 +86,8 @@ def trained(buffer: FrameBuffer, path: Path) -> FrameGenerator:
     trainer = build_trainer(config)
     trainer.run([], StopRequest())
     assert trainer.num_steps == 5
-    assert all(loss.isfinite() for loss in trainer.losses.values())
-    weights = trainer.average.averaged.state_dict()
+    assert all(loss.isfinite() for loss in trainer.updates.losses.values())
+    weights = trainer.averaged_generator.state_dict()
     return FrameGenerator.load(save_checkpoint(path, trainer.model, weights, trainer.state_dict()))
 
 

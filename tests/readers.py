@@ -136,8 +136,8 @@ def read_generator(folder: Path) -> None:
 
 def write_run(folder: Path) -> None:
     trainer = _trainer()
-    trainer.train_step(trainer.source.batches(4, seed=0))
-    weights = trainer.average.averaged.state_dict()
+    trainer.train_step(trainer.open_batches(4))
+    weights = trainer.averaged_generator.state_dict()
     write_checkpoint(folder / "run", trainer.model, weights, trainer.state_dict())
 
 
@@ -148,7 +148,7 @@ def read_run(folder: Path) -> None:
     load_model_config(checkpoint)
     trainer = _trainer()
     restore(trainer, checkpoint)
-    trainer.train_step(trainer.source.batches(4, seed=0))
+    trainer.train_step(trainer.open_batches(4))
 
 
 @cache

@@ -50,7 +50,7 @@ def trainer(monkeypatch):
 
 def test_each_class_is_drawn_when_it_is_asked_for(trainer):
     trainer.run([], StopRequest())
-    generator = FrameGenerator(trainer.model, trainer.average.averaged, torch.device("cpu"))
+    generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
     assert generator.num_classes == 2
     dark, light = (generator.sample(50, seed=1, labels=[label] * 50) for label in (0, 1))
     assert abs(dark.mean() - 40) < 25
@@ -61,13 +61,13 @@ def test_each_class_is_drawn_when_it_is_asked_for(trainer):
 
 
 def test_labels_that_do_not_fit_are_refused(trainer):
-    generator = FrameGenerator(trainer.model, trainer.average.averaged, torch.device("cpu"))
+    generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
     with pytest.raises(InputError, match=r"labels must be 0 to 1, not 2"):
         generator.sample(1, labels=[2])
     with pytest.raises(InputError, match=r"conditions must be \(3, 2\), not None"):
         generator.decode(generator.latents(3, 0))
     plain = build_trainer(dataclasses.replace(CONFIG, condition="none"))
-    generator = FrameGenerator(plain.model, plain.average.averaged, torch.device("cpu"))
+    generator = FrameGenerator(plain.model, plain.averaged_generator, torch.device("cpu"))
     with pytest.raises(InputError, match="trained without classes"):
         generator.sample(1, labels=[0])
 
@@ -77,7 +77,7 @@ def test_penalties_see_the_conditions_of_their_points(trainer, penalty):
     config = dataclasses.replace(CONFIG, penalty=penalty, max_images=96)
     other = build_trainer(config)
     other.run([], StopRequest())
-    assert all(loss.isfinite() for loss in other.losses.values())
+    assert all(loss.isfinite() for loss in other.updates.losses.values())
 
 
 def test_sources_without_labels_are_refused_by_name(tmp_path):
@@ -123,7 +123,7 @@ def test_points_have_no_colors_and_no_size():
 def test_sampling_one_class_by_command(trainer, tmp_path):
     from atarigan.models.checkpoint import save_checkpoint
 
-    weights = trainer.average.averaged.state_dict()
+    weights = trainer.averaged_generator.state_dict()
     checkpoint = save_checkpoint(tmp_path, trainer.model, weights, trainer.state_dict())
     generator = FrameGenerator.load(checkpoint, device="cpu")
     words = ["--run", str(tmp_path), "--out", str(tmp_path / "ones.npz"), "--num", "3"]

@@ -81,7 +81,7 @@ def test_the_best_checkpoint_is_kept(folder, monkeypatch):
         def after_step(self, trainer):
             weights[trainer.num_images] = {
                 name: weight.clone()
-                for name, weight in trainer.average.averaged.state_dict().items()
+                for name, weight in trainer.averaged_generator.state_dict().items()
             }
 
     trainer.run([Keeper(), Evaluations(folder, trainer)], StopRequest())
@@ -112,7 +112,7 @@ def test_a_run_is_trained_alike_with_and_without(folder):
     watched.run([Evaluations(folder, watched)], StopRequest())
     assert plain.num_images == watched.num_images
     for first, second in zip(
-        plain.generator.parameters(), watched.generator.parameters(), strict=True
+        plain.updates.generator.parameters(), watched.updates.generator.parameters(), strict=True
     ):
         assert torch.equal(first, second)
 

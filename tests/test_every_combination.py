@@ -55,7 +55,7 @@ class Losses(Observer):
         self.seen = []
 
     def after_step(self, trainer):
-        self.seen.append({name: loss.item() for name, loss in trainer.losses.items()})
+        self.seen.append({name: loss.item() for name, loss in trainer.updates.losses.items()})
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_every_objective_and_penalty(network, source, opened, monkeypatch):
 
 
 def assert_trains(trainer, names):
-    before = [weights(network) for network in (trainer.generator, trainer.critic)]
+    before = [weights(network) for network in (trainer.updates.generator, trainer.updates.critic)]
     losses = Losses()
     trainer.run([losses], StopRequest())
     assert len(losses.seen) == 3, names
@@ -132,7 +132,9 @@ def assert_trains(trainer, names):
         seen = [step[name] for step in losses.seen]
         assert np.isfinite(seen).all(), (names, seen)
         assert len(set(seen)) == 3, (names, seen)
-    for network, old in zip((trainer.generator, trainer.critic), before, strict=True):
+    for network, old in zip(
+        (trainer.updates.generator, trainer.updates.critic), before, strict=True
+    ):
         new = weights(network)
         assert new.isfinite().all(), names
         assert not torch.equal(new, old), names

@@ -41,7 +41,7 @@ def test_a_lost_run_goes_back_and_gives_up_with_healthy_weights(tmp_path, capsys
     events = (out / "events.txt").read_text().splitlines()
     assert len(events) == 2
     assert re.search(sign, events[0])
-    assert "on with half the step sizes (1 of 1)" in events[0]
+    assert "continued with half the learning rates (1 of 1)" in events[0]
     assert "given up" in events[1]
     output = capsys.readouterr()
     assert events[0] in output.err
@@ -51,20 +51,20 @@ def test_a_lost_run_goes_back_and_gives_up_with_healthy_weights(tmp_path, capsys
     assert FrameGenerator.load(out).model.run.max_rollbacks == 1
 
 
-def test_after_going_back_the_run_is_another_one_with_half_the_step_sizes(tmp_path):
+def test_after_going_back_the_run_is_another_one_with_half_the_learning_rates(tmp_path):
     config = train.base_config(["--recipe", "sine"])
     trainer = build_trainer(config)
-    batches = trainer._open_batches()
+    batches = trainer.open_batches()
     for _ in range(3):
         trainer.train_step(batches)
     state = trainer.state_dict()
-    first = trainer.draw_latents(5)
+    first = trainer.updates.draw_latents(5)
     trainer.roll_back(state)
-    assert not torch.equal(trainer.draw_latents(5), first)
-    again = trainer._open_batches()
-    assert (next(again).samples != next(batches).samples).any()
+    assert not torch.equal(trainer.updates.draw_latents(5), first)
+    again = trainer.open_batches()
+    assert (next(again).real != next(batches).real).any()
     trainer.train_step(again)
-    assert trainer.generator_optimizer.param_groups[0]["lr"] == config.generator_lr / 2
+    assert trainer.updates.generator_optimizer.param_groups[0]["lr"] == config.generator_lr / 2
     assert trainer.state_dict()["num_rollbacks"] == 1
 
 

@@ -120,4 +120,4 @@ def test_every_module_can_be_read_in_one_sitting() -> None:
     ]
     lengths = {os.fspath(path.relative_to(ROOT)): path.read_text().count("\n") for path in modules}
     assert len(lengths) > 30
-    assert [name for name, length in lengths.items() if length > 300] == []
+    assert [name for name, length in lengths.items() if length > 400] == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atarigan.training.prefetch import prefetched
+from atarigan.training.device_plan import prefetched
 
 
 def test_items_come_in_order_and_end():

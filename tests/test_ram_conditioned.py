@@ -74,8 +74,8 @@ def buffer(tmp_path_factory):
 def generator(buffer):
     trainer = build_trainer(dataclasses.replace(CONFIG, data=str(buffer)))
     trainer.run([], StopRequest())
-    assert trainer.losses["reconstruction_loss"].isfinite()
-    return FrameGenerator(trainer.model, trainer.average.averaged, torch.device("cpu"))
+    assert trainer.updates.losses["reconstruction_loss"].isfinite()
+    return FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
 
 
 def test_a_state_is_drawn_where_it_says_even_one_never_seen(generator):
@@ -131,8 +131,8 @@ def test_training_is_the_same_after_a_resume(buffer):
     rest.load_state_dict(first.state_dict())
     rest.run([], StopRequest())
     assert rest.num_images == whole.num_images == 640
-    for name, weight in whole.generator.state_dict().items():
-        assert torch.equal(weight, rest.generator.state_dict()[name]), name
+    for name, weight in whole.updates.generator.state_dict().items():
+        assert torch.equal(weight, rest.updates.generator.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
@@ -145,13 +145,13 @@ def test_every_family_can_be_told_the_state(buffer, network):
     )
     trainer = build_trainer(dataclasses.replace(config, batch_size=4, max_images=20))
     trainer.run([], StopRequest())
-    assert all(loss.isfinite() for loss in trainer.losses.values())
+    assert all(loss.isfinite() for loss in trainer.updates.losses.values())
 
 
 def test_colors_come_from_more_frames_than_there_is_memory_for_at_once(buffer, monkeypatch):
     monkeypatch.setattr(ProfilesGenerator, "num_fitted", 64)
     config = dataclasses.replace(CONFIG, network="profiles", data=str(buffer))
-    colors = build_trainer(config).generator.network.colors
+    colors = build_trainer(config).updates.generator.network.colors
     frames = FrameBuffer.open(buffer).values_at("frames", np.arange(800))
     places = torch.from_numpy(np.where(frames == 200, 1.0, np.where(frames == 90, -0.3, -1.0)))
     np.testing.assert_array_equal(colors.frames(places[..., 0]).numpy(), frames)

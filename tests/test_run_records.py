@@ -22,9 +22,9 @@ from atarigan.errors import InputError
 from atarigan.training.build import build_trainer
 from atarigan.training.measurements import critic_accuracy, measurements
 from atarigan.training.observers.history import COLUMNS, History, read_rows
+from atarigan.training.observers.logs import TensorboardLog
 from atarigan.training.observers.run_page import write_page
 from atarigan.training.observers.sample_pictures import SamplePictures
-from atarigan.training.observers.tensorboard_log import TensorboardLog
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer
 
@@ -56,7 +56,10 @@ class EveryStep(Observer):
 def test_accuracies_count_the_last_batch():
     trainer = build_trainer(SMALL)
     assert critic_accuracy(trainer) == {}
-    trainer.outputs = (torch.tensor([1.0, 2.0, -1.0, 3.0]), torch.tensor([-1.0, 1.0, -2.0, -3.0]))
+    trainer.updates.outputs = (
+        torch.tensor([1.0, 2.0, -1.0, 3.0]),
+        torch.tensor([-1.0, 1.0, -2.0, -3.0]),
+    )
     found = measurements(trainer)
     assert (found["true_positives"], found["false_negatives"]) == (3, 1)
     assert (found["false_positives"], found["true_negatives"]) == (1, 3)
@@ -110,7 +113,7 @@ def test_history_of_a_long_run_is_bounded(tmp_path):
     trainer = build_trainer(SMALL)
     history = History(RunFolder(tmp_path), trainer)
     step_s = 3600.0 / 50_000
-    trainer.losses = {"critic_loss": torch.tensor(1.0), "generator_loss": torch.tensor(1.0)}
+    trainer.updates.losses = {"critic_loss": torch.tensor(1.0), "generator_loss": torch.tensor(1.0)}
     for step in range(50_000):
         trainer.elapsed_s = step * step_s
         history.after_step(trainer)

@@ -13,10 +13,10 @@ from atarigan.data.sources.points import PointSet
 from atarigan.errors import InputError
 from atarigan.models.model_config import ModelConfig
 from atarigan.training.build import build_trainer
-from atarigan.training.moving_average import MovingAverage
 from atarigan.training.objectives import OBJECTIVES
 from atarigan.training.penalties import PENALTIES
 from atarigan.training.trainer import Observer
+from atarigan.training.updates import MovingAverage
 
 SMALL = RunConfig(
     source="sine",
@@ -48,7 +48,7 @@ def run(trainer, *observers):
 
 
 def weights(trainer):
-    return torch.cat([p.detach().flatten() for p in trainer.generator.parameters()])
+    return torch.cat([p.detach().flatten() for p in trainer.updates.generator.parameters()])
 
 
 def test_stops_at_the_image_limit_and_tells_its_observers():
@@ -78,13 +78,13 @@ def test_a_step_has_as_many_updates_of_both_networks_as_said():
     config = dataclasses.replace(SMALL, critic_steps=3, generator_steps=4, max_images=2 * 3 * 32)
     trainer = run(build_trainer(config), updates)
     assert updates.num_critic == 2 * 3
-    (first, *_) = trainer.generator_optimizer.state.values()
+    (first, *_) = trainer.updates.generator_optimizer.state.values()
     assert int(first["step"]) == 2 * 4
 
 
 def test_a_latent_bank_is_all_there_is():
     trainer = build_trainer(dataclasses.replace(SMALL, latent_bank=5))
-    drawn = trainer.draw_latents(200)
+    drawn = trainer.updates.draw_latents(200)
     assert len(drawn.unique(dim=0)) == 5
     assert_resumes_exactly(dataclasses.replace(SMALL, latent_bank=5))
 
@@ -95,7 +95,9 @@ def test_dropout_is_resumed_exactly():
 
 @pytest.mark.parametrize(("prior", "low", "high"), [("uniform", -1, 1), ("unit", 0, 1)])
 def test_bounded_priors(prior, low, high):
-    latents = build_trainer(dataclasses.replace(SMALL, latent_prior=prior)).draw_latents(2000)
+    latents = build_trainer(dataclasses.replace(SMALL, latent_prior=prior)).updates.draw_latents(
+        2000
+    )
     assert low <= latents.min() < low + 0.01
     assert high - 0.01 < latents.max() <= high
 
@@ -105,7 +107,7 @@ def test_learning_rates_fall_to_their_final_share():
         seen: tuple[tuple[float, ...], ...] = ()
 
         def after_step(self, trainer) -> None:
-            groups = (trainer.generator_optimizer, trainer.critic_optimizer)
+            groups = (trainer.updates.generator_optimizer, trainer.updates.critic_optimizer)
             self.seen += (tuple(group.param_groups[0]["lr"] for group in groups),)
 
     rates = Rates()
@@ -164,21 +166,21 @@ def assert_resumes_exactly(config):
     assert resumed.num_steps == whole.num_steps == 10
     assert torch.equal(weights(resumed), weights(whole))
     for ours, theirs in zip(
-        resumed.average.averaged.parameters(), whole.average.averaged.parameters(), strict=True
+        resumed.averaged_generator.parameters(), whole.averaged_generator.parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
 
 
 def test_both_networks_change_and_losses_are_finite():
     trainer = build_trainer(SMALL)
-    critic_weight = next(trainer.critic.parameters())
+    critic_weight = next(trainer.updates.critic.parameters())
     generator_before, critic_before = weights(trainer), critic_weight.clone()
     run(trainer)
     assert not torch.equal(generator_before, weights(trainer))
     assert not torch.equal(critic_before, critic_weight)
-    assert all(value.isfinite() for value in trainer.losses.values())
-    assert set(trainer.losses) == {"critic_loss", "generator_loss", "penalty"}
-    assert [outputs.shape for outputs in trainer.outputs] == [(32,), (32,)]
+    assert all(value.isfinite() for value in trainer.updates.losses.values())
+    assert set(trainer.updates.losses) == {"critic_loss", "generator_loss", "penalty"}
+    assert [outputs.shape for outputs in trainer.updates.outputs] == [(32,), (32,)]
 
 
 def test_learns_where_the_points_are():
@@ -198,31 +200,31 @@ def test_learns_where_the_points_are():
     trainer.source = PointSet(blob)
     run(trainer)
     with torch.no_grad():
-        made = trainer.average.averaged(trainer.draw_latents(2000)).numpy()
+        made = trainer.averaged_generator(trainer.updates.draw_latents(2000)).numpy()
     np.testing.assert_allclose(made.mean(0), [1.5, -1.0], atol=0.2)
     np.testing.assert_allclose(made.std(0), [0.5, 0.5], atol=0.15)
 
 
 def test_moving_average_is_the_exponential_average_by_images():
     trainer = build_trainer(SMALL)
-    generator = trainer.generator
+    generator = trainer.updates.generator
     average = MovingAverage(generator, half_life=100)
     start = [p.clone() for p in generator.parameters()]
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter += 1.0
     average.update(generator, num_images=10_000, num_new_images=100)
-    for averaged, before in zip(average.averaged.parameters(), start, strict=True):
+    for averaged, before in zip(average.generator.parameters(), start, strict=True):
         torch.testing.assert_close(averaged, before + 0.5)
     average.update(generator, num_images=10, num_new_images=10)  # half-life 1: all but forgotten
-    for averaged, before in zip(average.averaged.parameters(), start, strict=True):
+    for averaged, before in zip(average.generator.parameters(), start, strict=True):
         torch.testing.assert_close(averaged, before + 1.0, atol=1e-3, rtol=0)
 
 
 def test_average_half_life_zero_follows_the_generator():
     trainer = run(build_trainer(dataclasses.replace(SMALL, average_half_life=0)))
     for averaged, live in zip(
-        trainer.average.averaged.parameters(), trainer.generator.parameters(), strict=True
+        trainer.averaged_generator.parameters(), trainer.updates.generator.parameters(), strict=True
     ):
         assert torch.equal(averaged, live)
 
@@ -239,10 +241,10 @@ def test_a_batch_in_parts_is_the_batch(penalty):
     in_parts = dataclasses.replace(whole, accumulate=4)
     ours, theirs = run(build_trainer(in_parts)), run(build_trainer(whole))
     torch.testing.assert_close(weights(ours), weights(theirs), rtol=1e-3, atol=1e-4)
-    assert ours.losses.keys() == theirs.losses.keys()
-    for name, loss in ours.losses.items():
-        torch.testing.assert_close(loss, theirs.losses[name], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(ours.outputs, theirs.outputs, rtol=1e-3, atol=1e-4)
+    assert ours.updates.losses.keys() == theirs.updates.losses.keys()
+    for name, loss in ours.updates.losses.items():
+        torch.testing.assert_close(loss, theirs.updates.losses[name], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ours.updates.outputs, theirs.updates.outputs, rtol=1e-3, atol=1e-4)
 
 
 def test_parts_must_divide_the_batch():

@@ -1,4 +1,4 @@
-"""Assembly: a configuration's parts, put together into a trainer."""
+"""Build a trainer: the parts of a configuration, checked and put together."""
 
 import itertools
 import math
@@ -9,25 +9,27 @@ from torch import Tensor
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES, DataSource
+from atarigan.errors import InputError
 from atarigan.models.build import build_critic, build_generator
-from atarigan.models.families import NETWORKS
-from atarigan.models.families.network import Generator
+from atarigan.models.families import NETWORKS, Generator, NetworkFamily
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.state.ram_conditioned import RamConditionedCritic
-from atarigan.training.compatibility import check_compatible
 from atarigan.training.device_plan import plan_for
-from atarigan.training.objectives import OBJECTIVES
-from atarigan.training.penalties import PENALTIES
+from atarigan.training.objectives import OBJECTIVES, Objective
+from atarigan.training.penalties import PENALTIES, Penalty
 from atarigan.training.process_group import ALONE, ProcessGroup
 from atarigan.training.trainer import Trainer
+from atarigan.training.updates import Updates
 
-MOST_FIRST_NUMBERS, MOST_NOTICED_NUMBERS = 1 << 28, 1 << 30
+MOST_FITTED_NUMBERS, MOST_OBSERVED_NUMBERS = 1 << 28, 1 << 30
 MOST_STATES = 1 << 18
 
 
 def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
-    """The parts of a run, put together, for one process of a group or alone. Raises InputError
-    where they do not fit or a name is unknown.
+    """Build the trainer of a run, for one process of a group or alone.
+
+    Raises:
+        InputError: a name is unknown, or parts do not fit one another.
     """
     family = NETWORKS[config.network]()
     objective = OBJECTIVES[config.objective]()
@@ -39,26 +41,56 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
     states = _states(source) if model.reads_ram else None
-    _start(generator, source, config.seed, states)
+    _fit(generator, source, config.seed, states)
     if states is not None and isinstance(critic, RamConditionedCritic):
         critic.fit(states)
-    return Trainer(model, source, generator, critic, objective, penalty, plan, group)
+    updates = Updates(config, generator, critic, objective, penalty, plan, group)
+    return Trainer(model, source, updates)
 
 
-def _start(generator: Generator, source: DataSource, seed: int, states: Tensor | None) -> None:
-    """Let a generator take from real samples what it wants to, as many as memory holds."""
+def check_compatible(
+    config: RunConfig, family: NetworkFamily, objective: Objective, penalty: Penalty
+) -> None:
+    """Raise InputError, with the reason, where parts of a run cannot work together."""
+    if objective.needs_energy != family.critic_gives_energy:
+        fitting = " or ".join(name for name in NETWORKS if NETWORKS[name].critic_gives_energy)
+        raise InputError(
+            f"--objective {config.objective} does not go with --network {config.network}: "
+            f"energy and began, and only they, need a critic that reconstructs: {fitting}"
+        )
+    if penalty.has_gradient_term and family.critic_mixes_samples:
+        raise InputError(
+            f"--penalty {config.penalty} does not go with --network {config.network}: it needs the "
+            "gradient of single samples, which batch norm in the critic mixes"
+        )
+    if config.reconstruction_steps and config.condition == "none":
+        raise InputError(
+            f"--reconstruction-steps {config.reconstruction_steps} needs --condition class or ram: "
+            "without a condition the generator does not know which sample to reconstruct"
+        )
+    layers = config.generator_layers or config.critic_layers
+    if layers and not family.lists_layers:
+        fitting = ", ".join(name for name in NETWORKS if NETWORKS[name].lists_layers)
+        raise InputError(
+            f"--generator-layers and --critic-layers do not go with --network {config.network}: "
+            f"they shape {fitting}"
+        )
+
+
+def _fit(generator: Generator, source: DataSource, seed: int, states: Tensor | None) -> None:
+    """Initialize the generator from real samples, as many as it asks for and memory holds."""
     size = math.prod(source.spec.shape)
-    num_fitted = max(1, min(generator.num_fitted, MOST_FIRST_NUMBERS // size))
+    num_fitted = max(1, min(generator.num_fitted, MOST_FITTED_NUMBERS // size))
     batches = source.batches(num_fitted, seed)
     generator.fit(torch.from_numpy(next(batches).samples), states)
-    num_observed = min(generator.num_observed, MOST_NOTICED_NUMBERS // size, source.num_samples)
+    num_observed = min(generator.num_observed, MOST_OBSERVED_NUMBERS // size, source.num_samples)
     if num_observed > num_fitted:
         further = itertools.islice(batches, math.ceil(num_observed / num_fitted) - 1)
         generator.observe(torch.from_numpy(each.samples) for each in further)
 
 
 def _states(source: DataSource) -> Tensor:
-    """Memory behind evenly picked frames, uint8 (N, bytes)."""
+    """RAM of evenly spaced frames, uint8 (N, bytes)."""
     picked = np.linspace(0, source.num_samples - 1, min(source.num_samples, MOST_STATES))
     states = source.conditions_at(picked.astype(np.int64))
     assert states is not None

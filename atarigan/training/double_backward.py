@@ -1,8 +1,9 @@
-"""Layers whose second derivative is cheap: for critics under a gradient penalty.
+"""Layers with a cheap second derivative, for critics under a gradient penalty.
 
-They compute what torch.nn's of the same names do. PyTorch differentiates a convolution's gradient
-by its weight with a convolution whose kernel is as large as the image, and the slope of a leaky
-ReLU, which is constant, by sending zeros back through the whole network; these take the direct way.
+They compute the same as the layers of torch.nn with the same names. To differentiate a
+convolution's gradient by its weight, PyTorch runs a convolution whose kernel is as large as the
+image; to differentiate the slope of a leaky ReLU, which is constant, it sends zeros back through
+the whole network. These layers compute the derivatives directly.
 """
 
 from collections.abc import Sequence
@@ -14,16 +15,37 @@ from torch.autograd import Function
 from torch.nn import functional
 
 
-def take_the_direct_way(network: nn.Module) -> None:
-    """Turn a network's convolutions and leaky ReLUs into those below; weights and names stay."""
-    for module in network.modules():
-        for plain, direct in ((nn.Conv2d, Conv2d), (nn.LeakyReLU, LeakyReLU)):
-            if type(module) is plain:
-                module.__class__ = direct
+def use_direct_layers(network: nn.Module) -> None:
+    """Replace a network's convolutions and leaky ReLUs by the layers below, which share their
+    parameters and names.
+    """
+    for name, module in list(network.named_modules()):
+        if type(module) is nn.Conv2d:
+            network.set_submodule(name, Conv2d.like(module))
+        elif type(module) is nn.LeakyReLU:
+            network.set_submodule(name, LeakyReLU(module.negative_slope))
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d`; takes the direct way where its padding is zeros, their number given."""
+    """`torch.nn.Conv2d`. Its second derivative is direct where the padding is a number of zeros."""
+
+    @classmethod
+    def like(cls, layer: nn.Conv2d) -> "Conv2d":
+        """The same convolution, with the same parameters."""
+        direct = cls(
+            layer.in_channels,
+            layer.out_channels,
+            cast(tuple[int, int], layer.kernel_size),
+            cast(tuple[int, int], layer.stride),
+            cast("str | tuple[int, int]", layer.padding),
+            cast(tuple[int, int], layer.dilation),
+            layer.groups,
+            bias=layer.bias is not None,
+            padding_mode=layer.padding_mode,
+            device="meta",  # its own parameters are never made
+        )
+        direct.weight, direct.bias = layer.weight, layer.bias
+        return direct
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.padding_mode != "zeros" or isinstance(self.padding, str):
@@ -66,7 +88,7 @@ class _Convolution(Function):
         stride, padding, dilation, groups = ctx.geometry
         by_samples = by_weight = by_bias = None
         if ctx.needs_input_grad[0]:
-            # a convolution once more, transposed: cheap to differentiate
+            # A transposed convolution, which is cheap to differentiate once more.
             rest = [
                 samples.shape[2 + side]
                 + 2 * padding[side]
@@ -88,7 +110,7 @@ class _Convolution(Function):
 
 
 class LeakyReLU(nn.LeakyReLU):
-    """`torch.nn.LeakyReLU` of a slope that is not negative, never in place."""
+    """`torch.nn.LeakyReLU` for slopes of at least 0, never in place."""
 
     def forward(self, input: Tensor) -> Tensor:
         apply: Any = _Leaky.apply
@@ -114,7 +136,7 @@ class _Leaky(Function):
 
 
 class _LeakySlopes(Function):
-    """Times the slope at each place; linear, and so its own derivative."""
+    """Multiply by the slope at each place. Linear, so that it is its own derivative."""
 
     @staticmethod
     def forward(gradient: Tensor, output: Tensor, slope: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the averaged generator makes of the same latents all through a run."""
+"""Samples of the averaged generator from the same latents throughout a run."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from atarigan.training.trainer import Trainer
 
 
 class FixedSamples:
-    """Samples from latents that are drawn once; classes take turns, if there are any, and memory is
-    that of real samples.
+    """Samples from latents that are drawn once. Classes, where there are any, alternate; RAM is
+    taken from evenly spaced real frames.
 
     Args:
-        trainer: the one whose generator it will be.
-        num: how many.
+        trainer: whose generator is sampled.
+        num: number of samples.
         seed: of the latents.
     """
 
@@ -31,27 +31,25 @@ class FixedSamples:
 
     @torch.inference_mode()
     def draw(self, trainer: Trainer) -> Tensor:
-        """The samples of the generator as it is now, (num, *sample_shape) on the device."""
-        samples: Tensor = trainer.average.averaged(self._latents, self._conditions)
+        """Samples of the generator as it is now, (num, *sample_shape), on the device."""
+        samples: Tensor = trainer.averaged_generator(self._latents, self._conditions)
         return samples
 
     @torch.inference_mode()
     def arrays(self, trainer: Trainer) -> npt.NDArray[Any]:
-        """The same as arrays, as sources have them: frames uint8 (num, H, W, C), or points float32
-        (num, 2).
-        """
+        """The same as arrays: frames uint8 (num, H, W, C), or points float32 (num, 2)."""
         makes_frames = trainer.model.sample.frame_format is not None
         parts = []
         for part in batches(len(self._latents)):
             conditions = None if self._conditions is None else self._conditions[part]
-            samples = trainer.average.averaged(self._latents[part], conditions)
+            samples = trainer.averaged_generator(self._latents[part], conditions)
             parts.append((floats_to_frames(samples) if makes_frames else samples).cpu().numpy())
         return np.concatenate(parts)
 
 
 def _usual_conditions(trainer: Trainer, num: int) -> Tensor | None:
-    """Conditions (num, K) in which classes take turns, or of evenly picked real samples; None where
-    there are none.
+    """Conditions (num, K): alternating classes, or those of evenly spaced real samples. None for a
+    source without conditions.
     """
     num_classes, source = trainer.model.num_classes, trainer.source
     if num_classes:

@@ -17,15 +17,15 @@ from atarigan.models.device import choose_device
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """One process's place among those that train together; alone, every method gives back what it
-    is given.
+    """One process's place among those that train together. Alone, every method returns its
+    argument.
 
-    All methods but the properties must be called by all processes alike. They raise
-    ConnectionError where another process is gone.
+    All processes must call the methods alike. They raise ConnectionError where another process is
+    gone.
 
     Attributes:
         rank: this process's number, from 0.
-        size: how many processes there are.
+        size: number of processes.
         device: where tensors must lie to be exchanged.
     """
 
@@ -35,7 +35,7 @@ class ProcessGroup:
 
     @property
     def stop_echo_s(self) -> float:
-        """Seconds in which the launcher repeats a signal that this process has had already."""
+        """Seconds during which the launcher may repeat a signal that this process already has."""
         return 0.0 if self.size == 1 else 5.0
 
     @property
@@ -43,9 +43,9 @@ class ProcessGroup:
         """Whether this is the process that writes."""
         return self.rank == 0
 
-    def whole(self, share: Tensor) -> Tensor:
-        """All processes' tensors (B, …) as one (size * B, …), in the order of their ranks. Only
-        this one's share can be differentiated: gradients of what is made of it are to be summed.
+    def gather(self, share: Tensor) -> Tensor:
+        """The tensors (B, …) of all processes as one (size * B, …), ordered by rank. Only this
+        process's share is differentiable: gradients of the result must be summed over processes.
         """
         if self.size == 1:
             return share
@@ -56,7 +56,7 @@ class ProcessGroup:
         return torch.cat(shares)
 
     def sum_gradients(self, network: nn.Module) -> None:
-        """Put the sum of all processes' gradients in the place of each one's."""
+        """Replace each process's gradients by the sum over all processes."""
         if self.size == 1:
             return
         gradients = [each.grad for each in network.parameters() if each.grad is not None]
@@ -68,7 +68,7 @@ class ProcessGroup:
             gradient.copy_(total.view_as(gradient))
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in one process at least."""
+        """Whether the flag is set in at least one process."""
         if self.size == 1:
             return flag
         flags = torch.tensor(float(flag), device=self.device)
@@ -86,7 +86,7 @@ class ProcessGroup:
         return numbers.item()
 
     def shared(self, value: Any) -> Any:
-        """The first process's value, whatever it is; the others give None."""
+        """The first process's value, of any type; the others pass None."""
         if self.size == 1:
             return value
         values = [value]
@@ -111,34 +111,35 @@ ALONE = ProcessGroup()
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[ProcessGroup]:
-    """The processes that `torchrun` started this one among, over gloo on CPUs and NCCL on GPUs;
-    without it, this process alone.
+    """The processes that `torchrun` started together with this one, over gloo on CPUs and NCCL on
+    GPUs. Without `torchrun`, this process alone.
 
     Args:
         device: "auto", "cpu" or "cuda".
 
     Raises:
-        InputError: CUDA is asked for and not there.
+        InputError: CUDA is requested but not available.
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         yield ALONE
         return
-    where = choose_device(device)
-    if where.type == "cuda":
-        where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(where)
-    dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
-    yield ProcessGroup(dist.get_rank(), size, where)
-    if where.type == "cuda":
+    own = choose_device(device)
+    is_cuda = own.type == "cuda"
+    if is_cuda:
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if is_cuda else "gloo")
+    yield ProcessGroup(dist.get_rank(), size, own)
+    if is_cuda:
         dist.destroy_process_group()
 
 
 def leave(status: int) -> NoReturn:
-    """End this process at once, with what it has written.
+    """End this process at once, with everything written.
 
-    Gloo's threads may still be giving back their tensors, for which they need an interpreter that
-    is not shutting down, or they abort it.
+    A regular exit would shut the interpreter down while gloo's threads still release their tensors,
+    which aborts the process.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""An update of a network as a CUDA graph."""
+"""An update of a network, recorded as a CUDA graph."""
 
 from collections.abc import Callable
 
@@ -6,46 +6,46 @@ import torch
 from torch import Tensor
 
 Update = Callable[..., Tensor]
-_NUM_BEFORE = 3
+_NUM_WARMUP = 3
 
 
 class RecordedUpdate:
-    """An update whose kernels are recorded once and from then on started all at once.
+    """An update whose kernels are recorded once and then launched together.
 
-    A small network's hundreds of kernels take a GPU less time than it takes to start them one by
-    one. The first updates are made as they are, so that what they set up is there when the next one
-    is recorded.
+    A GPU runs the hundreds of kernels of a small network faster than they can be launched one by
+    one. The first updates run as usual, so that everything they set up exists when the next one is
+    recorded.
 
     Args:
-        update: takes tensors or None, always of the same shapes, waits for no result, and returns
-            its loss. Its random numbers may come from the device's own stream only. Where what it
-            works on is replaced by other tensors, another one has to be recorded.
+        update: takes tensors or None, always of the same shapes, and returns its loss. It must not
+            wait for the device, and may draw random numbers only from the device's default stream.
+            Where the tensors that it works on are replaced, a new one has to be recorded.
     """
 
     def __init__(self, update: Update) -> None:
         self._update = update
-        self._num_before = _NUM_BEFORE
+        self._num_warmup = _NUM_WARMUP
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: list[Tensor | None] = []
         self._loss = torch.zeros(())
 
     def __call__(self, *inputs: Tensor | None) -> Tensor:
-        """Make the update; the loss is overwritten by the next one."""
-        if self._num_before:
-            self._num_before -= 1
+        """Run the update. The next one overwrites the loss."""
+        if self._num_warmup:
+            self._num_warmup -= 1
             return self._update(*inputs)
         if self._graph is None:
-            self._graph = self._recorded(inputs)
+            self._graph = self._record(inputs)
         for kept, given in zip(self._inputs, inputs, strict=True):
             if kept is not None and given is not None:
                 kept.copy_(given)
         self._graph.replay()
         return self._loss
 
-    def _recorded(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
+    def _record(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
         self._inputs = [None if each is None else each.clone() for each in inputs]
         graph = torch.cuda.CUDAGraph()
-        # Another thread may be reading ahead, into memory that it asks CUDA for.
+        # Another thread may be reading ahead, into memory that it requests from CUDA.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._loss = self._update(*self._inputs)
         return graph

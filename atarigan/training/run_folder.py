@@ -1,17 +1,17 @@
-"""Where a run keeps what it leaves behind.
+"""The files of a run.
 
 ```
 runs/breakout/
   config.json                the configuration, as a checkpoint has it
   checkpoints/images-…/      the newest checkpoints (see atarigan.models.checkpoint)
   samples/images-….png       generated from the same latents each time
-  best/                      the checkpoint that was evaluated best, kept apart
-  evaluations.jsonl          every evaluation's scores, a line each
+  best/                      the checkpoint with the best evaluation
+  evaluations.jsonl          the scores of every evaluation, a line each
   real_beside_generated.png
   training.gif, training.mp4 the samples in order
-  events.txt                 what went wrong, where something did
+  events.txt                 rollbacks and their reasons, if any
   history.csv, curves.png    losses, outputs and accuracies
-  index.html                 all of it on one page
+  index.html                 everything on one page
   tensorboard/ or wandb/     losses, outputs, pictures, as --log says
   wandb-id.txt               which run of Weights & Biases this is
 ```
@@ -68,8 +68,8 @@ class RunFolder:
         return self.path / "index.html"
 
     def samples(self, num_images: int, *, in_critic: bool = False) -> Path:
-        """The sample picture after that many images, at the end of a step or, amid its critic
-        updates, just before that.
+        """The sample picture after that many images: at the end of a step, or during its critic
+        updates.
         """
         suffix = "-critic" if in_critic else ""
         return self.path / "samples" / f"images-{num_images:012d}{suffix}.png"

@@ -1,5 +1,6 @@
-"""A generator and a critic, and how each is updated against the other."""
+"""The updates of a training step: of the critic, of the generator, and by reconstruction."""
 
+import copy
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -7,243 +8,266 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from atarigan.config.run_config import RunConfig
 from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import draw_latents
-from atarigan.models.model_config import ModelConfig
 from atarigan.training.device_plan import DevicePlan
-from atarigan.training.double_backward import take_the_direct_way
+from atarigan.training.double_backward import use_direct_layers
 from atarigan.training.objectives import Objective, pull_away
 from atarigan.training.penalties import Penalty, gradient_norms
-from atarigan.training.process_group import ProcessGroup
+from atarigan.training.process_group import ALONE, ProcessGroup
 from atarigan.training.recorded_update import RecordedUpdate, Update
 
+_EMA_RAMP_UP = 0.1
 
-class Adversaries:
-    """Two networks with their optimizers, and the mathematics of an update of either.
 
-    Several processes compute what one would with all of their batches as one: each draws the same
-    random numbers and takes its share, losses are taken of all outputs, and gradients are summed.
-    Batch norm alone sees a process's own samples.
+class Updates:
+    """A generator and a critic with their optimizers, and an update of each.
+
+    A batch is computed in `num_parts` parts, whose gradients add up. With several
+    processes, each draws the same random numbers and computes its share of the batch; losses are
+    taken of the outputs of all, and gradients are summed. Only batch norm sees a process's own
+    samples.
 
     Attributes:
-        losses: the last updates' losses, scalars still on the device; reading one waits for it.
-        outputs: the critic's outputs for the last batch of real and of generated samples, each
-            (num_processes * B,) and on the device; None before the first update.
+        num_parts: parts that a batch is computed in, from `config.accumulate`.
+        losses: the newest critic_loss, generator_loss, penalty and reconstruction_loss: scalars on
+            the device. Reading one waits for the device.
+        outputs: the critic's outputs for the newest batch of real and of generated samples, each
+            (num_processes * B,), on the device; None before the first update.
     """
 
     def __init__(
         self,
-        model: ModelConfig,
+        config: RunConfig,
         generator: Generator,
         critic: nn.Module,
         objective: Objective,
         penalty: Penalty,
         plan: DevicePlan,
-        group: ProcessGroup,
+        group: ProcessGroup = ALONE,
     ) -> None:
-        self.model = model
-        self.config = model.run
+        self.config = config
+        self.num_parts = config.accumulate
         if penalty.has_gradient_term:
-            take_the_direct_way(critic)
+            use_direct_layers(critic)
         self.generator = plan.place(generator).train()
         self.critic = plan.place(penalty.prepare(critic)).train()
         self.objective = objective
         self.penalty = penalty
         self.plan = plan
         self.group = group
-        self.generator_optimizer = self._optimizer(self.generator, self.config.generator_lr)
-        self.critic_optimizer = self._optimizer(self.critic, self.config.critic_lr)
-        self.rng = torch.Generator(plan.device).manual_seed(self.config.seed)
-        self.latent_bank = self._drawn_bank()
+        self.generator_optimizer = self._new_optimizer(self.generator, config.generator_lr)
+        self.critic_optimizer = self._new_optimizer(self.critic, config.critic_lr)
+        self.rng = torch.Generator(plan.device).manual_seed(config.seed)
+        self._latent_bank = self._new_latent_bank()
         self.losses: dict[str, Tensor] = {}
         self.outputs: tuple[Tensor, Tensor] | None = None
-        self._reconstruct = self._new_reconstruction()
-
-    def _new_reconstruction(self) -> Update:
-        """The update by reconstruction; one process on CUDA records it."""
-        is_recorded = self.plan.device.type == "cuda" and self.group.size == 1
-        return (
-            RecordedUpdate(self._reconstruction_step) if is_recorded else self._reconstruction_step
-        )
-
-    def _optimizer(self, network: nn.Module, step_size: float) -> torch.optim.Adam:
-        betas = (self.config.momentum, self.config.beta2)
-        is_cuda = self.plan.device.type == "cuda"
-        lr = torch.full((), step_size, device=self.plan.device) if is_cuda else step_size
-        return torch.optim.Adam(network.parameters(), lr, betas, fused=True, capturable=is_cuda)
-
-    def _set_optimizer_rates(self, generator: float, critic: float) -> None:
-        """Those of both optimizers, on CUDA where recorded updates read them."""
-        for optimizer, step_size in (
-            (self.generator_optimizer, generator),
-            (self.critic_optimizer, critic),
-        ):
-            settings = optimizer.param_groups[0]
-            if isinstance(settings["lr"], Tensor):
-                settings["lr"].fill_(step_size)
-            else:
-                settings["lr"] = step_size
-
-    def _load_optimizers(self, generator: dict[str, Any], critic: dict[str, Any]) -> None:
-        """Take their states, but keep what belongs to the device."""
-        for optimizer, state in (
-            (self.generator_optimizer, generator),
-            (self.critic_optimizer, critic),
-        ):
-            settings = optimizer.param_groups[0]
-            kept = {name: settings[name] for name in ("lr", "capturable")}
-            optimizer.load_state_dict(state)
-            optimizer.param_groups[0].update(kept)
-        self._reconstruct = self._new_reconstruction()
-
-    def has_penalty(self, critic_update: int) -> bool:
-        """Whether the critic's update of that number, counted from the beginning, has a penalty."""
-        return self.penalty.has_gradient_term and critic_update % self.config.penalty_every == 0
+        self._reconstruction_step = self._new_reconstruction_step()
 
     def update_critic(self, real: Tensor, condition: Tensor | None, *, with_penalty: bool) -> None:
-        """One step of the critic on a batch of real samples (B, …) and as many generated ones."""
-        fake = self._generated(len(real), condition)
-        points = self._points(real, fake, condition) if with_penalty else (None, None)
+        """Update the critic once, on real samples (B, …) and as many generated ones."""
+        fake = self._generate(len(real), condition)
+        points = self._penalty_points(real, fake, condition) if with_penalty else (None, None)
         self.critic_optimizer.zero_grad(set_to_none=True)
-        found, losses, penalties = [], [], []
-        for real_part, fake_part, conditions, *where in self._in_parts(
-            real, fake, condition, *points
-        ):
-            outputs = self._outputs(real_part, fake_part, conditions)
-            total = loss = self.objective.critic_loss(*outputs)
+        logits, losses, penalties = [], [], []
+        for *batch, where, where_condition in self._parts(real, fake, condition, *points):
+            real_logits, fake_logits = self._logits_of_both(*batch)
+            loss = total = self.objective.critic_loss(real_logits, fake_logits)
             if with_penalty:
-                penalty = self._penalty(*where)
+                penalty = self._penalty_cost(where, where_condition)
+                # Lazy regularization: a penalty every n updates weighs n times as much.
                 weight = self.config.penalty_weight * self.config.penalty_every
                 total = loss + weight * penalty
                 penalties.append(penalty.detach())
-            (total / self.config.accumulate).backward()
+            (total / self.num_parts).backward()
             losses.append(loss.detach())
-            found.append([each.detach() for each in outputs])
-        self.group.sum_gradients(self.critic)
-        self.critic_optimizer.step()
+            logits.append((real_logits.detach(), fake_logits.detach()))
+        self._step(self.critic, self.critic_optimizer)
         self.penalty.constrain(self.critic)
-        real_logits, fake_logits = (_joined(list(kind)) for kind in zip(*found, strict=True))
+        real_logits, fake_logits = (_concatenated(list(kind)) for kind in zip(*logits, strict=True))
         self.outputs = (real_logits, fake_logits)
         self.objective.after_critic_step(real_logits, fake_logits)
         self.losses["critic_loss"] = _mean(losses)
         if penalties:
             self.losses["penalty"] = _mean(penalties)
 
-    def update_reconstruction(self, real: Tensor, condition: Tensor | None) -> None:
-        """One step of the generator towards the real samples (B, …) that had these conditions."""
-        latents = self._own_latents(len(real))
-        self.losses["reconstruction_loss"] = self._reconstruct(latents, real, condition)
-
-    def _reconstruction_step(
-        self, latents: Tensor, real: Tensor, condition: Tensor | None
-    ) -> Tensor:
-        """The same with given latents; returns the loss."""
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for latents_part, real_part, conditions in self._in_parts(latents, real, condition):
-            with self.plan.autocast():
-                loss = self.generator.reconstruction_loss(latents_part, conditions, real_part)
-            (loss / (self.config.accumulate * self.group.size)).backward()
-            losses.append(loss.detach())
-        self.group.sum_gradients(self.generator)
-        self.generator_optimizer.step()
-        return _mean(losses)
-
     def update_generator(self, real: Tensor, condition: Tensor | None) -> None:
-        """One step of the generator on as many samples as there are real ones (B, …), which some
-        objectives compare them with.
+        """Update the generator once against the critic, on as many samples as there are real ones
+        (B, …). Some objectives compare the two.
         """
+        latents = self._own_latents(len(real))
         self.critic.requires_grad_(False)
         self.generator_optimizer.zero_grad(set_to_none=True)
         losses = []
-        latents = self._own_latents(len(real))
-        for parts in self._in_parts(latents, real, condition):
-            loss = self._generator_loss(*parts)
-            (loss * self.config.adversarial_weight / self.config.accumulate).backward()
+        for part in self._parts(latents, real, condition):
+            loss = self._generator_loss(*part)
+            (loss * self.config.adversarial_weight / self.num_parts).backward()
             losses.append(loss.detach())
-        self.group.sum_gradients(self.generator)
-        self.generator_optimizer.step()
+        self._step(self.generator, self.generator_optimizer)
         self.critic.requires_grad_(True)
         self.losses["generator_loss"] = _mean(losses)
 
+    def update_reconstruction(self, real: Tensor, condition: Tensor | None) -> None:
+        """Update the generator once towards the real samples (B, …) of these conditions."""
+        latents = self._own_latents(len(real))
+        self.losses["reconstruction_loss"] = self._reconstruction_step(latents, real, condition)
+
+    def _reconstruct(self, latents: Tensor, real: Tensor, condition: Tensor | None) -> Tensor:
+        """The same for given latents. Return the loss."""
+        self.generator_optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for latents_part, real_part, condition_part in self._parts(latents, real, condition):
+            with self.plan.autocast():
+                loss = self.generator.reconstruction_loss(latents_part, condition_part, real_part)
+            (loss / (self.num_parts * self.group.size)).backward()
+            losses.append(loss.detach())
+        self._step(self.generator, self.generator_optimizer)
+        return _mean(losses)
+
     def _generator_loss(self, latents: Tensor, real: Tensor, condition: Tensor | None) -> Tensor:
-        objective, whole = self.objective, self.group.whole
+        objective, gather = self.objective, self._gather
         real_logits = codes = None
         with self.plan.autocast():
             fake = self.generator(latents, condition)
-            fake_logits = whole(self.judge(fake, condition).float())
+            fake_logits = gather(self.critic_logits(fake, condition).float())
             if objective.generator_needs_real:
-                real_logits = whole(self.judge(real, condition).float())
+                real_logits = gather(self.critic_logits(real, condition).float())
             if objective.pull_away:
                 embed: Any = self.critic.embed
-                codes = whole(embed(fake, condition).float())
+                codes = gather(embed(fake, condition).float())
         loss = objective.generator_loss(fake_logits, real_logits)
         return loss if codes is None else loss + objective.pull_away * pull_away(codes)
 
-    @torch.no_grad()
-    def _generated(self, num: int, condition: Tensor | None) -> Tensor:
-        """As many generated samples as are this process's share."""
-        latents = self._own_latents(num)
-        with self.plan.autocast():
-            fakes = [self.generator(*parts) for parts in self._in_parts(latents, condition)]
-        return _joined(fakes).float()
-
-    def _outputs(
+    def _logits_of_both(
         self, real: Tensor, fake: Tensor, condition: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """The critic's outputs for all processes' real and generated samples."""
+        """The critic's outputs for the real and the generated samples of all processes."""
         with self.plan.autocast():
-            logits = self.judge(torch.cat([real, fake]), condition).float()
+            logits = self.critic_logits(torch.cat([real, fake]), condition).float()
         real_logits, fake_logits = logits.split(len(real))
-        return self.group.whole(real_logits), self.group.whole(fake_logits)
+        return self._gather(real_logits), self._gather(fake_logits)
 
-    def _points(
-        self, real: Tensor, fake: Tensor, condition: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """This process's share of the penalty's points, and their conditions."""
-        whole, rank, size = self.group.whole, self.group.rank, self.group.size
-        points = self.penalty.points(whole(real), whole(fake), self.rng)
-        if condition is None:
-            return points[rank::size], None
-        conditions = _repeated(whole(condition), len(points))
-        return points[rank::size], conditions[rank::size]
-
-    def _penalty(self, points: Tensor, condition: Tensor | None) -> Tensor:
-        """The cost of the critic's gradients at all processes' points."""
-        norms = gradient_norms(partial(self.judge, condition=condition), points)
-        return self.penalty.cost(self.group.whole(norms))
-
-    def judge(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        """The critic's outputs for samples, whose number may be a multiple of the conditions':
-        batches one after the other that are conditioned alike.
+    def critic_logits(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        """The critic's outputs (n * B,) for samples (n * B, …): n batches with the same conditions
+        (B, …).
         """
-        if condition is not None:
-            condition = _repeated(condition, len(samples))
-        logits: Tensor = self.critic(samples, condition)
+        logits: Tensor = self.critic(samples, _repeated(condition, len(samples)))
         return logits
 
-    def _in_parts(self, *tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
-        """The parts that a batch is computed in, `config.accumulate` of them."""
-        num = self.config.accumulate
+    def has_penalty(self, critic_update: int) -> bool:
+        """Whether the critic's update of that number, counted from 0, includes the penalty."""
+        return self.penalty.has_gradient_term and critic_update % self.config.penalty_every == 0
+
+    def _penalty_points(
+        self, real: Tensor, fake: Tensor, condition: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """This process's share of the points where the critic's gradient is penalized, with their
+        conditions.
+        """
+        share = slice(self.group.rank, None, self.group.size)
+        points = self.penalty.points(self._gather(real), self._gather(fake), self.rng)
+        if condition is None:
+            return points[share], None
+        conditions = _repeated(self._gather(condition), len(points))
+        assert conditions is not None
+        return points[share], conditions[share]
+
+    def _penalty_cost(self, points: Tensor, condition: Tensor | None) -> Tensor:
+        """The cost of the critic's gradients at the points of all processes."""
+        norms = gradient_norms(partial(self.critic_logits, condition=condition), points)
+        return self.penalty.cost(self._gather(norms))
+
+    @torch.no_grad()
+    def _generate(self, num: int, condition: Tensor | None) -> Tensor:
+        """Generate this process's `num` samples."""
+        latents = self._own_latents(num)
+        with self.plan.autocast():
+            fakes = [self.generator(*part) for part in self._parts(latents, condition)]
+        return _concatenated(fakes).float()
+
+    def draw_latents(self, num: int) -> Tensor:
+        """Draw latents (num, latent_size) from the run's random stream, or from the latent bank."""
+        config, rng = self.config, self.rng
+        if self._latent_bank is None:
+            return draw_latents(num, config.latent_size, config.latent_prior, rng)
+        size = len(self._latent_bank)
+        return self._latent_bank[torch.randint(size, (num,), generator=rng, device=rng.device)]
+
+    def _own_latents(self, num: int) -> Tensor:
+        """Draw the latents of all processes; return this one's `num`."""
+        if self.group.size == 1:
+            return self.draw_latents(num)
+        return self.draw_latents(num * self.group.size)[self.group.rank * num :][:num]
+
+    def _parts(self, *tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
+        """Split each tensor of a batch into `num_parts` parts; None stays None."""
+        num = self.num_parts
         split = [(None,) * num if each is None else each.tensor_split(num) for each in tensors]
         return zip(*split, strict=True)
 
-    def draw_latents(self, num: int) -> Tensor:
-        """Latents (num, latent_size) from the run's own random stream, out of the bank if there is
-        one.
-        """
-        if self.latent_bank is not None:
-            device = self.rng.device
-            size = len(self.latent_bank)
-            return self.latent_bank[torch.randint(size, (num,), generator=self.rng, device=device)]
-        config = self.config
-        return draw_latents(num, config.latent_size, config.latent_prior, self.rng)
+    def _gather(self, share: Tensor) -> Tensor:
+        """The tensors (B, …) of all processes as one (size * B, …)."""
+        return share if self.group.size == 1 else self.group.gather(share)
 
-    def _own_latents(self, num: int) -> Tensor:
-        """This process's of the latents that all draw."""
-        return self.draw_latents(num * self.group.size)[self.group.rank * num :][:num]
+    def _step(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Change a network's weights by its gradients, those of all processes summed."""
+        if self.group.size > 1:
+            self.group.sum_gradients(network)
+        optimizer.step()
 
-    def _drawn_bank(self) -> Tensor | None:
+    def set_learning_rates(self, generator: float, critic: float) -> None:
+        """Set both learning rates, in place where a recorded update reads them."""
+        for optimizer, rate in (
+            (self.generator_optimizer, generator),
+            (self.critic_optimizer, critic),
+        ):
+            settings = optimizer.param_groups[0]
+            if isinstance(settings["lr"], Tensor):
+                settings["lr"].fill_(rate)
+            else:
+                settings["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how the next updates go: tensors, and containers of them."""
+        return {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "objective": self.objective.state_dict(),
+            "rng": self.rng.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        for name in ("generator_optimizer", "critic_optimizer"):
+            optimizer: torch.optim.Adam = getattr(self, name)
+            settings = optimizer.param_groups[0]
+            of_this_device = {key: settings[key] for key in ("lr", "capturable")}
+            optimizer.load_state_dict(state[name])
+            optimizer.param_groups[0].update(of_this_device)
+        self.objective.load_state_dict(state["objective"])
+        self.rng.set_state(state["rng"])
+        self.losses, self.outputs = {}, None
+        self._reconstruction_step = self._new_reconstruction_step()
+
+    def _new_reconstruction_step(self) -> Update:
+        """The update by reconstruction; recorded as a CUDA graph where one process trains."""
+        is_recorded = self.plan.is_cuda and self.group.size == 1
+        return RecordedUpdate(self._reconstruct) if is_recorded else self._reconstruct
+
+    def _new_optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
+        """Adam. On CUDA the learning rate is a tensor, so that a recorded update can read it."""
+        plan, betas = self.plan, (self.config.momentum, self.config.beta2)
+        rate = torch.full((), learning_rate, device=plan.device) if plan.is_cuda else learning_rate
+        return torch.optim.Adam(
+            network.parameters(), rate, betas, fused=True, capturable=plan.is_cuda
+        )
+
+    def _new_latent_bank(self) -> Tensor | None:
         config = self.config
         if not config.latent_bank:
             return None
@@ -251,12 +275,49 @@ class Adversaries:
         return draw_latents(config.latent_bank, config.latent_size, config.latent_prior, rng)
 
 
-def _repeated(condition: Tensor, num: int) -> Tensor:
-    """Conditions as often as `num` samples need them."""
-    return condition if len(condition) == num else condition.repeat(num // len(condition), 1)
+class MovingAverage:
+    """An exponential moving average of a generator's weights; its generator is the one that
+    samples.
+
+    The half-life is counted in images. It is at most a tenth of the images seen so far, so that the
+    first weights are soon forgotten (Karras et al. 2022, arXiv:2206.00364, appendix F.1,
+    `ema_rampup`).
+
+    Args:
+        generator: the one whose weights are averaged.
+        half_life: images after which a past weight counts half; 0 follows the generator without
+            averaging.
+
+    Attributes:
+        generator: the averaged one.
+    """
+
+    def __init__(self, generator: Generator, half_life: int) -> None:
+        self.half_life = half_life
+        self.generator = copy.deepcopy(generator).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, generator: Generator, num_images: int, num_new_images: int) -> None:
+        """Include the generator's weights after `num_images` images in all, `num_new_images` of
+        them since the last call.
+        """
+        half_life = min(self.half_life, _EMA_RAMP_UP * num_images)
+        kept = 0.5 ** (num_new_images / half_life) if half_life else 0.0
+        torch._foreach_lerp_(
+            list(self.generator.parameters()), list(generator.parameters()), 1.0 - kept
+        )
+        for averaged, live in zip(self.generator.buffers(), generator.buffers(), strict=True):
+            averaged.copy_(live)
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
+def _repeated(condition: Tensor | None, num: int) -> Tensor | None:
+    """Conditions repeated to `num` rows."""
+    if condition is None or len(condition) == num:
+        return condition
+    return condition.repeat(num // len(condition), 1)
+
+
+def _concatenated(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 

@@ -1,4 +1,4 @@
-"""evaluations.jsonl: how good samples were as a run went, and the best checkpoint, kept apart."""
+"""evaluations.jsonl: how good samples were during a run; and the best checkpoint, kept apart."""
 
 import json
 import math
@@ -19,13 +19,14 @@ LEAST_S = 30.0
 
 
 class Evaluations(Observer):
-    """Evaluates samples of the same latents every `evaluate_every_s` seconds of training and, where
-    the last time is half a minute or more ago, at its end; keeps the checkpoint whose headline
-    measurement was best. Less than half of that time before the end it waits for the end, because
-    evaluation takes from the time in which steps become small.
+    """Evaluates samples of the same latents every `evaluate_every_s` seconds, and keeps the
+    checkpoint with the best headline measurement.
 
-    Where a run goes back to a checkpoint, the evaluations after that are dropped: they will come
-    again. A source that nothing is known to measure by is not evaluated.
+    The last evaluation is at the end, unless the one before was less than half a minute earlier.
+    Evaluations less than half an interval before the end are skipped, because they take time from
+    the final steps, in which learning rates are low. Evaluations after the state that a run goes on
+    from, on `--resume` or after a rollback, are dropped. A source without an evaluator is not
+    evaluated.
 
     Args:
         folder: of the run.
@@ -40,24 +41,24 @@ class Evaluations(Observer):
         self._listeners = listeners
         self._every_s = trainer.config.evaluate_every_s
         self._samples = FixedSamples(trainer, NUM_SAMPLES, trainer.config.seed + 3)
-        self._judge: Evaluator | None = None  # learns the game at the first evaluation
-        self._keep_lines_to(trainer.num_images)
+        self._evaluator: Evaluator | None = None  # made at the first evaluation: it learns the game
+        self._drop_after(trainer.num_images)
 
-    def _keep_lines_to(self, num_images: int) -> None:
+    def _drop_after(self, num_images: int) -> None:
         kept = [line for line in read_lines(self._folder) if line["images"] <= num_images]
         self._best = min((line["rank"] for line in kept), default=math.inf)
         self._last_s = kept[-1]["elapsed_s"] if kept else 0.0
-        self._last_images = kept[-1]["images"] if kept else 0
         if self._folder.evaluations.exists():
             text = "".join(f"{json.dumps(line)}\n" for line in kept)
             self._folder.evaluations.write_text(text, encoding="utf-8")
 
     def after_step(self, trainer: Trainer) -> None:
-        if trainer.num_images < self._last_images:
-            self._keep_lines_to(trainer.num_images)
         is_due = trainer.elapsed_s - self._last_s >= self._every_s
         if self._every_s and is_due and trainer.left_s >= self._every_s / 2:
             self.evaluate(trainer)
+
+    def after_rollback(self, trainer: Trainer) -> None:
+        self._drop_after(trainer.num_images)
 
     def at_end(self, trainer: Trainer) -> None:
         is_worth_it = trainer.elapsed_s - self._last_s >= min(self._every_s, LEAST_S)
@@ -65,53 +66,55 @@ class Evaluations(Observer):
             self.evaluate(trainer)
 
     def evaluate(self, trainer: Trainer) -> None:
-        """Score samples of the generator as it is, and keep it if none was better."""
-        self._last_s, self._last_images = trainer.elapsed_s, trainer.num_images
-        judge = self._judge or self._new_judge(trainer)
-        if judge is None:
+        """Score samples of the averaged generator, and keep it if it is the best so far."""
+        self._last_s = trainer.elapsed_s
+        evaluator = self._evaluator or self._new_evaluator(trainer)
+        if evaluator is None:
             return
-        scores = judge.scores(self._samples.arrays(trainer))
-        rank = rank_of(scores[judge.headline])
+        scores = evaluator.scores(self._samples.arrays(trainer))
+        rank = rank_of(scores[evaluator.headline])
         line = {
             "images": trainer.num_images,
             "elapsed_s": trainer.elapsed_s,
-            "features": judge.features,
-            "headline": judge.headline,
+            "features": evaluator.features,
+            "headline": evaluator.headline,
             "rank": rank,
             "scores": scores,
         }
         if rank < self._best:
             self._best = rank
-            weights = trainer.average.averaged.state_dict()
+            weights = trainer.averaged_generator.state_dict()
             write_checkpoint(self._folder.best, trainer.model, weights, trainer.state_dict())
         with self._folder.evaluations.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
         for listener in self._listeners:
             listener.after_evaluation(trainer, scores)
 
-    def _new_judge(self, trainer: Trainer) -> Evaluator | None:
+    def _new_evaluator(self, trainer: Trainer) -> Evaluator | None:
         try:
-            self._judge = evaluator_for(trainer.source, trainer.config, NUM_SAMPLES)
-        except InputError:  # nothing to measure by
+            self._evaluator = evaluator_for(trainer.source, trainer.config, NUM_SAMPLES)
+        except InputError:  # there is none for this source
             self._every_s = 0
-        return self._judge
+        return self._evaluator
 
 
 def rank_of(score: Score) -> float:
-    """A number by which scores are ordered, the best first."""
+    """A number that orders scores, the best first."""
     return score["value"] if score["better"] == "lower" else -score["value"]
 
 
 def read_lines(folder: RunFolder) -> list[dict[str, Any]]:
-    """The evaluations of a run in order; what a kill cut short, or is none, is left out."""
+    """The evaluations of a run, in order. Lines that a kill cut short, or that are no evaluations,
+    are left out.
+    """
     if not folder.evaluations.exists():
         return []
     texts = folder.evaluations.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [line for text in texts if (line := _line_of(text)) is not None]
+    return [line for text in texts if (line := _parsed(text)) is not None]
 
 
-def _line_of(text: str) -> dict[str, Any] | None:
-    """An evaluation as it was written; None where it is not what `evaluate` writes."""
+def _parsed(text: str) -> dict[str, Any] | None:
+    """An evaluation as `Evaluations` writes it; None for anything else."""
     try:
         line = json.loads(text)
         headline = line["scores"][line["headline"]]

@@ -1,4 +1,4 @@
-"""history.csv: how a run went, a row every so many steps, and the curves drawn from it."""
+"""history.csv: losses and accuracies over a run, and the curves drawn from it."""
 
 import contextlib
 import csv
@@ -22,19 +22,18 @@ _FIRST_INTERVAL_S = 0.25
 
 
 class History(Observer):
-    """Writes the history as a run goes, and its curves at the end.
+    """Writes the history during a run, and draws its curves at the end.
 
-    A row is written no more often than four times a second, less often the longer the run has
-    lasted, so that even a run of days has a few thousand rows. Where a run goes back to a
-    checkpoint, on `--resume` or because it was lost, the rows after that are dropped: they will
-    come again.
+    A row is written at most four times a second, and less often as the run goes on, so that a run
+    of days has a few thousand rows. Rows after the state that a run goes on from, on `--resume` or
+    after a rollback, are dropped.
     """
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         self._folder = folder
-        self._keep_rows_to(trainer.num_images)
+        self._drop_after(trainer.num_images)
 
-    def _keep_rows_to(self, num_images: int) -> None:
+    def _drop_after(self, num_images: int) -> None:
         folder = self._folder
         rows = [row for row in read_rows(folder.history) if row["images"] <= num_images]
         self._last_s = rows[-1]["elapsed_s"] if rows else 0.0
@@ -46,11 +45,12 @@ class History(Observer):
             writer.writerows({name: _cell(row[name]) for name in COLUMNS} for row in rows)
 
     def after_step(self, trainer: Trainer) -> None:
-        if trainer.num_images < self._last_images:
-            self._keep_rows_to(trainer.num_images)
         interval_s = max(_FIRST_INTERVAL_S, trainer.elapsed_s / MOST_ROWS)
         if trainer.elapsed_s - self._last_s >= interval_s:
             self.write(trainer)
+
+    def after_rollback(self, trainer: Trainer) -> None:
+        self._drop_after(trainer.num_images)
 
     def at_end(self, trainer: Trainer) -> None:
         if trainer.num_images > self._last_images:
@@ -58,6 +58,7 @@ class History(Observer):
         draw_curves(self._folder)
 
     def write(self, trainer: Trainer) -> None:
+        """Add a row."""
         self._last_s, self._last_images = trainer.elapsed_s, trainer.num_images
         row = measurements(trainer) | {
             "steps": trainer.num_steps,
@@ -72,8 +73,8 @@ class History(Observer):
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """The rows of a history; none where there is no file. A row that a kill cut short is left
-    out, and so is all behind what is no table.
+    """The rows of a history; none without a file. A row that a kill cut short is left out, and so
+    is everything after the first line that is not CSV.
     """
     if not path.exists():
         return []
@@ -89,7 +90,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def draw_curves(folder: RunFolder) -> None:
-    """Draw losses and accuracies of the history against images; nothing where it is empty."""
+    """Draw losses and accuracies against images; nothing for an empty history."""
     rows = read_rows(folder.history)
     if not rows:
         return

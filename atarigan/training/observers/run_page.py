@@ -1,4 +1,4 @@
-"""index.html: one page that shows a run, pictures included, without network or server."""
+"""index.html: a page that shows a run. It holds its pictures and needs no network."""
 
 import dataclasses
 import math
@@ -35,7 +35,7 @@ class RunPage(Observer):
 
 
 def write_page(folder: RunFolder, trainer: Trainer) -> None:
-    """Write the page of a run as it stands."""
+    """Write the page of a run as it is now."""
     config = trainer.config
     page = Page(
         f"{folder.path.name}: {config.network} on {config.source}",
@@ -54,7 +54,7 @@ def write_page(folder: RunFolder, trainer: Trainer) -> None:
 
 
 def _figures(folder: RunFolder, trainer: Trainer) -> Iterator[tuple[str, str]]:
-    """What the run has come to, by name."""
+    """The run's figures by name."""
     elapsed_s = max(trainer.elapsed_s, 1e-9)
     unit = "images" if trainer.model.sample.frame_format is not None else "points"
     yield unit, f"{trainer.num_images:,}"
@@ -69,7 +69,7 @@ def _figures(folder: RunFolder, trainer: Trainer) -> Iterator[tuple[str, str]]:
     for line in read_lines(folder)[-1:]:
         score = line["scores"][line["headline"]]
         yield line["headline"].replace("_", " "), f"{score['value']:.3g}"
-        yield "the same, real against real", f"{score['floor']:.3g}"
+        yield "floor (real samples)", f"{score['floor']:.3g}"
 
 
 def _pictures(folder: RunFolder) -> Iterator[tuple[str, Path]]:
@@ -82,7 +82,7 @@ def _pictures(folder: RunFolder) -> Iterator[tuple[str, Path]]:
 
 
 def _settings(config: RunConfig) -> dict[str, list[tuple[str, Any]]]:
-    """What differs from the defaults, then the rest."""
+    """Settings that differ from the defaults, then the others."""
     values, defaults = dataclasses.asdict(config), dataclasses.asdict(RunConfig())
     return {
         "set for this run": [(k, v) for k, v in values.items() if v != defaults[k]],

@@ -1,4 +1,4 @@
-"""Pictures of what the generator makes, from the same latents all through a run."""
+"""Pictures of generated samples during a run, always of the same latents."""
 
 import time
 from pathlib import Path
@@ -25,9 +25,13 @@ NUM_IN_ANY_CASE, MOST_OF_TIME = 20, 0.1
 
 
 class SamplePictures(Observer):
-    """Draws samples of the averaged generator every so many images, and the animation of them at
-    the end. After the first twenty, pictures of images are left out where they take more than a
-    tenth of the training, as on a GPU that looks at hundreds of thousands of images a second.
+    """Draws samples of the averaged generator every `sample_every` images, and an animation of them
+    at the end.
+
+    After the first twenty, pictures of images are skipped where they would take more than a tenth
+    of the training time, as on a GPU that trains on hundreds of thousands of images a second.
+    Pictures after the state that a run goes on from, on `--resume` or after a rollback, are
+    removed.
     """
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
@@ -39,9 +43,17 @@ class SamplePictures(Observer):
         self._canvas = canvas_of(trainer) if self._shows_points else None
         self._num_critic_updates = 0
         self._num_drawn, self._spent_s = 0, 0.0
+        self._drop_after(trainer.num_images)
+
+    def _drop_after(self, num_images: int) -> None:
+        last = self._folder.samples(num_images).stem
+        for path in self._folder.all_samples():
+            if path.stem.removesuffix("-critic") > last:
+                path.unlink()
+                path.with_suffix(".npz").unlink(missing_ok=True)
 
     def after_critic_update(self, trainer: Trainer) -> None:
-        """Within the step that will be drawn, show the critic learning."""
+        """Draw the critic's progress within a step whose end will be drawn."""
         config = trainer.config
         self._num_critic_updates += 1
         num_pictures = min(config.critic_pictures, config.critic_steps)
@@ -68,11 +80,16 @@ class SamplePictures(Observer):
         is_cheap = self._shows_points or self._spent_s <= MOST_OF_TIME * trainer.elapsed_s
         return is_cheap or self._num_drawn < NUM_IN_ANY_CASE
 
+    def after_rollback(self, trainer: Trainer) -> None:
+        self._num_critic_updates = 0
+        self._drop_after(trainer.num_images)
+
     def at_end(self, trainer: Trainer) -> None:
         self.draw(trainer)
         self._animate()
 
     def draw(self, trainer: Trainer) -> None:
+        """Draw the generator's samples now, and images next to real ones."""
         samples = self._samples(trainer)
         path = self._folder.samples(trainer.num_images)
         grids.save_picture(path, self._picture(trainer, samples, trainer.num_images))
@@ -121,7 +138,7 @@ class SamplePictures(Observer):
 
 
 def num_shown(trainer: Trainer) -> int:
-    """How many samples a picture shows: of classes, whole rows with a column each."""
+    """How many samples a picture shows; where there are classes, whole rows with a column each."""
     if trainer.model.sample.frame_format is None:
         return NUM_POINTS
     num_columns = trainer.model.num_classes or 8
@@ -130,17 +147,17 @@ def num_shown(trainer: Trainer) -> int:
 
 def crossed(trainer: Trainer, every: int) -> bool:
     """Whether the last step took the number of images past a multiple of `every`."""
-    return trainer.num_images // every != (trainer.num_images - trainer.images_a_step) // every
+    return trainer.num_images // every != (trainer.num_images - trainer.images_per_step) // every
 
 
 def will_cross(trainer: Trainer, every: int) -> bool:
-    """Whether the step that is going on will do so."""
-    after = trainer.num_images + trainer.images_a_step
+    """Whether the step in progress will do so."""
+    after = trainer.num_images + trainer.images_per_step
     return every > 0 and trainer.num_images // every != after // every
 
 
 def canvas_of(trainer: Trainer) -> PointCanvas:
-    """Axes with the source's points; a curve over x is drawn wide, as it was published."""
+    """Axes with the source's points. A curve over x is drawn wide, as it was published."""
     num = min(trainer.source.num_samples, 6000)
     real = next(trainer.source.batches(num, trainer.config.seed)).samples
     return PointCanvas(real, WIDE if trainer.config.source == "sine" else SQUARE)
@@ -150,16 +167,17 @@ def canvas_of(trainer: Trainer) -> PointCanvas:
 def point_picture(
     canvas: PointCanvas, trainer: Trainer, samples: npt.NDArray[np.generic], num_images: int
 ) -> Frames:
-    """Generated points in the colors of the critic's judgment, its field, and how far it is."""
+    """Generated points, colored by the critic's classification, over the critic's field."""
     points = np.asarray(samples, np.float32)
-    if trainer.outputs is None:
+    updates = trainer.updates
+    if updates.outputs is None:
         return canvas.draw(points)
-    device, objective = trainer.plan.device, trainer.objective
+    device, objective = trainer.plan.device, updates.objective
     logits, field = (
-        trainer.judge(torch.from_numpy(array).to(device), None).float()
+        updates.critic_logits(torch.from_numpy(array).to(device), None).float()
         for array in (points, canvas.field_points())
     )
-    boundary = objective.boundary_between(*trainer.outputs)
+    boundary = objective.boundary_between(*updates.outputs)
     relative = (boundary - field) if objective.needs_energy else (field - boundary)
     epoch = num_images / trainer.source.num_samples
     accuracy = critic_accuracy(trainer)["accuracy"]
@@ -167,18 +185,18 @@ def point_picture(
         f"epoch {epoch:,.0f}   critic accuracy {accuracy:.0%}   "
         f"{num_images:,} points   {trainer.elapsed_s:,.0f} s"
     )
-    looks_real = objective.looks_real(logits, *trainer.outputs)
+    looks_real = objective.looks_real(logits, *updates.outputs)
     return canvas.draw(points, looks_real.cpu().numpy(), relative.cpu().numpy(), text)
 
 
 def frame_grid(
     trainer: Trainer, samples: npt.NDArray[np.generic], pixels: int = SMALL, columns: int = 0
 ) -> Frames:
-    """Frames as a person looks at them, in a grid.
+    """Frames as RGB in a grid.
 
     Args:
-        pixels: about how many on the screen the shorter side of a frame takes.
-        columns: frames in a row; 0 makes it as square as can be.
+        pixels: approximate size of a frame's shorter side on the screen.
+        columns: frames in a row; 0 makes the grid as square as possible.
     """
     frame_format = trainer.model.sample.frame_format
     assert frame_format is not None
