@@ -34,10 +34,11 @@ from atarigan.models.checkpoint import (
 )
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.model_config import ModelConfig
-from atarigan.train import config_file, restore
+from atarigan.train import config_file
 from atarigan.training.build import build_trainer
 from atarigan.training.observers.evaluations import Evaluations, read_lines
 from atarigan.training.observers.history import COLUMNS, History
+from atarigan.training.prepare import restore
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Trainer
 

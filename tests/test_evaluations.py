@@ -12,6 +12,7 @@ from atarigan.evaluation.evaluator import Evaluator
 from atarigan.models.checkpoint import load_weights
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.training.build import build_trainer
+from atarigan.training.observers import evaluations
 from atarigan.training.observers.evaluations import Evaluations, read_lines
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer
@@ -38,17 +39,22 @@ class Listener(Observer):
         self.heard.append((trainer.num_images, scores["sliced_wasserstein"]["value"]))
 
 
+@pytest.fixture(autouse=True)
+def _few_samples(monkeypatch):
+    monkeypatch.setattr(evaluations, "NUM_SAMPLES", 100)
+
+
 @pytest.fixture
 def folder(tmp_path):
     return RunFolder(tmp_path)
 
 
 def fake_values(monkeypatch, values):
-    """Judges that find these values in turn."""
+    """Let evaluators find these values in turn."""
     values = iter(values)
 
     def scores(self, samples, progress=None):
-        assert samples.shape == (2000, 2)
+        assert samples.shape == (evaluations.NUM_SAMPLES, 2)
         return {
             "sliced_wasserstein": {
                 "value": next(values),

@@ -1,4 +1,4 @@
-"""Runs that are really lost: noticed, taken back, and given up with healthy weights kept."""
+"""Runs that are really lost: recognized, rolled back, and given up with healthy weights kept."""
 
 import re
 
@@ -31,9 +31,18 @@ LOST = {
         "--average-half-life", "0", "--batch-size", "16",
     ),
 }  # fmt: skip
+SLOW = ("the critic has won", "the generator has collapsed")
 
 
-@pytest.mark.parametrize("sign", LOST)
+@pytest.fixture(autouse=True)
+def _frequent_checks(monkeypatch):
+    monkeypatch.setattr(health, "STEPS_BETWEEN_CHECKS", 10)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [pytest.param(sign, marks=[pytest.mark.slow] if sign in SLOW else []) for sign in LOST],
+)
 def test_a_lost_run_goes_back_and_gives_up_with_healthy_weights(tmp_path, capsys, sign):
     out = tmp_path / "run"
     words = [*LOST[sign], *COMMON, "--max-rollbacks", "1", "--out", str(out)]
@@ -68,14 +77,51 @@ def test_after_going_back_the_run_is_another_one_with_half_the_learning_rates(tm
     assert trainer.state_dict()["num_rollbacks"] == 1
 
 
+@pytest.fixture
+def trained():
+    """A trainer after a few steps, and its monitor."""
+    trainer = build_trainer(train.base_config(["--recipe", "sine"]))
+    monitor = health.HealthMonitor(trainer)
+    batches = trainer.open_batches()
+    for _ in range(3):
+        trainer.train_step(batches)
+    assert monitor.problem(trainer) is None
+    return trainer, monitor
+
+
+def problems(trainer, monitor, num_checks):
+    return [monitor.problem(trainer) for _ in range(num_checks)]
+
+
+@torch.no_grad()
+def test_a_generator_that_draws_one_thing_only_has_collapsed(trained):
+    trainer, monitor = trained
+    for weight in trainer.averaged_generator.parameters():
+        weight.zero_()
+    *before, last = problems(trainer, monitor, health.NUM_IN_A_ROW)
+    assert set(before) == {None}
+    assert last == "the generator has collapsed: its samples spread 0.0% as far as real ones"
+
+
+def test_a_perfect_critic_wins_only_where_the_generator_no_longer_learns(trained):
+    trainer, monitor = trained
+    trainer.updates.outputs = (torch.ones(8), -torch.ones(8))
+    assert set(problems(trainer, monitor, 2 * health.NUM_IN_A_ROW)) == {None}
+    for weight in trainer.updates.generator.parameters():
+        weight.grad = torch.zeros_like(weight)
+    *before, last = problems(trainer, monitor, health.NUM_IN_A_ROW)
+    assert set(before) == {None}
+    assert str(last).startswith("the critic has won")
+
+
 def test_zero_rollbacks_let_a_run_go_on_regardless(tmp_path):
-    words = [*LOST["the critic has won"], *COMMON, "--max-images", "600000"]
+    words = [*LOST["the critic has won"], *COMMON, "--max-images", "200000"]
     assert train.main([*words, "--max-rollbacks", "0", "--out", str(tmp_path)]) == 0
     assert not (tmp_path / "events.txt").exists()
 
 
 def test_a_healthy_run_is_left_alone(tmp_path):
-    words = ["--recipe", "sine", "--log", "none", "--max-images", "400000"]
+    words = ["--recipe", "sine", "--log", "none", "--max-images", "100000"]
     assert train.main([*words, "--out", str(tmp_path)]) == 0
     assert not (tmp_path / "events.txt").exists()
 

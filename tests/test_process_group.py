@@ -1,4 +1,4 @@
-"""Several processes train what one would with all of their batches, and end together."""
+"""Several processes train like one with all of their batches, and end together."""
 
 import os
 import signal
@@ -25,6 +25,7 @@ RUNS = {
     "non-saturating, dragan": ("--objective", "non_saturating", "--penalty", "dragan"),
     "energy": ("--objective", "energy", "--penalty", "none", "--network", "autoencoder"),
 }
+EXPENSIVE = ("relativistic, both gradients", "non-saturating, dragan")
 
 
 @pytest.fixture
@@ -52,7 +53,10 @@ def flat(state):
     )
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in EXPENSIVE else []) for name in RUNS],
+)
 def test_two_processes_are_one_with_twice_the_batch(tmp_path, buffer, name):
     words = [
         "--data", str(buffer), "--network", "subpixel", "--generator-width", "4",
@@ -121,7 +125,7 @@ def test_ctrl_c_which_the_launcher_repeats_saves_the_run(long_run):
 
 def test_alone_everything_stays_as_it_is():
     share = torch.randn(3)
-    assert ALONE.whole(share) is share
+    assert ALONE.gather(share) is share
     assert ALONE.shared("state") == "state"
     assert ALONE.from_first(2.5) == 2.5
     assert not ALONE.any(False)

@@ -68,17 +68,23 @@ def state_of(run):
     return load_training_state(find_checkpoint(run))
 
 
+STEPS = [pytest.param(24, 16, id="40 steps"),
+         pytest.param(120, 80, id="200 steps", marks=pytest.mark.slow)]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SOURCES)
-def test_200_steps_are_120_and_80_more(tmp_path, data, name):
+@pytest.mark.parametrize(("num_before", "num_after"), STEPS)
+def test_a_resumed_run_is_the_whole_run(tmp_path, data, name, num_before, num_after):
     words = words_of(name, data)
     config = train.parse([*words, "--out", "unused"]).run
     per_step = BATCH * (config.critic_steps + config.reconstruction_steps)
+    before, after = str(num_before * per_step), str((num_before + num_after) * per_step)
     whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
-    assert train.main([*words, "--max-images", str(200 * per_step), "--out", whole]) == 0
-    assert train.main([*words, "--max-images", str(120 * per_step), "--out", parts]) == 0
-    assert train.main(["--resume", "--max-images", str(200 * per_step), "--out", parts]) == 0
+    assert train.main([*words, "--max-images", after, "--out", whole]) == 0
+    assert train.main([*words, "--max-images", before, "--out", parts]) == 0
+    assert train.main(["--resume", "--max-images", after, "--out", parts]) == 0
     ours, theirs = state_of(tmp_path / "parts"), state_of(tmp_path / "whole")
-    assert theirs["num_steps"] == 200
+    assert theirs["num_steps"] == num_before + num_after
     assert_same(ours, theirs)
 
 
