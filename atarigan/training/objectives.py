@@ -1,8 +1,7 @@
-"""Adversarial objectives: what the critic and the generator minimize, as functions of critic
-outputs.
+"""Adversarial objectives: the losses of critic and generator, as functions of critic outputs.
 
 `real_logits` and `fake_logits`, float (B,), are the critic's raw outputs for a batch of real and of
-generated samples; every loss is a scalar.
+generated samples. Every loss is a scalar.
 """
 
 from typing import Any
@@ -20,14 +19,14 @@ Verdicts = Bool[Tensor, " samples"]
 
 
 class Objective:
-    """Two losses. One of an objective's instances belongs to one run.
+    """A loss for the critic and one for the generator. Each run has its own instance.
 
     Attributes:
         generator_needs_real: whether the generator's loss compares fake with real outputs.
-        needs_energy: whether the critic must give reconstruction errors rather than free logits.
-        pull_away: weight of the pull-away term on the critic's codes of fakes; 0 has none.
-        boundary: the output above which a critic takes a sample for real; None where outputs have
-            no zero of their own, and the middle between the means of real and fake ones stands in.
+        needs_energy: whether the critic must output reconstruction errors instead of free logits.
+        pull_away: weight of the pull-away term on the critic's codes of fakes; 0 means none.
+        boundary: the output above which a sample counts as real. None means the middle between the
+            mean outputs of real and fake samples, for objectives that only compare outputs.
     """
 
     generator_needs_real = False
@@ -38,31 +37,31 @@ class Objective:
     def looks_real(
         self, logits: Float[Tensor, " samples"], real_logits: Logits, fake_logits: Logits
     ) -> Verdicts:
-        """Which samples the critic takes for real, given its outputs for a batch of real and one of
-        fake samples; energies are low where it does.
+        """Whether the critic classifies each sample as real, given its outputs for a batch of real
+        and one of fake samples. Real samples have high logits but low energies.
         """
         boundary = self.boundary_between(real_logits, fake_logits)
         return logits < boundary if self.needs_energy else logits >= boundary
 
     def boundary_between(self, real_logits: Logits, fake_logits: Logits) -> Loss:
-        """The output that parts what the critic takes for real from the rest."""
+        """The output that separates what counts as real from what counts as fake."""
         if self.boundary is None:
             return (real_logits.mean() + fake_logits.mean()) / 2
         return real_logits.new_tensor(self.boundary)
 
     def critic_loss(self, real_logits: Logits, fake_logits: Logits) -> Loss:
-        """What the critic minimizes."""
+        """Return the critic's loss."""
         raise NotImplementedError
 
     def generator_loss(self, fake_logits: Logits, real_logits: Logits | None) -> Loss:
-        """What the generator minimizes; `real_logits` is None unless `generator_needs_real`."""
+        """Return the generator's loss; `real_logits` is None unless `generator_needs_real`."""
         raise NotImplementedError
 
     def after_critic_step(self, real_logits: Logits, fake_logits: Logits) -> None:
-        """Take notice of the outputs that the critic has just learnt from."""
+        """Adapt to the outputs of the batch that the critic was just updated on."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the objective has taken notice of, for checkpoints."""
+        """The objective's own state, for checkpoints."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -88,7 +87,7 @@ class Wasserstein(Objective):
 
 @OBJECTIVES.register("sigmoid_wasserstein")
 class SigmoidWasserstein(Objective):
-    """Wasserstein's losses of a critic that ends in a sigmoid: a published variant, no distance.
+    """Wasserstein losses of a critic with a sigmoid at its end: published, but no distance.
 
     E sigmoid(D(fake)) - E sigmoid(D(real)).
     """
@@ -103,7 +102,7 @@ class SigmoidWasserstein(Objective):
 
 
 class CrossEntropy(Objective):
-    """The critic's half of the objectives below: it tells real from fake by cross-entropy.
+    """The critic's loss of the objectives below: cross-entropy of real against fake.
 
     With D = sigmoid(logit), -log D = softplus(-logit) and -log(1 - D) = softplus(logit).
     """
@@ -203,12 +202,12 @@ class Began(Objective):
     """E E(real) - k E E(fake), with k kept so that both stay in proportion (Berthelot et al. 2017).
 
     arXiv:1703.10717, section 3.4: k, in [0, 1] and 0 at first, grows by 0.001 (0.5 E E(real) - E
-    E(fake)) a step.
+    E(fake)) per critic update.
     """
 
     needs_energy = True
     diversity_ratio = 0.5
-    step_size = 0.001
+    balance_rate = 0.001
 
     def __init__(self) -> None:
         self.balance = torch.zeros(())
@@ -222,7 +221,7 @@ class Began(Objective):
     @torch.no_grad()
     def after_critic_step(self, real_logits: Logits, fake_logits: Logits) -> None:
         lead = self.diversity_ratio * real_logits.mean() - fake_logits.mean()
-        self.balance = (self.balance.to(lead) + self.step_size * lead).clamp(0, 1)
+        self.balance = (self.balance.to(lead) + self.balance_rate * lead).clamp(0, 1)
 
     def state_dict(self) -> dict[str, Any]:
         return {"balance": self.balance}

@@ -1,8 +1,8 @@
-"""What keeps a critic smooth: gradient penalties, and constraints on its weights.
+"""Gradient penalties of the critic, and constraints on its weights.
 
-A gradient penalty says at which points the critic's gradient is looked at and what its norms cost;
-norms are Euclidean, over all dimensions but the batch's. Constraints act on the critic itself, when
-it is made or after each update.
+A gradient penalty chooses points and gives the norm of the critic's gradient there a cost. Norms are
+Euclidean, over all dimensions but the batch. A constraint changes the critic itself, once at the
+beginning or after each update.
 """
 
 from collections.abc import Callable
@@ -28,18 +28,18 @@ class Penalty:
     has_gradient_term = False
 
     def prepare(self, critic: nn.Module) -> nn.Module:
-        """The critic as it is to be trained; called once, on a fresh one."""
+        """Return the critic to train, made from a fresh one; called once."""
         return critic
 
     def constrain(self, critic: nn.Module) -> None:
-        """Bring the critic's weights back into bounds; called after each of its updates."""
+        """Limit the critic's weights; called after each of its updates."""
 
     def points(self, real: Samples, fake: Samples, rng: torch.Generator) -> Points:
-        """Where the critic's gradient is looked at, of a batch of real and one of fake samples."""
+        """Return the points, made from a batch of real and one of fake samples."""
         return real
 
     def cost(self, norms: Norms) -> Scalar:
-        """What gradients of these norms cost, before the penalty's weight."""
+        """Return the cost of gradients with these norms, before the penalty's weight."""
         return norms.new_zeros(())
 
 
@@ -52,7 +52,7 @@ class GradientPenalty(Penalty):
     """E (|grad D(x)| - 1)^2 at x between real and fake (Gulrajani et al. 2017).
 
     arXiv:1704.00028, eq. 3.
-    Each x lies on the line between one real and one fake sample, at a place drawn from U[0, 1).
+    Each x lies between a real and a fake sample, at a position drawn from U[0, 1).
     """
 
     has_gradient_term = True
@@ -126,7 +126,7 @@ class SpectralNormalization(Penalty):
 
 
 def gradient_norms(critic: CriticFunction, points: Points) -> Norms:
-    """Norm of the critic's gradient at each point, (N,); its derivative is finite even at zero."""
+    """Norm of the critic's gradient at each point, (N,). Its derivative is finite at zero too."""
 
     def total(samples: Tensor) -> Tensor:
         return critic(samples).sum()
@@ -136,6 +136,6 @@ def gradient_norms(critic: CriticFunction, points: Points) -> Norms:
 
 
 def _one_each(samples: Samples, rng: torch.Generator) -> Tensor:
-    """A number from U[0, 1) for each sample, shaped to be multiplied with it."""
+    """A number from U[0, 1) for each sample, in a shape that broadcasts over it."""
     shape = (len(samples), *[1] * (samples.ndim - 1))
     return torch.rand(shape, generator=rng, device=samples.device, dtype=samples.dtype)

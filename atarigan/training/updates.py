@@ -56,6 +56,7 @@ class Updates:
         self.objective = objective
         self.penalty = penalty
         self.plan = plan
+        self._autocast = plan.autocast()
         self.group = group
         self.generator_optimizer = self._new_optimizer(self.generator, config.generator_lr)
         self.critic_optimizer = self._new_optimizer(self.critic, config.critic_lr)
@@ -118,7 +119,7 @@ class Updates:
         self.generator_optimizer.zero_grad(set_to_none=True)
         losses = []
         for latents_part, real_part, condition_part in self._parts(latents, real, condition):
-            with self.plan.autocast():
+            with self._autocast:
                 loss = self.generator.reconstruction_loss(latents_part, condition_part, real_part)
             (loss / (self.num_parts * self.group.size)).backward()
             losses.append(loss.detach())
@@ -128,7 +129,7 @@ class Updates:
     def _generator_loss(self, latents: Tensor, real: Tensor, condition: Tensor | None) -> Tensor:
         objective, gather = self.objective, self._gather
         real_logits = codes = None
-        with self.plan.autocast():
+        with self._autocast:
             fake = self.generator(latents, condition)
             fake_logits = gather(self.critic_logits(fake, condition).float())
             if objective.generator_needs_real:
@@ -143,7 +144,7 @@ class Updates:
         self, real: Tensor, fake: Tensor, condition: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """The critic's outputs for the real and the generated samples of all processes."""
-        with self.plan.autocast():
+        with self._autocast:
             logits = self.critic_logits(torch.cat([real, fake]), condition).float()
         real_logits, fake_logits = logits.split(len(real))
         return self._gather(real_logits), self._gather(fake_logits)
@@ -182,7 +183,7 @@ class Updates:
     def _generate(self, num: int, condition: Tensor | None) -> Tensor:
         """Generate this process's `num` samples."""
         latents = self._own_latents(num)
-        with self.plan.autocast():
+        with self._autocast:
             fakes = [self.generator(*part) for part in self._parts(latents, condition)]
         return _concatenated(fakes).float()
 
