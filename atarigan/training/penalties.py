@@ -1,8 +1,8 @@
 """Gradient penalties of the critic, and constraints on its weights.
 
-A gradient penalty chooses points and gives the norm of the critic's gradient there a cost. Norms are
-Euclidean, over all dimensions but the batch. A constraint changes the critic itself, once at the
-beginning or after each update.
+A gradient penalty chooses points and gives the norm of the critic's gradient there a cost. Norms
+are Euclidean, over all dimensions but the batch. A constraint changes the critic itself, once at
+the beginning or after each update.
 """
 
 from collections.abc import Callable
