@@ -8,7 +8,7 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import floats_to_frames
 from atarigan.models.families import NETWORKS, NetworkShape
 from atarigan.models.families.codebook import CodebookGenerator, StraightThroughChoice
-from atarigan.models.families.ladder import downsampled_sizes
+from atarigan.models.families.network import downsampled_sizes
 from atarigan.models.families.profiles import ProfilesGenerator
 from tests.fakes import noise_frames
 
@@ -73,15 +73,15 @@ def test_mlp_makes_points():
 
 
 @pytest.mark.parametrize("family", list(NETWORKS))
-def test_a_critic_treats_every_sample_by_itself(family):
+def test_a_critics_output_does_not_depend_on_the_batch(family):
     if NETWORKS[family].critic_mixes_samples:
-        pytest.skip("says that it does not")
+        pytest.skip("declares that it does")
     critic = NETWORKS[family]().critic(small(family, (1, 20, 24))).eval()
     samples = torch.randn(4, 1, 20, 24)
     torch.testing.assert_close(critic(samples)[:2], critic(samples[:2]))
 
 
-def test_ladder_ends_small_and_halves_rounding_up():
+def test_downsampled_sizes_halve_rounding_up_and_end_small():
     assert downsampled_sizes(84, 84) == [(84, 84), (42, 42), (21, 21), (11, 11), (6, 6), (3, 3)]
     assert downsampled_sizes(1, 9) == [(1, 9), (1, 5)]
 
@@ -109,7 +109,7 @@ def test_codebook_shows_only_values_that_occurred_at_the_pixel():
     assert len(np.unique(shown[:, 1:])) == 3
 
 
-def test_straight_through_gradient_is_that_of_the_soft_mixture():
+def test_straight_through_gradient_is_that_of_the_expected_value():
     logits = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
     values = torch.randn(4, 3, 3, 5, dtype=torch.float64)
     upstream = torch.randn(2, 3, 3, 5, dtype=torch.float64)
@@ -123,7 +123,7 @@ def test_straight_through_gradient_is_that_of_the_soft_mixture():
 
 
 @pytest.mark.parametrize("family", list(NETWORKS))
-def test_conditions_change_what_both_networks_give(family):
+def test_conditions_change_the_outputs_of_both_networks(family):
     described = small(family, (1, 12, 20), condition_size=3)
     family = NETWORKS[family]()
     generator, critic = family.generator(described).eval(), family.critic(described).eval()
@@ -170,7 +170,7 @@ def test_published_networks_have_their_published_sizes(family, shape, settings, 
     assert counts == [generator, critic]
 
 
-def test_as_many_layers_are_listed_as_there_are():
+def test_a_wrong_number_of_listed_layers_is_refused():
     described = NetworkShape((1, 40, 40), 8, generator_layers=(4, 4))
     with pytest.raises(InputError, match=r"--generator-layers must be 5 sizes here, not \[4, 4\]"):
         NETWORKS["atari_wgan"]().generator(described)
@@ -196,14 +196,16 @@ def test_profiles_are_a_background_and_products_of_rows_and_columns():
     rows = generator.row_profiles(inputs)
     columns = generator.column_profiles(inputs)
     expected = generator.background + torch.einsum("bir,brj->bij", rows, columns) / 2
-    torch.testing.assert_close(generator.places(inputs).double(), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(generator.positions(inputs).double(), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_profiles_begin_with_silent_latents_beside_a_condition():
+def test_profiles_start_without_an_influence_of_latents_where_there_is_a_condition():
     shape = NetworkShape((1, 6, 5), latent_size=2, condition_size=3)
     generator = ProfilesGenerator(shape, (1, 6, 5))
     condition = torch.randn(4, 3)
-    first, second = (generator.places(torch.cat([torch.randn(4, 2), condition], 1)) for _ in "ab")
+    first, second = (
+        generator.positions(torch.cat([torch.randn(4, 2), condition], 1)) for _ in "ab"
+    )
     assert torch.equal(first, second)
     alone = ProfilesGenerator(NetworkShape((1, 6, 5), latent_size=2), (1, 6, 5))
-    assert not torch.equal(alone.places(torch.randn(1, 2)), alone.places(torch.randn(1, 2)))
+    assert not torch.equal(alone.positions(torch.randn(1, 2)), alone.positions(torch.randn(1, 2)))

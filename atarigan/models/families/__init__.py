@@ -1,8 +1,14 @@
-"""Generators and critics for any sample shape."""
+"""Generators and critics for any sample shape; importing this package registers every family."""
 
 from atarigan.models.families import autoencoder, codebook, dcgan, mlp, profiles, residual, subpixel
 from atarigan.models.families.network import NETWORKS, Generator, NetworkFamily, NetworkShape
-from atarigan.models.families.published import atari_wgan, joined_autoencoder, joined_conv, upsample
+from atarigan.models.families.published import (
+    atari_wgan,
+    joined_autoencoder,
+    joined_conv,
+    published_mlp,
+    upsample,
+)
 
 __all__ = [
     "NETWORKS",
@@ -17,6 +23,7 @@ __all__ = [
     "joined_conv",
     "mlp",
     "profiles",
+    "published_mlp",
     "residual",
     "subpixel",
     "upsample",

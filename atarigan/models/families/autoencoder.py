@@ -1,4 +1,4 @@
-"""A critic that is an autoencoder: how badly it reconstructs a sample is the sample's energy."""
+"""A critic that is an autoencoder: a sample's energy is its reconstruction error."""
 
 import itertools
 
@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.models.families.dcgan import DEFAULT_WIDTH, DcganGenerator
-from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
     NetworkFamily,
     NetworkShape,
-    joined,
+    downsampled_sizes,
+    downsampling_layers,
+    with_condition,
 )
 
 CODE_SIZE = 64
@@ -20,7 +21,7 @@ CODE_SIZE = 64
 
 @NETWORKS.register("autoencoder")
 class AutoencoderFamily(NetworkFamily):
-    """A DCGAN generator, and a critic that reconstructs: for the objectives energy and began."""
+    """A DCGAN generator, and a critic that reconstructs; for the objectives energy and began."""
 
     critic_gives_energy = True
 
@@ -34,7 +35,7 @@ class AutoencoderFamily(NetworkFamily):
 class AutoencoderCritic(nn.Module):
     """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction.
 
-    A condition is told to the decoder beside the code.
+    The decoder receives the condition together with the code.
     """
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
@@ -60,13 +61,13 @@ class AutoencoderCritic(nn.Module):
         self.grow = nn.ModuleList(up)
 
     def embed(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The codes (B, CODE_SIZE) of samples; they know nothing of a condition."""
+        """Return the codes (B, CODE_SIZE) of samples; they do not depend on the condition."""
         codes: Tensor = self.encode(samples)
         return codes
 
     def reconstruct(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Samples (B, C, H, W) after encoding and decoding."""
-        features: Tensor = self.expand(joined(self.encode(samples), condition))
+        """Encode and decode samples (B, C, H, W)."""
+        features: Tensor = self.expand(with_condition(self.encode(samples), condition))
         for layer, (rows, columns) in zip(self.grow, self.sizes[-2::-1], strict=True):
             features = layer(features)[:, :, :rows, :columns]
         return features

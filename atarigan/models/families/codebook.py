@@ -1,12 +1,11 @@
-"""Each pixel chooses among the values that real frames show there: the family for game frames.
+"""Each pixel chooses among the values that it has in real frames: a family for game frames.
 
-A game draws few things in few colors, so at any pixel only a handful of values ever occur. The
-generator is given them and decides, pixel by pixel, which one shows; what never moves is exact from
-the first step, and no color is made up. The choice is made by logits of low rank: a sum of products
-of a row profile and a column profile, which is what bars, bricks, paddles and balls are.
+A game draws few objects in few colors, so only a handful of values occur at any pixel. The
+generator starts with these values and chooses one for each pixel. Static pixels are exact from the
+first step, and every color is real. The logits of the choice have low rank: they are sums of
+products of a row profile and a column profile, the shape of bars, bricks, paddles and balls.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -15,18 +14,16 @@ from torch.nn import functional
 
 from atarigan.images.pixel_values import frequent_values
 from atarigan.images.pixels import frames_to_floats
-from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
-    LayeredCritic,
     NetworkFamily,
     NetworkShape,
-    joined,
+    patch_critic,
+    with_condition,
 )
 
 GENERATOR_WIDTH = 256
-CRITIC_WIDTH = 24
 NUM_VALUES = 6
 RANK = 12
 _RAREST = 0.02
@@ -35,7 +32,7 @@ _RARITY_POWER = 0.75
 
 @NETWORKS.register("codebook")
 class CodebookFamily(NetworkFamily):
-    """Every pixel picks one of the values that real frames show there; for game frames."""
+    """Every pixel takes one of its values in real frames; for game frames."""
 
     def generator(self, shape: NetworkShape) -> Generator:
         return CodebookGenerator(shape, shape.image_shape("codebook"))
@@ -45,7 +42,13 @@ class CodebookFamily(NetworkFamily):
 
 
 class CodebookGenerator(Generator):
-    """Latents to images (B, C, H, W) in [-1, 1], each pixel one of `num_values` of real ones."""
+    """Latents to images (B, C, H, W) in [-1, 1]; each pixel has one of `num_values` real values.
+
+    Attributes:
+        values: each pixel's values, float (num_values, C, H, W).
+        prior: log-frequency of each value, at least log 0.02, and -inf for a missing value, float
+            (num_values, H, W).
+    """
 
     values: Tensor
     prior: Tensor
@@ -78,7 +81,7 @@ class CodebookGenerator(Generator):
         self.register_buffer("prior", torch.zeros(num_values, height, columns))
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Take each pixel's most frequent values, and how frequent they are."""
+        """Find each pixel's most frequent values and their frequencies."""
         values, counts = frequent_values(samples.numpy(), len(self.prior))
         frequencies = torch.from_numpy(counts / len(samples)).float()
         self.values.copy_(frames_to_floats(torch.from_numpy(values)))
@@ -87,24 +90,24 @@ class CodebookGenerator(Generator):
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
         choose: Any = StraightThroughChoice.apply
-        image: Tensor = choose(self.logits(joined(latents, condition)).float(), self.values)
+        image: Tensor = choose(self.logits(with_condition(latents, condition)).float(), self.values)
         return image
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        """Cross-entropy of each pixel's choice with the value that is nearest to the real one,
-        weighted by how rare that value is there: frequency to the power of -3/4, at most 19.
+        """Return the mean cross-entropy between each pixel's choice and its value nearest to the
+        real one, weighted by that value's frequency to the power -3/4, at most 19.
 
-        Without weights what is small and moves, a ball of one pixel in 7,000, is never worth its
-        mistakes.
+        Without weights the loss would ignore small moving objects: a ball covers one pixel in
+        7,000.
         """
-        logits = self.logits(joined(latents, condition)).float()
+        logits = self.logits(with_condition(latents, condition)).float()
         nearest = (self.values - real[:, None]).abs().sum(2).argmin(1)
         weights = self.prior.expand_as(logits).gather(1, nearest[:, None])[:, 0]
         weights = weights.mul(-_RARITY_POWER).exp()
         return (functional.cross_entropy(logits, nearest, reduction="none") * weights).mean()
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """How strongly each pixel (B, num_values, H, W) wants each of its values, by the inputs (B,
+        """Return the logit of each value of each pixel, (B, num_values, H, W), for inputs (B,
         input_size).
         """
         features = self.project(inputs)
@@ -114,17 +117,16 @@ class CodebookGenerator(Generator):
 
 
 class StraightThroughChoice(torch.autograd.Function):
-    """Each pixel's likeliest value, with the gradient of the mean value under the softmax of the
-    logits.
+    """Each pixel's likeliest value forward; the gradient of the expected value backward.
 
-    That is the straight-through estimator (Bengio et al. 2013, arXiv:1308.3432): the critic sees
-    only values that exist. With p = softmax(logits) and g the gradient by the image, the gradient
-    by logit k is p_k (g · v_k - sum_j p_j g · v_j).
+    A straight-through estimator (Bengio et al. 2013, arXiv:1308.3432): the critic sees only real
+    values. With p = softmax(logits) and g the gradient of the image, the gradient of logit k is
+    p_k (g · v_k - Σ_j p_j g · v_j).
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, values: Tensor) -> Tensor:
-        """Logits (B, K, H, W) and values (K, C, H, W) to images (B, C, H, W)."""
+        """Map logits (B, K, H, W) and values (K, C, H, W) to images (B, C, H, W)."""
         ctx.save_for_backward(logits, values)
         best, image = logits[:, :1], values[0].expand(logits.shape[0], *values.shape[1:])
         for k in range(1, len(values)):  # ten times faster than argmax and gather on a CPU
@@ -135,28 +137,10 @@ class StraightThroughChoice(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """The gradient by the logits; the values have none."""
+        """Return the gradient of the logits; values have none."""
         logits, values = ctx.saved_tensors
         (gradient,) = gradients
         slopes = gradient[:, :1] * values[:, 0]
         for channel in range(1, values.shape[1]):
             slopes += gradient[:, channel : channel + 1] * values[:, channel]
-        # the derivative of softmax, applied to the slopes
         return torch._softmax_backward_data(slopes, logits.softmax(1), 1, logits.dtype), None
-
-
-def patch_critic(shape: NetworkShape, image_shape: tuple[int, int, int]) -> LayeredCritic:
-    """A first convolution on overlapping patches of the image, then strided ones."""
-    channels, height, columns = image_shape
-    width, slope = shape.critic_width or CRITIC_WIDTH, shape.leaky_slope
-    rows, cols = -(-height // 4), -(-columns // 4)
-    sizes = downsampled_sizes(rows, cols)
-    widths = [width * min(4, 2**level) for level in range(len(sizes))]
-    layers = nn.Sequential(
-        nn.ZeroPad2d((1, cols * 4 - columns + 1, 1, rows * 4 - height + 1)),
-        nn.Conv2d(channels, width, 6, 4),
-        nn.LeakyReLU(slope),
-        *downsampling_layers(widths, slope),
-        nn.Flatten(),
-    )
-    return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)

@@ -6,14 +6,16 @@ import math
 
 from torch import Tensor, nn
 
-from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
     LayeredCritic,
     NetworkFamily,
     NetworkShape,
-    joined,
+    downsampled_sizes,
+    downsampling_layers,
+    initialize_normal,
+    with_condition,
 )
 
 DEFAULT_WIDTH = 32
@@ -21,10 +23,7 @@ DEFAULT_WIDTH = 32
 
 @NETWORKS.register("dcgan")
 class DcganFamily(NetworkFamily):
-    """Transposed convolutions with batch norm, and a critic of strided convolutions without.
-
-    In the critic every sample's gradient is its own.
-    """
+    """Transposed convolutions with batch norm; strided convolutions without it in the critic."""
 
     def generator(self, shape: NetworkShape) -> Generator:
         return DcganGenerator(shape, shape.image_shape("dcgan"))
@@ -39,8 +38,8 @@ class DcganFamily(NetworkFamily):
 
 
 class DcganGenerator(Generator):
-    """Latents to images (B, C, H, W) in [-1, 1]; channels double at every halving, up to 8 times
-    the width.
+    """Latents to images (B, C, H, W) in [-1, 1]; each doubling of the image halves the channels,
+    which start at up to 8 times the width.
     """
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
@@ -67,16 +66,10 @@ class DcganGenerator(Generator):
                 self.widths, outputs, [False] * (len(outputs) - 1) + [True], strict=True
             )
         )
-        self.apply(_normal_weights)
+        initialize_normal(self)  # as in the paper
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        features: Tensor = self.project(joined(latents, condition))
+        features: Tensor = self.project(with_condition(latents, condition))
         for layer, (rows, columns) in zip(self.grow, self.sizes[1:], strict=True):
             features = layer(features)[:, :, :rows, :columns]
         return features.tanh()
-
-
-def _normal_weights(module: nn.Module) -> None:
-    """Initial weights from N(0, 0.02), as the paper has it."""
-    if isinstance(module, nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)

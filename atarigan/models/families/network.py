@@ -1,7 +1,7 @@
-"""What a network family is: a generator and a critic for samples of any shape, made from one
-description.
-"""
+"""Network families: a generator and a critic for samples of any shape; shared layers."""
 
+import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,19 +12,21 @@ from atarigan.config.registry import Registry
 from atarigan.errors import InputError
 from atarigan.images.pixels import floats_to_frames
 
+PATCH_CRITIC_WIDTH = 24
+
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What a pair of networks has to fit.
+    """The sizes that a family builds its networks from.
 
     Attributes:
         sample_shape: (2,) for points, (C, H, W) for images.
-        latent_size: numbers in a latent vector.
-        condition_size: numbers in a condition; 0 means that there is none.
-        generator_width, critic_width: channels at the networks' widest resolution; 0 means the
-            family's own.
+        latent_size: length of a latent vector.
+        condition_size: length of a condition vector; 0 for no condition.
+        generator_width, critic_width: channels at the networks' widest resolution; 0 for the
+            family's default.
         generator_layers, critic_layers: sizes of the hidden layers in order, for families that
-            `lists_layers`; none means the family's own.
+            `lists_layers`; empty for the family's default.
         leaky_slope: slope of leaky ReLUs below zero.
     """
 
@@ -39,14 +41,14 @@ class NetworkShape:
 
     @property
     def input_size(self) -> int:
-        """Numbers in a latent vector and a condition together."""
+        """Length of a latent vector and a condition together."""
         return self.latent_size + self.condition_size
 
     def image_shape(self, family: str) -> tuple[int, int, int]:
-        """(C, H, W).
+        """Return (C, H, W).
 
         Raises:
-            InputError: the samples are no images.
+            InputError: samples are not images.
         """
         if len(self.sample_shape) != 3:
             raise InputError(
@@ -57,34 +59,40 @@ class NetworkShape:
 
 
 class Generator(nn.Module):
-    """Latents (B, latent_size), and conditions (B, condition_size) where there are any, to samples
-    (B, *sample_shape) in [-1, 1].
+    """Maps latents (B, latent_size), and conditions (B, condition_size) if it has any, to samples
+    (B, *sample_shape): images in [-1, 1], or points.
 
     Attributes:
-        num_fitted: real samples that `fit` wants to see.
-        num_observed: those that `observe` wants to see.
+        num_fitted: real samples that `fit` needs.
+        num_observed: real samples that `observe` needs.
     """
 
     num_fitted = 2048
     num_observed = 0
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Take what helps from real samples, frames uint8 (N, H, W, C) or points (N, 2), and from
-        conditions (M, …), which are not of the same samples; by default nothing.
+        """Initialize from real samples; does nothing by default.
+
+        Args:
+            samples: frames uint8 (N, H, W, C) or points (N, 2).
+            conditions: (M, …), drawn independently of the samples.
         """
 
     def observe(self, parts: Iterable[Tensor]) -> None:
-        """Take what helps from more real samples than there is memory for, one part of them after
-        the other, like those of `fit`, and after it; by default nothing.
+        """Initialize further, after `fit`, from more real samples than fit into memory at once;
+        does nothing by default.
+
+        Args:
+            parts: samples as for `fit`, one part at a time.
         """
 
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Samples that are images as frames uint8 (B, H, W, C)."""
+        """Return samples that are images as frames uint8 (B, H, W, C)."""
         return floats_to_frames(self(latents, condition))
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        """How far samples of conditions (B, …) are from the real ones (B, *sample_shape) that had
-        those, a scalar; by default their mean absolute difference.
+        """Return a scalar distance between generated samples of conditions (B, …) and the real
+        samples (B, *sample_shape) with these conditions; by default the mean absolute difference.
         """
         samples: Tensor = self(latents, condition)
         return (samples.float() - real).abs().mean()
@@ -93,8 +101,8 @@ class Generator(nn.Module):
 class CriticHead(nn.Module):
     """The last layer of a critic: features (B, F) to logits (B,).
 
-    A condition y adds its own direction of the features φ: logit = w · φ + b + (V y) · φ, the
-    projection of Miyato and Koyama 2018 (arXiv:1802.05637, eq. 5).
+    With a condition y, logit = w · φ + b + (V y) · φ for features φ: the projection of Miyato and
+    Koyama 2018 (arXiv:1802.05637, eq. 5).
     """
 
     def __init__(self, num_features: int, condition_size: int = 0) -> None:
@@ -112,7 +120,7 @@ class CriticHead(nn.Module):
 
 
 class LayeredCritic(nn.Module):
-    """Layers that turn samples into features (B, num_features), and a head."""
+    """Layers from samples to features (B, num_features), and a head."""
 
     def __init__(self, layers: nn.Sequential, num_features: int, condition_size: int = 0) -> None:
         super().__init__()
@@ -125,14 +133,14 @@ class LayeredCritic(nn.Module):
 
 
 class NetworkFamily:
-    """A pair of networks that suit one another.
+    """A generator and a critic that are designed for each other.
 
     Attributes:
-        critic_gives_energy: whether the critic's output is a reconstruction error, and the critic
-            has `embed`, which gives the codes (B, size) of samples.
+        critic_gives_energy: whether the critic's output is a reconstruction error. Such a critic
+            has `embed`, which returns the codes (B, size) of samples.
         critic_mixes_samples: whether the critic's output for a sample depends on the rest of its
-            batch, so that a gradient by one sample has no meaning.
-        lists_layers: whether it is shaped by `generator_layers` and `critic_layers`.
+            batch; gradients of single samples are then undefined.
+        lists_layers: whether `generator_layers` and `critic_layers` set its sizes.
     """
 
     critic_gives_energy = False
@@ -140,26 +148,82 @@ class NetworkFamily:
     lists_layers = False
 
     def generator(self, shape: NetworkShape) -> Generator:
-        """A fresh generator."""
+        """Return a new generator."""
         raise NotImplementedError
 
     def critic(self, shape: NetworkShape) -> nn.Module:
-        """A fresh critic: samples (B, *sample_shape), and conditions where there are any, to logits
-        (B,).
-        """
+        """Return a new critic: samples (B, *sample_shape), conditions if any, to logits (B,)."""
         raise NotImplementedError
 
 
 NETWORKS: Registry[type[NetworkFamily]] = Registry("network")
 
 
-def exactly(sizes: tuple[int, ...], num: int, network: str) -> tuple[int, ...]:
-    """The listed layer sizes. Raises InputError where they are not so many as the network has."""
-    if len(sizes) != num:
-        raise InputError(f"--{network}-layers must be {num} sizes here, not {list(sizes)}")
+def layer_sizes(listed: tuple[int, ...], default: tuple[int, ...], network: str) -> tuple[int, ...]:
+    """Return the listed layer sizes, or the default if none are listed.
+
+    Raises:
+        InputError: the network has another number of layers.
+    """
+    if listed and len(listed) != len(default):
+        raise InputError(
+            f"--{network}-layers must be {len(default)} sizes here, not {list(listed)}"
+        )
+    return listed or default
+
+
+def with_condition(latents: Tensor, condition: Tensor | None) -> Tensor:
+    """Concatenate latents (B, latent_size) and conditions (B, condition_size), if there are any."""
+    return latents if condition is None else torch.cat([latents, condition], dim=1)
+
+
+def initialize_normal(network: nn.Module) -> None:
+    """Draw the weights of linear and convolutional layers from N(0, 0.02)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+
+
+def downsampled_sizes(
+    height: int, width: int, smallest: int = 4, most: int = 6
+) -> list[tuple[int, int]]:
+    """Return the sizes of an image that is halved, rounding up, until its shorter side is at most
+    `smallest`, at least once and at most `most` times.
+
+    The first entry is (height, width). 84×84 gives 84, 42, 21, 11, 6, 3.
+    """
+    sizes = [(height, width)]
+    while len(sizes) == 1 or (min(sizes[-1]) > smallest and len(sizes) <= most):
+        rows, columns = sizes[-1]
+        sizes.append((-(-rows // 2), -(-columns // 2)))
     return sizes
 
 
-def joined(latents: Tensor, condition: Tensor | None) -> Tensor:
-    """Latents (B, latent_size) and conditions (B, condition_size) as one input of a network."""
-    return latents if condition is None else torch.cat([latents, condition], dim=1)
+def downsampling_layers(widths: list[int], leaky_slope: float) -> list[nn.Module]:
+    """Return a convolution of stride 2 and a leaky ReLU for each pair of successive widths.
+
+    Each convolution takes an image to the next of the `downsampled_sizes`.
+    """
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(leaky_slope)]
+    return layers
+
+
+def patch_critic(shape: NetworkShape, image_shape: tuple[int, int, int]) -> LayeredCritic:
+    """Return a critic whose first convolution sees overlapping patches of 6×6 pixels; strided
+    convolutions follow.
+    """
+    channels, height, columns = image_shape
+    width, slope = shape.critic_width or PATCH_CRITIC_WIDTH, shape.leaky_slope
+    rows, cols = -(-height // 4), -(-columns // 4)
+    sizes = downsampled_sizes(rows, cols)
+    widths = [width * min(4, 2**level) for level in range(len(sizes))]
+    layers = nn.Sequential(
+        nn.ZeroPad2d((1, cols * 4 - columns + 1, 1, rows * 4 - height + 1)),
+        nn.Conv2d(channels, width, 6, 4),
+        nn.LeakyReLU(slope),
+        *downsampling_layers(widths, slope),
+        nn.Flatten(),
+    )
+    return LayeredCritic(layers, widths[-1] * math.prod(sizes[-1]), shape.condition_size)

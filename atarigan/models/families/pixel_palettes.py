@@ -1,6 +1,6 @@
-"""Which colors every pixel shows in real frames, on a line where a network points at them."""
+"""The colors that each pixel has in real frames, addressed by positions on a line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,61 +9,63 @@ from torch import Tensor
 
 from atarigan.images.pixel_values import color_codes, colors_of, unusual_pixels, usual_colors
 from atarigan.images.pixels import Frames, frames_to_floats
-from atarigan.models.families.color_keys import (
-    keys_of_frames,
-    keys_of_images,
-    nearest_of_keys,
-    num_keys,
-)
 from atarigan.models.sized_by_data import SizedByData
 
 MOST_COLORS = 256
 _NUM_LEVELS = 256
-_LEAST_APART = 2.0
+_LEAST_APART = 2.0  # levels between the positions of two colors
 _MARGIN = 0.3
-_CLOSE_ENOUGH = 3.0
+_CLOSE_ENOUGH = 3.0  # levels
 _FAR = 1e3
 _LUMINANCE = (0.299, 0.587, 0.114)
+_GRAY_BITS = 8
+_COLOR_BITS = 5
 
 
 class PixelPalettes(SizedByData):
-    """Each pixel's own palette: the colors that it shows in real frames.
+    """A palette for each pixel: the colors that it has in real frames.
 
-    A game's colors have places on a line, ordered by luminance, from -1 to 1; a network gives a
-    number on that line, and the pixel takes the nearest of its own colors. What never changes has
-    one color and is exact, and no color is made up.
+    The colors of a game lie on a line from -1 to 1, ordered by luminance. A network gives each
+    pixel a position on the line, and the pixel takes the nearest color of its own palette. Pixels
+    that never change have one color and are always exact, and every color is real.
 
     Attributes:
-        colors: of the game, uint8 (num_colors, C), in order; at most 256, the most frequent ones.
-        shown: bits, the lowest first, of which of them a pixel shows, uint8 (H * W, bytes).
+        colors: of the game, uint8 (num_colors, C), ordered by luminance: the at most 256 most
+            frequent ones.
+        shown: which colors each pixel's palette holds, as bits, the lowest first, uint8 (H * W,
+            bytes).
+        positions: of the colors on the line, float (num_colors,).
     """
 
     colors: Tensor
     shown: Tensor
-    places: Tensor
-    nearest_shown: Tensor
+    positions: Tensor
+    color_at_level: Tensor
     bounds: Tensor
-    nearest_kept: Tensor
+    color_of_key: Tensor
 
     def __init__(self, height: int, width: int, num_channels: int) -> None:
         super().__init__()
         self.height, self.width, self.num_channels = height, width, num_channels
+        num_pixels = height * width
         self.register_buffer("colors", torch.zeros(1, num_channels, dtype=torch.uint8))
-        self.register_buffer("shown", torch.ones(height * width, 1, dtype=torch.uint8))
+        self.register_buffer("shown", torch.ones(num_pixels, 1, dtype=torch.uint8))
         derived = {
-            "places": torch.zeros(1),
-            "nearest_shown": torch.zeros(
-                height * width * _NUM_LEVELS, num_channels, dtype=torch.uint8
+            "positions": torch.zeros(1),
+            "color_at_level": torch.zeros(
+                num_pixels * _NUM_LEVELS, num_channels, dtype=torch.uint8
             ),
-            "bounds": torch.zeros(2, height * width),
-            "nearest_kept": torch.zeros(num_keys(num_channels), dtype=torch.int32),
+            "bounds": torch.zeros(2, num_pixels),
+            "color_of_key": torch.zeros(num_keys(num_channels), dtype=torch.int32),
         }
         for name, table in derived.items():
             self.register_buffer(name, table, persistent=False)
 
     def fit(self, frames: Frames) -> Tensor:
-        """Learn from real frames uint8 (N, H, W, C), and get the place of each pixel's most
-        frequent color, float (H, W).
+        """Find the game's colors and each pixel's palette in real frames uint8 (N, H, W, C).
+
+        Returns:
+            The position of each pixel's most frequent color, float (H, W).
         """
         usual = usual_colors(frames)
         colors = _frequent_colors(frames, usual)
@@ -73,11 +75,12 @@ class PixelPalettes(SizedByData):
         self.shown = torch.zeros(len(self.shown), -(-len(colors) // 8), dtype=torch.uint8)
         self._derive_of_colors()
         self.observe([frames])
-        return self.places[self._nearest_color(torch.from_numpy(usual).to(device)).long()]
+        return self.positions[self._nearest_color(torch.from_numpy(usual).to(device)).long()]
 
     def observe(self, parts: Iterable[Frames]) -> None:
-        """Let pixels take the colors that they show in further real frames, parts uint8 (N, H, W,
-        C): a pixel has seen all shades of a moving ball late only.
+        """Add the colors of further real frames, parts uint8 (N, H, W, C), to the palettes.
+
+        Rare shades, such as those of a moving ball, need many frames.
         """
         device = self.colors.device
         shown = self._shown()
@@ -91,50 +94,52 @@ class PixelPalettes(SizedByData):
         self.shown = torch.from_numpy(bits).to(device)
         self._derive_of_pixels()
 
-    def snapped(self, places: Tensor) -> Tensor:
-        """Each pixel's nearest own color to places (B, H, W), an image (B, C, H, W) in [-1, 1].
+    def images(self, positions: Tensor) -> Tensor:
+        """Return images (B, C, H, W) in [-1, 1] of the nearest palette colors to positions (B, H,
+        W).
 
-        The gradient is the straight-through estimator's (Bengio et al. 2013, arXiv:1308.3432): as
-        if every channel had the place itself for its value, within the line.
+        The gradient is a straight-through estimator (Bengio et al. 2013, arXiv:1308.3432): the
+        identity for every channel where the position is within the line, zero elsewhere.
         """
-        image = frames_to_floats(self.frames(places))
-        if places.requires_grad:
-            within = places.clamp(-1, 1)
-            image = image + (within - within.detach())[:, None]
-        return image
+        images = frames_to_floats(self.frames(positions))
+        if positions.requires_grad:
+            within = positions.clamp(-1, 1)
+            images = images + (within - within.detach())[:, None]
+        return images
 
-    def frames(self, places: Tensor) -> Tensor:
-        """The same as frames uint8 (B, H, W, C)."""
+    def frames(self, positions: Tensor) -> Tensor:
+        """Return the same as frames uint8 (B, H, W, C)."""
         half = (_NUM_LEVELS - 1) / 2
-        middle = torch.full((), half + 0.5, device=places.device)
-        levels = torch.add(middle, places.detach().float().flatten(1), alpha=half)
-        # Whole numbers are clamped, because what is not a number is one of them, whichever.
-        rows = levels.int().clamp_(0, _NUM_LEVELS - 1).add_(self._offsets(_NUM_LEVELS))
-        return _entries(self.nearest_shown, rows).view(*places.shape, self.num_channels)
+        middle = torch.full((), half + 0.5, device=positions.device)
+        levels = torch.add(middle, positions.detach().float().flatten(1), alpha=half)
+        # NaN casts to an arbitrary integer, so clamp the integers.
+        rows = levels.int().clamp_(0, _NUM_LEVELS - 1).add_(self._first_rows(_NUM_LEVELS))
+        return _entries(self.color_at_level, rows).view(*positions.shape, self.num_channels)
 
-    def misplacement(self, places: Tensor, real: Tensor) -> Tensor:
-        """How far places (B, H, W) lie outside of where they would give real images (B, C, H, W), a
-        scalar.
+    def position_error(self, positions: Tensor, real: Tensor) -> Tensor:
+        """Return the mean distance, a scalar, of positions (B, H, W) from where pixels take the
+        colors of real images (B, C, H, W).
 
-        A pixel's mistake is its distance to the nearest place that is surely snapped to the real
-        color: three tenths of the way from the border to it, or as near to it as three levels. What
-        is right costs nothing, so that a ball of one pixel in 7,000 is not drowned by the rest.
+        A pixel's error is its distance to an interval around the real color. On each side the
+        interval reaches 70 % of the way to the border with the next palette color, and at least 3
+        levels where the border is farther. Correct pixels cost nothing, so that a ball of one pixel
+        in 7,000 still counts.
         """
-        kept = _entries(self.nearest_kept, keys_of_images(real)).flatten(1)
-        rows = kept + self._offsets(len(self.colors))
+        colors = _entries(self.color_of_key, keys_of_images(real)).flatten(1)
+        rows = colors + self._first_rows(len(self.colors))
         low, high = (_entries(table, rows) for table in self.bounds)
-        found = places.flatten(1)
+        found = positions.flatten(1)
         nearest = torch.minimum(torch.maximum(found.detach(), low), high)
         return (found - nearest).abs().mean()
 
-    def _offsets(self, step: int) -> Tensor:
-        """Where each pixel's row of a flattened table begins, int32 (H * W,)."""
+    def _first_rows(self, rows_per_pixel: int) -> Tensor:
+        """Return the row at which each pixel begins in a flattened table, int32 (H * W,)."""
         size = self.height * self.width
-        return torch.arange(size, dtype=torch.int32, device=self.colors.device) * step
+        return torch.arange(size, dtype=torch.int32, device=self.colors.device) * rows_per_pixel
 
     def _nearest_color(self, frames: Tensor) -> Tensor:
-        """The kept color's number for each pixel of frames uint8 (B, H, W, C), int32 (B, H, W)."""
-        return _entries(self.nearest_kept, keys_of_frames(frames))
+        """Return the index in `colors` for each pixel of frames uint8 (..., C), int32 (...)."""
+        return _entries(self.color_of_key, keys_of_frames(frames))
 
     def _check(self) -> None:
         num_colors = len(self.colors)
@@ -144,7 +149,7 @@ class PixelPalettes(SizedByData):
         self._expect("shown", (self.height * self.width, -(-num_colors // 8)))
 
     def _shown(self) -> npt.NDArray[np.bool_]:
-        """Whether pixels show colors, (pixels, num_colors)."""
+        """Return whether each pixel's palette holds each color, (pixels, num_colors)."""
         bits = np.unpackbits(self.shown.cpu().numpy(), axis=1, bitorder="little")
         return bits[:, : len(self.colors)].astype(bool)
 
@@ -153,34 +158,82 @@ class PixelPalettes(SizedByData):
         self._derive_of_pixels()
 
     def _derive_of_colors(self) -> None:
-        """Make the tables that follow from the game's colors."""
+        """Compute the tables that depend on the colors alone."""
         colors, device = self.colors.cpu(), self.colors.device
-        self.places = torch.from_numpy(_places(colors.numpy()).astype(np.float32)).to(device)
-        self.nearest_kept = nearest_of_keys(colors).to(device)
+        self.positions = torch.from_numpy(_positions(colors.numpy()).astype(np.float32)).to(device)
+        self.color_of_key = nearest_of_keys(colors).to(device)
 
     def _derive_of_pixels(self) -> None:
-        """Make the tables that follow from which colors pixels show, and where those are."""
-        places, device = _places(self.colors.cpu().numpy()), self.colors.device
+        """Compute the tables that depend on the palettes."""
+        positions, device = _positions(self.colors.cpu().numpy()), self.colors.device
         shown = self._shown()
-        shown[~shown.any(1)] = True  # nothing is known yet
+        shown[~shown.any(1)] = True  # an empty palette allows all colors
         below, above = _shown_neighbors(shown)
-        low, high = _bounds(places, shown, below, above)
-        nearest = torch.from_numpy(_nearest_shown(places, below, above)).flatten().to(device)
-        self.nearest_shown = _entries(self.colors, nearest.int())
+        low, high = _bounds(positions, shown, below, above)
+        nearest = torch.from_numpy(_nearest_shown(positions, below, above)).flatten().to(device)
+        self.color_at_level = _entries(self.colors, nearest.int())
         bounds = torch.from_numpy(np.stack([low, high]))
         self.bounds = bounds.float().flatten(1).to(device)
 
 
+def num_keys(num_channels: int) -> int:
+    """Return the number of color keys: one for each gray level; otherwise one for all colors that
+    share the upper five bits of every channel, so that a table of all keys stays small.
+    """
+    return 1 << (_GRAY_BITS if num_channels == 1 else _COLOR_BITS * num_channels)
+
+
+def keys_of_frames(frames: Tensor) -> Tensor:
+    """Return the color keys of frames uint8 (..., C), int32 (...)."""
+    return _keys([channel.int() for channel in frames.unbind(-1)])
+
+
+def keys_of_images(images: Tensor) -> Tensor:
+    """Return the color keys of images (B, C, H, W) in [-1, 1], int32 (B, H, W).
+
+    Values must be those of whole levels.
+    """
+    middle = torch.full((), 128.0, device=images.device)
+    channels = images.float().unbind(1)
+    return _keys([torch.add(middle, channel, alpha=127.5).int() for channel in channels])
+
+
+def nearest_of_keys(colors: Tensor) -> Tensor:
+    """Return the index of the nearest of colors uint8 (num_colors, C) for each key, int32 (keys,).
+
+    The key of a given color maps to that color.
+    """
+    num_channels = colors.shape[1]
+    bits = _GRAY_BITS if num_channels == 1 else _COLOR_BITS
+    keys = np.arange(num_keys(num_channels))
+    channels = [(keys >> bits * c & (1 << bits) - 1) << 8 - bits for c in range(num_channels)]
+    middle = np.stack(channels, axis=1) + ((1 << 8 - bits) - 1) / 2
+    table = torch.cdist(torch.from_numpy(middle), colors.double()).argmin(1).int()
+    table[keys_of_frames(colors).long()] = torch.arange(len(colors), dtype=torch.int32)
+    return table
+
+
+def _keys(levels: Sequence[Tensor]) -> Tensor:
+    """Return the color keys of channels with these levels, int32 (...) each."""
+    if len(levels) == 1:
+        return levels[0]
+    keys = torch.zeros_like(levels[0])
+    for number, level in enumerate(levels):
+        keys.add_(level >> (8 - _COLOR_BITS), alpha=1 << _COLOR_BITS * number)
+    return keys
+
+
 def _entries(table: Tensor, rows: Tensor) -> Tensor:
-    """Entries (*rows.shape, …) of a table (N, …); single numbers five times faster on a CPU than by
-    brackets.
+    """Return the rows (*rows.shape, …) of a table (N, …).
+
+    Five times faster on a CPU than indexing where rows are single numbers.
     """
     flat = table.flatten() if table.ndim == 2 and table.shape[1] == 1 else table
     return flat.index_select(0, rows.flatten()).view(*rows.shape, *table.shape[1:])
 
 
 def _frequent_colors(frames: Frames, usual: Frames) -> Frames:
-    """The most frequent colors of frames (N, H, W, C), uint8 (at most 256, C)."""
+    """Return the most frequent colors of frames (N, H, W, C), uint8 (at most 256, C)."""
     num_channels = usual.shape[-1]
     counts = np.bincount(color_codes(usual).ravel(), minlength=1 << 8 * num_channels) * len(frames)
     for pixels, others in unusual_pixels(frames, usual):
@@ -193,7 +246,7 @@ def _frequent_colors(frames: Frames, usual: Frames) -> Frames:
 
 
 def _luminance(colors: Frames) -> npt.NDArray[np.float64]:
-    """Of colors (num_colors, C), 0 to 255."""
+    """Return the luminance of colors (num_colors, C), 0 to 255."""
     levels = colors.astype(np.float64)
     found: npt.NDArray[np.float64] = (
         levels @ np.array(_LUMINANCE) if colors.shape[1] == 3 else levels.mean(1)
@@ -201,13 +254,13 @@ def _luminance(colors: Frames) -> npt.NDArray[np.float64]:
     return found
 
 
-def _places(colors: Frames) -> npt.NDArray[np.float64]:
-    """Where colors (num_colors, C) in order of luminance are on the line."""
+def _positions(colors: Frames) -> npt.NDArray[np.float64]:
+    """Return the positions on the line of colors (num_colors, C), ordered by luminance."""
     return _spread(_luminance(colors)) / 127.5 - 1
 
 
 def _spread(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ascending levels, 0 to 255, moved apart where two are nearly the same."""
+    """Move ascending levels, 0 to 255, apart where two nearly coincide."""
     apart = min(_LEAST_APART, (_NUM_LEVELS - 1) / max(1, len(levels) - 1))
     steps = np.arange(len(levels)) * apart
     spread = np.maximum.accumulate(levels - steps) + steps
@@ -217,8 +270,8 @@ def _spread(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _shown_neighbors(
     shown: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """For each pixel and color the last shown one up to it and the first from it on, (pixels,
-    num_colors); -1 and num_colors where there is none.
+    """Return, for each pixel and color, the last palette color up to it and the first from it on,
+    (pixels, num_colors) each; -1 and num_colors stand for none.
     """
     num = shown.shape[1]
     numbers = np.arange(num, dtype=np.int16)
@@ -228,40 +281,42 @@ def _shown_neighbors(
 
 
 def _nearest_shown(
-    places: npt.NDArray[np.float64],
+    positions: npt.NDArray[np.float64],
     below: npt.NDArray[np.int16],
     above: npt.NDArray[np.int16],
 ) -> npt.NDArray[np.uint8]:
-    """The nearest shown color's number for each pixel and level of the line, (pixels, 256)."""
+    """Return the nearest palette color for each pixel and level of the line, (pixels, 256)."""
     levels = np.linspace(-1, 1, _NUM_LEVELS)
-    num = len(places)
-    last = np.searchsorted(places, levels, side="right") - 1
+    num = len(positions)
+    last = np.searchsorted(positions, levels, side="right") - 1
     first = np.minimum(last + 1, num - 1)
     down = np.where(last >= 0, below[:, np.maximum(last, 0)], -1)
     up = np.where(last + 1 < num, above[:, first], num)
-    padded = np.concatenate([places, [_FAR, -_FAR]])  # numbers num and -1
+    padded = np.concatenate([positions, [_FAR, -_FAR]])  # colors num and -1
     is_up = np.abs(padded[up] - levels) < np.abs(padded[down] - levels)
     return np.where(is_up, up, down).astype(np.uint8)
 
 
 def _bounds(
-    places: npt.NDArray[np.float64],
+    positions: npt.NDArray[np.float64],
     shown: npt.NDArray[np.bool_],
     below: npt.NDArray[np.int16],
     above: npt.NDArray[np.int16],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Lowest and highest place that surely gives a color, for each pixel and color, (pixels,
-    num_colors); of a color that the pixel does not show, those of the nearest that it does.
+    """Return, for each pixel and color, the interval of `PixelPalettes.position_error`: its lower
+    and upper ends, (pixels, num_colors) each.
+
+    A color outside of the pixel's palette has the interval of the nearest palette color.
     """
-    num = len(places)
-    padded = np.concatenate([places, [_FAR, -_FAR]])
+    num = len(positions)
+    padded = np.concatenate([positions, [_FAR, -_FAR]])
     before = np.concatenate([np.full((len(below), 1), -1, np.int16), below[:, :-1]], axis=1)
     after = np.concatenate([above[:, 1:], np.full((len(above), 1), num, np.int16)], axis=1)
-    down, up = places - padded[before], padded[after] - places
+    down, up = positions - padded[before], padded[after] - positions
     near = _CLOSE_ENOUGH / 127.5
-    low = places - np.minimum(down / 2, np.maximum((1 - _MARGIN) * down / 2, near))
-    high = places + np.minimum(up / 2, np.maximum((1 - _MARGIN) * up / 2, near))
-    is_up = np.abs(padded[above] - places) < np.abs(padded[below] - places)
+    low = positions - np.minimum(down / 2, np.maximum((1 - _MARGIN) * down / 2, near))
+    high = positions + np.minimum(up / 2, np.maximum((1 - _MARGIN) * up / 2, near))
+    is_up = np.abs(padded[above] - positions) < np.abs(padded[below] - positions)
     nearest = np.where(shown, np.arange(num), np.where(is_up, above, below))
     take = np.take_along_axis
     return (

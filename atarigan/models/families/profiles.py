@@ -1,9 +1,9 @@
-"""A background plus products of row and column profiles: the family for a game's states.
+"""A background plus products of row and column profiles: the family for game states.
 
-A frame of a game is close to its background, and what differs has low rank: bars, bricks, digits,
-paddles and balls are a few rows times a few columns. Where each pixel then takes the nearest of the
-colors that it really shows (`PixelPalettes`), it suffices to be near, so that a few products draw
-it all.
+A game frame minus its background has low rank: bars, bricks, digits, paddles and balls cover a few
+rows times a few columns. The sum of products is a position on a line of colors for each pixel, and
+each pixel takes the nearest of the colors that it has in real frames (`PixelPalettes`). Positions
+need not be exact, so a few products suffice.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from atarigan.models.families.codebook import patch_critic
 from atarigan.models.families.network import (
     NETWORKS,
     Generator,
     NetworkFamily,
     NetworkShape,
-    joined,
+    patch_critic,
+    with_condition,
 )
 from atarigan.models.families.pixel_palettes import PixelPalettes
 
@@ -39,9 +39,9 @@ class ProfilesFamily(NetworkFamily):
 class ProfilesGenerator(Generator):
     """Inputs to images (B, C, H, W) in [-1, 1].
 
-    Pixel (i, j) is at place background_ij + s Σ_r row_ri column_rj on the line of the game's
-    colors, s = rank^(-1/2), rows and columns being linear in the inputs. Without conditions, and
-    where `generator_width` asks for it, a layer of that width is added to the inputs first.
+    The position of pixel (i, j) is background_ij + s Σ_r row_ir column_rj with s = rank^(-1/2).
+    Rows and columns are linear in the inputs. Without conditions, or with a `generator_width`, the
+    inputs first pass a residual layer of that width.
     """
 
     num_fitted = 16_384
@@ -73,7 +73,7 @@ class ProfilesGenerator(Generator):
 
     @torch.no_grad()
     def _zero_latent_weights(self, latent_size: int) -> None:
-        """Begin with latents that say nothing, where conditions say nearly all."""
+        """Start without an influence of latents: conditions determine nearly everything."""
         for profiles in (self.row_profiles, self.column_profiles):
             for weight in profiles.parameters():
                 if weight.ndim == 2:
@@ -81,26 +81,28 @@ class ProfilesGenerator(Generator):
 
     @torch.no_grad()
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Take each pixel's colors, and the most frequent of them as its background."""
+        """Find each pixel's palette, and set the background to its most frequent color."""
         self.background.copy_(self.colors.fit(samples.numpy()))
 
     @torch.no_grad()
     def observe(self, parts: Iterable[Tensor]) -> None:
-        """Let pixels take the colors that they show in further samples."""
+        """Add the colors of further samples to the palettes."""
         self.colors.observe(part.numpy() for part in parts)
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.colors.snapped(self.places(joined(latents, condition)))
+        return self.colors.images(self.positions(with_condition(latents, condition)))
 
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.colors.frames(self.places(joined(latents, condition)))
+        return self.colors.frames(self.positions(with_condition(latents, condition)))
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        """`PixelPalettes.misplacement`: distance to where the real colors would be shown."""
-        return self.colors.misplacement(self.places(joined(latents, condition)), real)
+        """Return `PixelPalettes.position_error`."""
+        return self.colors.position_error(self.positions(with_condition(latents, condition)), real)
 
-    def places(self, inputs: Tensor) -> Tensor:
-        """Where on the line of colors pixels are, float32 (B, H, W), of inputs (B, input_size)."""
+    def positions(self, inputs: Tensor) -> Tensor:
+        """Return each pixel's position on the line of colors, float32 (B, H, W), for inputs (B,
+        input_size).
+        """
         features = inputs if self.mix is None else inputs + self.mix(inputs)
         products = self.row_profiles(features) @ self.column_profiles(features)
         return torch.add(self.background, products.float(), alpha=self.scale)

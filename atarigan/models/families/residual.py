@@ -1,5 +1,5 @@
-"""Residual blocks up and down (He et al. 2016, arXiv:1512.03385; for GANs as in Gulrajani et al.
-2017, arXiv:1704.00028, appendix F).
+"""Residual blocks (He et al. 2016, arXiv:1512.03385), arranged as in Gulrajani et al. 2017,
+arXiv:1704.00028, appendix F.
 """
 
 import itertools
@@ -8,23 +8,22 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.models.families.ladder import downsampled_sizes
 from atarigan.models.families.network import (
     NETWORKS,
     CriticHead,
     Generator,
     NetworkFamily,
     NetworkShape,
-    joined,
+    downsampled_sizes,
+    with_condition,
 )
 
 DEFAULT_WIDTH = 32
-_MOST_MULTIPLE = 4
 
 
 @NETWORKS.register("residual")
 class ResidualFamily(NetworkFamily):
-    """Residual blocks that double and halve the resolution; no batch norm in the critic."""
+    """Residual blocks that double or halve the resolution; no batch norm in the critic."""
 
     def generator(self, shape: NetworkShape) -> Generator:
         return ResidualGenerator(shape, shape.image_shape("residual"))
@@ -34,7 +33,7 @@ class ResidualFamily(NetworkFamily):
 
 
 class ResidualGenerator(Generator):
-    """Latents to images (B, C, H, W) in [-1, 1]; each block brings the image to the next size."""
+    """Latents to images (B, C, H, W) in [-1, 1]; each block enlarges the image to the next size."""
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -58,7 +57,7 @@ class ResidualGenerator(Generator):
         )
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        features: Tensor = self.project(joined(latents, condition))
+        features: Tensor = self.project(with_condition(latents, condition))
         for block, size in zip(self.blocks, self.sizes[1:], strict=True):
             features = block(features, size)
         image: Tensor = self.to_image(features)
@@ -90,8 +89,9 @@ class ResidualCritic(nn.Module):
 
 
 class GrowingBlock(nn.Module):
-    """Features (B, before, h, w) to (B, after, rows, columns): the way around is a 1×1 convolution,
-    the way through two 3×3 ones; both repeat pixels to the larger size.
+    """Features (B, before, h, w) to (B, after, rows, columns).
+
+    The shortcut is a 1×1 convolution, the residual two of 3×3; both repeat pixels to the new size.
     """
 
     def __init__(self, before: int, after: int, leaky_slope: float) -> None:
@@ -104,7 +104,7 @@ class GrowingBlock(nn.Module):
         )
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        # A convolution before the repetition is a quarter of the work of one after it.
+        # A convolution before the enlargement takes a quarter of the work of one after it.
         through = functional.interpolate(self.reduce(self.start(features)), size)
         around = functional.interpolate(self.around(features), size)
         result: Tensor = around + self.finish(through)
@@ -131,5 +131,5 @@ class ShrinkingBlock(nn.Module):
 
 
 def block_widths(width: int, num_sizes: int) -> list[int]:
-    """Channels at each size, the largest first: they double up to four times the width."""
-    return [width * min(_MOST_MULTIPLE, 2**level) for level in range(num_sizes)]
+    """Return the channels at each size, the largest first; they double up to 4 times the width."""
+    return [width * min(4, 2**level) for level in range(num_sizes)]

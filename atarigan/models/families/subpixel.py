@@ -1,9 +1,9 @@
-"""Low resolution and PixelShuffle: the family for frames, fast on a CPU.
+"""Low resolution and PixelShuffle: a family for frames that is fast on a CPU.
 
-Convolutions run on a grid of a quarter of the frame's size (Shi et al. 2016, arXiv:1609.05158), and
-each cell's channels unfold into a patch of pixels. A frame is a fixed background that shows
-wherever a mask lets it through: what never moves in a game is exact from the first step, and the
-network learns what is in front of it.
+Convolutions run on a grid of a quarter of the frame's size, and PixelShuffle unfolds each cell's
+channels into a patch of pixels (Shi et al. 2016, arXiv:1609.05158). A mask blends the output with a
+fixed background, so that static pixels are exact from the first step and the network learns only
+the foreground.
 """
 
 import torch
@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.images.pixels import frames_to_floats
-from atarigan.models.families.ladder import downsampled_sizes, downsampling_layers
 from atarigan.models.families.network import (
     NETWORKS,
     CriticHead,
     Generator,
     NetworkFamily,
     NetworkShape,
-    joined,
+    downsampled_sizes,
+    downsampling_layers,
+    with_condition,
 )
 
 GENERATOR_WIDTH = 32
@@ -27,7 +28,7 @@ CRITIC_WIDTH = 32
 
 @NETWORKS.register("subpixel")
 class SubpixelFamily(NetworkFamily):
-    """Convolutions on a coarse grid, PixelShuffle to full size, over a learned background; fast."""
+    """Convolutions on a coarse grid, PixelShuffle to full size, over a fixed background; fast."""
 
     def generator(self, shape: NetworkShape) -> Generator:
         return SubpixelGenerator(shape, shape.image_shape("subpixel"))
@@ -63,12 +64,12 @@ class SubpixelGenerator(Generator):
         self.register_buffer("background", torch.zeros(image_shape))
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Take each pixel's most frequent value as the background."""
-        usual = samples.mode(dim=0).values
-        self.background.copy_(frames_to_floats(usual[None])[0])
+        """Set the background to each pixel's most frequent value."""
+        background = samples.mode(dim=0).values
+        self.background.copy_(frames_to_floats(background[None])[0])
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        features = self.project(joined(latents, condition))
+        features = self.project(with_condition(latents, condition))
         features = features.contiguous(memory_format=torch.channels_last)
         for convolution in self.convolutions:
             features = features + convolution(functional.leaky_relu(features, self.slope))
@@ -78,8 +79,8 @@ class SubpixelGenerator(Generator):
 
 
 class SubpixelCritic(nn.Module):
-    """Images (B, C, H, W) to logits (B,): patches of pixels become channels, then strided
-    convolutions.
+    """Images (B, C, H, W) to logits (B,): patches of pixels become channels; strided convolutions
+    follow.
     """
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
@@ -105,5 +106,5 @@ class SubpixelCritic(nn.Module):
 
 
 def patch_size(height: int, width: int) -> int:
-    """Pixels a side of the patch that one cell of the grid unfolds into."""
+    """Return the side, in pixels, of the patch that one cell of the grid unfolds into."""
     return 4 if min(height, width) >= 16 else 2

@@ -1,6 +1,4 @@
-"""The published Atari WGAN's networks: a small transposed-convolution trunk, then two huge linear
-layers.
-"""
+"""The published Atari WGAN's networks: transposed convolutions, then two large linear layers."""
 
 import itertools
 import math
@@ -13,14 +11,14 @@ from atarigan.models.families.network import (
     LayeredCritic,
     NetworkFamily,
     NetworkShape,
-    exactly,
-    joined,
+    layer_sizes,
+    with_condition,
 )
 
 GENERATOR_LAYERS = (512, 256, 128, 64, 1012)
 CRITIC_LAYERS = (32, 64, 64, 1012)
 _CRITIC_KERNELS = ((8, 4), (4, 2), (3, 1))
-_SMALLEST_SIDE = 36  # what the critic's convolutions leave one pixel of
+_SMALLEST_SIDE = 36  # the critic's convolutions reduce it to one pixel
 
 
 @NETWORKS.register("atari_wgan")
@@ -35,7 +33,7 @@ class AtariWganFamily(NetworkFamily):
 
     def critic(self, shape: NetworkShape) -> nn.Module:
         channels, height, width = shape.image_shape("atari_wgan")
-        *widths, hidden = exactly(shape.critic_layers or CRITIC_LAYERS, 4, "critic")
+        *widths, hidden = layer_sizes(shape.critic_layers, CRITIC_LAYERS, "critic")
         below, right = (max(0, _SMALLEST_SIDE - side) for side in (height, width))
         layers: list[nn.Module] = [nn.ZeroPad2d((0, right, 0, below))]
         size = [height + below, width + right]
@@ -48,13 +46,13 @@ class AtariWganFamily(NetworkFamily):
 
 
 class AtariWganGenerator(Generator):
-    """Latents to images: four transposed convolutions to 32×32, each leaky ReLU then batch norm,
-    and two linear layers to every pixel.
+    """Latents to images: four transposed convolutions to 32×32, each followed by leaky ReLU and
+    batch norm, then two linear layers to all pixels.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
-        *widths, hidden = exactly(shape.generator_layers or GENERATOR_LAYERS, 5, "generator")
+        *widths, hidden = layer_sizes(shape.generator_layers, GENERATOR_LAYERS, "generator")
         layers: list[nn.Module] = [nn.Unflatten(1, (shape.input_size, 1, 1))]
         for before, after in itertools.pairwise((shape.input_size, *widths)):
             stride, padding = (1, 0) if len(layers) == 1 else (2, 1)
@@ -74,5 +72,5 @@ class AtariWganGenerator(Generator):
         )
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        image: Tensor = self.layers(joined(latents, condition))
+        image: Tensor = self.layers(with_condition(latents, condition))
         return image

@@ -1,4 +1,4 @@
-"""The energy-based version of the networks that are told the condition at every layer."""
+"""The energy-based version of the networks that receive the condition at every layer."""
 
 import itertools
 
@@ -11,18 +11,18 @@ from atarigan.models.families.network import (
     Generator,
     NetworkFamily,
     NetworkShape,
-    exactly,
-    joined,
+    layer_sizes,
+    with_condition,
 )
 from atarigan.models.families.published.joined_conv import JoinedGenerator, halving, with_planes
 
 CRITIC_LAYERS = (48, 64, 16)
-DECODER_CHANNELS = (20, 64, 32)  # 20 planes of 8×8 are the published 1,280 numbers
+DECODER_CHANNELS = (20, 64, 32)  # 20 planes of 8×8: the published dense layer of 1,280
 
 
 @NETWORKS.register("joined_autoencoder")
 class JoinedAutoencoderFamily(NetworkFamily):
-    """The same generator, and a critic that reconstructs: for the objectives energy and began."""
+    """The same generator, and a critic that reconstructs; for the objectives energy and began."""
 
     critic_gives_energy = True
     lists_layers = True
@@ -37,15 +37,15 @@ class JoinedAutoencoderFamily(NetworkFamily):
 class JoinedAutoencoder(nn.Module):
     """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction.
 
-    Three convolutions of 4×4 halve the image; a dense layer, and three steps of repeating pixels
-    and a convolution of 5×5 build it again.
+    The encoder is three convolutions of 4×4 that halve the image; the decoder is a dense layer
+    followed by three steps that repeat pixels and convolve 5×5.
     """
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, columns = image_shape
         self.sizes = [(-(-height // n), -(-columns // n)) for n in (8, 4, 2, 1)]
-        widths = exactly(shape.critic_layers or CRITIC_LAYERS, 3, "critic")
+        widths = layer_sizes(shape.critic_layers, CRITIC_LAYERS, "critic")
         more = shape.condition_size
         self.activation = nn.LeakyReLU(shape.leaky_slope)
         self.shrink = nn.ModuleList(
@@ -64,15 +64,15 @@ class JoinedAutoencoder(nn.Module):
         )
 
     def embed(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The codes (B, size) of samples."""
+        """Return the codes (B, size) of samples."""
         features = samples
         for layer in self.shrink:
             features = self.activation(layer(with_planes(features, condition)))
         return features.flatten(1)
 
     def reconstruct(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Samples (B, C, H, W) after encoding and decoding."""
-        features = self.dense(joined(self.embed(samples, condition), condition))
+        """Encode and decode samples (B, C, H, W)."""
+        features = self.dense(with_condition(self.embed(samples, condition), condition))
         for layer, size in zip(self.grow, self.sizes[1:], strict=True):
             larger = functional.interpolate(self.activation(features), size)
             features = layer(with_planes(larger, condition))

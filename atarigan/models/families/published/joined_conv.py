@@ -1,4 +1,4 @@
-"""Small convolutional networks that are told the condition at every layer."""
+"""Small convolutional networks that receive the condition at every layer."""
 
 import itertools
 import math
@@ -11,8 +11,8 @@ from atarigan.models.families.network import (
     Generator,
     NetworkFamily,
     NetworkShape,
-    exactly,
-    joined,
+    layer_sizes,
+    with_condition,
 )
 
 GENERATOR_LAYERS = (64, 16, 5)
@@ -23,7 +23,7 @@ _FIRST_CHANNELS = 128
 
 @NETWORKS.register("joined_conv")
 class JoinedConvFamily(NetworkFamily):
-    """Convolutions that are told the condition at every layer, as published for 64×64 images."""
+    """Convolutions that receive the condition at every layer, as published for 64×64 images."""
 
     lists_layers = True
 
@@ -43,7 +43,7 @@ class JoinedGenerator(Generator):
         super().__init__()
         channels, height, columns = image_shape
         self.sizes = [(-(-height // n), -(-columns // n)) for n in (8, 4, 2, 1)]
-        widths = exactly(shape.generator_layers or GENERATOR_LAYERS, 3, "generator")
+        widths = layer_sizes(shape.generator_layers, GENERATOR_LAYERS, "generator")
         more = shape.condition_size
         self.activation = nn.LeakyReLU(shape.leaky_slope)
         self.dense = nn.Linear(shape.input_size, shape.generator_width or DENSE_WIDTH)
@@ -58,25 +58,23 @@ class JoinedGenerator(Generator):
         self.to_image = nn.ConvTranspose2d(widths[-1] + more, channels, 5, 1, 2)
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        features = self.activation(self.dense(joined(latents, condition)))
-        features = self.activation(self.spread(joined(features, condition)))
+        features = self.activation(self.dense(with_condition(latents, condition)))
+        features = self.activation(self.spread(with_condition(features, condition)))
         for layer, (rows, columns) in zip(self.grow, self.sizes[1:], strict=True):
             grown = layer(with_planes(features, condition))[:, :, :rows, :columns]
             features = self.activation(grown)
-        # Published: a sigmoid on images in [0, 1]; on [-1, 1] that is tanh of half as much.
+        # Published: a sigmoid for images in [0, 1]; for [-1, 1] that is tanh of half the input.
         image: Tensor = torch.tanh(self.to_image(with_planes(features, condition)) / 2)
         return image
 
 
 class JoinedCritic(nn.Module):
-    """Images to logits (B,): three convolutions of 4×4 that halve the image, a dense layer, and the
-    logit.
-    """
+    """Images to logits (B,): three convolutions of 4×4 that halve the image, two dense layers."""
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, columns = image_shape
-        widths = exactly(shape.critic_layers or CRITIC_LAYERS, 3, "critic")
+        widths = layer_sizes(shape.critic_layers, CRITIC_LAYERS, "critic")
         dense = shape.critic_width or DENSE_WIDTH
         more = shape.condition_size
         self.activation = nn.LeakyReLU(shape.leaky_slope)
@@ -92,18 +90,18 @@ class JoinedCritic(nn.Module):
         features = samples
         for layer in self.shrink:
             features = self.activation(layer(with_planes(features, condition)))
-        features = self.activation(self.dense(joined(features.flatten(1), condition)))
-        logits: Tensor = self.logit(joined(features, condition))
+        features = self.activation(self.dense(with_condition(features.flatten(1), condition)))
+        logits: Tensor = self.logit(with_condition(features, condition))
         return logits[:, 0]
 
 
 def halving(before: int, after: int) -> nn.Module:
-    """A convolution of 4×4 and stride 2 whose output is half the size of any input, rounded up."""
+    """Return a convolution of 4×4 and stride 2 that halves any size, rounding up."""
     return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(before, after, 4, 2))
 
 
 def with_planes(features: Tensor, condition: Tensor | None) -> Tensor:
-    """Features (B, C, H, W) with each number of the condition (B, K) as a constant plane more."""
+    """Append each number of the condition (B, K) to features (B, C, H, W) as a constant plane."""
     if condition is None:
         return features
     planes = condition[:, :, None, None].expand(-1, -1, *features.shape[2:])

@@ -1,4 +1,4 @@
-"""The published Atari WGAN's successor: repeated pixels, and batch norm in both networks."""
+"""The later version of the published Atari WGAN: upsampling, and batch norm in both networks."""
 
 import itertools
 
@@ -11,17 +11,18 @@ from atarigan.models.families.network import (
     LayeredCritic,
     NetworkFamily,
     NetworkShape,
-    joined,
+    initialize_normal,
+    with_condition,
 )
 
 DEFAULT_WIDTH = 32
 CRITIC_WIDTH = 64
-_FIRST_HALVINGS = 16
+_REDUCTION = 16
 
 
 @NETWORKS.register("upsample")
 class UpsampleFamily(NetworkFamily):
-    """Repeated pixels and convolutions with batch norm, in the critic as well."""
+    """Upsampling and convolutions with batch norm, in the critic as well."""
 
     critic_mixes_samples = True
 
@@ -45,13 +46,13 @@ class UpsampleFamily(NetworkFamily):
         critic = LayeredCritic(
             nn.Sequential(*layers), 2 * width * rows * cols, shape.condition_size
         )
-        critic.apply(_normal_weights)
+        initialize_normal(critic)
         return critic
 
 
 class UpsampleGenerator(Generator):
-    """Latents to images (B, C, H, W) in [-1, 1], from a sixteenth of their size in four doublings,
-    the last one to the exact size.
+    """Latents to images (B, C, H, W) in [-1, 1], from a sixteenth of their size in four doublings;
+    the last one resizes to the exact size.
     """
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
@@ -59,7 +60,7 @@ class UpsampleGenerator(Generator):
         channels, self.height, self.columns = image_shape
         width = shape.generator_width or DEFAULT_WIDTH
         first = 4 * width
-        rows, cols = (max(1, side // _FIRST_HALVINGS) for side in (self.height, self.columns))
+        rows, cols = (max(1, side // _REDUCTION) for side in (self.height, self.columns))
         self.project = nn.Sequential(
             nn.Linear(shape.input_size, first * rows * cols),
             nn.Unflatten(1, (first, rows, cols)),
@@ -74,15 +75,9 @@ class UpsampleGenerator(Generator):
             ]
         self.grow = nn.Sequential(*grow)
         self.to_image = nn.Sequential(nn.Conv2d(width, channels, 3, 1, 1), nn.Tanh())
-        self.apply(_normal_weights)
+        initialize_normal(self)
 
     def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        features = self.grow(self.project(joined(latents, condition)))
+        features = self.grow(self.project(with_condition(latents, condition)))
         image: Tensor = self.to_image(functional.interpolate(features, (self.height, self.columns)))
         return image
-
-
-def _normal_weights(module: nn.Module) -> None:
-    """Initial weights from N(0, 0.02), as published."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
