@@ -1,4 +1,4 @@
-"""`python -m atarigan.export`: a generator as an ONNX file, for other programs and languages."""
+"""`python -m atarigan.export`: writes a generator as an ONNX file for other programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from atarigan.errors import InputError
 
 @dataclass(frozen=True)
 class ExportArguments:
-    """Write a generator as ONNX, for batches of any size, and compare what ONNX Runtime makes of it
-    with what torch does.
+    """Write a generator as an ONNX file for batches of any size, and compare ONNX Runtime's samples
+    with torch's.
 
-    The file takes latents float32 (N, latent_size) and, where the generator was trained with them,
-    conditions: the console's memory uint8 (N, 128), or classes float32 (N, num_classes). It gives
-    frames uint8 (N, H, W, C), or points float32 (N, 2).
+    The inputs are latents float32 (N, latent_size) and, if the generator was trained with them,
+    conditions: RAM uint8 (N, 128) or classes float32 (N, num_classes). The output is frames uint8
+    (N, H, W, C) or points float32 (N, 2).
     """
 
     run: str
-    """A run's folder, or one checkpoint's, or the name of a generator that comes with atarigan."""
+    """A run folder, a checkpoint folder, or the name of a shipped generator."""
     out: str
     """A new FILE.onnx."""
 
@@ -29,7 +29,7 @@ class ExportArguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, write, compare; returns the exit status."""
+    """Parse, write, compare; return the exit status."""
     arguments = command_line.parse(ExportArguments, argv, command="export")
     out = Path(arguments.out)
     if out.exists():

@@ -1,4 +1,4 @@
-"""`python -m atarigan.pack`: a run's generator alone, small enough to pass on."""
+"""`python -m atarigan.pack`: writes a run's generator alone, small enough to distribute."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +10,20 @@ from atarigan.errors import InputError
 
 @dataclass(frozen=True)
 class PackArguments:
-    """Write a generator and its configuration into a folder of their own, which every --run takes:
-    matrices in 8 bits, each row in steps of its own, the rest in 16. What --resume needs stays
-    behind, and where the data was.
+    """Write a generator and its configuration into a new folder, which every --run accepts.
+
+    Matrices are stored in 8 bits, the rest in 16. The training state and the path of the data are
+    left out.
     """
 
     run: str
-    """A run's folder, or one checkpoint's, such as its best."""
+    """A run folder or a checkpoint folder, such as the best one."""
     out: str
     """A new folder."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, load, write; returns the exit status."""
+    """Parse, load, write; return the exit status."""
     arguments = command_line.parse(PackArguments, argv, command="pack")
     out = Path(arguments.out)
     if out.exists():

@@ -1,5 +1,6 @@
 """A generator loads without its data and gives the same frames for the same seed."""
 
+import doctest
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from atarigan.data.sample_spec import SampleSpec
 from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat
+from atarigan.models import frame_generator, generated_replay
 from atarigan.models.build import build_generator
 from atarigan.models.checkpoint import save_checkpoint
 from atarigan.models.latents import LARGEST_BATCH
@@ -20,12 +22,12 @@ from atarigan.models.model_config import ModelConfig
 from tests.fakes import noise_frames
 
 
-def save_run(path, *, network="subpixel", frame_format=None, prior="normal"):
+def save_run(path, *, network="subpixel", frame_format=None, latent_prior="normal"):
     """A run folder with an untrained generator."""
     frame_format = frame_format or FrameFormat("gray", 20, 24)
     height, width, channels = frame_format.shape
     config = RunConfig(
-        network=network, latent_size=6, latent_prior=prior, generator_width=8, data="gone"
+        network=network, latent_size=6, latent_prior=latent_prior, generator_width=8, data="gone"
     )
     model = ModelConfig(config, SampleSpec((channels, height, width), frame_format))
     torch.manual_seed(0)
@@ -77,16 +79,16 @@ def test_decode_draws_what_sample_draws(run):
     np.testing.assert_array_equal(generator.decode(latents), generator.sample(4, seed=9))
 
 
-@pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_latents_follow_the_prior(tmp_path, prior):
-    save_run(tmp_path, prior=prior)
+@pytest.mark.parametrize("latent_prior", ["normal", "uniform"])
+def test_latents_have_the_configured_distribution(tmp_path, latent_prior):
+    save_run(tmp_path, latent_prior=latent_prior)
     latents = FrameGenerator.load(tmp_path).latents(5000, seed=0)
     assert abs(latents.mean()) < 0.02
-    assert abs(latents.std() - {"normal": 1, "uniform": 3**-0.5}[prior]) < 0.02
-    assert (np.abs(latents).max() <= 1) == (prior == "uniform")
+    assert abs(latents.std() - {"normal": 1, "uniform": 3**-0.5}[latent_prior]) < 0.02
+    assert (np.abs(latents).max() <= 1) == (latent_prior == "uniform")
 
 
-def test_the_data_is_not_needed_and_the_package_exports_it(run):
+def test_loading_needs_no_data(run):
     assert atarigan.FrameGenerator is FrameGenerator
     assert FrameGenerator.load(str(run)).model.run.data == "gone"
 
@@ -141,3 +143,10 @@ def test_config_round_trip(run):
     checkpoint = run / "checkpoints" / "images-000000000064"
     model = typed_json.read_json(checkpoint / "config.json", ModelConfig)
     assert model == FrameGenerator.load(run).model
+
+
+@pytest.mark.parametrize("module", [frame_generator, generated_replay])
+def test_the_examples_in_docstrings_run(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 5
+    assert result.failed == 0

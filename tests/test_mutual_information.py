@@ -1,4 +1,4 @@
-"""How much one variable says about another."""
+"""Entropy and mutual information of samples."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def test_entropy_and_information_are_those_of_the_frequencies():
     assert x.joined(y).entropy == pytest.approx(x.entropy + y.entropy - terms.sum(), abs=1e-12)
 
 
-def test_values_are_counted_by_how_often_they_come_together():
+def test_pairs_of_values_are_counted():
     x, y = DiscreteVariable(np.array([5, 5, 9, 9, 9])), DiscreteVariable(np.array([1, 0, 1, 1, 1]))
     assert (x.num_values, y.num_values) == (2, 2)
-    assert sorted(x.together(y)) == [1, 1, 3]
+    assert sorted(x.pair_counts(y)) == [1, 1, 3]
     assert x.joined(y).num_values == 3

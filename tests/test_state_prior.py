@@ -1,4 +1,4 @@
-"""A distribution over states of memory is learned, and numbers determine states of it."""
+"""A prior over states is learned, and quantiles determine the states drawn from it."""
 
 import itertools
 
@@ -12,7 +12,7 @@ FIRST, SECOND = [3, 9, *range(100, 120)], [7, 11, 12, 20]  # together too many t
 
 
 def played(num):
-    """Memory in which byte 1 is drawn, byte 3 follows from it, and the others rest."""
+    """RAM in which byte 1 is drawn, byte 3 depends on it, and the others are constant."""
     rng = np.random.default_rng(0)
     first = rng.choice(FIRST, size=num, p=[0.4, 0.2, *[0.02] * 20])
     shares = np.where(first == 9, 0.7, np.where(first % 2, 0.2, 0.1))
@@ -36,7 +36,7 @@ def prior():
 
 
 def every_state(prior):
-    """All combinations of occurring values."""
+    """All combinations of values that occur, and their probabilities."""
     pairs = list(itertools.product(FIRST, SECOND))
     ram = torch.tensor([[77, first, 0, second, 0] for first, second in pairs], dtype=torch.uint8)
     return ram, torch.stack([-prior.negative_log_likelihood(each[None]) for each in ram]).exp()
@@ -47,7 +47,7 @@ def test_probabilities_of_all_states_sum_to_one(prior):
     assert probabilities.sum().item() == pytest.approx(1, rel=1e-5)
 
 
-def test_it_learns_which_bytes_go_together(prior):
+def test_probabilities_are_the_frequencies_of_combinations(prior):
     ram, probabilities = every_state(prior)
     real = played(4000)
     for state, probability in zip(ram, probabilities, strict=True):
@@ -55,10 +55,10 @@ def test_it_learns_which_bytes_go_together(prior):
         assert probability.item() == pytest.approx(frequency, abs=0.02)
 
 
-def test_even_numbers_give_states_as_often_as_they_are_likely(prior):
+def test_evenly_spaced_quantiles_give_states_as_often_as_their_probability(prior):
     steps = (torch.arange(100) + 0.5) / 100
-    numbers = torch.cartesian_prod(steps, steps)
-    drawn = prior.states(numbers)
+    quantiles = torch.cartesian_prod(steps, steps)
+    drawn = prior.states(quantiles)
     ram, probabilities = every_state(prior)
     for state, probability in zip(ram, probabilities, strict=True):
         share = (drawn == state).all(1).float().mean().item()
@@ -67,18 +67,18 @@ def test_even_numbers_give_states_as_often_as_they_are_likely(prior):
     assert (drawn[:, [2, 4]] == 0).all()
 
 
-def test_larger_numbers_give_larger_values(prior):
-    numbers = torch.stack([torch.linspace(0, 1 - 1e-6, 50), torch.full((50,), 0.5)], dim=1)
-    assert (prior.states(numbers)[:, 1].int().diff() >= 0).all()
+def test_larger_quantiles_give_larger_values(prior):
+    quantiles = torch.stack([torch.linspace(0, 1 - 1e-6, 50), torch.full((50,), 0.5)], dim=1)
+    assert (prior.states(quantiles)[:, 1].int().diff() >= 0).all()
 
 
-def test_the_mean_surprise_is_that_of_each_state(prior):
+def test_the_negative_log_likelihood_is_the_mean_over_states(prior):
     ram = played(20)
     each = torch.stack([prior.negative_log_likelihood(state[None]) for state in ram])
     torch.testing.assert_close(prior.negative_log_likelihood(ram), each.mean())
 
 
-def test_a_value_that_never_occurred_counts_as_the_next_lower_one(prior):
+def test_an_unknown_value_counts_as_the_next_lower_one(prior):
     unseen = torch.tensor([[77, 50, 0, 7, 0], [77, 1, 0, 255, 0]], dtype=torch.uint8)
     known = torch.tensor([[77, 9, 0, 7, 0], [77, 3, 0, 20, 0]], dtype=torch.uint8)
     torch.testing.assert_close(
@@ -86,16 +86,16 @@ def test_a_value_that_never_occurred_counts_as_the_next_lower_one(prior):
     )
 
 
-def test_memory_that_stands_still_needs_no_numbers():
+def test_constant_ram_needs_no_quantiles():
     prior = StatePrior(3)
     prior.fit(torch.full((8, 3), 5, dtype=torch.uint8))
-    assert prior.num_numbers == 0
+    assert prior.num_quantiles == 0
     assert prior.negative_log_likelihood(torch.full((2, 3), 5, dtype=torch.uint8)) == 0
     assert (prior.states(torch.zeros(2, 0)) == 5).all()
 
 
-def test_a_loaded_state_draws_the_same(prior):
+def test_a_loaded_prior_draws_the_same_states(prior):
     again = StatePrior(5, width=16)
     again.load_state_dict(prior.state_dict())
-    numbers = torch.rand(50, 2)
-    assert torch.equal(again.states(numbers), prior.states(numbers))
+    quantiles = torch.rand(50, 2)
+    assert torch.equal(again.states(quantiles), prior.states(quantiles))

@@ -1,4 +1,4 @@
-"""The networks that a model's configuration asks for."""
+"""Networks built from a model's configuration."""
 
 import math
 
@@ -12,9 +12,7 @@ from atarigan.models.state.state_prior import StatePrior
 
 
 def build_generator(model: ModelConfig) -> Generator:
-    """A fresh generator network of a configuration. Raises InputError where the two do not go
-    together.
-    """
+    """Return a new generator. Raises InputError if the network does not fit the samples."""
     network = NETWORKS[model.run.network]().generator(network_shape(model))
     if not model.reads_ram:
         return network
@@ -23,20 +21,15 @@ def build_generator(model: ModelConfig) -> Generator:
 
 
 def build_critic(model: ModelConfig) -> nn.Module:
-    """A fresh critic network of a configuration, likewise."""
+    """Return a new critic. Raises InputError if the network does not fit the samples."""
     network = NETWORKS[model.run.network]().critic(network_shape(model))
     if not model.reads_ram:
         return network
     return RamConditionedCritic(network, RamEncoder(_num_bytes(model)))
 
 
-def _num_bytes(model: ModelConfig) -> int:
-    """Of the console's memory."""
-    return math.prod(model.sample.condition_shape or (0,))
-
-
 def network_shape(model: ModelConfig) -> NetworkShape:
-    """What a configuration's networks have to fit."""
+    """Return the sizes that the configuration's networks must have."""
     run = model.run
     return NetworkShape(
         model.sample.shape,
@@ -48,3 +41,8 @@ def network_shape(model: ModelConfig) -> NetworkShape:
         critic_layers=run.critic_layers,
         leaky_slope=run.leaky_slope,
     )
+
+
+def _num_bytes(model: ModelConfig) -> int:
+    """Return the size of the RAM that the model reads."""
+    return math.prod(model.sample.condition_shape or (0,))

@@ -1,12 +1,11 @@
-"""Checkpoints: self-contained folders, written so that a crash leaves either the old one or the new
-one.
+"""Checkpoints: self-contained folders; a crash while writing leaves the old one or the new one.
 
 ```
 runs/breakout/checkpoints/images-000000640000/
-  config.json             the run's configuration and what a sample is
+  config.json             the run's configuration and the format of samples
   generator.safetensors   the averaged generator's weights
-  training_state.pt       what `--resume` needs; loads with torch.load(weights_only=True)
-  SHA256SUMS              of the other files; `sha256sum -c SHA256SUMS` checks them too
+  training_state.pt       the state for `--resume`; loads with torch.load(weights_only=True)
+  SHA256SUMS              checksums of the other files, for `sha256sum -c SHA256SUMS`
 ```
 """
 
@@ -39,7 +38,7 @@ FILES = (CONFIG_FILE, WEIGHTS_FILE, STATE_FILE)
 
 
 def checkpoints_of(run: Path) -> list[Path]:
-    """The complete checkpoints of a run folder, oldest first."""
+    """Return the complete checkpoints of a run folder, oldest first."""
     return sorted(
         folder
         for folder in (run / "checkpoints").glob("images-*")
@@ -53,7 +52,7 @@ def save_checkpoint(
     """Write a run's next checkpoint and remove all but the newest `keep`.
 
     Raises:
-        OSError: the disk is full or may not be written; older checkpoints stay.
+        OSError: the disk is full or not writable; older checkpoints stay.
     """
     folder = run / "checkpoints" / f"images-{state['num_images']:012d}"
     write_checkpoint(folder, model, weights, state)
@@ -65,10 +64,10 @@ def save_checkpoint(
 def write_checkpoint(
     folder: Path, model: ModelConfig, weights: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Write a checkpoint under a temporary name, flush it, and put it in the place of `folder`.
+    """Write a checkpoint under a temporary name, flush it, and rename it to `folder`.
 
     Raises:
-        OSError: the disk is full or may not be written.
+        OSError: the disk is full or not writable.
     """
     with _new_folder(folder) as temporary:
         _write_generator(temporary, model, weights)
@@ -76,11 +75,13 @@ def write_checkpoint(
 
 
 def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> int:
-    """Write what a generator needs and nothing else, its weights shrunk, as safely; returns how
-    many bytes that takes.
+    """Write a checkpoint without a training state and with quantized weights, as safely.
+
+    Returns:
+        Its size in bytes.
 
     Raises:
-        OSError: the disk is full or may not be written.
+        OSError: the disk is full or not writable.
     """
     with _new_folder(folder) as temporary:
         _write_generator(temporary, model, quantized(weights))
@@ -90,14 +91,16 @@ def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -
 def _write_generator(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> None:
     typed_json.write_json(folder / CONFIG_FILE, model)
     contiguous = {name: weight.contiguous().cpu() for name, weight in weights.items()}
-    # save_file would let only its owner read it
+    # save_file would create a file that only its owner can read.
     (folder / WEIGHTS_FILE).write_bytes(save(contiguous))
 
 
 @contextlib.contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write files into, which is flushed and put in the place of `folder` in the end,
-    with their checksums. Raises OSError where the disk is full or may not be written.
+    """Yield a temporary folder; on exit add checksums, flush it, and rename it to `folder`.
+
+    Raises:
+        OSError: the disk is full or not writable.
     """
     temporary = folder.with_name(f"new-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -115,11 +118,12 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 
 def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the newest undamaged one of a run folder. Warns
-    of each damaged one that is passed over.
+    """Return a checkpoint folder itself, or the newest undamaged checkpoint of a run folder.
+
+    Warns about each damaged checkpoint that is skipped.
 
     Raises:
-        InputError: there is none, or only damaged ones, or a link leads out of the folder.
+        InputError: there is no undamaged checkpoint, or a link leads out of the folder.
     """
     if (path / WEIGHTS_FILE).is_file():
         refuse_damage(path)
@@ -142,8 +146,10 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def refuse_damage(checkpoint: Path) -> None:
-    """Raises InputError where a file is not as it was written, or a link to somewhere else. Without
-    SHA256SUMS nothing is known of the former.
+    """Check a checkpoint's files against SHA256SUMS, if it has this file.
+
+    Raises:
+        InputError: a file is missing or damaged, or a link leads out of the folder.
     """
     refuse_links_outside(checkpoint)
     try:
@@ -162,7 +168,7 @@ def refuse_damage(checkpoint: Path) -> None:
 
 
 def load_model_config(checkpoint: Path) -> ModelConfig:
-    """A checkpoint's configuration. Raises InputError where it is damaged."""
+    """Read a checkpoint's configuration. Raises InputError if it is damaged."""
     path = checkpoint / CONFIG_FILE
     try:
         return typed_json.read_json(confined(path, checkpoint), ModelConfig)
@@ -171,7 +177,7 @@ def load_model_config(checkpoint: Path) -> ModelConfig:
 
 
 def load_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The averaged generator's weights, on the CPU. Raises InputError where the file is damaged."""
+    """Read the averaged generator's weights, on the CPU. Raises InputError if they are damaged."""
     path = checkpoint / WEIGHTS_FILE
     try:
         return dequantized(load_file(confined(path, checkpoint)))
@@ -182,17 +188,17 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def load_training_state(checkpoint: Path) -> dict[str, Any]:
-    """What `--resume` goes on from, on the CPU; runs no code of the file's.
+    """Read the training state, on the CPU, without running code from the file.
 
     Raises:
-        InputError: the file is missing, damaged, or holds anything but tensors and plain values.
+        InputError: the file is missing, damaged, or holds more than tensors and plain values.
     """
     path = checkpoint / STATE_FILE
     try:
-        _refuse_packed(confined(path, checkpoint))
-        with warnings.catch_warnings(action="ignore"):  # one clear error is enough
+        _refuse_compressed(confined(path, checkpoint))
+        with warnings.catch_warnings(action="ignore"):  # the error below says it
             state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a file that is something else leads to
+    except Exception as error:  # an arbitrary file can raise anything
         reason = str(error).partition("\n")[0][:200]
         raise InputError(f"{path} is not a readable training state: {reason}") from None
     if not isinstance(state, dict):
@@ -201,9 +207,10 @@ def load_training_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def _refuse_packed(path: Path) -> None:
-    """Raises InputError where an archive says that it unpacks to more than its own size, which what
-    torch saves never does.
+def _refuse_compressed(path: Path) -> None:
+    """Raise InputError if an archive unpacks to more than its own size.
+
+    Archives of torch are not compressed.
     """
     with zipfile.ZipFile(path) as archive:
         unpacked, size = sum(member.file_size for member in archive.infolist()), path.stat().st_size
@@ -212,7 +219,7 @@ def _refuse_packed(path: Path) -> None:
 
 
 def checksums(checkpoint: Path) -> str:
-    """What SHA256SUMS says of a checkpoint's files as they are."""
+    """Return the content of SHA256SUMS for a checkpoint's files."""
     there = [name for name in FILES if (checkpoint / name).is_file()]
     return "".join(f"{_sha256(checkpoint / name)}  {name}\n" for name in there)
 
@@ -223,7 +230,7 @@ def _sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

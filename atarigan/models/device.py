@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""The device to compute on."""
 
 import torch
 
@@ -6,14 +6,14 @@ from atarigan.errors import InputError
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` as the best device there is.
+    """Return the named device; `auto` is CUDA if available, otherwise the CPU.
 
     Raises:
-        InputError: CUDA is asked for and not there.
+        InputError: the name is unknown, or CUDA is not available.
     """
     has_cuda = torch.cuda.is_available()
     if name == "cuda" and not has_cuda:
-        raise InputError("--device cuda needs a CUDA device, and torch finds none here")
+        raise InputError("--device cuda needs a CUDA device, and torch finds none")
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device must be auto, cpu or cuda, not {name!r}")
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")

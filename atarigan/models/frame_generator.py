@@ -1,4 +1,4 @@
-"""FrameGenerator: a trained generator as something that returns frames."""
+"""FrameGenerator: loads a trained generator and draws frames from it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,12 +28,31 @@ Ram = npt.NDArray[np.uint8]
 
 
 class FrameGenerator:
-    """Draws samples from a trained generator; needs neither its data nor its critic.
+    """Draws samples from a trained generator, without its data or its critic.
+
+    Frames depend on a latent and, if the generator was trained with a condition, on a class or on a
+    state: the console's 128 bytes of memory (RAM). Without a given state it draws one.
 
     Attributes:
-        model: the configuration it was trained with.
-        sample_shape: (C, H, W) of an image as the network makes it, (2,) of a point.
+        model: the configuration of the training run.
+        sample_shape: (C, H, W) of images, (2,) of points.
         device: where it computes.
+
+    Example:
+        >>> from atarigan import FrameGenerator
+        >>> generator = FrameGenerator.load("pong", device="cpu")
+        >>> frames = generator.sample(4, seed=0)
+        >>> frames.shape, frames.dtype
+        ((4, 84, 84, 1), dtype('uint8'))
+
+        The same frames in three steps: latents, states, frames.
+
+        >>> latents = generator.latents(4, seed=0)
+        >>> states = generator.states(latents)
+        >>> states.shape
+        (4, 128)
+        >>> bool((generator.decode(latents, states) == frames).all())
+        True
     """
 
     def __init__(self, model: ModelConfig, network: Generator, device: torch.device) -> None:
@@ -44,15 +63,15 @@ class FrameGenerator:
 
     @classmethod
     def load(cls, source: str | Path, device: str = "auto") -> Self:
-        """The generator of a run folder (its newest checkpoint), of one checkpoint folder, or one
-        that comes with atarigan.
+        """Load a generator.
 
         Args:
-            source: the folder, or a name: "breakout" or "pong".
+            source: a run folder (its newest checkpoint is used), a checkpoint folder, or the name
+                of a shipped generator, "breakout" or "pong".
             device: "auto", "cpu" or "cuda".
 
         Raises:
-            InputError: nothing is there, it is damaged, or there is no such device.
+            InputError: the source is missing or damaged, or the device is not available.
         """
         checkpoint = find_checkpoint(shipped.resolved(source))
         model = load_model_config(checkpoint)
@@ -61,12 +80,12 @@ class FrameGenerator:
 
     @property
     def makes_frames(self) -> bool:
-        """Whether samples are frames; otherwise they are points."""
+        """Whether samples are frames rather than points."""
         return self.model.sample.frame_format is not None
 
     @property
     def frame_format(self) -> FrameFormat:
-        """What the bytes of a generated frame mean.
+        """Format of the frames.
 
         Raises:
             InputError: it generates points.
@@ -79,23 +98,24 @@ class FrameGenerator:
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of a generated frame. Raises InputError where it generates points."""
+        """(H, W, C) of a frame. Raises InputError if it generates points."""
         return self.frame_format.shape
 
     @property
     def latent_size(self) -> int:
-        """Numbers in a latent: the network's, and those that determine a state it draws."""
+        """Length of a latent: the network's part, then the part that determines a state."""
         prior = self._state_prior
-        return self.model.run.latent_size + (prior.num_numbers if prior else 0)
+        return self.model.run.latent_size + (prior.num_quantiles if prior else 0)
 
     @property
     def latent_distribution(self) -> LatentDistribution:
-        """Distribution of a latent number: "normal" N(0, 1), "uniform" U(-1, 1), "unit" U[0, 1)."""
+        """Distribution of latents: "normal" N(0, 1), "uniform" U(-1, 1) or "unit" U[0, 1)."""
         return self.model.run.latent_prior
 
     def latents(self, num: int, seed: Seed = None) -> Latents:
-        """Latents float32 (num, latent_size) from the prior; the first ones are the same however
-        many are drawn.
+        """Draw latents, float32 (num, latent_size), from the latent distribution.
+
+        The first latents of a seed are the same for every `num`.
 
         Raises:
             InputError: num is below 0.
@@ -104,23 +124,24 @@ class FrameGenerator:
 
     @property
     def num_classes(self) -> int:
-        """Classes among which a sample can be chosen; 0 where it was trained without."""
+        """Number of classes that condition a sample; 0 for a generator without classes."""
         return self.model.num_classes
 
     @property
     def reads_ram(self) -> bool:
-        """Whether it draws the frame that belongs to a state of the console's memory."""
+        """Whether RAM conditions a frame."""
         return self.model.reads_ram
 
     def states(self, latents: Latents) -> Ram:
-        """States of the console's memory that latents (N, latent_size) stand for, uint8 (N, bytes),
-        distributed as those of the play it was trained on.
+        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes).
+
+        Their distribution approximates that of the training data.
 
         Raises:
-            InputError: it was trained without memory, or the latents have another shape.
+            InputError: it was trained without RAM, or the latents have another shape.
         """
         if self._state_prior is None:
-            raise InputError("this generator was trained without the console's memory")
+            raise InputError("this generator was trained without RAM and draws no states")
         self._check_latents(latents)
         return self._states(torch.from_numpy(latents).to(self.device)).cpu().numpy()
 
@@ -136,10 +157,10 @@ class FrameGenerator:
         return network.prior if isinstance(network, RamConditionedGenerator) else None
 
     def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
-        """Classes as the generator is told them, float32 (N, num_classes).
+        """Return the conditions of class labels (N,): one-hot float32 (N, num_classes).
 
         Raises:
-            InputError: it was trained without classes, or has no such class.
+            InputError: it was trained without classes, or a label is out of range.
         """
         if not self.num_classes:
             raise InputError("this generator was trained without classes and takes no labels")
@@ -154,13 +175,14 @@ class FrameGenerator:
         seed: Seed = 0,
         labels: Sequence[int] | npt.NDArray[np.integer] | None = None,
     ) -> Frames:
-        """Generated frames, uint8 (num, H, W, C); the same for the same seed on the same machine.
+        """Generate frames, uint8 (num, H, W, C).
+
+        The same seed gives the same frames on the same machine.
 
         Args:
-            num: how many.
+            num: number of frames, at least 0.
             seed: of the latents.
-            labels: the class of each; without them classes take turns, if there are any. Where the
-                console's memory is the condition, the latents draw it as well.
+            labels: class of each frame; None cycles through the classes, if there are any.
 
         Raises:
             InputError: it generates points, num is below 0, or the labels do not fit.
@@ -171,50 +193,53 @@ class FrameGenerator:
         return self.decode(latents, None if labels is None else self.conditions(labels))
 
     def decode(self, latents: Latents, conditions: Conditions | Ram | None = None) -> Frames:
-        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+        """Return the frames of latents (N, latent_size), uint8 (N, H, W, C).
 
         Args:
-            latents: as `latents` gives them.
-            conditions: classes (N, num_classes) where it was trained with them; memory uint8 (N,
-                bytes) where it was trained with that, or None for the `states` that the latents
-                themselves stand for.
+            latents: float32, from `latents`.
+            conditions: classes float32 (N, num_classes) or RAM uint8 (N, bytes), if the generator
+                was trained with them. None draws the `states` of the latents instead of RAM.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
         if self.reads_ram and conditions is None:
-            conditions = self.states(latents)  # all at once: steps are many, and small
-        for part, told in self._batches(latents, conditions):
-            frames[part] = self.decode_on_device(*told).cpu().numpy()
+            conditions = self.states(latents)  # faster for all latents at once than in batches
+        for part, inputs in self._batches(latents, conditions):
+            frames[part] = self.decode_on_device(*inputs).cpu().numpy()
         return frames
 
     @torch.inference_mode()
     def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
-        """What `decode` gives, left on the `device`, of latents and conditions that are there,
-        float32 and, where it was trained with the console's memory, uint8; all at once.
+        """Do the same as `decode` with tensors on the `device`, in one batch.
+
+        Latents and classes are float32, RAM is uint8, and so are the frames (N, H, W, C).
         """
         if self.reads_ram and conditions is None:
             conditions = self._states(latents)
         numbers = latents[:, : self.model.run.latent_size]
-        return self._network.frames(*_given(numbers, conditions))
+        return self._network.frames(*_inputs(numbers, conditions))
 
     def sample_points(self, num: int, seed: Seed = 0) -> npt.NDArray[np.float32]:
-        """Generated points, float32 (num, 2). Raises InputError where it generates images."""
+        """Generate points, float32 (num, 2). Raises InputError if it generates images."""
         if len(self.sample_shape) != 1:
             raise InputError(f"this generator makes images {self.sample_shape}, not points")
         latents = self.latents(num, seed)
         points = np.empty((num, *self.sample_shape), np.float32)
         with torch.inference_mode():
-            for part, told in self._batches(latents):
-                points[part] = self._network(*_given(*told)).cpu().numpy()
+            for part, inputs in self._batches(latents):
+                points[part] = self._network(*_inputs(*inputs)).cpu().numpy()
         return points
 
     def _batches(
         self, latents: Latents, conditions: Conditions | Ram | None = None
     ) -> Iterator[tuple[slice, tuple[Tensor, Tensor | None]]]:
-        """Latents and conditions of at most `LARGEST_BATCH` samples at a time, on the device, and
-        which samples they are.
+        """Yield a slice of at most `LARGEST_BATCH` samples, and their latents and conditions on the
+        device.
+
+        Raises:
+            InputError: latents or conditions have another shape.
         """
         self._check_latents(latents)
         shape = self.model.sample.condition_shape
@@ -222,56 +247,55 @@ class FrameGenerator:
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
+        dtype = np.uint8 if self.reads_ram else np.float32
         for part in batches(len(latents)):
-            told = None
-            if conditions is not None:
-                told = self._on_device(conditions[part], np.uint8 if self.reads_ram else np.float32)
-            yield part, (self._on_device(latents[part], np.float32), told)
+            some = None if conditions is None else self._on_device(conditions[part], dtype)
+            yield part, (self._on_device(latents[part], np.float32), some)
 
     def _on_device(self, numbers: npt.NDArray[Any], dtype: npt.DTypeLike) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(numbers, dtype)).to(self.device)
 
     def network(self) -> nn.Module:
-        """Latents float32 (B, latent_size), and conditions where it takes any, to frames uint8 (B,
-        H, W, C) or points (B, 2), as one module: for exporting.
+        """Return a module for export: latents float32 (B, latent_size), and conditions if any, to
+        frames uint8 (B, H, W, C) or points (B, 2).
         """
-        return _Samples(self._network) if self.makes_frames else self._network
+        return _FrameNetwork(self._network) if self.makes_frames else self._network
 
     def _check_latents(self, latents: Latents) -> None:
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
 
 
-class _Samples(nn.Module):
-    """A network whose call gives frames."""
+class _FrameNetwork(nn.Module):
+    """A generator network that returns frames uint8 (B, H, W, C)."""
 
     def __init__(self, network: Generator) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
-        return self.network.frames(*_given(latents, conditions))
+        return self.network.frames(*_inputs(latents, conditions))
 
 
-def _given(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:
-    """What a network is called with."""
+def _inputs(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:
+    """Return the arguments of a network that may take no conditions."""
     return [latents] if conditions is None else [latents, conditions]
 
 
 def _loaded_generator(
     model: ModelConfig, weights: dict[str, Tensor], checkpoint: Path
 ) -> Generator:
-    """The network of a configuration with the weights that belong to it.
+    """Build the network of a configuration and load its weights.
 
-    It is tried on torch's meta device first: a configuration that wants more than there are weights
-    for is refused before it takes any memory.
+    A first attempt on torch's meta device refuses configurations larger than the weights before
+    they take any memory.
     """
     try:
         with torch.device("meta"):
             build_generator(model).load_state_dict(weights, assign=True)
         network = build_generator(model)
         network.load_state_dict(weights)
-    except Exception as error:  # sizes may be anything, and torch refuses each in its own way
+    except Exception as error:  # torch raises various types for impossible sizes
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
     return network

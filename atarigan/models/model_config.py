@@ -1,4 +1,4 @@
-"""ModelConfig: what a checkpoint says of its networks."""
+"""ModelConfig: the part of a checkpoint that describes its networks."""
 
 import math
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class ModelConfig:
 
     @property
     def num_classes(self) -> int:
-        """Classes among which a sample can be chosen; 0 where it was trained without."""
+        """Number of classes that condition a sample; 0 for a model without classes."""
         is_by_class = self.run.condition == "class"
         return math.prod(self.sample.condition_shape or (0,)) if is_by_class else 0
 
     @property
     def reads_ram(self) -> bool:
-        """Whether samples belong to a state of the console's memory."""
+        """Whether RAM, the console's 128 bytes of memory, conditions a sample."""
         return self.run.condition == "ram"

@@ -1,4 +1,4 @@
-"""A generator as an ONNX file: written, and compared with the generator itself."""
+"""Writes generators as ONNX files and compares the files with the generators."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ _NUM_TRACED = 8
 
 
 def write_onnx(generator: FrameGenerator, out: Path) -> None:
-    """Write the file; readers see nothing or all of it.
+    """Write a generator as an ONNX file; a reader never sees a part of it.
 
     Raises:
         InputError: a module of the extra is not installed.
@@ -31,7 +31,7 @@ def write_onnx(generator: FrameGenerator, out: Path) -> None:
     batch = torch.export.Dim("batch", min=1)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, of its own code
+        warnings.simplefilter("ignore")  # the exporter's, about itself
         program: Any = torch.onnx.export(
             generator.network(),
             inputs,
@@ -49,7 +49,7 @@ def write_onnx(generator: FrameGenerator, out: Path) -> None:
 
 
 def example_inputs(generator: FrameGenerator, num: int) -> tuple[Tensor, ...]:
-    """What the network is called with for `num` samples, from seed 0."""
+    """Return the network's inputs for `num` samples of seed 0."""
     latents = generator.latents(num, seed=0)
     numbers = torch.from_numpy(latents[:, : generator.model.run.latent_size].copy())
     if generator.reads_ram:
@@ -61,7 +61,7 @@ def example_inputs(generator: FrameGenerator, num: int) -> tuple[Tensor, ...]:
 
 
 def compared(generator: FrameGenerator, file: Path) -> str:
-    """How far ONNX Runtime's samples of the file are from torch's, in words."""
+    """Return a sentence about the differences between ONNX Runtime's samples and torch's."""
     inputs = example_inputs(generator, NUM_CHECKED)
     found = OnnxGenerator.load(file).samples(*(each.numpy() for each in inputs))
     with torch.inference_mode():

@@ -1,6 +1,6 @@
-"""OnnxGenerator: a generator written by `atarigan.models.onnx_file`, run by ONNX Runtime.
+"""OnnxGenerator: runs a generator from an ONNX file, without torch.
 
-It needs no torch. The configuration that belongs to the file is in its metadata.
+`onnx_file` writes these files and stores the configuration in their metadata.
 """
 
 import importlib
@@ -25,13 +25,12 @@ INPUTS = ("latents", "conditions")
 
 
 class OnnxGenerator:
-    """What wrappers need of a FrameGenerator, from a .onnx file.
+    """The part of FrameGenerator that environment wrappers need, from an ONNX file.
 
-    A generator that reads the console's memory is told it at every call: the file draws no states
-    of its own.
+    A generator that reads RAM needs it at every call: the file draws no states.
 
     Attributes:
-        model: the configuration it was trained with.
+        model: the configuration of the training run.
     """
 
     def __init__(self, model: ModelConfig, session: Any) -> None:
@@ -40,21 +39,21 @@ class OnnxGenerator:
 
     @classmethod
     def load(cls, file: str | Path, num_threads: int = 1) -> Self:
-        """The generator in a file that `python -m atarigan.export` wrote.
+        """Load a file that `python -m atarigan.export` wrote.
 
         Args:
             file: FILE.onnx.
-            num_threads: that ONNX Runtime computes with.
+            num_threads: CPU threads of ONNX Runtime.
 
         Raises:
-            InputError: ONNX Runtime is not installed, or the file is none of ours.
+            InputError: ONNX Runtime is not installed, or the file is not such a file.
         """
         runtime = imported("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = num_threads
         try:
             session = runtime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has an exception class for each of its codes
+        except Exception as error:  # ONNX Runtime has an exception class for each error code
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{file} is not a readable ONNX file: {reason}") from None
         written = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
@@ -68,40 +67,40 @@ class OnnxGenerator:
 
     @property
     def frame_format(self) -> FrameFormat:
-        """What the bytes of a generated frame mean. Raises InputError where it makes points."""
+        """Format of the frames. Raises InputError if it generates points."""
         if self.model.sample.frame_format is None:
             raise InputError("this generator makes points, not frames")
         return self.model.sample.frame_format
 
     @property
     def latent_size(self) -> int:
-        """Numbers in a latent."""
+        """Length of a latent."""
         return self.model.run.latent_size
 
     @property
     def latent_distribution(self) -> LatentDistribution:
-        """Distribution of a latent number, as `FrameGenerator.latent_distribution`."""
+        """Distribution of latents, as `FrameGenerator.latent_distribution`."""
         return self.model.run.latent_prior
 
     @property
     def reads_ram(self) -> bool:
-        """Whether it draws the frame that belongs to a state of the console's memory."""
+        """Whether RAM conditions a frame."""
         return self.model.reads_ram
 
     def latents(self, num: int, seed: Seed = None) -> Latents:
-        """Latents float32 (num, latent_size) from the prior. Raises InputError: num is below 0."""
+        """Draw latents float32 (num, latent_size). Raises InputError if num is below 0."""
         return draw_latents(num, self.latent_size, self.latent_distribution, seed)
 
     def decode(self, latents: Latents, conditions: npt.NDArray[Any] | None = None) -> Frames:
-        """The frames that latents (N, latent_size) stand for, uint8 (N, H, W, C).
+        """Return the frames of latents (N, latent_size), uint8 (N, H, W, C).
 
         Args:
-            latents: as `latents` gives them.
-            conditions: memory uint8 (N, bytes), or classes float32 (N, num_classes), where it was
-                trained with them.
+            latents: float32, from `latents`.
+            conditions: RAM uint8 (N, bytes) or classes float32 (N, num_classes), if the generator
+                was trained with them.
 
         Raises:
-            InputError: it makes points, or the latents or conditions have another shape.
+            InputError: it generates points, or the latents or conditions have another shape.
         """
         given = [latents] if conditions is None else [latents, conditions]
         shapes: list[tuple[int, ...]] = [(self.latent_size,)]
@@ -117,19 +116,19 @@ class OnnxGenerator:
         return frames
 
     def samples(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What the file gives for latents and, where it takes them, conditions, all at once."""
-        fed = _named(map(np.ascontiguousarray, inputs))
-        samples: npt.NDArray[Any] = self._session.run(None, fed)[0]
+        """Return the samples of latents, and conditions if any, in one batch."""
+        named = _named(map(np.ascontiguousarray, inputs))
+        samples: npt.NDArray[Any] = self._session.run(None, named)[0]
         return samples
 
 
 def _named(values: Iterable[T]) -> dict[str, T]:
-    """One for each input of a file, by its name; where it takes no conditions there is one."""
+    """Return values by the names of a file's one or two inputs."""
     return dict(zip(INPUTS, values, strict=False))
 
 
 def imported(name: str) -> Any:
-    """A module of the extra. Raises InputError where it is not installed."""
+    """Import a module of the onnx extra. Raises InputError if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Weights in a quarter to half of their size, for generators that are passed on."""
+"""Quantized weights, a quarter to half of the size, for generators that are distributed."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,10 @@ _MOST = 127
 
 
 def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices of floats in steps of 8 bits, the steps being such that the largest number of a row
-    is 127 of them; other floats in half precision; whole numbers in 16 bits where they fit.
+    """Quantize float matrices to 8 bits with one step size for each row; store other floats in half
+    precision, and integers in 16 bits where they fit.
+
+    The step size of a row is its largest absolute value over 127.
     """
     small = {}
     for name, weight in weights.items():
@@ -23,10 +25,10 @@ def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What was shrunk, matrices as float32 again, the rest as it is, which loading widens.
+    """Return quantized matrices as float32; loading into a network converts the other dtypes.
 
     Raises:
-        ValueError: steps are not those of a matrix in 8 bits.
+        ValueError: step sizes do not belong to a matrix in 8 bits.
     """
     wide = {name: weight for name, weight in weights.items() if not name.endswith(_STEPS)}
     for name in weights.keys() - wide.keys():

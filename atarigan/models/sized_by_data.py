@@ -1,4 +1,4 @@
-"""Modules whose tables are as large as the data asks for."""
+"""Modules whose parameters and buffers get their sizes from data."""
 
 from typing import Any
 
@@ -7,8 +7,10 @@ from torch import nn
 
 
 class SizedByData(nn.Module):
-    """A module that finds the sizes of its own parameters and buffers in the data; loading a state
-    makes them as large as they are in it.
+    """A module whose tables are empty until `fit` or `load_state_dict` sizes them.
+
+    `nn.Module.load_state_dict` refuses tensors of another shape. This one resizes its own tensors
+    to the stored shapes first, and then checks them and computes what depends on them.
     """
 
     def __init__(self) -> None:
@@ -26,13 +28,17 @@ class SizedByData(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
-        """Compare what was loaded: a file may claim anything. Raises ValueError."""
+        """Validate the loaded tensors, which may come from an untrusted file.
+
+        Raises:
+            ValueError: a shape or a value is wrong.
+        """
 
     def _derive(self) -> None:
-        """Make what follows from the state and is not stored with it; nothing by default."""
+        """Compute the tensors that are not stored; does nothing by default."""
 
     def _expect(self, name: str, shape: tuple[int, ...], values: range | None = None) -> None:
-        """Raise ValueError where a tensor has another shape, or values that are not in a range."""
+        """Raise ValueError if a tensor has another shape, or values outside of a range."""
         tensor = getattr(self, name)
         if tensor.shape != shape:
             raise ValueError(f"{name} must be {shape}, not {tuple(tensor.shape)}")
@@ -45,9 +51,7 @@ class SizedByData(nn.Module):
 
 
 def _complete(module: SizedByData, incompatible: Any) -> None:
-    """Check and derive, once the module and those inside it were loaded; what is missing is said
-    elsewhere.
-    """
+    """Finish loading; torch itself reports missing tensors."""
     if not incompatible.missing_keys:
         module._check()
         module._derive()

@@ -1,5 +1,6 @@
-"""What a pair of networks is made of: layers, parameters, and the work of one sample."""
+"""Summaries of networks: layers, parameters, and floating-point operations for one sample."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,13 +14,13 @@ _TITLE_ROW = ("layer", "kind", "output", "  parameters")
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer as it runs.
+    """One layer.
 
     Attributes:
-        name: its place in the network, dotted.
+        name: dotted path in the network.
         kind: its class.
-        output_shape: of one sample, the batch left out.
-        num_parameters: that it learns.
+        output_shape: for one sample, without the batch.
+        num_parameters: its learned parameters.
     """
 
     name: str
@@ -33,11 +34,11 @@ class NetworkSummary:
     """A network's layers in the order in which they run.
 
     Attributes:
-        title: what the network is.
-        layers: those that hold no other layers; one that runs twice is there twice.
-        num_parameters: all that is learned, also what lies outside of layers.
-        num_flop: floating-point operations of matrix products and convolutions for one sample
-            forward; a multiplication and an addition are two.
+        title: name of the network.
+        layers: those that hold no other layers; a layer that runs twice is listed twice.
+        num_parameters: all learned parameters, including those outside of layers.
+        num_flop: floating-point operations of matrix products and convolutions in a forward pass of
+            one sample; a multiplication and an addition count as two.
     """
 
     title: str
@@ -65,8 +66,7 @@ class NetworkSummary:
 
 
 def summarize(network: str, shape: NetworkShape) -> tuple[NetworkSummary, NetworkSummary]:
-    """Generator and critic of a family. Nothing is computed and no memory is taken: tensors lie on
-    torch's meta device.
+    """Summarize a family's generator and critic on torch's meta device, without computing anything.
 
     Raises:
         InputError: the family does not fit the shape.
@@ -90,24 +90,24 @@ def _summary(
     layers: list[LayerSummary] = []
     for name, module in network.named_modules():
         if not any(module.children()):
-            module.register_forward_hook(_Note(name, layers))
+            module.register_forward_hook(_recorder(name, layers))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(inputs, condition)
     num_parameters = sum(weight.numel() for weight in network.parameters())
     return NetworkSummary(title, tuple(layers), num_parameters, counter.get_total_flops())
 
 
-class _Note:
-    """Notes each run of one layer."""
+def _recorder(
+    name: str, layers: list[LayerSummary]
+) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    """Return a forward hook that appends the layer's summary to `layers`."""
 
-    def __init__(self, name: str, layers: list[LayerSummary]) -> None:
-        self._name = name
-        self._layers = layers
-
-    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         num_parameters = sum(weight.numel() for weight in module.parameters())
         shape = tuple(output.shape[1:])
-        self._layers.append(LayerSummary(self._name, type(module).__name__, shape, num_parameters))
+        layers.append(LayerSummary(name, type(module).__name__, shape, num_parameters))
+
+    return record
 
 
 def _in_millions(number: int) -> str:

@@ -1,7 +1,4 @@
-"""Trained generators that come with the package, a folder each: weights, configuration, and a card.
-
-Nothing here is loaded before it is asked for.
-"""
+"""Trained generators that come with the package, one folder each: weights, configuration, card."""
 
 from pathlib import Path
 
@@ -13,12 +10,12 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Of all of them, in order: games as ALE calls them."""
+    """Return the names of the shipped generators, sorted; they are games as ALE names them."""
     return sorted(path.parent.name for path in FOLDER.glob("*/generator.safetensors"))
 
 
 def resolved(source: str | Path) -> Path:
-    """The folder that is meant by a path, or else by the name of a shipped generator."""
+    """Return the folder of a path or of a shipped name; an existing path takes precedence."""
     path = Path(source)
     if isinstance(source, str) and source in names() and not path.exists():
         return FOLDER / source
@@ -26,10 +23,10 @@ def resolved(source: str | Path) -> Path:
 
 
 def for_environment(spec: EnvSpec) -> str:
-    """The name of the generator for an environment of ALE's.
+    """Return the name of the shipped generator for an ALE environment.
 
     Raises:
-        InputError: none is shipped for it.
+        InputError: none is shipped for its game.
     """
     game = spec.kwargs.get("game")
     if game not in names():

@@ -1,1 +1,1 @@
-"""What a moment of a game is: RAM, encoded, grouped, and drawn from a prior."""
+"""States of a game: RAM read by networks, split into groups of bytes, and drawn from a prior."""

@@ -1,4 +1,4 @@
-"""Networks of any family that are told the console's memory, which an encoder reads for them."""
+"""Networks of any family conditioned on RAM."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,10 +14,12 @@ _PRIOR_SHARE = 4
 
 
 class RamConditionedGenerator(Generator):
-    """Latents (B, latent_size) and memory uint8 (B, bytes) to samples (B, *sample_shape).
+    """Latents (B, latent_size) and RAM uint8 (B, bytes) to samples (B, *sample_shape).
 
     Attributes:
-        prior: of states, learned beside the reconstruction, for samples of no given state.
+        network: the generator, conditioned on the encoder's features.
+        encoder: RAM to features.
+        prior: draws states when none are given; trained together with the reconstruction.
     """
 
     def __init__(self, network: Generator, encoder: RamEncoder, prior: StatePrior) -> None:
@@ -45,17 +47,18 @@ class RamConditionedGenerator(Generator):
         self.network.observe(parts)
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
-        """The network's, and how surprising a quarter of the states are, which is enough to learn
-        from: the prior is learned sooner than the frames. The two share no weights.
+        """Return the network's loss plus the prior's negative log-likelihood of a quarter of the
+        states.
+
+        A quarter suffices, as the prior converges sooner than the frames. The two share no weights.
         """
-        wrong = self.network.reconstruction_loss(latents, self.encoder(condition), real)
-        return wrong + self.prior.negative_log_likelihood(
-            condition[: -(-len(condition) // _PRIOR_SHARE)]
-        )
+        loss = self.network.reconstruction_loss(latents, self.encoder(condition), real)
+        num_states = -(-len(condition) // _PRIOR_SHARE)
+        return loss + self.prior.negative_log_likelihood(condition[:num_states])
 
 
 class RamConditionedCritic(nn.Module):
-    """Samples (B, *sample_shape) and memory uint8 (B, bytes) to logits (B,)."""
+    """Samples (B, *sample_shape) and RAM uint8 (B, bytes) to logits (B,)."""
 
     def __init__(self, network: nn.Module, encoder: RamEncoder) -> None:
         super().__init__()
@@ -67,12 +70,12 @@ class RamConditionedCritic(nn.Module):
         return logits
 
     def embed(self, samples: Tensor, condition: Tensor) -> Tensor:
-        """The codes of samples, where the network reconstructs."""
+        """Return the codes of samples, if the network is an autoencoder."""
         embed: Any = self.network.embed
         codes: Tensor = embed(samples, self.encoder(condition))
         return codes
 
     @torch.no_grad()
     def fit(self, conditions: Tensor) -> None:
-        """Find out what varies in memory uint8 (N, bytes)."""
+        """Find what varies in RAM uint8 (N, bytes)."""
         self.encoder.fit(conditions)

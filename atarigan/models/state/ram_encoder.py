@@ -1,4 +1,4 @@
-"""The console's memory as numbers that a network can use."""
+"""RamEncoder: RAM, the console's 128 bytes of memory, to features for a network."""
 
 import torch
 from torch import Tensor, nn
@@ -8,26 +8,30 @@ from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.byte_groups import varying_bytes
 
 NUM_FEATURES = 256
-BIT_PLACES = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8)
-# So small that bytes which do not matter say next to nothing from the beginning.
-_FIRST_SCALE = 0.02
+BIT_VALUES = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8)
+_INITIAL_SCALE = 0.02  # small, so that irrelevant bytes have little influence from the start
 
 
 class RamEncoder(SizedByData):
-    """Memory uint8 (B, bytes) to features float (B, num_features).
+    """RAM uint8 (B, bytes) to features float (B, num_features).
 
-    Which bytes vary, which of their bits do, and which values they take is found in the data. Every
-    value of every such byte has a row of a table, and so has every bit; the features are the sum of
-    the rows. A value says where something is, and rows of their own let neighbors differ as much
-    as they must; a bit says whether something is there (a brick, an enemy), and is understood in
-    combinations that were never seen. A value that did not occur counts as the nearest that did.
+    features = Σ_i value_rows[value of byte i] + Σ_j bit_rows[j] · (bit j is set)
 
+    The sums run over the bytes and bits that vary in the data, and each value of a byte has a row
+    of its own. Rows of values suit bytes that hold coordinates: neighboring values can differ
+    freely. Rows of bits suit bytes that hold flags (bricks, enemies): they generalize to unseen
+    combinations. A value that is not in the data has the row of the nearest one that is.
+
+    Attributes:
+        varying: addresses of the bytes that vary, int64 (n,).
+        row_of: row in `value_rows` of each value of these bytes, int32 (n, 256).
+        varying_bits: which of their 8 n bits vary, int64 (bits,).
     """
 
     varying: Tensor
     row_of: Tensor
     varying_bits: Tensor
-    bit_places: Tensor
+    bit_values: Tensor
 
     def __init__(self, num_bytes: int, num_features: int = NUM_FEATURES) -> None:
         super().__init__()
@@ -36,12 +40,12 @@ class RamEncoder(SizedByData):
         self.register_buffer("varying", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("row_of", torch.zeros(0, 256, dtype=torch.int32))
         self.register_buffer("varying_bits", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("bit_places", BIT_PLACES.clone(), persistent=False)
+        self.register_buffer("bit_values", BIT_VALUES.clone(), persistent=False)
         self.value_rows = nn.Parameter(torch.zeros(0, num_features))
         self.bit_rows = nn.Parameter(torch.zeros(0, num_features))
 
     def fit(self, ram: Tensor) -> None:
-        """Find out what varies in memory uint8 (N, bytes), N at least 1, and make the tables."""
+        """Find what varies in RAM uint8 (N, bytes), N at least 1, and initialize the rows."""
         self.varying = varying_bytes(ram)
         values = ram[:, self.varying]
         num_rows, maps = 0, []
@@ -51,9 +55,9 @@ class RamEncoder(SizedByData):
             maps.append(num_rows + nearest)
             num_rows += len(occurred)
         self.row_of = torch.stack(maps).int() if maps else self.row_of
-        bits = bits_of(values, self.bit_places)
+        bits = bits_of(values, self.bit_values)
         self.varying_bits = torch.nonzero((bits != bits[0]).any(0))[:, 0]
-        self.value_rows = nn.Parameter(_FIRST_SCALE * torch.randn(num_rows, self.num_features))
+        self.value_rows = nn.Parameter(_INITIAL_SCALE * torch.randn(num_rows, self.num_features))
         self.bit_rows = nn.Parameter(torch.zeros(len(self.varying_bits), self.num_features))
 
     def _check(self) -> None:
@@ -67,14 +71,16 @@ class RamEncoder(SizedByData):
     def forward(self, ram: Tensor) -> Tensor:
         values = ram[:, self.varying]
         rows = self.row_of.gather(1, values.T.long()).T.long()
-        bits = bits_of(values, self.bit_places)[:, self.varying_bits].float()
-        of_values = functional.embedding(rows, self.value_rows).sum(1)  # bags know no torch.func
+        bits = bits_of(values, self.bit_values)[:, self.varying_bits].float()
+        # nn.EmbeddingBag would be one call, but torch.func does not support it.
+        of_values = functional.embedding(rows, self.value_rows).sum(1)
         features: Tensor = torch.addmm(of_values, bits, self.bit_rows)
         return features
 
 
-def bits_of(values: Tensor, places: Tensor = BIT_PLACES) -> Tensor:
-    """Whether bits are set, bool (N, 8 K), of bytes uint8 (N, K), each byte's lowest first, with
-    `BIT_PLACES` where the bytes are.
+def bits_of(values: Tensor, bit_values: Tensor = BIT_VALUES) -> Tensor:
+    """Return the bits of bytes uint8 (N, K), the lowest of each byte first, bool (N, 8 K).
+
+    `bit_values` are `BIT_VALUES` on the device of the bytes.
     """
-    return (values[:, :, None] & places).flatten(1).bool()
+    return (values[:, :, None] & bit_values).flatten(1).bool()

@@ -1,6 +1,4 @@
-"""What states a game is in: a distribution over the console's memory, to draw states that never
-were.
-"""
+"""StatePrior: a distribution over RAM states, which also draws states that never occurred."""
 
 import contextlib
 import math
@@ -14,39 +12,45 @@ from torch.nn import functional
 
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.byte_groups import MOST_CODES, ByteGroups
-from atarigan.models.state.mutual_information import variables_of
+from atarigan.models.state.mutual_information import column_variables
 
 WIDTH = 48
 _SLOPE = 0.1
-_RARE, _UNSEEN = 0.01, 8.0
-_MOST_DRAWN = 4096
-# Groups of about as many codes are compared with all of them at once.
-_SIZES = (256, 96, 32, 8, 0)
+_RARE = 0.01
+_PENALTY = 8.0  # nats
+_MOST_DRAWN = 4096  # states at once
+_BAND_LIMITS = (256, 96, 32, 8, 0)
 _Band = tuple[slice, int]
 
 
 class StatePrior(SizedByData):
-    """Memory uint8 (B, bytes), one group of bytes after the other, each by those before it.
+    """An autoregressive distribution over RAM uint8 (B, bytes).
 
-    p(s) = Π_i p(s_i | s_1 … s_{i-1}), s_i being the codes of `ByteGroups`, in their order. What was
-    decided so far is a sum of one row of a table for each code, as in the neural autoregressive
-    estimator of Larochelle and Murray 2011 (PMLR 15:29-37), with two more layers before the logits.
-    A code that never occurred together with that of the group's parent, the earlier one that says
-    most about it (the tree of Chow and Liu 1968, IEEE Transactions on Information Theory 14(3), in
-    this order), is e^8 times less likely than the layers say, where less than a hundredth of states
-    may be thought to show a pair unseen so far (Good 1953, Biometrika 40, equation 9). So groups
-    seldom contradict each other. A state is drawn by inverting each group's distribution function
-    at a number, so that numbers determine states and near numbers mostly give near ones.
+    p(s) = Π_i p(s_i | s_1 … s_{i-1}), where s_i is the code of group i in `ByteGroups`. The sum of
+    one table row for each earlier code summarizes the condition, as in the neural autoregressive
+    distribution estimator (Larochelle and Murray 2011, PMLR 15:29-37), with two more layers:
+
+        h_i = starts_i + Σ_{j<i} decided[s_j]
+        logits_i = frequencies_i + directions_i (h_i + layers(h_i)) - penalties_i[s_parent(i)]
+
+    The penalty keeps groups from contradicting each other. It is 8 nats for codes that never
+    occurred together with the code of the group's parent, the earlier group with the highest mutual
+    information (the tree of Chow and Liu 1968, IEEE Transactions on Information Theory 14(3),
+    restricted to this order). A group has no penalties if the estimated probability of an unseen
+    pair (Good 1953, Biometrika 40, eq. 9) is 1/100 or more.
+
+    States are drawn by inverse transform sampling with one quantile for each group, so that
+    quantiles determine a state and close quantiles mostly give similar states.
 
     Attributes:
-        groups: the bytes, and the codes that they have.
+        groups: splits RAM into groups of bytes with one code each.
         parents: each group's parent, int64 (groups,); the first is its own.
-        seen: which codes of its parent each code occurred with, a bit each, uint8 (rows, 32).
+        seen: codes of the parent that each code occurred with, as bits, uint8 (rows, 32).
     """
 
     parents: Tensor
     seen: Tensor
-    unlikely: Tensor
+    penalties: Tensor
     by_size: Tensor
 
     def __init__(self, num_bytes: int, width: int = WIDTH) -> None:
@@ -55,7 +59,7 @@ class StatePrior(SizedByData):
         self.groups = ByteGroups(num_bytes)
         self.register_buffer("parents", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("seen", torch.zeros(0, MOST_CODES // 8, dtype=torch.uint8))
-        self.register_buffer("unlikely", torch.zeros(0, MOST_CODES), persistent=False)
+        self.register_buffer("penalties", torch.zeros(0, MOST_CODES), persistent=False)
         self.register_buffer("by_size", torch.zeros(0, dtype=torch.int64), persistent=False)
         self.decided = nn.Parameter(torch.zeros(0, width))
         self.starts = nn.Parameter(torch.zeros(0, width))
@@ -67,16 +71,16 @@ class StatePrior(SizedByData):
         self._bands: list[_Band] = []
 
     @property
-    def num_numbers(self) -> int:
-        """How many numbers determine a state."""
+    def num_quantiles(self) -> int:
+        """How many quantiles determine a state: one for each group."""
         return len(self.groups)
 
     def fit(self, ram: Tensor) -> None:
-        """Find out what varies in memory uint8 (N, bytes), N at least 1, how often, and with what
-        else.
+        """Find groups, codes and parents in RAM uint8 (N, bytes), N at least 1, and initialize the
+        weights; the logits start at the log-frequencies.
         """
         self.groups.fit(ram)
-        if not self.num_numbers:
+        if not self.num_quantiles:
             return
         codes = self.groups.codes(ram)
         self.parents = _parents(codes)
@@ -91,14 +95,15 @@ class StatePrior(SizedByData):
         num_rows = len(self.groups.keys)
         self.frequencies = nn.Parameter((torch.cat(counts) / len(ram)).log())
         self.decided = nn.Parameter(torch.randn(num_rows, self.width) * 0.1)
-        self.starts = nn.Parameter(torch.randn(self.num_numbers, self.width) * 0.1)
+        self.starts = nn.Parameter(torch.randn(self.num_quantiles, self.width) * 0.1)
         self.directions = nn.Parameter(torch.randn(num_rows, self.width) * 0.02)
 
     def negative_log_likelihood(self, ram: Tensor) -> Tensor:
-        """-log p of memory uint8 (B, bytes), in nats, the batch's mean; what never occurred counts
-        as `ByteGroups` says.
+        """Return the mean of -log p, in nats, over RAM uint8 (B, bytes), a scalar.
+
+        Unknown combinations of bytes count as known ones (`ByteGroups.codes`).
         """
-        if not self.num_numbers:
+        if not self.num_quantiles:
             return torch.zeros((), device=ram.device)
         codes = self.groups.codes(ram).T
         chosen = functional.embedding(self.groups.starts[:, None] + codes, self.decided)
@@ -106,35 +111,36 @@ class StatePrior(SizedByData):
         each = (features, codes, codes[self.parents], self.groups.starts, self.groups.sizes)
         by_size = [tensor[self.by_size] for tensor in each]
         costs = [
-            self._cost(most, *(tensor[band] for tensor in by_size)) for band, most in self._bands
+            self._band_cost(most, *(tensor[band] for tensor in by_size))
+            for band, most in self._bands
         ]
         return torch.stack(costs).sum() / len(ram)
 
-    def states(self, numbers: Tensor) -> Tensor:
-        """Memory uint8 (B, bytes) that numbers (B, n) in [0, 1) determine."""
+    def states(self, quantiles: Tensor) -> Tensor:
+        """Return the RAM uint8 (B, bytes) of quantiles (B, num_quantiles) in [0, 1)."""
         with _one_thread():
-            codes = torch.cat([self._codes(part) for part in numbers.split(_MOST_DRAWN)])
-        return self.groups.memory(codes)
+            codes = torch.cat([self._codes(part) for part in quantiles.split(_MOST_DRAWN)])
+        return self.groups.ram(codes)
 
-    def _codes(self, numbers: Tensor) -> Tensor:
-        """What numbers (B, n) determine, int64 (B, groups)."""
-        decided = torch.zeros(len(numbers), self.width, device=numbers.device)
+    def _codes(self, quantiles: Tensor) -> Tensor:
+        """Return the codes of quantiles (B, n), int64 (B, groups)."""
+        decided = torch.zeros(len(quantiles), self.width, device=quantiles.device)
         codes: list[Tensor] = []  # of the groups so far, each (B,)
-        tables = (self.frequencies, self.directions, self.unlikely, self.decided)
+        tables = (self.frequencies, self.directions, self.penalties, self.decided)
         of_groups = zip(*(table.split(self.groups.num_codes) for table in tables), strict=True)
-        each = zip(numbers.T.contiguous(), self.starts, self._parents, of_groups, strict=True)
-        for column, start, parent, (frequencies, directions, unlikely, rows) in each:
+        each = zip(quantiles.T.contiguous(), self.starts, self._parents, of_groups, strict=True)
+        for column, start, parent, (frequencies, directions, penalties, rows) in each:
             logits = torch.addmm(frequencies, self._features(decided + start), directions.T)
             if codes:
-                logits -= unlikely.index_select(1, codes[parent]).T
+                logits -= penalties.index_select(1, codes[parent]).T
             below = logits.softmax(1).cumsum(1)
             code = torch.searchsorted(below, column[:, None], right=True)[:, 0]
             codes.append(code.clamp_(max=len(rows) - 1))
             decided = decided + rows.index_select(0, codes[-1])
-        none = torch.zeros(len(numbers), 0, dtype=torch.int64, device=numbers.device)
+        none = torch.zeros(len(quantiles), 0, dtype=torch.int64, device=quantiles.device)
         return torch.stack(codes, dim=1) if codes else none
 
-    def _cost(
+    def _band_cost(
         self,
         most: int,
         features: Tensor,
@@ -143,18 +149,22 @@ class StatePrior(SizedByData):
         starts: Tensor,
         sizes: Tensor,
     ) -> Tensor:
-        """-log p of some groups' codes, int64 (n, B), summed up, their features, (n, B, width),
-        their parents' codes, int64 (n, B), and where and how many their rows are, int64 (n,), at
-        most `most`, being given.
+        """Return the sum of -log p over n groups of at most `most` codes, a scalar.
+
+        Args:
+            most: codes of the largest of these groups.
+            features: (n, B, width).
+            codes, parents: codes of the groups and of their parents, int64 (n, B).
+            starts, sizes: first row and number of rows of each group, int64 (n,).
         """
-        places = torch.arange(most, device=codes.device)
-        rows = (starts[:, None] + places).clamp(max=len(self.directions) - 1)  # (n, most codes)
+        numbers = torch.arange(most, device=codes.device)
+        rows = (starts[:, None] + numbers).clamp(max=len(self.directions) - 1)  # (n, most)
         products = features @ functional.embedding(rows, self.directions).mT
         logits = products.float() + self.frequencies[rows][:, None]
-        logits = logits - self.unlikely[rows[:, None], parents[:, :, None]]
-        logits = logits.masked_fill((places >= sizes[:, None])[:, None], -math.inf)
-        right = logits.gather(2, codes[:, :, None])[:, :, 0]
-        return (logits.logsumexp(2) - right).sum()
+        logits = logits - self.penalties[rows[:, None], parents[:, :, None]]
+        logits = logits.masked_fill((numbers >= sizes[:, None])[:, None], -math.inf)
+        chosen = logits.gather(2, codes[:, :, None])[:, :, 0]
+        return (logits.logsumexp(2) - chosen).sum()
 
     def _check(self) -> None:
         num_groups, num_rows = len(self.groups), len(self.groups.keys)
@@ -164,20 +174,22 @@ class StatePrior(SizedByData):
         self._expect("starts", (num_groups, self.width))
         for name in ("decided", "directions"):
             self._expect(name, (num_rows, self.width))
-        if any(parent >= place for place, parent in enumerate(self.parents.tolist()) if place):
-            raise ValueError("parents must come before those that they are parents of")
+        for group, parent in enumerate(self.parents.tolist()):
+            if group and parent >= group:
+                raise ValueError(f"parents must be earlier groups, not {parent} of group {group}")
 
     def _derive(self) -> None:
-        """Make the table of what is taken off the logits of each row, by the parent's code."""
+        """Compute the penalty of each row by the parent's code, and the bands of groups."""
         bits = np.unpackbits(self.seen.cpu().numpy(), axis=1, bitorder="little")
-        self.unlikely = torch.from_numpy((1 - bits) * np.float32(_UNSEEN)).to(self.seen.device)
+        self.penalties = torch.from_numpy((1 - bits) * np.float32(_PENALTY)).to(self.seen.device)
         self._parents = self.parents.tolist()
         self.by_size = self.groups.sizes.argsort(descending=True, stable=True)
         self._bands = _bands(sorted(self.groups.num_codes, reverse=True))
 
     def _features(self, decided: Tensor) -> Tensor:
-        """Two layers added to what was decided; as functions, because the calls of modules would
-        take as long as so few numbers do.
+        """Return h + layers(h).
+
+        Calls functions, because calling modules would take as long as the arithmetic.
         """
         first, second = self.first_layer, self.second_layer
         hidden = functional.leaky_relu(decided, _SLOPE)
@@ -189,9 +201,7 @@ class StatePrior(SizedByData):
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch compute with one CPU thread: several would mostly wait for each other, where steps
-    are many and small.
-    """
+    """Make torch use one CPU thread, which is faster for many small operations."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -201,25 +211,33 @@ def _one_thread() -> Iterator[None]:
 
 
 def _bands(sizes: list[int]) -> list[_Band]:
-    """Where descending sizes are about alike, with the largest of each; known without asking the
-    device.
+    """Split descending group sizes into bands of similar size, each with its largest size.
+
+    The groups of a band are padded to its largest size and computed together.
     """
-    ends = [sum(size > least for size in sizes) for least in _SIZES]
+    ends = [sum(size > least for size in sizes) for least in _BAND_LIMITS]
     return [(slice(start, end), sizes[start]) for start, end in pairwise(ends) if start < end]
 
 
 def _parents(codes: Tensor) -> Tensor:
-    """Which earlier group says most about each of codes int64 (N, n), int64 (n,)."""
-    labels = variables_of(codes.numpy())
-    said = [
-        [each.information(other) for other in labels[:place]] for place, each in enumerate(labels)
+    """Return the earlier group with the highest mutual information for each column of codes int64
+    (N, n), int64 (n,).
+    """
+    variables = column_variables(codes.numpy())
+    known = [
+        [each.information(other) for other in variables[:number]]
+        for number, each in enumerate(variables)
     ]
-    return torch.tensor([known.index(max(known)) if known else 0 for known in said])
+    return torch.tensor([each.index(max(each)) if each else 0 for each in known])
 
 
 def _seen(codes: Tensor, parents: Tensor, num_codes: int) -> Tensor:
-    """Which codes of its parent each code of a group occurred with, codes int64 (N,) both, a bit
-    each, uint8 (num_codes, 32); all, where too many may have been missed.
+    """Return which codes of the parent each code of a group occurred with, as bits, uint8
+    (num_codes, 32); all of them, if too many pairs may be unseen.
+
+    Args:
+        codes, parents: codes of the group and of its parent in the data, int64 (N,).
+        num_codes: codes of the group.
     """
     size = (num_codes, MOST_CODES)
     pairs = torch.bincount(codes * MOST_CODES + parents, minlength=math.prod(size)).view(size)
