@@ -169,7 +169,7 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.data.buffer.meta import package_versions
     from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
-    from atarigan.envs.generated_frames import GeneratedFrames
+    from atarigan.envs.observation_stream import GeneratedFrames
     from atarigan.evaluation.policy.episodes import MOST_AT_ONCE, Rules
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation

@@ -1,4 +1,4 @@
-"""Gymnasium and stable-baselines3 wrappers: record frames, and put generated ones in their place.
+"""Gymnasium and stable-baselines3 wrappers that record frames or replace them with generated ones.
 
 Importing this package loads neither torch nor stable-baselines3.
 """
@@ -12,13 +12,14 @@ if __name__ != "atarigan.envs":
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .capture import FrameCapture, VectorFrameCapture
-from .generated import GeneratedObservation
+from .frame_capture import FrameCapture, VectorFrameCapture
+from .generated_observation import GeneratedObservation
+from .generated_vector_observation import GeneratedVectorObservation
 from .ram_info import RamInfo
-from .vector import GeneratedVectorObservation
 
 if TYPE_CHECKING:
-    from .sb3 import FrameCaptureCallback, GeneratedVecEnv
+    from .frame_capture_callback import FrameCaptureCallback
+    from .generated_vec_env import GeneratedVecEnv
     from .walking_vector_env import WalkingVectorEnv
 
 __all__ = [
@@ -32,10 +33,9 @@ __all__ = [
     "WalkingVectorEnv",
 ]
 
-
 _LOADED_LATE = {
-    "FrameCaptureCallback": "sb3",
-    "GeneratedVecEnv": "sb3",
+    "FrameCaptureCallback": "frame_capture_callback",
+    "GeneratedVecEnv": "generated_vec_env",
     "WalkingVectorEnv": "walking_vector_env",
 }
 

@@ -1,5 +1,6 @@
-"""The core of all generating wrappers: observations of many environments, one decode a step."""
+"""The core of all generating wrappers: observations of many environments, one decode per step."""
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,36 +12,37 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.layout import ImageLayout, layout_of_frames, layout_of_space
-from atarigan.images.pixels import Frames
+from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
 
 from .generation_options import GenerationOptions
+from .ram_info import ram_of
 
 Observations = npt.NDArray[Any]
 
 
 class ObservationStream:
-    """Generated observations of `num_envs` environments, shaped like theirs.
+    """Generates the observations of `num_envs` environments.
 
-    The observations of every environment depend on its own seed and on nothing else, so that many
-    environments at once see what each would see alone.
+    The observations of an environment depend only on its own seed, so environments in a vector see
+    what each of them would see alone.
 
     Args:
-        generator: a FrameGenerator, or the run or checkpoint folder to load one from.
-        space: the wrapped environment's observation space (of a single one).
-        num_envs: environments, numbered from 0.
-        options: how to generate.
+        generator: a FrameGenerator, or what `load_generator` takes.
+        space: the observation space of one environment.
+        num_envs: the number of environments; they are numbered from 0.
+        options: how to generate and render.
 
     Attributes:
-        real_layout: of the wrapped observations; None where they are no images.
-        layout: of the generated observations: `real_layout` where there is one, else that of the
-            generator's frames.
-        space: the observation space with generated observations in it.
+        real_layout: the layout of real observations; None if they are not images.
+        layout: the layout of generated observations: `real_layout`, or that of the generator's
+            frames if real observations are not images.
+        space: the observation space of the wrapped environment.
 
     Raises:
-        InputError: the layout does not fit the space, or mode "mix" is wanted and the observations
-        are no images.
+        InputError: the layout does not fit the space, or mode is "mix" and real observations are
+            not images.
     """
 
     def __init__(
@@ -66,16 +68,24 @@ class ObservationStream:
         self._frame_format = self.layout.frame_format
         self._current = np.zeros((num_envs, *self.layout.shape), self.layout.dtype)
 
+    @property
+    def reads_ram(self) -> bool:
+        """Whether the generator needs RAM, the console's 128 bytes of memory."""
+        return self._decoder.reads_ram
+
     def seed(
         self,
         indices: Sequence[int],
         seeds: Sequence[int | None],
         draw: Callable[[], Sequence[int]],
     ) -> None:
-        """Begin the streams of the environments `indices` anew, each from its seed.
+        """Restart the random streams of some environments.
 
-        Where there is no seed a stream goes on; one that was never seeded takes its seed from
-        `draw`, which is called at most once and gives one for each of the `num_envs`.
+        Args:
+            indices: the environments.
+            seeds: a seed for each of them. With None, a stream that was seeded before continues.
+            draw: returns a seed for each of the `num_envs` environments. It is called at most once,
+                if a stream without a seed was never seeded before.
         """
         drawn: Sequence[int] | None = None
         for index, seed in zip(indices, seeds, strict=True):
@@ -90,31 +100,29 @@ class ObservationStream:
         indices: Sequence[int],
         is_first: Sequence[bool],
         real: Sequence[Any] | None,
-        ram: Ram | None = None,
+        ram: Ram | None,
     ) -> Observations:
-        """The next observations of the environments `indices`, in that order, (M, *shape),
-        generated in one call.
+        """Generate the next observations of some environments with one decode, (M, *shape).
 
         Args:
-            indices: which environments; one that ends an episode and begins the next is there
-                twice.
+            indices: the environments. One that ends an episode and begins the next is in it twice.
             is_first: whether each observation begins an episode.
-            real: the environments' own observations, (M, *shape); needed in mode "mix" only.
-            ram: the console's memory behind them, uint8 (M, bytes); needed where the generator
-                reads it.
+            real: the real observations, (M, *shape); used only in mode "mix".
+            ram: uint8 (M, bytes); None if the generator does not read RAM.
         """
-        latents = [
-            self._latents[index].begin() if first else self._latents[index].advance()
-            for index, first in zip(indices, is_first, strict=True)
-        ]
-        chosen = [self._is_generated(index) for index in indices]
-        if not all(chosen):
-            latents = [z for z, is_chosen in zip(latents, chosen, strict=True) if is_chosen]
-            ram = None if ram is None else ram[chosen]
-        frames = iter(self._decode(latents, ram))
+        latents, is_generated = [], []
+        for index, first in zip(indices, is_first, strict=True):
+            stream = self._latents[index]
+            is_generated.append(
+                self.options.mode != "mix" or stream.chance(self.options.probability)
+            )
+            latent = stream.begin() if first else stream.advance()
+            if is_generated[-1]:
+                latents.append(latent)
+        frames = iter(self._decode(latents, None if ram is None else ram[is_generated]))
         observations = np.empty((len(indices), *self.layout.shape), self.layout.dtype)
         for row, (index, first) in enumerate(zip(indices, is_first, strict=True)):
-            if chosen[row]:
+            if is_generated[row]:
                 self._push(index, next(frames), first)
             else:
                 assert real is not None
@@ -122,25 +130,26 @@ class ObservationStream:
             observations[row] = self._current[index]
         return observations
 
-    def generate_over_ends(
+    def generate_with_finals(
         self,
         is_done: npt.NDArray[np.bool_],
-        real: Any,
         real_finals: Sequence[Any],
-        ram: Ram | None = None,
+        real: Any,
+        ram: Ram | None,
     ) -> tuple[Observations, Observations]:
-        """The observations after a step that at once reset the environments it ended, generated in
-        one call.
+        """Generate the observations of a step that also reset the environments that ended, with one
+        decode.
 
         Args:
-            is_done: bool (num_envs,), which ones ended.
-            real, real_finals: the observations of all, and the last ones of those that ended.
-            ram: the console's memory, first behind the last observations, then behind those of
-                all, uint8 (number of them + num_envs, bytes); needed where the generator reads it.
+            is_done: which environments ended an episode, bool (num_envs,).
+            real_finals: the last real observations of those that ended, (D, *shape).
+            real: the real observations of all, (num_envs, *shape).
+            ram: uint8 (D + num_envs, bytes), in the same order; None if the generator does not read
+                RAM.
 
         Returns:
-            What those that ended saw last, (number of them, *shape), and what all see now,
-            (num_envs, *shape).
+            The last observations of those that ended, (D, *shape), and the observations of all
+            after the resets, (num_envs, *shape).
         """
         done = np.flatnonzero(is_done).tolist()
         reals = [*real_finals, *real] if self.options.mode == "mix" else None
@@ -149,33 +158,31 @@ class ObservationStream:
         return observations[: len(done)], observations[len(done) :]
 
     def current(self) -> Observations:
-        """The newest observation of every environment, (num_envs, *shape), a copy."""
+        """Return a copy of the newest observation of every environment, (num_envs, *shape)."""
         return self._current.copy()
 
-    def picture(self, index: int) -> Frames:
-        """The newest frame of an environment's stream, RGB uint8 (H, W, 3)."""
-        return rgb_picture(self.layout, self._current[index])
+    def pictures(self, real: Sequence[Any], render: Callable[[], Any]) -> Sequence[Any]:
+        """Return a picture for each environment, as `GenerationOptions.render` describes, RGB uint8
+        (H, W, 3).
 
-    def agent_pictures(self, real: Sequence[Observations]) -> list[Frames] | None:
-        """The newest frame that each agent sees, RGB; None where what they see is no image."""
-        if self.options.mode != "info":
-            return [self.picture(index) for index in range(self.num_envs)]
-        if self.real_layout is None:
-            return None
-        return [rgb_picture(self.real_layout, observation) for observation in real]
-
-    def _is_generated(self, index: int) -> bool:
-        if self.options.mode != "mix":
-            return True
-        return self._latents[index].chance(self.options.probability)
-
-    @property
-    def reads_ram(self) -> bool:
-        """Whether frames are generated from the console's memory."""
-        return self._decoder.reads_ram
+        Args:
+            real: the real observations of all environments.
+            render: renders the environments themselves. It is called for "beside", and if agents
+                see real observations that are not images.
+        """
+        if self.options.render == "agent" and self.options.mode == "info":
+            if self.real_layout is None:
+                rendered: Sequence[Any] = render()
+                return rendered
+            return [_rgb_picture(self.real_layout, observation) for observation in real]
+        generated = [_rgb_picture(self.layout, observation) for observation in self._current]
+        if self.options.render == "agent":
+            return generated
+        pairs = zip(render(), generated, strict=True)
+        return [_side_by_side(np.asarray(left), right) for left, right in pairs]
 
     def _decode(self, latents: Sequence[Latents], ram: Ram | None) -> Observations:
-        """Frames of the layout's size, colours and scale, (M, H, W, C)."""
+        """Return frames (M, H, W, C) with the size, colors and value range of observations."""
         if not latents:
             return np.empty((0, *self._frame_format.shape), self.layout.dtype)
         states = () if ram is None else (ram,)
@@ -184,7 +191,7 @@ class ObservationStream:
         return self.layout.from_frames(converted)
 
     def _push(self, index: int, frame: Observations, is_first: bool) -> None:
-        """Put a frame on top of an environment's stack; an episode's first frame fills it."""
+        """Push a frame on an environment's stack; the first frame of an episode fills the stack."""
         stack = self.layout.stack(self._current[index])
         if not is_first and len(stack) > 1:
             stack[:-1] = stack[1:]
@@ -193,19 +200,59 @@ class ObservationStream:
             stack[:] = frame
 
     def _push_real(self, index: int, observation: Observations, is_first: bool) -> None:
-        """The same with the real frame; an episode's first observation is taken over as it is."""
+        """Push a real observation's newest frame; copy an episode's first observation whole."""
         if is_first:
             self._current[index] = observation
         else:
             self._push(index, self.layout.stack(np.asarray(observation))[-1], is_first=False)
 
 
-def load_generator(generator: Decoder | str | Path) -> Decoder:
-    """The generator itself, or the one that a run or checkpoint folder holds (this loads torch), or
-    a .onnx file (this loads ONNX Runtime).
+class GeneratedFrames:
+    """Generates every frame that agents of several games see, as `GeneratedObservation` does.
+
+    Args:
+        generator: the generator.
+        env: one of the games.
+        frame_format: the format of the frames, gray or RGB.
+        num_games: the number of games; they are numbered from 0.
+        seed: game i uses seed + i.
 
     Raises:
-        InputError: no checkpoint is there, or no readable file.
+        InputError: the generator reads RAM and the game has none.
+    """
+
+    def __init__(
+        self,
+        generator: Decoder,
+        env: gym.Env[Any, Any],
+        frame_format: FrameFormat,
+        num_games: int,
+        seed: int,
+    ) -> None:
+        space = layout_of_frames(frame_format).space
+        self._stream = ObservationStream(generator, space, num_games, GenerationOptions())
+        if self._stream.reads_ram:
+            ram_of(env)  # raises if there is none
+        self._stream.seed(range(num_games), range(seed, seed + num_games), lambda: [])
+
+    def __call__(
+        self, games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+    ) -> Frames:
+        """Generate the next frames of some games, uint8 (M, H, W, C); `ram` is uint8 (M, bytes)."""
+        return self._stream.generate(games, is_first, None, ram if self._stream.reads_ram else None)
+
+
+def load_generator(generator: Decoder | str | Path) -> Decoder:
+    """Return the generator itself, or load it.
+
+    Args:
+        generator: a generator; a .onnx file, which loads ONNX Runtime; or what
+            `FrameGenerator.load`
+            takes, which loads torch: a run or checkpoint folder, or the name of a shipped
+                generator.
+
+    Raises:
+        InputError: nothing is there, or it cannot be read.
     """
     if not isinstance(generator, (str, Path)):
         return generator
@@ -218,11 +265,16 @@ def load_generator(generator: Decoder | str | Path) -> Decoder:
     return FrameGenerator.load(generator)
 
 
-def rgb_picture(layout: ImageLayout, observation: Observations) -> Frames:
-    """The newest frame of an image observation, RGB uint8 (H, W, 3)."""
+def seed_from(rng: np.random.Generator) -> int:
+    """Return a seed that an environment's random generator determines, without advancing it."""
+    return int(copy.deepcopy(rng).integers(2**63))
+
+
+def _rgb_picture(layout: ImageLayout, observation: Observations) -> Frames:
+    """Return the newest frame of an image observation, RGB uint8 (H, W, 3)."""
     return layout.frame_format.to_rgb(layout.newest(observation)).copy()
 
 
-def beside(left: Frames, right: Frames) -> Frames:
-    """Two RGB pictures in one, (H, 2W, 3); the right one is brought to the left one's size."""
+def _side_by_side(left: Frames, right: Frames) -> Frames:
+    """Join two RGB pictures, (H, 2W, 3); the right one is resized to the size of the left one."""
     return np.concatenate([left, pixels.resize(right, *left.shape[:2])], axis=1)

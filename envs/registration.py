@@ -1,4 +1,4 @@
-"""The environment atarigan/Generated-v0: any environment, seen through a generator."""
+"""The environment atarigan/Generated-v0: any environment with generated observations."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -14,18 +14,18 @@ from atarigan.errors import InputError
 from atarigan.models import shipped
 from atarigan.models.latent_stream import Decoder
 
-from .generated import GeneratedObservation
+from .generated_observation import GeneratedObservation
+from .generated_vector_observation import GeneratedVectorObservation
 from .generation_options import GenerationOptions
-from .vector import GeneratedVectorObservation
 
-_WRAPPER_OPTIONS = {field.name for field in fields(GenerationOptions)} | {"render"}
+_WRAPPER_OPTIONS = {field.name for field in fields(GenerationOptions)}
 
 
 class GeneratedEnv(GeneratedObservation):
-    """What `gymnasium.make` returns: the id in its spec stands for environment and wrapper."""
+    """The environment of atarigan/Generated-v0; its spec has that id and no extra wrapper."""
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper's too is a property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
         return self.env.unwrapped.spec
 
 
@@ -35,22 +35,24 @@ def make_generated(
     env_kwargs: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> gym.Env[Any, Any]:
-    """The entry point of atarigan/Generated-v0.
+    """Make atarigan/Generated-v0; the entry point for `gymnasium.make`.
 
     Args:
-        generator: a FrameGenerator, a run or checkpoint folder to load one from, or the name of one
-            that comes with atarigan; None means that for the game.
+        generator: a FrameGenerator, a run or checkpoint folder, the name of a shipped generator, or
+            a .onnx file. None takes the shipped generator of the game.
         env_id: the environment whose observations are replaced.
-        env_kwargs: passed to `gymnasium.make` with that id; the only way for what
-            `GeneratedObservation` has an argument of the same name for, such as ALE's game mode.
-        kwargs: the arguments of `GeneratedObservation`; all others go to `gymnasium.make`.
+        env_kwargs: passed to `gymnasium.make`. Needed only for arguments that have the same name as
+            an argument of `GeneratedObservation`, such as ALE's game `mode`.
+        kwargs: arguments of `GeneratedObservation`; all others are passed to `gymnasium.make`.
 
     Raises:
-        InputError: no generator is named, and none is shipped for the game; else as for
+        InputError: generator is None and none is shipped for the game; or as for
             `GeneratedObservation`.
     """
     if env_id is None:
-        raise InputError("env_id=None, frames without a game, is for gymnasium.make_vec")
+        raise InputError(
+            "env_id must name an environment for gymnasium.make, not None: use gymnasium.make_vec"
+        )
     generator = _generator_for(generator, env_id)
     options, rest = _split(kwargs)
     return GeneratedEnv(gym.make(env_id, **rest, **(env_kwargs or {})), generator, **options)
@@ -63,21 +65,25 @@ def make_generated_vec(
     env_kwargs: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> VectorEnv[Any, Any, Any]:
-    """What `gymnasium.make_vec` returns for atarigan/Generated-v0: the games of a SyncVectorEnv,
-    generated in one call a step, or with `env_id=None` a `WalkingVectorEnv`.
+    """Make a vector of atarigan/Generated-v0; the entry point for `gymnasium.make_vec`.
+
+    It is a SyncVectorEnv in a `GeneratedVectorObservation`, or with `env_id=None` a
+    `WalkingVectorEnv`.
 
     Args:
-        num_envs: sub-environments.
+        num_envs: the number of sub-environments.
         generator, env_id, env_kwargs: as for `make_generated`.
-        kwargs: the arguments of `GeneratedVectorObservation`, all others go to
-            `gymnasium.make_vec`; or the arguments of `WalkingVectorEnv`.
+        kwargs: arguments of `GeneratedVectorObservation`; all others are passed to
+            `gymnasium.make_vec`. With `env_id=None`, arguments of `WalkingVectorEnv`.
 
     Raises:
-        InputError: no generator is named, and none is shipped for the game; else as for these two.
+        InputError: generator is None and none is shipped for the game; or as for the two classes.
     """
     if env_id is None:
         if generator is None:
-            raise InputError("env_id=None needs a generator: a run's folder, or a shipped name")
+            raise InputError(
+                "env_id=None needs a generator, a run folder or a shipped name, not None"
+            )
         from .walking_vector_env import WalkingVectorEnv
 
         return WalkingVectorEnv(generator, num_envs, **(env_kwargs or {}), **kwargs)  # type: ignore[arg-type]
@@ -92,10 +98,10 @@ def _generator_for(generator: Decoder | str | Path | None, env_id: str) -> Decod
 
 
 def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The wrapper's arguments, and those of the environment."""
+    """Return the arguments of the wrapper and those of the environment."""
     options = {name: value for name, value in kwargs.items() if name in _WRAPPER_OPTIONS}
     return options, {name: value for name, value in kwargs.items() if name not in options}
 
 
-# gymnasium.make reads here which render modes there are, and adds HumanRendering for "human"
+# gymnasium.make reads the render modes here, and adds HumanRendering for "human"
 setattr(make_generated, "metadata", {"render_modes": ["rgb_array"], "render_fps": 30})  # noqa: B010

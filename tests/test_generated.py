@@ -263,7 +263,7 @@ def test_spec_and_pickle_give_an_equal_environment() -> None:
         ({"latent": "walks"}, "did you mean 'walk'"),
         ({"probability": 1.5}, "probability must be between 0 and 1, not 1.5"),
         ({"walk_length": 0}, "walk_length must be above 0 agent steps, not 0"),
-        ({"render": "both"}, "render must be 'agent' or 'beside', not 'both'"),
+        ({"render": "both"}, "render must be a known name, not 'both': known: agent, beside"),
         ({"render": "beside"}, "render_mode 'rgb_array' with render='beside', not None"),
         ({"layout": "HWC"}, r"layout 'HWC' does not fit observations of shape \(16, 12\)"),
     ],

@@ -56,7 +56,7 @@ def test_import_contracts_are_kept(import_contracts: Path) -> None:
     ("module", "wrong_import"),
     [
         ("data/buffer/ring.py", "from atarigan.training import trainer"),
-        ("training/trainer.py", "from atarigan.envs import capture"),
+        ("training/trainer.py", "from atarigan.envs import frame_capture"),
         ("pictures/grids.py", "from atarigan import collect"),
     ],
 )

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from atarigan.envs.seeding import drawn_seed, seeds_of_reset
+from atarigan.envs.observation_stream import seed_from
+from atarigan.envs.vector_api import seeds_of_reset
 from atarigan.models.latent_stream import LatentStream
 from tests.fakes import FakeGenerator
 
@@ -67,10 +68,10 @@ def test_chances_leave_the_latents_alone() -> None:
     np.testing.assert_array_equal(plain.begin(), asked.begin())
 
 
-def test_a_drawn_seed_leaves_the_generator_alone() -> None:
+def test_seed_from_leaves_the_generator_alone() -> None:
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
-    assert drawn_seed(rng) == drawn_seed(rng)
+    assert seed_from(rng) == seed_from(rng)
     assert rng.bit_generator.state == before
 
 

@@ -1,4 +1,4 @@
-"""FrameCapture: environments that record into a FrameBuffer whatever steps them."""
+"""FrameCapture and VectorFrameCapture: record environments into a FrameBuffer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,30 +12,44 @@ from gymnasium.vector.utils import iterate
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
-from .vector import autoreset_mode_of, reset_mask_of
-from .vector_wrapper import AnyVectorWrapper
+from .vector_api import AnyVectorWrapper, autoreset_mode_of, reset_mask_of
 
 
 class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Records every agent step into a buffer and changes nothing: observations, rewards and spaces
-    stay.
+    """Records every agent step into a buffer; observations, rewards and spaces stay the same.
 
-    A row is the frame that the agent acted on, its action, and what came of it. A reset in
-    mid-episode marks the last row as truncated. `close()` ends the recording; what was stored until
-    then is there even without it.
+    A row holds the frame that the agent acted on, its action, reward and episode end. A reset in
+    the middle of an episode marks the last row as truncated. `close()` ends the recording; without
+    it, the rows stored so far are kept.
+
+    The frame is, in this order: the newest frame of an image observation, converted to the buffer's
+    colors and size; the emulator's screen, also if the buffer stores palette indices; what
+    `render()` returns.
 
     Args:
-        env: the environment. Its image observations are stored (a stack's newest frame), brought to
-            the buffer's colours and size; where it has none, or the buffer stores palette indices,
-            the emulator's screen; else what `render()` shows.
-        buffer: where to; a folder is opened as a buffer, or a fitting one is made there, with RAM
-            where there is an emulator.
-        layout: the axes of image observations, as `ImageLayout.axes` has them; None reads them off
-            the shape.
-        capacity: agent steps kept, if the buffer is made here.
+        env: the environment.
+        buffer: a buffer, or a folder: its buffer is opened, or one that fits is created, with RAM
+            if there is an emulator.
+        layout: the axes of image observations, as in `ImageLayout.axes`; None infers them from the
+            shape.
+        capacity: the number of agent steps that a new buffer keeps.
 
     Raises:
         InputError: the buffer does not fit the environment.
+
+    Example:
+        >>> import tempfile
+        >>> import gymnasium as gym
+        >>> from atarigan import FrameBuffer
+        >>> from atarigan.envs import FrameCapture
+        >>> folder = tempfile.mkdtemp()
+        >>> env = FrameCapture(gym.make("ALE/Pong-v5"), folder, capacity=100)
+        >>> observation, info = env.reset(seed=0)
+        >>> for _ in range(3):
+        ...     observation, *_ = env.step(2)
+        >>> env.close()
+        >>> len(FrameBuffer.open(folder))
+        3
     """
 
     def __init__(
@@ -61,6 +75,7 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
 
     @property
     def buffer(self) -> FrameBuffer:
+        """The buffer that is recorded into."""
         return self._recorder.buffer
 
     def reset(
@@ -83,19 +98,31 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
 
 
 class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
-    """Records every agent step of a vector environment into a buffer, each sub-environment through
-    its own writer.
+    """Records every agent step of a vector environment, each sub-environment with its own writer.
 
-    Right in every autoreset mode: in NEXT_STEP the step that only resets is not stored. RAM and
-    palette indices can be stored of a SyncVectorEnv only, whose emulators can be reached.
+    The steps of NEXT_STEP autoreset that only reset are not stored. RAM and palette indices can be
+    stored only for a SyncVectorEnv, whose emulators are in this process.
 
     Args:
         env: the vector environment.
         buffer, layout, capacity: as for `FrameCapture`.
 
     Raises:
-        InputError: the buffer does not fit, or the vector environment does not say its autoreset
-        mode.
+        InputError: the buffer does not fit, or the vector environment has no autoreset mode.
+
+    Example:
+        >>> import tempfile
+        >>> import gymnasium as gym
+        >>> from atarigan import FrameBuffer
+        >>> from atarigan.envs import VectorFrameCapture
+        >>> folder = tempfile.mkdtemp()
+        >>> envs = gym.make_vec("ALE/Pong-v5", 2, "sync")
+        >>> envs = VectorFrameCapture(envs, folder, capacity=100)
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations, *_ = envs.step([2, 3])
+        >>> envs.close()
+        >>> len(FrameBuffer.open(folder))
+        2
     """
 
     def __init__(
@@ -122,6 +149,7 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
 
     @property
     def buffer(self) -> FrameBuffer:
+        """The buffer that is recorded into."""
         return self._recorder.buffer
 
     def reset(
@@ -141,7 +169,7 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
             zip(each_action, rewards, terminations, truncations, strict=True)
         ):
             self._recorder.commit(index, *step)
-        # in SAME_STEP, what is seen after an end already begins the next episode
+        # in SAME_STEP, the observation after an end already begins the next episode
         shows_end = self._autoreset_mode is not AutoresetMode.SAME_STEP
         is_end = np.logical_or(terminations, truncations) & shows_end
         for index, observation in enumerate(self._each(observations)):
@@ -158,5 +186,5 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
 
 
 def _folder(buffer: FrameBuffer | str | Path) -> str:
-    """What stands for a buffer in a spec: its folder, where another writer can join."""
+    """Return the buffer's folder, for the spec: an environment made from it adds a writer there."""
     return str(buffer.path if isinstance(buffer, FrameBuffer) else buffer)

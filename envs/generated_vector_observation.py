@@ -1,0 +1,190 @@
+"""GeneratedVectorObservation: a vector environment whose observations come from a generator."""
+
+from pathlib import Path
+from typing import Any, Unpack
+
+import gymnasium as gym
+import numpy as np
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from atarigan.errors import InputError
+from atarigan.models.latent_stream import Decoder, Ram
+
+from .generation_options import GenerationKwargs, GenerationOptions, Mode
+from .observation_stream import Observations, ObservationStream, seed_from
+from .ram_info import add_ram_infos, rams_in_vector
+from .vector_api import (
+    AnyVectorWrapper,
+    Indices,
+    Mask,
+    autoreset_mode_of,
+    reset_mask_of,
+    seeds_of_reset,
+)
+
+
+class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
+    """Replaces the observations of a vector environment with generated frames, with one generator
+    call per step.
+
+    After `reset(seed=s)`, sub-environment i returns what a `GeneratedObservation` returns after
+    `reset(seed=s + i)`, in every autoreset mode. infos["final_obs"] is generated too. In mode
+    "info" the generated observations are in infos["generated_observation"], and the last ones of an
+    episode in infos["final_info"]["generated_observation"].
+
+    A generator that reads RAM takes it from infos["ram"]. The sub-environments of a SyncVectorEnv
+    are wrapped in `RamInfo` automatically; wrap those of an AsyncVectorEnv yourself. ALE's own
+    AtariVectorEnv gives no RAM.
+
+    `render()` returns one picture per sub-environment, RGB uint8 (H, W, 3), even if the vector
+    environment has no render mode, as ALE's `AtariVectorEnv`.
+
+    Args:
+        env: the vector environment: Gymnasium's SyncVectorEnv or AsyncVectorEnv,
+            `ale_py.vector_env.AtariVectorEnv`, or another one with an autoreset mode in its
+            metadata.
+        generator, mode, options: as for `GeneratedObservation`.
+
+    Raises:
+        InputError: as for `GeneratedObservation`; the vector environment has no autoreset mode or
+            steps only some sub-environments at a time; or it does not give the RAM that the
+            generator reads (an AsyncVectorEnv raises at the first reset).
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from atarigan.envs import GeneratedVectorObservation
+        >>> envs = gym.make_vec("ALE/Breakout-v5", 2, "sync", obs_type="grayscale")
+        >>> envs = GeneratedVectorObservation(envs, "breakout", latent="episode")
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations, *_ = envs.step([0, 1])
+        >>> observations.shape
+        (2, 210, 160)
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        generator: Decoder | str | Path,
+        mode: Mode = "replace",
+        **options: Unpack[GenerationKwargs],
+    ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(
+            self, _disable_deepcopy=True, generator=generator, mode=mode, **options
+        )
+        AnyVectorWrapper.__init__(self, env)
+        generation = GenerationOptions(mode, **options)
+        generation.check_render_mode(env.render_mode)
+        self._autoreset_mode = autoreset_mode_of(env)
+        single_space = env.single_observation_space
+        self._stream = ObservationStream(generator, single_space, env.num_envs, generation)
+        if self._stream.reads_ram:
+            _provide_ram(env)
+        self.single_observation_space = self._stream.space
+        self.observation_space = batch_space(self._stream.space, env.num_envs)
+        self._is_done = np.zeros(env.num_envs, np.bool_)
+        self._real: Any = None
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset all sub-environments, or those in options["reset_mask"]; the others keep their
+        observation.
+
+        Args:
+            seed: an integer s gives sub-environment i the seed s + i. A sequence has a seed for
+                each sub-environment, or for each one that is reset.
+            options: passed on to the vector environment.
+        """
+        is_reset = reset_mask_of(options, self.num_envs)
+        indices = np.flatnonzero(is_reset)
+        seeds = seeds_of_reset(seed, self.num_envs, indices)
+        self._real, infos = self.env.reset(seed=seed, options=options)
+        self._stream.seed(indices.tolist(), seeds, self._drawn_seeds)
+        self._is_done = self._is_done & ~is_reset
+        self._generate(indices, [True] * len(indices), infos)
+        return self._returned(infos, is_reset)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        self._real, rewards, terminations, truncations, infos = self.env.step(actions)
+        is_done = np.logical_or(terminations, truncations)
+        if self._autoreset_mode is AutoresetMode.SAME_STEP and is_done.any():
+            infos = self._generate_with_finals(is_done, infos)
+        else:
+            begins = self._is_done & (self._autoreset_mode is AutoresetMode.NEXT_STEP)
+            self._generate(np.arange(self.num_envs), begins.tolist(), infos)
+        self._is_done = is_done
+        observations, infos = self._returned(infos, np.ones(self.num_envs, np.bool_))
+        return observations, rewards, terminations, truncations, infos
+
+    def render(self) -> Any:
+        return tuple(self._stream.pictures(self._real, self.env.render))
+
+    def _drawn_seeds(self) -> list[int]:
+        """Return a seed for each sub-environment, from its own random generator or a shared one."""
+        rngs: Any = self.env.np_random
+        if isinstance(rngs, np.random.Generator):
+            sequence = np.random.SeedSequence(seed_from(rngs))
+            return [int(each) for each in sequence.generate_state(self.num_envs)]
+        return [seed_from(rng) for rng in rngs]
+
+    def _generate(self, indices: Indices, is_first: list[bool], infos: dict[str, Any]) -> None:
+        is_mixing = self._stream.options.mode == "mix"
+        real = [self._real[index] for index in indices] if is_mixing else None
+        ram = rams_in_vector(infos, indices) if self._stream.reads_ram else None
+        self._stream.generate(indices.tolist(), is_first, real, ram)
+
+    def _generate_with_finals(self, is_done: Mask, infos: dict[str, Any]) -> dict[str, Any]:
+        """Generate new observations and the last ones of ended episodes; return infos with the
+        latter.
+        """
+        real_finals = [infos["final_obs"][index] for index in np.flatnonzero(is_done)]
+        ram = self._rams_with_finals(is_done, infos) if self._stream.reads_ram else None
+        finals, newest = self._stream.generate_with_finals(is_done, real_finals, self._real, ram)
+        if self._stream.options.mode == "info":
+            generated = np.zeros_like(newest)
+            generated[is_done] = finals
+            final_info = _with_generated(infos.get("final_info", {}), generated, is_done)
+            return {**infos, "final_info": final_info, "_final_info": is_done.copy()}
+        if infos["final_obs"].dtype == object:
+            final_obs = np.full(self.num_envs, None, object)
+            for index, final in zip(np.flatnonzero(is_done), finals, strict=True):
+                final_obs[index] = final
+        else:  # AtariVectorEnv: a plain array that is valid only where an episode ended
+            final_obs = newest.copy()
+            final_obs[is_done] = finals
+        return {**infos, "final_obs": final_obs}
+
+    def _rams_with_finals(self, is_done: Mask, infos: dict[str, Any]) -> Ram:
+        finals = rams_in_vector(infos.get("final_info", {}), np.flatnonzero(is_done))
+        return np.concatenate([finals, rams_in_vector(infos, np.arange(self.num_envs))])
+
+    def _returned(self, infos: dict[str, Any], is_new: Mask) -> tuple[Any, dict[str, Any]]:
+        """Return observations and infos as `mode` asks; `is_new` marks new observations."""
+        generated = self._stream.current()
+        if self._stream.options.mode != "info":
+            return generated, infos
+        generated[~is_new] = 0
+        return self._real, _with_generated(infos, generated, is_new)
+
+
+def _with_generated(infos: dict[str, Any], generated: Observations, mask: Mask) -> dict[str, Any]:
+    """Add generated observations to infos as Gymnasium packs them: an array and its mask."""
+    key = "generated_observation"
+    return {**infos, key: generated, f"_{key}": mask.copy()}
+
+
+def _provide_ram(envs: VectorEnv[Any, Any, Any]) -> None:
+    """Wrap sub-environments that are in this process in `RamInfo`.
+
+    Raises:
+        InputError: one has no RAM, or the vector environment is ALE's own, which gives none.
+    """
+    if isinstance(envs.unwrapped, SyncVectorEnv):
+        add_ram_infos(envs.unwrapped.envs)
+    elif isinstance(envs.unwrapped, AtariVectorEnv):
+        raise InputError(
+            "this generator reads RAM, which ALE's AtariVectorEnv does not give: make the vector "
+            "environment with vectorization_mode='sync', or 'async' and wrappers=[RamInfo]"
+        )

@@ -1,0 +1,65 @@
+"""What Gymnasium's vector environments share: their wrapper's type, autoreset mode and seeds."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+
+from atarigan.errors import InputError
+
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+if TYPE_CHECKING:  # at runtime the class takes type arguments only from Gymnasium 1.4 on
+    AnyVectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:
+    AnyVectorWrapper = VectorWrapper
+
+
+def autoreset_mode_of(envs: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    """Return when a vector environment begins new episodes.
+
+    Raises:
+        InputError: its metadata has no autoreset mode, or a step returns only some
+            sub-environments.
+    """
+    mode = envs.metadata.get("autoreset_mode")
+    if mode is None:
+        raise InputError(
+            f"{envs} must name its autoreset mode in metadata['autoreset_mode'], not {mode}"
+        )
+    batch_size = getattr(envs.unwrapped, "batch_size", envs.num_envs)
+    if batch_size != envs.num_envs:
+        raise InputError(
+            f"{envs} must step all sub-environments: batch_size must be {envs.num_envs}, "
+            f"not {batch_size}"
+        )
+    return AutoresetMode(mode)
+
+
+def reset_mask_of(options: dict[str, Any] | None, num_envs: int) -> Mask:
+    """Return which sub-environments a reset with these options resets, bool (num_envs,)."""
+    if options is None or "reset_mask" not in options:
+        return np.ones(num_envs, np.bool_)
+    return np.array(options["reset_mask"], np.bool_)
+
+
+def seeds_of_reset(seed: Any, num_envs: int, indices: Indices) -> list[int | None]:
+    """Return the seed of each sub-environment in `indices`; None for one without a seed.
+
+    Args:
+        seed: as passed to `reset` of a vector environment. An integer s gives sub-environment i the
+            seed s + i. A sequence has a seed for each sub-environment, or for each one in
+            `indices`; None and negative numbers mean no seed.
+        num_envs: the number of sub-environments.
+        indices: the sub-environments that are reset.
+    """
+    if seed is None:
+        return [None] * len(indices)
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) + int(index) for index in indices]
+    given = list(seed)
+    if len(given) == num_envs:
+        given = [given[index] for index in indices]
+    return [None if each is None or each < 0 else int(each) for each in given]
