@@ -1,4 +1,4 @@
-"""RamInfo: the console's memory in info, where the generators that read it find it."""
+"""RamInfo: puts RAM into info, and functions that read it there."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,27 +14,35 @@ KEY = "ram"
 
 
 class RamInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Puts the console's memory into info["ram"], uint8 (bytes,), at every reset and step.
+    """Puts RAM, the console's 128 bytes of memory, into info["ram"] at every reset and step, uint8
+    (bytes,).
 
-    Vectors of environments pass it on as infos["ram"], from other processes too, and keep what
-    belongs to an episode's last observation: Gymnasium's in infos["final_info"]["ram"],
-    stable-baselines3's in the infos of the step, while `reset_infos` holds that of the first.
+    Vector environments pass it on as infos["ram"], also from other processes. The RAM of an
+    episode's last observation is in infos["final_info"]["ram"] of Gymnasium's vector environments.
+    In stable-baselines3 it is in the infos of the step, and that of the next episode's first
+    observation is in `reset_infos`.
 
-        gym.make_vec("ALE/Pong-v5", 16, vectorization_mode="async", wrappers=[RamInfo])
-
-    Place it outside other wrappers: some of them drop the info of a reset.
+    Place this wrapper outside other wrappers, because some of them drop the info of a reset.
 
     Args:
         env: the environment.
 
     Raises:
-        InputError: there is no console.
+        InputError: the environment has no RAM.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from atarigan.envs import RamInfo
+        >>> envs = gym.make_vec("ALE/Pong-v5", 2, "sync", wrappers=[RamInfo])
+        >>> observations, infos = envs.reset(seed=0)
+        >>> infos["ram"].shape
+        (2, 128)
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
-        ram_of(env)  # which says so where there is none
+        ram_of(env)  # raises if there is none
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -48,51 +56,47 @@ class RamInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
 
 
 def ram_of(env: gym.Env[Any, Any]) -> Ram:
-    """The console's memory now, uint8 (bytes,). Raises InputError where there is no console."""
+    """Return the RAM now, uint8 (bytes,). Raises InputError if the environment has none."""
     ale = getattr(env.unwrapped, "ale", None)
     if ale is None:
-        raise InputError(
-            f"this generator reads the console's memory, and {env.unwrapped} is no ALE environment"
-        )
+        raise InputError(f"reading RAM needs an ALE environment, not {env.unwrapped}")
     ram: Ram = ale.getRAM()
     return ram
 
 
 def add_ram_infos(envs: list[gym.Env[Any, Any]]) -> None:
-    """Put a `RamInfo` around each environment in the list that is in none yet.
+    """Wrap each environment in the list in a `RamInfo`, unless it is one already.
 
-    The memory of an episode's last state has to be read before a vector resets the environment.
+    A vector environment resets its environments by itself, so the RAM of an episode's last state
+    can be read only inside it.
 
     Raises:
-        InputError: one of them has no console.
+        InputError: an environment has no RAM.
     """
     envs[:] = [env if isinstance(env, RamInfo) else RamInfo(env) for env in envs]
 
 
 def rams_in_vector(infos: dict[str, Any], indices: npt.NDArray[np.intp]) -> Ram:
-    """The memory of the sub-environments `indices`, uint8 (M, bytes), in the infos of a Gymnasium
-    vector.
-
-    Raises:
-        InputError: it is not there.
+    """Return the RAM of the sub-environments `indices` from the infos of a Gymnasium vector
+    environment, uint8 (M, bytes). Raises InputError if one has none.
     """
     is_there = infos.get(f"_{KEY}")
     if is_there is None or not is_there[indices].all():
-        raise InputError(missing_ram())
+        raise _missing_ram(infos)
     rams: Ram = infos[KEY][indices]
     return rams
 
 
 def rams_in_list(infos: Sequence[dict[str, Any]]) -> Ram:
-    """The memory in a list of infos, uint8 (M, bytes). Raises InputError where one lacks it."""
-    if any(KEY not in info for info in infos):
-        raise InputError(missing_ram())
+    """Return the RAM in a list of infos, uint8 (M, bytes). Raises InputError if one has none."""
+    for info in infos:
+        if KEY not in info:
+            raise _missing_ram(info)
     return np.array([info[KEY] for info in infos])
 
 
-def missing_ram() -> str:
-    """What to do about infos without memory."""
-    return (
-        "this generator reads the console's memory, and there is none in the vector's infos: put "
+def _missing_ram(infos: dict[str, Any]) -> InputError:
+    return InputError(
+        f"this generator reads RAM, so infos must have {KEY!r}, not only {sorted(infos)}: put "
         "atarigan.envs.RamInfo around each environment, outside its other wrappers"
     )

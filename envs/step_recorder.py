@@ -1,4 +1,4 @@
-"""Writes the steps of one or many environments into a buffer: the core of all frame captures."""
+"""The core of all frame captures: writes the steps of environments into a FrameBuffer."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,27 +20,26 @@ DEFAULT_CAPACITY = 100_000
 
 
 class StepRecorder:
-    """Stores every agent step of `num_envs` environments once, each environment through a writer of
-    its own.
+    """Stores every agent step of some environments once, each environment with its own writer.
 
-    A frame is staged when it is seen and committed when it was acted on:
+    A frame is staged when the agent sees it, and committed with the action that follows:
 
         recorder.begin(index, observation)                           # after a reset
         recorder.commit(index, action, reward, terminated, truncated)
         recorder.stage(index, observation)                           # unless the episode is over
 
-    Frames are taken from the observation where it is an image (a stack's newest frame), brought to
-    the buffer's format; else, and where the buffer stores palette indices, from the emulator; else
-    from `render()`.
+    The frame is, in this order: the newest frame of an image observation, converted to the buffer's
+    format; the emulator's screen, also if the buffer stores palette indices; what `render()`
+    returns.
 
     Args:
-        buffer: the buffer, or a folder to open one in or make one that fits.
-        space: observation space of one environment.
-        action_space: of one environment.
-        envs: the environments themselves, None for one that cannot be reached (in another process,
-            in C++).
-        layout: the axes of image observations; None reads them off the shape.
-        capacity: agent steps kept, if the buffer is made.
+        buffer: a buffer, or a folder: its buffer is opened, or one that fits is created.
+        space: the observation space of one environment.
+        action_space: the action space of one environment.
+        envs: the environments; None for one in another process or in C++.
+        layout: the axes of image observations, as in `ImageLayout.axes`; None infers them from the
+            shape.
+        capacity: the number of agent steps that a new buffer keeps.
 
     Raises:
         InputError: the buffer does not fit the environments.
@@ -74,12 +73,12 @@ class StepRecorder:
         self._writers = [buffer.new_writer() for _ in envs]
 
     def begin(self, index: int, observation: Any) -> None:
-        """An episode begins; one that was not over is marked as truncated."""
+        """Begin an episode; mark an unfinished one as truncated."""
         self._writers[index].end_episode()
         self.stage(index, observation)
 
     def stage(self, index: int, observation: Any) -> None:
-        """Environment `index` now shows this observation, to be acted on."""
+        """Stage the observation that environment `index` shows now."""
         ale = self._ales[index]
         ram = None if ale is None else ale.getRAM()
         if self._readers:
@@ -90,16 +89,15 @@ class StepRecorder:
     def commit(
         self, index: int, action: Any, reward: Any, terminated: bool, truncated: bool
     ) -> None:
-        """What was done about the staged frame, and what came of it.
+        """Commit the staged frame with the action and its outcome.
 
-        Without a staged frame there was nothing to act on: the step only began an episode, and is
-        not stored.
+        Without a staged frame nothing is stored: the step only began an episode.
         """
         if self._writers[index].is_staged:
             self._writers[index].commit(action, float(reward), bool(terminated), bool(truncated))
 
     def close(self) -> None:
-        """End all episodes and flush to disk; the buffer stays open for reading."""
+        """End all episodes and flush to disk; the buffer can still be read."""
         for writer in self._writers:
             writer.close()
 
@@ -107,7 +105,7 @@ class StepRecorder:
 def _reader(
     frame_format: FrameFormat, layout: ImageLayout | None, env: gym.Env[Any, Any] | None
 ) -> Callable[[Any], Frames]:
-    """What makes the frame to store, uint8 `frame_format.shape`, of an observation."""
+    """Return a function from an observation to the frame to store, uint8 `frame_format.shape`."""
     if layout is not None and frame_format.name != "palette":
         source = layout.frame_format
 
@@ -150,7 +148,7 @@ def _buffer_at(
     envs: Sequence[gym.Env[Any, Any] | None],
     capacity: int,
 ) -> FrameBuffer:
-    """The buffer in a folder, or a new one that stores what the environments show as it is."""
+    """Open the buffer in a folder, or create one with the format of the environments' frames."""
     if (path / "meta.json").exists():
         return FrameBuffer.open(path)
     ale = _ale_of(envs[0])
@@ -160,8 +158,8 @@ def _buffer_at(
         frame_format = FrameFormat("rgb", *ale.getScreenDims())
     else:
         raise InputError(
-            f"{path} is no buffer yet, and without image observations its frame size must be said: "
-            "make one with FrameBuffer.create"
+            f"{path} must be a buffer if observations are not images: create it with "
+            "FrameBuffer.create, which sets its frame size"
         )
     action_dtype, action_shape = actions_column(action_space)
     return FrameBuffer.create(

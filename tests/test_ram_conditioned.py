@@ -259,7 +259,7 @@ def test_the_wrapper_passes_the_checker(pong):
 
 
 def test_where_there_is_no_console_the_wrapper_says_so(pong):
-    with pytest.raises(InputError, match="is no ALE environment"):
+    with pytest.raises(InputError, match="reading RAM needs an ALE environment, not <"):
         GeneratedObservation(gym.make("tests.fakes:Counting-v0"), pong / "run")
 
 

@@ -74,10 +74,10 @@ def test_info_holds_the_memory_of_the_moment() -> None:
 
 
 def test_without_a_console_there_is_no_memory() -> None:
-    with pytest.raises(InputError, match="is no ALE environment"):
+    with pytest.raises(InputError, match="reading RAM needs an ALE environment, not <"):
         RamInfo(CountingEnv())
     makers = [lambda: ConsoleEnv(), lambda: CountingEnv()]
-    with pytest.raises(InputError, match="is no ALE environment"):
+    with pytest.raises(InputError, match="reading RAM needs an ALE environment, not <"):
         GeneratedVectorObservation(SyncVectorEnv(makers), StateGenerator())
 
 
@@ -154,7 +154,9 @@ def test_vectors_without_memory_are_refused_with_what_to_do() -> None:
     own.close()
     other = AsyncVectorEnv([lambda: console_env(0)])
     envs = GeneratedVectorObservation(other, StateGenerator())
-    with pytest.raises(InputError, match=r"put atarigan\.envs\.RamInfo around each environment"):
+    with pytest.raises(
+        InputError, match=r"must have .ram., not only \[.*\]: put atarigan\.envs\.RamInfo"
+    ):
         envs.reset()
     other.close()
 
@@ -237,7 +239,9 @@ def test_sb3_environments_in_other_processes() -> None:
     those = test_sb3.steps_of(GeneratedVecEnv(dummy(), StateGenerator()), 15)
     test_sb3.assert_equal_steps(these, those)
     without = SubprocVecEnv([lambda: sb3_env(0)])
-    with pytest.raises(InputError, match=r"put atarigan\.envs\.RamInfo around each environment"):
+    with pytest.raises(
+        InputError, match=r"must have .ram., not only \[.*\]: put atarigan\.envs\.RamInfo"
+    ):
         GeneratedVecEnv(without, StateGenerator()).reset()
     without.close()
 
