@@ -1,10 +1,11 @@
-"""WalkingVectorEnv: a vector environment of generated frames alone, with no emulator behind it."""
+"""WalkingVectorEnv: a vector environment of generated frames without a game."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -22,28 +23,35 @@ NUM_ACTIONS = 18
 
 
 class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
-    """Emits generated frames as fast as the device makes them: a load for what perceives and
-    learns, not a game.
+    """Returns generated frames as fast as the device makes them, to train or test perception.
 
-    Each sub-environment's latent walks: in Gaussian terms z' = a z + sqrt(1 - a²) e with e from
-    N(0, 1) and a = exp(-1 / walk_length), so that frames follow one another slowly and each by
-    itself is a sample. Actions are ignored, rewards are 0, and an episode is truncated after
-    `episode_steps` steps; the next step begins another (NEXT_STEP). Observations are frames uint8
-    (N, H, W, C), palette indices as RGB.
+    There is no emulator: actions are ignored and rewards are 0. The latent of each sub-environment
+    follows a random walk (`atarigan.models.latents.walked`), so frames change slowly and each frame
+    by itself is a sample. An episode is truncated after `episode_steps` steps, and the next step
+    begins another one (NEXT_STEP). Observations are uint8 (N, H, W, C), palette indices as RGB.
 
     Args:
         generator: a FrameGenerator, or what `FrameGenerator.load` takes.
-        num_envs: sub-environments, at least 1.
-        walk_length: steps in which a walk's correlation with its past falls to 1/e, above 0.
-        episode_steps: steps of an episode, at least 1.
-        num_actions: of the discrete action space.
-        output: "numpy", or "torch": observations, rewards and ends are tensors, left on the
-            generator's device.
-        device: "auto", "cpu" or "cuda", where the generator is loaded here.
+        num_envs: the number of sub-environments, at least 1.
+        walk_length: steps after which a walk's correlation with its past has fallen to 1/e, above
+            0.
+        episode_steps: the number of steps in an episode, at least 1.
+        num_actions: the size of the discrete action space, at least 1.
+        output: "numpy", or "torch" for observations, rewards, terminations and truncations that are
+            tensors on the generator's device.
+        device: where a generator given by name is loaded: "auto", "cpu" or "cuda".
         render_mode: None or "rgb_array".
 
     Raises:
-        InputError: a number out of its range, an unknown output, a generator that makes points.
+        InputError: a number is out of range, `output` is unknown, or the generator makes points.
+
+    Example:
+        >>> from atarigan.envs import WalkingVectorEnv
+        >>> envs = WalkingVectorEnv("pong", num_envs=4, walk_length=20)
+        >>> frames, _ = envs.reset(seed=0)
+        >>> frames, rewards, *_ = envs.step(envs.action_space.sample())
+        >>> frames.shape, rewards.tolist()
+        ((4, 84, 84, 1), [0.0, 0.0, 0.0, 0.0])
     """
 
     def __init__(
@@ -98,11 +106,12 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin all episodes anew.
+        """Begin a new episode in all sub-environments.
 
         Args:
-            seed: an integer, or a sequence whose first counts, determines everything that follows
-                on the same kind of device; without one the walks go on.
+            seed: an integer, or a sequence, of which only the first element is used. It determines
+                all frames that follow, on the same kind of device. With None, the random stream
+                continues.
             options: ignored.
         """
         first = seed[0] if isinstance(seed, (list, tuple)) else seed
@@ -111,7 +120,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             self._rng.manual_seed(first)
         self._ages[:] = 0
         self._positions = self._gaussian()
-        return self._observed(), {}
+        return self._observations(), {}
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         begins = self._ages >= self._episode_steps
@@ -121,25 +130,28 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         self._positions = walked(self._positions, kept, self._gaussian())
         truncations = self._ages >= self._episode_steps
         rewards, terminations = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
-        given: list[Any] = [rewards, terminations, truncations]
-        if self._output == "torch":
-            given = [torch.from_numpy(each).to(self._generator.device) for each in given]
-        return self._observed(), given[0], given[1], given[2], {}
+        outcomes = map(self._as_output, (rewards, terminations, truncations))
+        return self._observations(), *outcomes, {}
 
     def render(self) -> Any:
-        """One RGB picture uint8 (H, W, 3) for each sub-environment."""
+        """Return an RGB picture uint8 (H, W, 3) for each sub-environment."""
         if self.render_mode is None:
             return None
         to_rgb = self._layout.frame_format.to_rgb
         return tuple(to_rgb(frame) for frame in self._frames.cpu().numpy())
 
-    def _observed(self) -> Any:
+    def _observations(self) -> Any:
         latents = from_gaussian(self._positions, self._generator.latent_distribution)
         frames = self._generator.decode_on_device(latents, self._conditions)
         self._frames = frames if self._table is None else self._table[frames[..., 0].int()]
         if self._output == "torch":
-            return self._frames.clone()  # no longer an inference tensor: gradients may go past it
+            return self._frames.clone()  # autograd refuses inference tensors
         return self._frames.cpu().numpy()
+
+    def _as_output(self, array: npt.NDArray[Any]) -> npt.NDArray[Any] | Tensor:
+        if self._output == "numpy":
+            return array
+        return torch.from_numpy(array).to(self._generator.device)
 
     def _gaussian(self) -> Tensor:
         size = (self.num_envs, self._generator.latent_size)
@@ -147,7 +159,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
 
 
 def _color_table(generator: FrameGenerator) -> Tensor | None:
-    """RGB of each palette index, uint8 (256, 3), where frames hold such."""
+    """Return the RGB color of each palette index, uint8 (256, 3); None for other frames."""
     palette = generator.frame_format.palette
     if palette is None:
         return None
@@ -155,7 +167,7 @@ def _color_table(generator: FrameGenerator) -> Tensor | None:
 
 
 def _conditions(generator: FrameGenerator, num_envs: int) -> Tensor | None:
-    """Classes that sub-environments take in turns, where the generator has any."""
+    """Return the classes, which sub-environments take in turn; None without classes."""
     if not generator.num_classes:
         return None
     labels = np.arange(num_envs) % generator.num_classes
