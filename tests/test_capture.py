@@ -1,4 +1,4 @@
-"""FrameCapture and VectorFrameCapture: every agent step once, and nothing changed."""
+"""FrameCapture and VectorFrameCapture store every agent step once and change nothing."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,13 +45,15 @@ def gray_buffer(path: Path, height: int = 16, width: int = 12, **options: Any) -
 
 
 def rows_of(buffer: FrameBuffer) -> dict[str, np.ndarray]:
-    """All rows, writer by writer; of a frame its first pixel's first value."""
+    """Return all rows, writer by writer; for a frame, the first value of its first pixel."""
     everything = np.arange(len(buffer))
     rows = {column: buffer.values_at(column, everything) for column in COLUMNS}
     return {**rows, "frames": rows["frames"][:, 0, 0, 0]}
 
 
-def test_a_row_is_the_frame_acted_on_and_what_came_of_it(capture: Capture, tmp_path: Path) -> None:
+def test_a_row_is_the_frame_acted_on_with_the_action_and_its_outcome(
+    capture: Capture, tmp_path: Path
+) -> None:
     buffer = gray_buffer(tmp_path / "buffer")
     env = capture(CountingEnv(length=3), buffer)
     env.reset(seed=0)
@@ -69,7 +71,7 @@ def test_a_row_is_the_frame_acted_on_and_what_came_of_it(capture: Capture, tmp_p
     np.testing.assert_array_equal(rows["truncations"], [False] * 4)
 
 
-def test_a_reset_in_mid_episode_truncates_it(capture: Capture, tmp_path: Path) -> None:
+def test_a_reset_in_the_middle_of_an_episode_truncates_it(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer")
     env = capture(CountingEnv(length=10), buffer)
     env.reset(seed=0)
@@ -83,7 +85,7 @@ def test_a_reset_in_mid_episode_truncates_it(capture: Capture, tmp_path: Path) -
     np.testing.assert_array_equal(rows_of(buffer)["truncations"], [True, True])
 
 
-def test_it_is_transparent(capture: Capture, tmp_path: Path) -> None:
+def test_it_changes_nothing(capture: Capture, tmp_path: Path) -> None:
     plain, inner = CountingEnv(length=3), CountingEnv(length=3)
     captured = capture(inner, tmp_path / "buffer")
     assert captured.observation_space == plain.observation_space
@@ -94,7 +96,7 @@ def test_it_is_transparent(capture: Capture, tmp_path: Path) -> None:
     assert inner.np_random.bit_generator.state == plain.np_random.bit_generator.state
 
 
-def test_an_environment_that_resets_itself_is_followed(capture: Capture, tmp_path: Path) -> None:
+def test_steps_that_only_reset_are_not_stored(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer")
     env = capture(Autoreset(CountingEnv(length=2)), buffer)
     env.reset(seed=0)
@@ -110,7 +112,7 @@ def test_an_environment_that_resets_itself_is_followed(capture: Capture, tmp_pat
     ("shape", "dtype"),
     [((40, 30, 3), np.uint8), ((4, 40, 30), np.uint8), ((40, 30, 4), np.float32)],
 )
-def test_observations_are_brought_to_the_buffers_colours_and_size(
+def test_observations_are_converted_to_the_colors_and_size_of_the_buffer(
     capture: Capture, tmp_path: Path, shape: tuple[int, ...], dtype: Any
 ) -> None:
     class Picture(CountingEnv):
@@ -136,7 +138,7 @@ def test_observations_are_brought_to_the_buffers_colours_and_size(
     np.testing.assert_array_equal(buffer.values_at("frames", np.arange(1))[0, ..., 0], expected)
 
 
-def test_layout_says_what_the_shape_leaves_open(capture: Capture, tmp_path: Path) -> None:
+def test_layout_overrides_the_shape(capture: Capture, tmp_path: Path) -> None:
     space = gym.spaces.Box(0, 255, (16, 12, 3), np.uint8)
     assert capture(CountingEnv(space), tmp_path / "rgb").buffer.meta.frame_format.name == "rgb"
     stack = capture(CountingEnv(space), tmp_path / "gray", layout="HWK")
@@ -183,7 +185,7 @@ def test_preprocessed_observations_are_stored_as_the_agent_sees_them(
     np.testing.assert_array_equal(stored[..., 0], seen[:10])
 
 
-def test_without_an_image_the_emulators_screen_or_the_rendering_is_stored(
+def test_without_images_the_emulator_screen_or_the_rendering_is_stored(
     capture: Capture, tmp_path: Path
 ) -> None:
     env = capture(pong(obs_type="ram"), tmp_path / "ram")
@@ -201,9 +203,7 @@ def test_without_an_image_the_emulators_screen_or_the_rendering_is_stored(
     assert (rendered.buffer.values_at("frames", np.arange(1)) == number).all()
 
 
-def test_a_folder_becomes_a_fitting_buffer_and_is_opened_again(
-    capture: Capture, tmp_path: Path
-) -> None:
+def test_a_folder_becomes_a_buffer_and_is_opened_again(capture: Capture, tmp_path: Path) -> None:
     for _ in range(2):
         env = capture(pong(), tmp_path / "pong", capacity=50)
         env.reset(seed=0)
@@ -250,7 +250,7 @@ def counting_env(index: int) -> gym.Env:
 
 
 def step_on(envs: VectorEnv, num_steps: int) -> list[np.ndarray]:
-    """Steps with actions that differ, and resets where there is no autoreset; the observations."""
+    """Step with varying actions, resetting without autoreset; return the observations."""
     observations = [envs.reset(seed=0)[0]]
     for step in range(num_steps):
         actions = (np.arange(envs.num_envs) + step) % 4
@@ -323,7 +323,7 @@ def test_ram_of_a_vector_environment_in_this_process(tmp_path: Path) -> None:
     envs.close()
 
 
-def test_buffers_store_what_pixels_convert_makes(capture: Capture, tmp_path: Path) -> None:
+def test_buffers_store_frames_converted_by_pixels(capture: Capture, tmp_path: Path) -> None:
     buffer = gray_buffer(tmp_path / "buffer", 84, 84)
     env = capture(pong(), buffer)
     observation, _ = env.reset(seed=0)

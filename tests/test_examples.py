@@ -1,4 +1,4 @@
-"""The examples run, short."""
+"""Short runs of the examples."""
 
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,6 @@ def test_ppo_trains_on_a_mix_of_real_and_generated_frames(tmp_path: Path, capsys
     assert PPO.load(out, device="cpu").num_timesteps == 512
 
 
-def test_a_mistake_is_named(tmp_path: Path) -> None:
+def test_a_missing_generator_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         ppo_mix.main(["--generator", str(tmp_path / "nowhere"), "--num-envs", "1"])

@@ -15,6 +15,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 from atarigan.envs import GeneratedObservation
 from atarigan.errors import InputError
 from atarigan.images import pixels
+from atarigan.images.layout import layout_of_space
 from atarigan.images.pixels import FrameFormat
 from atarigan.models.latent_stream import LatentStream
 from tests.fakes import CountingEnv, FakeGenerator
@@ -24,7 +25,7 @@ GRAY = FrameFormat("gray", 84, 84)
 
 
 def rollout(env: gym.Env, num_steps: int, seed: int | None = 0) -> list[np.ndarray]:
-    """Observations of a rollout that resets at every episode's end."""
+    """Return the observations of a rollout that resets after each episode."""
     observations = [env.reset(seed=seed)[0]]
     for _ in range(num_steps):
         observation, _, terminated, truncated, _ = env.step(1)
@@ -35,7 +36,7 @@ def rollout(env: gym.Env, num_steps: int, seed: int | None = 0) -> list[np.ndarr
 
 
 def generated_frames(generator: FakeGenerator, seed: int, num: int) -> np.ndarray:
-    """The frames of an episode's first observations, in the generator's own format."""
+    """Return the frames of an episode's first observations, in the generator's own format."""
     latents = LatentStream(generator, "step", 1)
     latents.seed(seed)
     return generator.decode(
@@ -59,7 +60,7 @@ def generated_frames(generator: FakeGenerator, seed: int, num: int) -> np.ndarra
     ],
 )
 @pytest.mark.parametrize("name", ["gray", "rgb", "palette"])
-def test_generated_frames_take_the_place_of_real_ones(
+def test_generated_frames_replace_real_ones_in_every_layout(
     shape: tuple[int, ...], dtype: Any, name: Any
 ) -> None:
     source = FrameFormat(name, 84, 84, "ntsc" if name == "palette" else None)
@@ -69,7 +70,8 @@ def test_generated_frames_take_the_place_of_real_ones(
     observations = rollout(env, 6, seed=5)
     assert all(observation in space for observation in observations)
 
-    layout = env._stream.layout
+    layout = layout_of_space(space)
+    assert layout is not None
     raw = generated_frames(FakeGenerator(source), 5, 7)
     expected = layout.from_frames(pixels.convert(raw, source, layout.frame_format))
     for step, observation in enumerate(observations):
@@ -77,7 +79,7 @@ def test_generated_frames_take_the_place_of_real_ones(
             np.testing.assert_array_equal(frame, expected[max(0, step - back)])
 
 
-def test_palette_frames_are_shown_in_ales_exact_colours_and_greys() -> None:
+def test_palette_frames_have_the_exact_colors_and_grays_of_ale() -> None:
     source = FrameFormat("palette", 20, 30, "pal")
     indices = generated_frames(FakeGenerator(source), 0, 1)[0]
     for channels, table in ((3, pixels.ale_palette("pal")), (1, pixels.ale_grays("pal"))):
@@ -108,7 +110,7 @@ def test_without_a_seed_the_latents_follow_from_the_environments_generator() -> 
 
 @pytest.mark.parametrize("mode", ["replace", "mix", "info"])
 @pytest.mark.parametrize("seed", [3, None])
-def test_the_environment_runs_as_it_would_without_the_wrapper(mode: Any, seed: int | None) -> None:
+def test_the_environment_runs_as_without_the_wrapper(mode: Any, seed: int | None) -> None:
     plain, wrapped = CountingEnv(length=3), CountingEnv(length=3)
     for env in (plain, wrapped):
         env.reset(seed=9)
@@ -147,7 +149,7 @@ def test_a_mixed_stack_remembers_what_was_shown() -> None:
     np.testing.assert_array_equal(mixed[1:, :-1], mixed[:-1, 1:])
 
 
-def test_mix_decodes_only_what_it_shows() -> None:
+def test_mix_decodes_only_frames_that_it_shows() -> None:
     generator = FakeGenerator()
     env = GeneratedObservation(CountingEnv(), generator, "mix", probability=0)
     rollout(env, 10)
@@ -173,7 +175,7 @@ def test_one_frame_is_decoded_a_step() -> None:
     assert generator.batch_sizes == [1] * 11
 
 
-def test_observations_that_are_no_images_become_the_generators_frames() -> None:
+def test_observations_that_are_not_images_become_frames() -> None:
     ram = gym.make("ALE/Pong-v5", obs_type="ram")
     env = GeneratedObservation(ram, FakeGenerator(GRAY))
     assert env.observation_space == gym.spaces.Box(0, 255, (84, 84, 1), np.uint8)
@@ -234,12 +236,25 @@ def test_outside_atari_preprocessing_it_does_not_warn() -> None:
     assert env.reset(seed=0)[0] in env.observation_space
 
 
-@pytest.mark.parametrize("mode", ["replace", "mix", "info"])
-@pytest.mark.parametrize("obs_type", ["rgb", "ram"])
-def test_the_checkers_of_gymnasium_and_sb3_accept_it(mode: Any, obs_type: str) -> None:
-    if (mode, obs_type) == ("mix", "ram"):
-        return
-    env = gym.make("ALE/Breakout-v5", obs_type=obs_type, render_mode="rgb_array")
+IMAGES, NUMBERS = gym.spaces.Box(0, 255, (60, 50, 3), np.uint8), gym.spaces.Box(0, 255, (128,))
+
+
+@pytest.mark.parametrize(
+    ("env_id", "options", "mode"),
+    [
+        ("tests.fakes:Counting-v0", {"space": IMAGES}, "replace"),
+        ("tests.fakes:Counting-v0", {"space": IMAGES}, "mix"),
+        ("tests.fakes:Counting-v0", {"space": IMAGES}, "info"),
+        ("tests.fakes:Counting-v0", {"space": NUMBERS}, "replace"),
+        ("tests.fakes:Counting-v0", {"space": NUMBERS}, "info"),
+        pytest.param("ALE/Breakout-v5", {"obs_type": "rgb"}, "mix", marks=pytest.mark.slow),
+        pytest.param("ALE/Breakout-v5", {"obs_type": "ram"}, "info", marks=pytest.mark.slow),
+    ],
+)
+def test_the_checkers_of_gymnasium_and_sb3_accept_it(
+    env_id: str, options: dict[str, Any], mode: Any
+) -> None:
+    env = gym.make(env_id, render_mode="rgb_array", **options)
     wrapped = GeneratedObservation(env, FakeGenerator(FrameFormat("rgb", 60, 50)), mode)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is different from the unwrapped version")
@@ -278,6 +293,6 @@ def test_a_window_on_the_real_game_is_refused() -> None:
         GeneratedObservation(CountingEnv(render_mode="human"), FakeGenerator())
 
 
-def test_a_generator_that_is_not_there_is_named(tmp_path: Any) -> None:
+def test_a_missing_generator_is_named(tmp_path: Any) -> None:
     with pytest.raises(InputError, match="nothing"):
         GeneratedObservation(CountingEnv(), tmp_path / "nothing")

@@ -23,7 +23,7 @@ def seeded(
     return stream
 
 
-def test_step_draws_anew_and_episode_holds() -> None:
+def test_step_draws_a_new_latent_and_episode_keeps_it() -> None:
     steps = latents_of(seeded("step"), 5)
     assert len(np.unique(steps, axis=0)) == 5
     stream = seeded("episode")
@@ -61,14 +61,14 @@ def test_a_seed_determines_all_latents(schedule: str) -> None:
     assert not np.array_equal(once, latents_of(seeded(schedule, 4), 8))
 
 
-def test_chances_leave_the_latents_alone() -> None:
+def test_chances_do_not_change_the_latents() -> None:
     plain, asked = seeded("step"), seeded("step")
     chances = [asked.chance(0.25) for _ in range(2000)]
     assert 0.2 < np.mean(chances) < 0.3
     np.testing.assert_array_equal(plain.begin(), asked.begin())
 
 
-def test_seed_from_leaves_the_generator_alone() -> None:
+def test_seed_from_does_not_advance_the_generator() -> None:
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
     assert seed_from(rng) == seed_from(rng)

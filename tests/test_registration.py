@@ -1,4 +1,4 @@
-"""gymnasium.make("atarigan:atarigan/Generated-v0"), and what importing costs."""
+"""gymnasium.make("atarigan:atarigan/Generated-v0"), and what an import loads."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def observations_of(env: gym.Env, num_steps: int = 3) -> np.ndarray:
     return np.array([env.reset(seed=0)[0]] + [env.step(1)[0] for _ in range(num_steps)])
 
 
-def test_make_wraps_the_environment_of_that_id() -> None:
+def test_make_wraps_the_environment_with_that_id() -> None:
     made = gym.make(
         ID,
         env_id="ALE/Pong-v5",
@@ -42,15 +42,26 @@ def test_make_wraps_the_environment_of_that_id() -> None:
     np.testing.assert_array_equal(made.render(), by_hand.render())
 
 
-def test_what_both_have_a_name_for_goes_to_the_environment_through_env_kwargs() -> None:
-    env = gym.make(ID, generator=FakeGenerator(), mode="info", env_kwargs={"mode": 4})
-    assert env.get_wrapper_attr("_game_mode") == 4
+def test_env_kwargs_pass_arguments_that_the_wrapper_has_too() -> None:
+    """Both have a `mode`: the wrapper's, and the game mode of ALE."""
+    kwargs = {"mode": 4, "obs_type": "ram"}
+    env = gym.make(ID, generator=FakeGenerator(), mode="info", env_kwargs=kwargs)
+    plain = gym.make("ALE/Breakout-v5", obs_type="ram")
+    other = gym.make("ALE/Breakout-v5", **kwargs)
+    observation = env.reset(seed=0)[0]
+    np.testing.assert_array_equal(observation, other.reset(seed=0)[0])
+    assert not np.array_equal(observation, plain.reset(seed=0)[0])
 
 
 @pytest.mark.parametrize("mode", ["replace", "mix", "info"])
-def test_spec_makes_it_again_and_check_env_accepts_it(mode: Any) -> None:
+def test_spec_makes_an_equal_environment_and_check_env_accepts_it(mode: Any) -> None:
     env = gym.make(
-        ID, generator=FakeGenerator(), mode=mode, max_episode_steps=7, render_mode="rgb_array"
+        ID,
+        env_id="tests.fakes:Counting-v0",
+        generator=FakeGenerator(),
+        mode=mode,
+        max_episode_steps=7,
+        render_mode="rgb_array",
     )
     assert env.spec is not None
     assert env.spec.id == "atarigan/Generated-v0"
@@ -63,7 +74,7 @@ def test_spec_makes_it_again_and_check_env_accepts_it(mode: Any) -> None:
         check_env(env)
 
 
-def test_a_vector_of_it_can_be_made() -> None:
+def test_make_vec_equals_make() -> None:
     envs = gym.make_vec(ID, num_envs=2, vectorization_mode="sync", generator=FakeGenerator())
     single = gym.make(ID, generator=FakeGenerator())
     np.testing.assert_array_equal(envs.reset(seed=0)[0][0], single.reset(seed=0)[0])
@@ -94,7 +105,7 @@ def test_importing_loads_neither_torch_nor_stable_baselines3(tmp_path: Path) -> 
     assert (finished.stdout.strip(), finished.returncode) == ("", 0), finished.stderr
 
 
-def test_importing_it_by_another_name_says_what_to_do() -> None:
+def test_importing_it_by_another_name_is_refused_with_the_right_one() -> None:
     finished = run_python("import envs", Path(__file__).parents[1])
     assert (
         "ImportError: this package must be imported as atarigan.envs, not envs" in finished.stderr

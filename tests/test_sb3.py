@@ -1,4 +1,4 @@
-"""The stable-baselines3 side: generated observations for its vectors, capture of its training."""
+"""GeneratedVecEnv and FrameCaptureCallback, the wrapper and the callback of stable-baselines3."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def dummy(make_env: Any = counting_env) -> DummyVecEnv:
 
 
 def steps_of(venv: VecEnv, num_steps: int, seed: int | None = 4) -> list[tuple[Any, ...]]:
-    """What each step of a rollout returns; of the reset, observations and infos."""
+    """Return what each step of a rollout returns; first the reset's observations and infos."""
     if seed is not None:
         venv.seed(seed)
     steps: list[tuple[Any, ...]] = [(venv.reset().copy(), venv.reset_infos)]
@@ -89,7 +89,7 @@ def test_info_mode_leaves_observations_and_adds_the_generated_ones() -> None:
                 )
 
 
-def test_seeds_given_before_wrapping_count() -> None:
+def test_seeds_set_before_wrapping_are_used() -> None:
     early = dummy()
     early.seed(4)
     wrapped = GeneratedVecEnv(early, FakeGenerator())
@@ -154,14 +154,16 @@ def test_ppo_learns_from_generated_observations() -> None:
     generator = FakeGenerator()
     venv = VecFrameStack(make_vec_env(breakout, n_envs=2, seed=0), 4)
     venv = GeneratedVecEnv(venv, generator)
-    model = PPO("CnnPolicy", venv, n_steps=125, batch_size=250, n_epochs=1, seed=0, device="cpu")
-    model.learn(2000)
-    assert model.num_timesteps == 2000
-    assert len(generator.batch_sizes) == 1000 + 1  # one for each step of both, one for the reset
+    model = PPO("CnnPolicy", venv, n_steps=40, batch_size=80, n_epochs=1, seed=0, device="cpu")
+    before = {name: weights.clone() for name, weights in model.policy.state_dict().items()}
+    model.learn(160)
+    assert model.num_timesteps == 160
+    assert len(generator.batch_sizes) == 80 + 1  # one for each step of both, one for the reset
+    assert all((before[name] != after).any() for name, after in model.policy.state_dict().items())
 
 
 def dqn(env: gym.Env | VecEnv, **options: Any) -> DQN:
-    """A DQN that acts at random, and trains at the end of what the tests learn."""
+    """Make a DQN that acts at random and trains at the end of the steps that tests take."""
     options = {"learning_starts": 110, "buffer_size": 200, "batch_size": 8, **options}
     return DQN("CnnPolicy", env, seed=0, device="cpu", **options)
 
@@ -177,7 +179,7 @@ def assert_holds_what_was_learned_from(buffer: FrameBuffer, model: DQN, num_step
         buffer.values_at("actions", steps), replay.actions[:num_steps, 0, 0]
     )
     np.testing.assert_array_equal(buffer.values_at("rewards", steps), replay.rewards[:num_steps, 0])
-    steps = steps[:-1]  # where the recording stopped there is a truncation
+    steps = steps[:-1]  # the end of the recording is marked as a truncation
     truncations = buffer.values_at("truncations", steps)
     ends = buffer.values_at("terminations", steps) | truncations
     np.testing.assert_array_equal(ends, replay.dones[: len(steps), 0])
@@ -202,7 +204,7 @@ def test_the_callback_under_dqn_stores_each_agent_step_once(tmp_path: Path) -> N
     assert len(np.unique(ram, axis=0)) > 100
 
 
-def test_learning_on_continues_the_same_buffer(tmp_path: Path) -> None:
+def test_a_second_learn_continues_the_same_buffer(tmp_path: Path) -> None:
     model = dqn(breakout())
     callback = FrameCaptureCallback(tmp_path / "buffer", capacity=500)
     model.learn(20, callback)
@@ -244,7 +246,7 @@ def test_the_callback_stores_the_steps_of_each_environment(
 
 @pytest.mark.slow  # the processes load torch
 def test_environments_in_other_processes(tmp_path: Path) -> None:
-    """Generated without a seed, stored without RAM."""
+    """Frames are generated without a seed and stored without RAM."""
     venv = SubprocVecEnv([lambda index=index: counting_env(index) for index in range(2)])
     model = A2C("CnnPolicy", GeneratedVecEnv(venv, FakeGenerator()), n_steps=5, device="cpu")
     model.learn(20, FrameCaptureCallback(tmp_path / "buffer", capacity=100))

@@ -1,4 +1,4 @@
-"""GeneratedVectorObservation: equal to single wrappers in every autoreset mode, ALE's own too."""
+"""GeneratedVectorObservation equals GeneratedObservation in every autoreset mode."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def atari_env(index: int) -> gym.Env:
 
 
 def steps_of(envs: VectorEnv, num_steps: int, seed: Any) -> Iterator[tuple[Any, ...]]:
-    """What a vector environment returns, from its reset on; where it has no autoreset, we reset."""
+    """Yield what a vector environment returns, resetting it where it has no autoreset."""
     yield envs.reset(seed=seed)
     for _ in range(num_steps):
         step = envs.step(np.ones(envs.num_envs, np.int64))
@@ -63,7 +63,7 @@ def sync(
         (counting_env, "step", "info"),
         (counting_env, "episode", "replace"),
         (counting_env, "walk", "replace"),
-        (atari_env, "walk", "mix"),
+        pytest.param(atari_env, "walk", "mix", marks=pytest.mark.slow),
     ],
 )
 def test_vector_of_wrapped_equals_wrapped_vector(
@@ -78,7 +78,7 @@ def test_vector_of_wrapped_equals_wrapped_vector(
     )
     assert vector.observation_space == wrapped_singles.observation_space
     assert_equal_steps(wrapped_singles, vector, 27, seed=5)  # one of them ends at the last step
-    if make_env is counting_env:  # where there is no seed, what was goes on
+    if make_env is counting_env:  # without a seed, the random streams continue
         assert_equal_steps(wrapped_singles, vector, 10, seed=[3, None, 8])
         assert_equal_steps(wrapped_singles, vector, 10, seed=None)
 
@@ -108,7 +108,7 @@ def test_without_seeds_latents_follow_from_a_generator_for_all_sub_environments(
     np.testing.assert_array_equal(observations, first_observations())
 
 
-def test_sub_environments_in_other_processes_see_the_same() -> None:
+def test_sub_environments_in_other_processes_give_the_same() -> None:
     makers = [lambda index=index: counting_env(index) for index in range(NUM_ENVS)]
     other = AsyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
     here = sync(counting_env, AutoresetMode.SAME_STEP)
@@ -162,12 +162,12 @@ def counting_like_atari(_: int) -> gym.Env:
     [
         ("replace", AutoresetMode.NEXT_STEP),
         ("replace", AutoresetMode.SAME_STEP),
-        ("mix", AutoresetMode.SAME_STEP),
-        ("info", AutoresetMode.SAME_STEP),
+        pytest.param("mix", AutoresetMode.SAME_STEP, marks=pytest.mark.slow),
+        pytest.param("info", AutoresetMode.SAME_STEP, marks=pytest.mark.slow),
     ],
 )
 def test_ales_own_vector_environment(mode: Any, autoreset_mode: AutoresetMode) -> None:
-    """Its games stay as they are; an environment with episodes as long sees the same generated."""
+    """Its games do not change. An environment with equally long episodes sees the same frames."""
     envs = GeneratedVectorObservation(atari_vector(autoreset_mode), FakeGenerator(), mode)
     plain = atari_vector(autoreset_mode)
     reference = GeneratedVectorObservation(
@@ -204,7 +204,7 @@ def test_ales_own_vector_environment(mode: Any, autoreset_mode: AutoresetMode) -
     assert num_ends == (2 * NUM_ENVS if autoreset_mode is AutoresetMode.SAME_STEP else 0)
 
 
-def test_render_gives_a_picture_for_each_sub_environment() -> None:
+def test_render_returns_a_picture_for_each_sub_environment() -> None:
     envs = GeneratedVectorObservation(atari_vector(AutoresetMode.NEXT_STEP), FakeGenerator())
     observations, _ = envs.reset(seed=0)
     for picture, observation in zip(envs.render(), observations, strict=True):
@@ -215,7 +215,7 @@ def test_render_gives_a_picture_for_each_sub_environment() -> None:
     assert [picture.shape for picture in beside.render()] == [(20, 60, 3)] * NUM_ENVS
 
 
-def test_a_vector_environment_that_steps_only_some_is_refused() -> None:
+def test_a_batch_size_below_the_number_of_environments_is_refused() -> None:
     envs = ale_py.vector_env.AtariVectorEnv("pong", num_envs=4, batch_size=2)
     with pytest.raises(InputError, match="batch_size must be 4, not 2"):
         GeneratedVectorObservation(envs, FakeGenerator())
@@ -224,5 +224,7 @@ def test_a_vector_environment_that_steps_only_some_is_refused() -> None:
 def test_a_vector_environment_without_a_known_autoreset_mode_is_refused() -> None:
     envs = sync(counting_env)
     del envs.metadata["autoreset_mode"]
-    with pytest.raises(InputError, match=r"must name its autoreset mode in metadata"):
+    with pytest.raises(
+        InputError, match=r"must name its autoreset mode in metadata\['autoreset_mode'\], not None"
+    ):
         GeneratedVectorObservation(envs, FakeGenerator())

@@ -1,4 +1,4 @@
-"""Frames without a game: they walk, repeat by their seed, and end their episodes."""
+"""WalkingVectorEnv: latents walk, a seed determines them, and episodes are truncated."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from atarigan import FrameGenerator
 from atarigan.envs import GeneratedVectorObservation, WalkingVectorEnv
 from atarigan.errors import InputError
+from atarigan.images.pixels import FrameFormat
 
 ID = "atarigan:atarigan/Generated-v0"
 
@@ -17,6 +18,23 @@ ID = "atarigan:atarigan/Generated-v0"
 @pytest.fixture(scope="module")
 def pong() -> FrameGenerator:
     return FrameGenerator.load("pong", device="cpu")
+
+
+class RecordingGenerator:
+    """A FrameGenerator with black frames that records the latents that it is given."""
+
+    frame_format = FrameFormat("gray", 4, 4)
+    device = torch.device("cpu")
+    latent_distribution = "normal"
+    latent_size = 24
+    num_classes = 0
+
+    def __init__(self) -> None:
+        self.latents: list[np.ndarray] = []
+
+    def decode_on_device(self, latents: torch.Tensor, conditions: None) -> torch.Tensor:
+        self.latents.append(latents.numpy().copy())
+        return torch.zeros(len(latents), *self.frame_format.shape, dtype=torch.uint8)
 
 
 def played(envs: WalkingVectorEnv, num_steps: int, seed: int | None = 0) -> list[Any]:
@@ -44,7 +62,7 @@ def test_a_seed_determines_everything(pong: FrameGenerator) -> None:
     assert not np.array_equal(first, played(envs, 4, seed=None))
 
 
-def test_frames_follow_one_another_slowly(pong: FrameGenerator) -> None:
+def test_longer_walks_change_frames_more_slowly(pong: FrameGenerator) -> None:
     def changed(walk_length: float) -> float:
         seen = np.array(played(WalkingVectorEnv(pong, 32, walk_length=walk_length), 20))
         return float((seen[1:] != seen[:-1]).mean())
@@ -52,23 +70,20 @@ def test_frames_follow_one_another_slowly(pong: FrameGenerator) -> None:
     assert changed(1000) < changed(20) < changed(0.01)
 
 
-def test_walks_keep_the_prior_and_forget_at_their_length(pong: FrameGenerator) -> None:
-    envs = WalkingVectorEnv(pong, 8, walk_length=10)
-    walk = []
-    envs.reset(seed=0)
-    for _ in range(400):
-        envs.step(None)
-        walk.append(envs._positions.numpy().copy())
-    walked = np.array(walk)
+def test_walks_keep_their_distribution_and_forget_at_their_length() -> None:
+    generator: Any = RecordingGenerator()
+    envs = WalkingVectorEnv(generator, 32, walk_length=10)
+    played(envs, 400)
+    walked = np.array(generator.latents)
     np.testing.assert_allclose(walked.var(), 1, atol=0.1)
     correlation = np.corrcoef(walked[:-10].ravel(), walked[10:].ravel())[0, 1]
     np.testing.assert_allclose(correlation, np.exp(-1), atol=0.07)
 
 
-def test_an_episode_is_truncated_and_the_next_step_begins_another(pong: FrameGenerator) -> None:
-    envs = WalkingVectorEnv(pong, 2, walk_length=1e6, episode_steps=3)
+def test_an_episode_is_truncated_and_the_next_step_begins_another() -> None:
+    generator: Any = RecordingGenerator()
+    envs = WalkingVectorEnv(generator, 2, walk_length=1e6, episode_steps=3)
     envs.reset(seed=0)
-    before = envs._positions
     ends = []
     for _ in range(8):
         _, rewards, terminations, truncations, _ = envs.step(envs.action_space.sample())
@@ -78,10 +93,11 @@ def test_an_episode_is_truncated_and_the_next_step_begins_another(pong: FrameGen
     assert ends == [[False] * 2] * 2 + [[True] * 2] + [[False] * 2] * 3 + [[True] * 2] + [
         [False] * 2
     ]
-    assert (before - envs._positions).abs().mean() > 0.5  # twice begun anew
+    moved = np.abs(np.diff(generator.latents, axis=0)).mean(axis=(1, 2))
+    np.testing.assert_array_equal(moved > 0.5, np.isin(range(8), (3, 7)))  # two new walks
 
 
-def test_torch_gives_the_same_as_numpy_and_lets_gradients_past(pong: FrameGenerator) -> None:
+def test_torch_output_equals_numpy_and_can_be_trained_on(pong: FrameGenerator) -> None:
     arrays = played(WalkingVectorEnv(pong, 2), 2)
     envs = WalkingVectorEnv(pong, 2, output="torch")
     tensors = played(envs, 2)
@@ -94,14 +110,14 @@ def test_torch_gives_the_same_as_numpy_and_lets_gradients_past(pong: FrameGenera
     assert layer.weight.grad is not None
 
 
-def test_it_renders_what_is_seen(pong: FrameGenerator) -> None:
+def test_render_returns_the_observed_frames(pong: FrameGenerator) -> None:
     envs = WalkingVectorEnv(pong, 2, render_mode="rgb_array")
     seen = played(envs, 1)[-1]
     for frame, picture in zip(seen, envs.render(), strict=True):
         np.testing.assert_array_equal(np.repeat(frame, 3, axis=2), picture)
 
 
-def test_make_vec_with_a_game_generates_all_of_its_frames_at_once() -> None:
+def test_make_vec_with_a_game_equals_make() -> None:
     envs = gym.make_vec(ID, num_envs=2, env_id="ALE/Pong-v5", obs_type="grayscale")
     assert isinstance(envs, GeneratedVectorObservation)
     single = gym.make(ID, env_id="ALE/Pong-v5", obs_type="grayscale")
@@ -123,13 +139,17 @@ def test_make_vec_with_a_game_generates_all_of_its_frames_at_once() -> None:
         ({"generator": "no-such"}, "no-such"),
     ],
 )
-def test_what_is_wrong_is_named(pong: FrameGenerator, kwargs: dict[str, Any], message: str) -> None:
+def test_a_wrong_argument_is_named(
+    pong: FrameGenerator, kwargs: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         WalkingVectorEnv(**{"generator": pong, **kwargs})
 
 
-def test_frames_without_a_game_are_for_vectors_and_need_a_generator() -> None:
-    with pytest.raises(InputError, match="make_vec"):
+def test_frames_without_a_game_need_make_vec_and_a_generator() -> None:
+    with pytest.raises(
+        InputError, match="env_id must name an environment for gymnasium.make, not None"
+    ):
         gym.make(ID, env_id=None, generator="pong")
-    with pytest.raises(InputError, match="needs a generator"):
+    with pytest.raises(InputError, match="env_id=None needs a generator, .* not None"):
         gym.make_vec(ID, num_envs=2, env_id=None)
