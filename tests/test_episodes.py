@@ -8,9 +8,8 @@ from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.policy.disturbances import disturbances, real
 from atarigan.evaluation.policy.episodes import Episodes, Rules
-from atarigan.evaluation.policy.frame_stacks import FrameStacks
+from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import layout_of_space
-from atarigan.images.pixels import FrameFormat
 from tests.fakes import untrained_policy
 
 LAYOUT = layout_of_space(untrained_policy(4).observation_space)
@@ -86,12 +85,12 @@ def test_an_early_end_counts_as_a_whole_episode_of_work():
 
 
 def test_stacks_begin_with_their_first_frame_and_hold_the_last_four():
-    stacks = FrameStacks(LAYOUT, 2, FrameFormat("gray", 84, 84))
+    stacks = FrameStacks(LAYOUT, 2)
     for number in range(6):
         frames = np.full((1, 84, 84, 1), number, np.uint8)
-        observation = stacks.push([1], [number == 0], frames)
+        observation = stacks.push_each([1], frames, [number == 0])
     assert observation[0, :, 0, 0].tolist() == [2, 3, 4, 5]
-    again = stacks.push([1], [True], np.full((1, 84, 84, 1), 9, np.uint8))
+    again = stacks.push_each([1], np.full((1, 84, 84, 1), 9, np.uint8), [True])
     assert again[0, :, 0, 0].tolist() == [9] * 4
 
 

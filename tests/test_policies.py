@@ -13,12 +13,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTran
 
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.model_policy import FrameStack
+from atarigan.data.collection.model_policy import warped
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.data.collection.screen import Screen
 from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.errors import InputError
+from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import layout_of_space
 
 gym.register_envs(ale_py)
@@ -195,7 +196,7 @@ def test_there_are_scripts_for_two_games_only(env_id: str, env_kwargs: dict[str,
         policy_maker("scripted", AgentSteps(env_id, env_kwargs=env_kwargs))
 
 
-def warped(num_stack: int, is_transposed: bool) -> Any:
+def warped_by_peer(num_stack: int, is_transposed: bool) -> Any:
     """The observations of stable-baselines3's own wrappers, without skipping or sticky actions."""
     stacked = VecFrameStack(
         DummyVecEnv([lambda: WarpFrame(gym.make("BreakoutNoFrameskip-v4"))]), num_stack
@@ -206,32 +207,35 @@ def warped(num_stack: int, is_transposed: bool) -> Any:
 @pytest.mark.parametrize("is_transposed", [False, True])
 @pytest.mark.parametrize("num_stack", [1, 4])
 def test_stack_is_that_of_stable_baselines3(num_stack: int, is_transposed: bool) -> None:
-    peer = warped(num_stack, is_transposed)
+    peer = warped_by_peer(num_stack, is_transposed)
     layout = layout_of_space(peer.observation_space)
     assert layout is not None
-    stack = FrameStack(layout)
+    stacks = FrameStacks(layout)
     env = AgentSteps("BreakoutNoFrameskip-v4", frame_skip=1)
     for _ in range(2):  # episodes
         expected = peer.reset()
         env.reset()
-        stack.clear()
+        stacks.clear(0)
         for step in range(40):
-            assert np.array_equal(stack.push(env.screen), expected[0])
+            stacks.push(0, warped(env.screen, layout))
+            assert np.array_equal(stacks.observations[0], expected[0])
             action = 1 if step == 2 else 3
             expected, *_ = peer.step([action])
             env.step(action)
 
 
-def test_colour_stack_holds_resized_frames_in_order() -> None:
+def test_color_stack_holds_resized_frames_in_order() -> None:
     layout = layout_of_space(gym.spaces.Box(0, 255, (40, 30, 6), np.uint8))
     assert layout is not None
-    stack = FrameStack(layout)
+    stacks = FrameStacks(layout)
     env = AgentSteps("tests.fakes:Counting-v0")
     env.reset(seed=0)
     level = int(env.screen.rgb()[0, 0, 0])
-    assert stack.push(env.screen)[0, 0].tolist() == [0, 0, 0, level, level, level]
+    stacks.push(0, warped(env.screen, layout))
+    assert stacks.observations[0, 0, 0].tolist() == [0, 0, 0, level, level, level]
     env.step(0)
-    assert stack.push(env.screen)[9, 9].tolist() == [level] * 3 + [level + 1] * 3
+    stacks.push(0, warped(env.screen, layout))
+    assert stacks.observations[0, 9, 9].tolist() == [level] * 3 + [level + 1] * 3
 
 
 @pytest.fixture(scope="module")

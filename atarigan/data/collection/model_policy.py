@@ -5,13 +5,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import Screen
 from atarigan.errors import InputError, did_you_mean
 from atarigan.images import pixels
+from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout, layout_of_space
+from atarigan.images.pixels import Frames
 
 
 class ModelPolicy:
@@ -38,46 +39,53 @@ class ModelPolicy:
 
         torch.set_num_threads(1)  # every environment has a process of its own
         self._model = load_model(algorithm, file)
-        self._stack = FrameStack(checked_layout(self._model, file, env.action_space))
-        meanings = env.action_meanings
-        self._fire = meanings.index("FIRE") if "FIRE" in meanings else None
+        self._layout = checked_layout(self._model, file, env.action_space)
+        self._stacks = FrameStacks(self._layout)
+        self._fire = FireAtNewLife(env.action_meanings)
         self._rng = rng
 
     def begin_episode(self) -> None:
         self._model.set_random_seed(int(self._rng.integers(2**31)))
-        self._stack.clear()
-        self._lives = -1
+        self._stacks.clear(0)
+        self._fire.begin_episode()
 
     def act(self, screen: Screen) -> Any:
-        observation = self._stack.push(screen)
-        lives, self._lives = self._lives, screen.lives()
-        if self._fire is not None and self._lives != lives:
-            return self._fire
-        action, _ = self._model.predict(observation)
+        self._stacks.push(0, self._layout.from_frames(warped(screen, self._layout)))
+        fire = self._fire.action(screen.lives())
+        if fire is not None:
+            return fire
+        action, _ = self._model.predict(self._stacks.observations[0])
         return action if action.ndim else action.item()
 
 
-class FrameStack:
-    """Observations of stacked frames, from screens: empty before an episode's first frame.
+class FireAtNewLife:
+    """Presses FIRE at the first step of each life, as stable-baselines3's AtariWrapper does.
 
-    Equals stable-baselines3's WarpFrame (or, in colour, a resize) and VecFrameStack.
+    Args:
+        action_meanings: name of each action; without FIRE nothing is pressed.
     """
 
-    def __init__(self, layout: ImageLayout) -> None:
-        self._layout = layout
-        self._observation = np.zeros(layout.shape, np.uint8)
-        self._frames = layout.stack(self._observation)
+    def __init__(self, action_meanings: tuple[str, ...]) -> None:
+        self._fire = action_meanings.index("FIRE") if "FIRE" in action_meanings else None
+        self.begin_episode()
 
-    def clear(self) -> None:
-        self._observation[...] = 0
+    def begin_episode(self) -> None:
+        self._lives = -1
 
-    def push(self, screen: Screen) -> npt.NDArray[Any]:
-        """The observation whose newest frame the screen shows, of the layout's shape and dtype."""
-        layout = self._layout
-        frame = screen.rgb() if layout.num_channels == 3 else pixels.rgb_to_gray(screen.rgb())
-        self._frames[:-1] = self._frames[1:]
-        self._frames[-1] = pixels.resize(frame, layout.height, layout.width)
-        return layout.from_frames(self._observation)
+    def action(self, lives: int) -> int | None:
+        """Return FIRE if the number of lives has changed since the last call, else None."""
+        is_new = lives != self._lives
+        self._lives = lives
+        return self._fire if is_new else None
+
+
+def warped(screen: Screen, layout: ImageLayout) -> Frames:
+    """The screen as a frame of the layout, uint8 (H, W, C).
+
+    Equals stable-baselines3's WarpFrame for gray layouts; color ones are only resized.
+    """
+    frame = screen.rgb() if layout.num_channels == 3 else pixels.rgb_to_gray(screen.rgb())
+    return pixels.resize(frame, layout.height, layout.width)
 
 
 def named_model(name: str) -> tuple[str, Path]:

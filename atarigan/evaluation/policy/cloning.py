@@ -9,7 +9,7 @@ from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import read_frame
 from atarigan.data.collection.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
-from atarigan.evaluation.policy.frame_stacks import FrameStacks
+from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.pixels import Frames
 
 NUM_GAMES = 16
@@ -52,7 +52,7 @@ class Cloning:
         game, meanings = scripted_game(self._envs[0]), self._envs[0].action_meanings
         self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
         self.student = ClonedPolicy(len(meanings), NUM_JUDGED, seed)
-        self._stacks = FrameStacks(self.student.layout, NUM_GAMES, self.student.layout.frame_format)
+        self._stacks = FrameStacks(self.student.layout, NUM_GAMES)
         self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps
         self.num_steps = 0
@@ -115,9 +115,11 @@ class Cloning:
         """What the student sees of all games, (16, 4, 84, 84)."""
         frame_format = self.student.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
-        return self._stacks.push(
-            range(NUM_GAMES), self._is_first, with_swapped_blocks(frames, self._rng)
+        frames = with_swapped_blocks(frames, self._rng)
+        seen: npt.NDArray[np.uint8] = self._stacks.push_each(
+            range(NUM_GAMES), frames, self._is_first
         )
+        return seen
 
     def _step(self, game: int, chosen: int | None) -> tuple[int, npt.NDArray[np.float32]]:
         """Ask the teacher, and do what was chosen or else what it says; returns its label, and what

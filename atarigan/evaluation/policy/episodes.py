@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.model_policy import FireAtNewLife
 from atarigan.data.collection.policies import RandomPolicy
 from atarigan.data.collection.screen import read_frame
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.score import Progress
-from atarigan.evaluation.policy.frame_stacks import FrameStacks
+from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
 
@@ -149,15 +150,12 @@ class _Game:
         self.num_asked = 0
         self.num_agreed: dict[str, int] = {}
         self.is_over = False
-        meanings = self.env.action_meanings
-        self._fire = meanings.index("FIRE") if "FIRE" in meanings else None
-        self._lives = -1
+        self._fire = FireAtNewLife(self.env.action_meanings)
 
     def obey(self, action: Any) -> None:
         """Do what the policy says, but begin each life with FIRE."""
-        lives, self._lives = self._lives, self.env.screen.lives()
-        is_new = self._fire is not None and lives != self._lives
-        self.step(self._fire if is_new else action)
+        fire = self._fire.action(self.env.screen.lives())
+        self.step(action if fire is None else fire)
 
     def step(self, action: Any) -> None:
         reward, terminated, truncated = self.env.step(action)
@@ -175,10 +173,8 @@ class _Table:
         self._model = model
         self._views = views
         self._games = games
-        self._frame_format = layout.frame_format
-        self._stacks = {
-            name: FrameStacks(layout, len(games), layout.frame_format) for name in views
-        }
+        self._layout = layout
+        self._stacks = {name: FrameStacks(layout, len(games)) for name in views}
 
     @property
     def under_way(self) -> list[int]:
@@ -208,14 +204,15 @@ class _Table:
         """What each view shows of the games now, as the policy's observations."""
         games = [self._games[number] for number in numbers]
         screens = [game.env.screen for game in games]
-        frames = np.stack([read_frame(screen, self._frame_format) for screen in screens])
+        frames = np.stack([read_frame(screen, self._layout.frame_format) for screen in screens])
         memories = [screen.ram() for screen in screens]
         ram = None if memories[0] is None else np.stack([m for m in memories if m is not None])
         is_first = [game.num_steps == 0 for game in games]
         observations = {}
         for name, view in self._views.items():
             shown = view(numbers, is_first, frames, ram)
-            observations[name] = self._stacks[name].push(numbers, is_first, shown)
+            seen = self._layout.from_frames(shown)
+            observations[name] = self._stacks[name].push_each(numbers, seen, is_first)
             if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
                 film[name].append(shown[0].copy())
         return observations
