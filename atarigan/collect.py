@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import env_of
 from atarigan.errors import InputError, shown
+from atarigan.images.pixels import parse_size
 
 EXIT_PROCESS_DIED = 1
 HARMLESS_POLICIES = (None, "random", "scripted")
@@ -259,12 +259,7 @@ def native_size(buffer: FrameBuffer) -> tuple[int, int]:
 
 def parsed_size(text: str) -> tuple[int, int] | None:
     """(height, width) of "84x84"; None for "native". Raises InputError."""
-    if text == "native":
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise InputError(f"--frame-size must be HEIGHTxWIDTH or native, not {text!r}")
-    return int(match[1]), int(match[2])
+    return None if text == "native" else parse_size(text, "--frame-size", other=" or native")
 
 
 def parsed_kwargs(text: str) -> dict[str, Any]:

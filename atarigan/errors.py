@@ -15,8 +15,13 @@ class InputError(ValueError):
 
 def shown(value: object) -> str:
     """A value as a message shows it: on one line, of at most 60 characters."""
-    text = " ".join(repr(value).split())
+    text = one_line(repr(value), limit=None)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def one_line(error: object, limit: int | None = 200) -> str:
+    """Return an error's text on one line, cut to `limit` characters; None cuts nothing."""
+    return " ".join(str(error).split())[:limit]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

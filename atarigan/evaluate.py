@@ -167,7 +167,7 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
         InputError: policy, game or generator are missing or damaged, or do not go together.
     """
     from atarigan.cli.progress import ProgressDisplay
-    from atarigan.data.buffer.meta import package_versions
+    from atarigan.config.machine import package_versions
     from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
     from atarigan.envs.observation_stream import GeneratedFrames
     from atarigan.evaluation.policy.episodes import MOST_AT_ONCE, Rules
@@ -215,7 +215,7 @@ def _facts(
     arguments: EvaluateArguments, config: RunConfig, num: int, num_stacks: int
 ) -> dict[str, Any]:
     """What a figure means nothing without."""
-    from atarigan.data.buffer.meta import package_versions
+    from atarigan.config.machine import package_versions
 
     return {
         "samples": arguments.run or arguments.samples,

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from atarigan.config.machine import num_cores
-from atarigan.data.buffer.meta import package_versions
+from atarigan.config.machine import num_cores, package_versions
 
 
 def describe_machine() -> str:

@@ -21,6 +21,7 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.pictures import grids
+from atarigan.subset import evenly_spaced
 from benchmarks import machine
 from benchmarks.gauge import Gauge, Scores
 from benchmarks.quality_table import Row, table_lines
@@ -192,7 +193,7 @@ def _draw_beside(
     """
     if gauge.frame_format is None:
         return
-    shown = _spread_out(gauge.source.num_samples)
+    shown = evenly_spaced(gauge.source.num_samples, NUM_SHOWN, repeats=True)
     rows = [_titled_row("real", gauge.source.samples_at(shown), gauge.frame_format)]
     for each in candidates:
         generator = FrameGenerator.load(run_folder(arguments, each, 0), device="cpu")
@@ -201,11 +202,6 @@ def _draw_beside(
     width = max(row.shape[1] for row in rows)
     padded = [grids.padded(row, row.shape[0], width) for row in rows]
     grids.save_picture(Path(arguments.out) / "beside.png", np.concatenate(padded))
-
-
-def _spread_out(num: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Numbers of samples to show, evenly picked."""
-    return np.linspace(0, num - 1, NUM_SHOWN).astype(np.int64)
 
 
 def _titled_row(title: str, frames: Frames, frame_format: FrameFormat) -> Frames:

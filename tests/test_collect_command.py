@@ -94,8 +94,11 @@ def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixtu
         (["--policy", "nowhere:play"], "No module named 'nowhere'"),
         ([*COUNTING, "--policy", "tests.fakes:silent_policy"], "an action of .* not None"),
         ([*COUNTING, "--policy", "tests.fakes:brightnes_policy"], "mean 'brightness_policy'"),
-        (["--frame-size", "0x84"], "must be at least 1x1, not 0x84"),
-        (["--frame-size", "84"], "--frame-size must be HEIGHTxWIDTH or native, not '84'"),
+        (["--frame-size", "0x84"], "HEIGHTxWIDTH or native, both sides at least 1, not '0x84'"),
+        (
+            ["--frame-size", "84"],
+            "--frame-size must be HEIGHTxWIDTH or native, both sides at least 1, not '84'",
+        ),
         (["--frame-format", "grey"], "unknown frame format 'grey': did you mean 'gray'"),
         (["--num-steps", "0"], "--num-steps must be at least 1, not 0"),
         (["--num-envs", "-1"], "--num-envs must be at least 0, not -1"),

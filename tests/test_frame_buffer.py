@@ -1,3 +1,5 @@
+import contextlib
+
 """A buffer on disk: made, filled by several, reopened, damaged, and read while it is written."""
 
 import json
@@ -197,18 +199,16 @@ def test_each_writer_has_a_folder_that_the_next_one_takes_over(path: Path) -> No
 def test_writers_that_start_together_get_a_folder_each(path: Path) -> None:
     """Locks hold between objects as between processes, so threads can stand in for those."""
     FrameBuffer.create(path, 100, SHAPE)
-    buffers = [FrameBuffer.open(path) for _ in range(16)]
-    start = threading.Barrier(len(buffers))
+    start = threading.Barrier(16)
 
     def new_writer(buffer: FrameBuffer) -> str:
         start.wait()
         return buffer.new_writer().folder_name
 
-    with ThreadPoolExecutor(len(buffers)) as threads:
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(16) as threads:
+        buffers = [stack.enter_context(FrameBuffer.open(path)) for _ in range(16)]
         names = sorted(threads.map(new_writer, buffers))
     assert names == [f"writer-{number:03d}" for number in range(16)]
-    for buffer in buffers:
-        buffer.close()
 
 
 def test_steps_are_numbered_writer_by_writer_in_every_reader(path: Path) -> None:

@@ -1,8 +1,10 @@
 import contextlib
+import gc
 import os
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +164,30 @@ def test_damaged_column_is_named(
     damage(folder / "frames.npy")  # type: ignore[operator]
     with pytest.raises(InputError, match=rf"writer-000/frames\.npy .*{message}"):
         Ring(folder, COLUMNS, 10, writable=writable)
+
+
+@pytest.mark.parametrize("num_rounds", [20, pytest.param(1000, marks=pytest.mark.slow)])
+def test_rings_open_in_many_threads_at_once(folder: Path, num_rounds: int) -> None:
+    """CPython 3.11's parser fails when garbage collection switches threads within it."""
+
+    def switch_threads(phase: str, info: dict[str, int]) -> None:
+        sum(range(200))
+
+    def open_rings(_: int) -> None:
+        for _ in range(num_rounds):
+            assert Ring(folder, COLUMNS, 10).columns["frames"].shape == (11, 4, 3, 1)
+
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-5)
+    gc.set_threshold(50)
+    gc.callbacks.append(switch_threads)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(open_rings, range(8)))
+    finally:
+        gc.callbacks.remove(switch_threads)
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)
 
 
 def test_every_damaged_header_is_refused_or_says_the_same(folder: Path) -> None:

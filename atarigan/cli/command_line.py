@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 import tyro
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 
 T = TypeVar("T")
 EXIT_OK = 0
@@ -97,7 +97,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror.lower()}"
-    return " ".join(str(error).split())
+    return one_line(error, limit=None)
 
 
 def _one_line(boxed: str) -> str:

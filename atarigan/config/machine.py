@@ -1,10 +1,23 @@
-"""How many CPU cores there are to compute with."""
+"""What a result was computed with: CPU cores and package versions."""
 
 import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
 
 
 def num_cores() -> int:
-    """Cores that this process may use; at least 1."""
+    """Return the number of CPU cores that this process may use, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what a buffer holds."""
+    versions = {"python": platform.python_version()}
+    for package in ("atarigan", "gymnasium", "ale-py", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

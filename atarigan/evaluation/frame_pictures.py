@@ -10,6 +10,7 @@ from atarigan.evaluation.metrics.neighbors import nearest
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.pictures import charts, grids
 from atarigan.pictures.page import Page
+from atarigan.subset import evenly_spaced
 
 NUM_SHOWN = 24
 NUM_COLUMNS = 6
@@ -37,7 +38,7 @@ def show_frames(page: Page, judged: EvaluatedSamples, frame_format: FrameFormat)
     page.picture(
         "Real beside generated",
         grids.beside(
-            grid(judge.real[_spread_out(len(judge.real), NUM_SHOWN)], NUM_COLUMNS),
+            grid(judge.real[evenly_spaced(len(judge.real), NUM_SHOWN)], NUM_COLUMNS),
             grid(samples[:NUM_SHOWN], NUM_COLUMNS),
             ("real", "generated"),
         ),
@@ -74,7 +75,7 @@ def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameForm
     worst = np.argsort(-num_wrong, kind="stable")[:NUM_PAIRS]
     scale = grids.scale_for(frame_format.height, frame_format.width, target=84)
     rows = []
-    for title, chosen in (("any", _spread_out(len(frames), NUM_PAIRS)), ("the worst", worst)):
+    for title, chosen in (("any", evenly_spaced(len(frames), NUM_PAIRS)), ("the worst", worst)):
         both = frame_format.to_rgb(np.concatenate([true[chosen], frames[chosen]]))
         rows.append(grids.titled(grids.grid(both, len(chosen), scale), title))
     note = "First rows: true. Second rows: generated of the same states of the console's memory."
@@ -87,7 +88,7 @@ def show_motion(page: Page, motion: EvaluatedSamples, frame_format: FrameFormat)
     scale = grids.scale_for(frame_format.height, frame_format.width, target=168)
 
     def strips(stacks: Frames, title: str) -> Frames:
-        frames = stacks[_spread_out(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
+        frames = stacks[evenly_spaced(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
         grid = grids.grid(frame_format.to_rgb(frames), stacks.shape[1], scale)
         return grids.titled(grid, title)
 
@@ -114,11 +115,6 @@ def show_motion(page: Page, motion: EvaluatedSamples, frame_format: FrameFormat)
     )
 
 
-def _spread_out(num: int, most: int) -> npt.NDArray[np.int64]:
-    """Numbers of samples to show, evenly picked."""
-    return np.linspace(0, num - 1, min(num, most)).astype(np.int64)
-
-
 def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
     """1-Wasserstein distance of each pixel's values, averaged over channels, float64 (H, W).
 
@@ -127,7 +123,7 @@ def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
     """
     num = min(len(samples), len(real), _MOST_MAPPED)
     first, second = (
-        np.sort(frames[_spread_out(len(frames), num)], axis=0).astype(np.int16)
+        np.sort(frames[evenly_spaced(len(frames), num)], axis=0).astype(np.int16)
         for frames in (samples, real)
     )
     distances: npt.NDArray[np.float64] = np.abs(first - second).mean(axis=(0, 3))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 
 _BYTES_PER_PACKED_BYTE = 1032  # the most that deflate makes of one
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -28,7 +28,7 @@ def read_samples(path: Path) -> npt.NDArray[Any]:
     except InputError:
         raise
     except Exception as error:  # zipfile and NumPy let through whatever damage leads to
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise InputError(f"{path} is not a readable .npz: {reason}") from None
     if samples.dtype == np.uint8 and samples.ndim == 3:
         samples = samples[..., None]

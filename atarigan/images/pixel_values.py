@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.images.pixels import Frames
+from atarigan.subset import evenly_spaced
 
 _MOST_COUNTED = 2_000
 _AT_ONCE = 256
@@ -51,7 +52,7 @@ def frequent_values(frames: Frames, num_values: int) -> tuple[Frames, npt.NDArra
 
 def usual_colors(frames: Frames) -> Frames:
     """Each pixel's most frequent color in evenly picked frames (N, H, W, C), uint8 (H, W, C)."""
-    picked = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_COUNTED)).astype(int)
+    picked = evenly_spaced(len(frames), _MOST_COUNTED)
     values, _ = frequent_values(frames[picked], 1)
     usual: Frames = values[0]
     return usual

@@ -118,16 +118,20 @@ def _ale_tables() -> Frames:
     return tables
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of "84x84".
+def parse_size(text: str, flag: str, *, other: str = "") -> tuple[int, int]:
+    """Return (height, width) of a size such as "84x84".
+
+    Args:
+        flag: the flag that gave the text, for the message: "--image-size".
+        other: what else the flag accepts, for the message: " or native".
 
     Raises:
-        InputError: the text is no such size, or a side is below 1.
+        InputError: the text is not a size, or a side is below 1.
     """
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if min(size) < 1:
-        raise InputError(f"a size must be HEIGHTxWIDTH with both at least 1, not {text!r}")
+        raise InputError(f"{flag} must be HEIGHTxWIDTH{other}, both sides at least 1, not {text!r}")
     return size
 
 

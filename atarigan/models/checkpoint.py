@@ -11,7 +11,6 @@ runs/breakout/checkpoints/images-000000640000/
 
 import contextlib
 import hashlib
-import os
 import shutil
 import warnings
 import zipfile
@@ -24,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from atarigan.errors import InputError
-from atarigan.files import typed_json
+from atarigan.errors import InputError, one_line
+from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined, refuse_links_outside
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.packed_weights import dequantized, quantized
@@ -102,19 +101,12 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full or not writable.
     """
-    temporary = folder.with_name(f"new-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-    except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a full disk
-        raise OSError(f"{temporary} cannot be written: {error}") from error
-    (temporary / SUMS_FILE).write_text(checksums(temporary), encoding="utf-8")
-    for path in (*temporary.iterdir(), temporary):
-        _flush(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-    _flush(folder.parent)
+    with atomic.new_folder(folder) as temporary:
+        try:
+            yield temporary
+        except (RuntimeError, SafetensorError) as error:  # how they report a full disk
+            raise OSError(f"{temporary} cannot be written: {error}") from error
+        (temporary / SUMS_FILE).write_text(checksums(temporary), encoding="utf-8")
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -199,7 +191,7 @@ def load_training_state(checkpoint: Path) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):  # the error below says it
             state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an arbitrary file can raise anything
-        reason = str(error).partition("\n")[0][:200]
+        reason = one_line(error)
         raise InputError(f"{path} is not a readable training state: {reason}") from None
     if not isinstance(state, dict):
         kind = type(state).__name__
@@ -227,12 +219,3 @@ def checksums(checkpoint: Path) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.config.run_config import LatentDistribution
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import shipped
 from atarigan.models.build import build_generator
@@ -296,6 +296,6 @@ def _loaded_generator(
         network = build_generator(model)
         network.load_state_dict(weights)
     except Exception as error:  # torch raises various types for impossible sizes
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
     return network

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atarigan.files import atomic
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import INPUTS, METADATA_KEY, OnnxGenerator, imported
 
@@ -42,10 +43,8 @@ def write_onnx(generator: FrameGenerator, out: Path) -> None:
             verbose=False,
         )
     program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(generator.model))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f"new-{out.name}")
-    program.save(temporary)
-    temporary.replace(out)
+    with atomic.new_file(out) as temporary:
+        program.save(temporary)
 
 
 def example_inputs(generator: FrameGenerator, num: int) -> tuple[Tensor, ...]:

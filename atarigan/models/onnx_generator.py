@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.run_config import LatentDistribution
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latents import Latents, Seed, batches, draw_latents
@@ -54,7 +54,7 @@ class OnnxGenerator:
         try:
             session = runtime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has an exception class for each error code
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise InputError(f"{file} is not a readable ONNX file: {reason}") from None
         written = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if written is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import imageio.v3 as iio
 
+from atarigan.files import atomic
 from atarigan.images.pixels import Frames
 
 _MIME = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
@@ -78,6 +79,5 @@ class Page:
             subtitle=escape(self._subtitle),
             body="\n".join(self._parts),
         )
-        temporary = path.with_name(f"new-{path.name}")
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(path)
+        with atomic.new_file(path) as temporary:
+            temporary.write_text(html, encoding="utf-8")

@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from atarigan.models.build import build_critic, build_generator
 from atarigan.models.families import NETWORKS, Generator, NetworkFamily
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.state.ram_conditioned import RamConditionedCritic
+from atarigan.subset import evenly_spaced
 from atarigan.training.device_plan import plan_for
 from atarigan.training.objectives import OBJECTIVES, Objective
 from atarigan.training.penalties import PENALTIES, Penalty
@@ -91,7 +91,6 @@ def _fit(generator: Generator, source: DataSource, seed: int, states: Tensor | N
 
 def _states(source: DataSource) -> Tensor:
     """RAM of evenly spaced frames, uint8 (N, bytes)."""
-    picked = np.linspace(0, source.num_samples - 1, min(source.num_samples, MOST_STATES))
-    states = source.conditions_at(picked.astype(np.int64))
+    states = source.conditions_at(evenly_spaced(source.num_samples, MOST_STATES))
     assert states is not None
     return torch.from_numpy(states)

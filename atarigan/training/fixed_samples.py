@@ -10,6 +10,7 @@ from torch import Tensor
 from atarigan.images.pixels import floats_to_frames
 from atarigan.models.latent_tensors import draw_latents
 from atarigan.models.latents import batches
+from atarigan.subset import evenly_spaced
 from atarigan.training.trainer import Trainer
 
 
@@ -54,5 +55,5 @@ def _usual_conditions(trainer: Trainer, num: int) -> Tensor | None:
     num_classes, source = trainer.model.num_classes, trainer.source
     if num_classes:
         return torch.eye(num_classes, device=trainer.plan.device)[torch.arange(num) % num_classes]
-    picked = np.linspace(0, source.num_samples - 1, num).astype(np.int64)
+    picked = evenly_spaced(source.num_samples, num, repeats=True)
     return trainer.plan.condition(source.conditions_at(picked))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from atarigan.errors import InputError, shown
+from atarigan.errors import InputError, one_line, shown
 from atarigan.models.checkpoint import load_training_state
 from atarigan.training.trainer import Trainer
 
@@ -31,8 +31,9 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
         _check_counts(state)
         trainer.load_state_dict(state)
     except Exception as error:  # the file may hold anything
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{checkpoint} does not fit this configuration: {reason}") from None
+        raise InputError(
+            f"{checkpoint} does not fit this configuration: {one_line(error)}"
+        ) from None
 
 
 def _check_counts(state: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from atarigan.errors import one_line
 from atarigan.models.device import choose_device
 
 
@@ -99,7 +100,7 @@ class ProcessGroup:
         try:
             yield
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0][:200]
+            reason = one_line(error)
             raise ConnectionError(
                 f"process {self.rank} of {self.size} ends because another one is gone; --resume "
                 f"goes on from the last checkpoint ({reason})"

@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.buffer.meta import BufferMeta, Origin, package_versions, stored_format
-from atarigan.data.buffer.ring import Ring
-from atarigan.data.buffer.ring_folders import claim_ring, ring_folders
+from atarigan.config.machine import package_versions
+from atarigan.data.buffer.meta import BufferMeta, Origin, stored_format
+from atarigan.data.buffer.ring import Ring, claim_ring, ring_folders
 from atarigan.data.buffer.sampling import (
     Rows,
     Transitions,
@@ -24,7 +24,7 @@ from atarigan.data.buffer.sampling import (
 )
 from atarigan.data.buffer.writer import BufferWriter
 from atarigan.errors import InputError
-from atarigan.files import typed_json
+from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined, refuse_links_outside
 from atarigan.images.pixels import FrameFormat, Frames
 
@@ -87,9 +87,9 @@ class FrameBuffer:
             InputError: the folder is in use, or a size is out of range.
         """
         path = Path(path)
-        left_by_a_kill = {"meta.json.tmp"}
         if path.exists() and (
-            not path.is_dir() or any(each.name not in left_by_a_kill for each in path.iterdir())
+            not path.is_dir()
+            or any(not each.name.startswith(atomic.PREFIX) for each in path.iterdir())
         ):
             raise InputError(f"{path} must not exist yet or be an empty folder")
         if capacity < 1 or num_writers < 1:
@@ -106,10 +106,8 @@ class FrameBuffer:
             origin=origin or Origin(),
             versions=package_versions(),
         )
-        path.mkdir(parents=True, exist_ok=True)
-        temporary = path / "meta.json.tmp"
-        typed_json.write_json(temporary, meta)
-        temporary.rename(path / "meta.json")
+        with atomic.new_file(path / "meta.json") as temporary:
+            typed_json.write_json(temporary, meta)
         return cls(path, meta)
 
     @classmethod

@@ -1,8 +1,6 @@
 """What a frame buffer says of itself: the contents of its meta.json."""
 
-import platform
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, get_args
 
 from atarigan.data.buffer.ring import Column
@@ -121,14 +119,3 @@ def stored_format(shape: tuple[int, ...], frame_format: FrameFormat | None) -> F
     if found.shape != tuple(shape):
         raise InputError(f"frame_shape {shape} is not the format's {found.shape}")
     return found
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape a buffer's contents."""
-    versions = {"python": platform.python_version()}
-    for package in ("atarigan", "gymnasium", "ale-py", "numpy"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

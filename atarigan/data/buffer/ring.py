@@ -16,14 +16,17 @@ import contextlib
 import errno
 import math
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
 from atarigan.errors import InputError
+from atarigan.files import atomic
 from atarigan.files.untrusted_paths import confined
 from atarigan.images.pixels import Frames
 
@@ -33,8 +36,15 @@ except ImportError:  # Windows: no advisory lock; one writer a folder is then th
     fcntl = None  # type: ignore[assignment]
 
 Column = tuple[str, tuple[int, ...]]  # dtype name, shape of one row
+_STEM = "writer"
 _ALLOCATION_BYTES = 1 << 23
 _LARGE_FRAME_BYTES = 1 << 14
+_MAGIC = b"\x93NUMPY\x01\x00"
+_DTYPE_NAMES = {np.dtype(code).str: np.dtype(code).name for code in "?bBhHiIlLefdO"}
+_HEADER = re.compile(
+    r"\{'descr': '(?P<dtype>[^']*)', 'fortran_order': (?P<is_fortran>True|False), "
+    r"'shape': \((?P<shape>(\d{1,18}, ?)*(\d{1,18})?)\), \} *\n"
+)
 
 
 class RingInUseError(InputError):
@@ -66,20 +76,19 @@ class Ring:
         self.capacity = capacity
         self.num_slots = capacity + 1
         self._allocated = 0
-        mode: Literal["r", "r+"] = "r+" if writable else "r"
-        self._maps = {
-            name: _open_column(folder / f"{name}.npy", dtype, (self.num_slots, *shape), mode)
-            for name, (dtype, shape) in columns.items()
-        }
-        self.columns = {name: np.asarray(column) for name, column in self._maps.items()}
-        counter = _open_column(folder / "num_committed.npy", "int64", (1,), mode)
-        self._maps["num_committed"] = counter
-        self._counter = np.asarray(counter)
-        if self.num_committed < 0:
-            path = folder / "num_committed.npy"
-            raise InputError(f"{path} must hold at least 0 steps, not {self.num_committed}")
         self._lock = _take_lock(folder) if writable else None
-        self._large_frame = self._open_large_frame() if writable else None
+        try:
+            self._maps = self._open_columns(columns, "r+" if writable else "r")
+            self.columns = {name: np.asarray(self._maps[name]) for name in columns}
+            self._counter = np.asarray(self._maps["num_committed"])
+            if self.num_committed < 0:
+                path = folder / "num_committed.npy"
+                raise InputError(f"{path} must hold at least 0 steps, not {self.num_committed}")
+            self._large_frame = self._open_large_frame() if writable else None
+        except BaseException:
+            if self._lock is not None:
+                self._lock.close()
+            raise
 
     @classmethod
     def create(cls, folder: Path, columns: dict[str, Column], capacity: int) -> None:
@@ -161,6 +170,16 @@ class Ring:
             self._lock.close()
             self._lock = None
 
+    def _open_columns(
+        self, columns: dict[str, Column], mode: Literal["r", "r+"]
+    ) -> dict[str, "np.memmap[Any, Any]"]:
+        rows = {name: (dtype, (self.num_slots, *shape)) for name, (dtype, shape) in columns.items()}
+        files = rows | {"num_committed": ("int64", (1,))}
+        return {
+            name: _open_column(self.folder / f"{name}.npy", dtype, shape, mode)
+            for name, (dtype, shape) in files.items()
+        }
+
     def _open_large_frame(self) -> tuple[IO[bytes], Frames] | None:
         """The file of frames of several pages, and memory for one: a system call is faster there
         than a map, whose pages are faulted in one by one.
@@ -184,6 +203,46 @@ class Ring:
                 with path.open("r+b") as file, _naming(path):
                     os.posix_fallocate(file.fileno(), start, num_rows * column[0].nbytes)
         self._allocated = slot + num_rows
+
+
+def ring_folders(buffer: Path) -> list[Path]:
+    """Return the folders of a buffer's writers, in order."""
+    return sorted(buffer.glob(f"{_STEM}-*"))
+
+
+def claim_ring(
+    buffer: Path,
+    columns: dict[str, Column],
+    capacity: int,
+    name: str | None = None,
+    besides: Collection[str] = (),
+) -> Ring:
+    """Open a ring for writing: the named one, or the first that is free, or a new one.
+
+    Args:
+        buffer: folder of the buffer.
+        columns: see `Ring`.
+        capacity: rows kept.
+        name: folder of the ring; None means any.
+        besides: folders of rings that are not to be taken.
+
+    Raises:
+        InputError: a ring is damaged, or the named one is being written.
+        OSError: the disk is full or may not be written.
+    """
+    if name is not None:
+        return Ring(buffer / name, columns, capacity, writable=True)
+    own: list[Path] = []
+    while True:
+        for folder in [*own, *ring_folders(buffer)]:
+            if folder.name in besides:
+                continue
+            with contextlib.suppress(RingInUseError):
+                return Ring(folder, columns, capacity, writable=True)
+        # Another process may lock the new ring before this one does. Each process tries its own
+        # first, or else two that make one at the same time would swap them and make a third.
+        make = partial(Ring.create, columns=columns, capacity=capacity)
+        own = [atomic.add_numbered_folder(buffer, _STEM, make)]
 
 
 def _create_column(path: Path, dtype: str, shape: tuple[int, ...]) -> None:
@@ -225,21 +284,28 @@ def _open_column(
 
 
 def _read_header(path: Path) -> tuple[str, int]:
-    """What a .npy file holds, "uint8 (5, 84, 84, 1)", and where its data begins."""
-    unreadable = "a file whose header cannot be read", 0
+    """Return what a .npy file holds, "uint8 (5, 84, 84, 1)", and where its data begins.
+
+    NumPy's own reader compiles the header as Python source. CPython 3.11 raises SystemError when
+    two threads compile and one of them is interrupted by garbage collection, so it is not used.
+    """
     with path.open("rb") as file:
-        try:
-            if np.lib.format.read_magic(file) != (1, 0):
-                return unreadable
-            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        except Exception:  # NumPy lets through whatever Python's tokenizer and parser raise
-            return unreadable
-        return f"{dtype} {shape}{' in Fortran order' * is_fortran}", file.tell()
+        magic, size = file.read(len(_MAGIC)), int.from_bytes(file.read(2), "little")
+        header = _HEADER.fullmatch(file.read(size).decode("latin-1"))
+        if magic != _MAGIC or header is None:
+            return "a file whose header cannot be read", 0
+        shape = tuple(int(number) for number in re.findall(r"\d+", header["shape"]))
+        order = " in Fortran order" * (header["is_fortran"] == "True")
+        dtype = _DTYPE_NAMES.get(header["dtype"], header["dtype"])
+        return f"{dtype} {shape}{order}", file.tell()
 
 
 def _take_lock(folder: Path) -> IO[bytes]:
     """The folder's writer lock; the system lets go of it when the process ends, however it ends."""
-    file = (folder / "lock").open("ab")
+    try:
+        file = (folder / "lock").open("ab")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder} is missing from the buffer") from None
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ import ale_py
 import gymnasium as gym
 
 from atarigan.data.collection.screen import Screen, screen_of
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 
 ALE_FRAME_SKIP = 4
 _OWN_KWARGS = ("frameskip", "obs_type", "render_mode")
@@ -137,5 +137,5 @@ def _make(spec: gym.envs.registration.EnvSpec, **kwargs: Any) -> gym.Env[Any, An
     try:
         return gym.make(spec, disable_env_checker=True, **kwargs)
     except (gym.error.Error, ImportError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"environment {spec.id} cannot be made: {reason}") from error

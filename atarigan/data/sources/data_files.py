@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.files.untrusted_paths import confined
 
 DATA_VARIABLE = "ATARIGAN_DATA"
@@ -106,7 +106,7 @@ def download(file: PublishedFile, data_set: str) -> Path:
             progressbar=False,
         )
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error)
         raise InputError(
             f"{file.name} is not in ${DATA_VARIABLE}/{data_set} and could not be downloaded from "
             f"{file.url} ({reason}): put it in a folder and name that with --data"

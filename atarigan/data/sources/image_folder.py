@@ -31,7 +31,7 @@ def open_folder(config: RunConfig) -> ImageSet:
     if not paths:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{folder} must hold at least 1 image ({known}), not 0")
-    size = pixels.parse_size(config.image_size) if config.image_size else None
+    size = config.image_size and pixels.parse_size(config.image_size, "--image-size")
     images = [read_image(confined(path, folder)) for path in paths]
     if size is not None:
         images = [pixels.resize(image, *size) for image in images]

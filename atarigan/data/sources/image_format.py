@@ -17,5 +17,5 @@ def shown_format(stored: FrameFormat, config: RunConfig) -> FrameFormat:
         name = "gray" if stored.name == "gray" else "rgb"
     size = (stored.height, stored.width)
     if config.image_size is not None:
-        size = pixels.parse_size(config.image_size)
+        size = pixels.parse_size(config.image_size, "--image-size")
     return FrameFormat(name, *size)

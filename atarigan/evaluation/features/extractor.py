@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from atarigan.errors import InputError, did_you_mean
+from atarigan.errors import InputError, did_you_mean, one_line
 from atarigan.files import typed_json
 from atarigan.images.pixels import Frames, frames_to_floats
 
@@ -117,7 +117,7 @@ class Extractor(nn.Module):
         try:
             extractor.load_state_dict(weights)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise InputError(f"{path} does not fit its own metadata: {reason}") from None
         return extractor.requires_grad_(False).eval()
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.evaluation.features.feature_space import INCEPTION, FeatureSpace
 from atarigan.images.pixels import Frames, gray_to_rgb
 
@@ -63,7 +63,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise InputError(f"{path} holds no readable weights: {reason}") from None
     return weights
 
@@ -77,7 +77,7 @@ def inception_network(weights: dict[str, Tensor]) -> nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise InputError(
             f"--features {INCEPTION} needs pip install 'atarigan[inception]', with the torchvision "
             f"that belongs to torch {torch.__version__}: {reason}"

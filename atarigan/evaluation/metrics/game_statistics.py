@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atarigan.images.pixel_values import color_codes, frequent_values
 from atarigan.images.pixels import Frames
+from atarigan.subset import evenly_spaced
 
 _NEAR_LEVELS = 8
 _MOST_LEARNED_FROM = 4000
@@ -37,7 +38,7 @@ class GameStatistics:
         """Learn from real frames uint8 (N, H, W, C): colors from all of them, what stays from
         4,000 evenly picked ones.
         """
-        picked = np.linspace(0, len(frames) - 1, min(len(frames), _MOST_LEARNED_FROM)).astype(int)
+        picked = evenly_spaced(len(frames), _MOST_LEARNED_FROM)
         background = frequent_values(frames[picked], 1)[0][0]
         occurs = np.zeros(256 ** frames.shape[-1], bool)
         num_foreground = np.zeros(background.shape[:2], int)

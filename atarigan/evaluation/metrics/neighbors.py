@@ -7,6 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from atarigan.subset import evenly_spaced
+
 Features = npt.NDArray[np.floating]
 NUM_NEIGHBORS = 5
 MOST_COMPARED = 3000
@@ -85,8 +87,7 @@ def nearest(features: Features, among: Features) -> Nearest:
 
 def _picked(features: Features) -> Features:
     """Evenly picked ones, since real ones lie in the order of play; all where there are few."""
-    picked = np.linspace(0, len(features) - 1, min(len(features), MOST_COMPARED))
-    some: Features = features[picked.astype(np.int64)]
+    some: Features = features[evenly_spaced(len(features), MOST_COMPARED)]
     return some
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.manifold import OFF, Manifold
+from atarigan.subset import evenly_spaced
 
 Array = npt.NDArray[np.float64]
 AnyPoints = npt.NDArray[np.floating[Any]]
@@ -120,7 +121,7 @@ def maximum_mean_discrepancy(
 
 def median_distance(points: AnyPoints) -> float:
     """The median distance of two different points of a set, of at most 1,000 of them."""
-    picked = np.linspace(0, len(points) - 1, min(len(points), _MOST_FOR_MEDIAN)).astype(int)
+    picked = evenly_spaced(len(points), _MOST_FOR_MEDIAN)
     some = np.asarray(points, np.float64)[picked]
     distances = np.sqrt(_squared_distances(some, some))
     return float(np.median(distances[np.triu_indices(len(some), 1)])) if len(some) > 1 else 0.0

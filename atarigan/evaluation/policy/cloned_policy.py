@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from atarigan.evaluation.policy.motion_profiles import MotionProfiles
+from atarigan.files import atomic
 from atarigan.images.layout import ImageLayout, layout_of_space
 from atarigan.images.pixels import Frames
 
@@ -118,10 +119,8 @@ class ClonedPolicy:
 
     def save(self, file: Path) -> None:
         """Write the model; readers see the old file or the new one."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f"new-{file.name}")
-        self.model.save(temporary, exclude=_NOT_SAVED)
-        temporary.replace(file)
+        with atomic.new_file(file) as temporary:
+            self.model.save(temporary, exclude=_NOT_SAVED)
 
     def _read(self, features: Features) -> tuple[Tensor, Tensor]:
         """Logits of actions, and what the teacher would judge by."""

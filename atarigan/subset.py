@@ -1,0 +1,22 @@
+"""Which items of a long sequence to look at where looking at all of them takes too long."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def evenly_spaced(
+    num_items: int, num_picked: int, *, repeats: bool = False
+) -> npt.NDArray[np.int64]:
+    """Return indices at even distances from the first item to the last.
+
+    Args:
+        num_items: items to pick from, at least 1.
+        num_picked: indices to return. If there are fewer items, all of them are returned instead.
+        repeats: return `num_picked` indices even then, some of them several times.
+
+    Returns:
+        int64 (num_picked,) or (num_items,), in ascending order.
+    """
+    if not repeats:
+        num_picked = min(num_items, num_picked)
+    return np.linspace(0, num_items - 1, num_picked).astype(np.int64)
