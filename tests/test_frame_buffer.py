@@ -1,7 +1,6 @@
-import contextlib
-
 """A buffer on disk: made, filled by several, reopened, damaged, and read while it is written."""
 
+import contextlib
 import json
 import os
 import random
