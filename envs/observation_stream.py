@@ -110,16 +110,16 @@ class ObservationStream:
             real: the real observations, (M, *shape); used only in mode "mix".
             ram: uint8 (M, bytes); None if the generator does not read RAM.
         """
-        latents, is_generated = [], []
-        for index, first in zip(indices, is_first, strict=True):
-            stream = self._latents[index]
-            is_generated.append(
-                self.options.mode != "mix" or stream.chance(self.options.probability)
-            )
-            latent = stream.begin() if first else stream.advance()
-            if is_generated[-1]:
-                latents.append(latent)
-        frames = iter(self._decode(latents, None if ram is None else ram[is_generated]))
+        streams = [self._latents[index] for index in indices]
+        is_generated = self._choose(streams)
+        latents = [
+            stream.begin() if first else stream.advance()
+            for stream, first in zip(streams, is_first, strict=True)
+        ]
+        if not all(is_generated):
+            latents = [z for z, is_chosen in zip(latents, is_generated, strict=True) if is_chosen]
+            ram = None if ram is None else ram[is_generated]
+        frames = iter(self._decode(latents, ram))
         observations = np.empty((len(indices), *self.layout.shape), self.layout.dtype)
         for row, (index, first) in enumerate(zip(indices, is_first, strict=True)):
             if is_generated[row]:
@@ -180,6 +180,12 @@ class ObservationStream:
             return generated
         pairs = zip(render(), generated, strict=True)
         return [_side_by_side(np.asarray(left), right) for left, right in pairs]
+
+    def _choose(self, streams: Sequence[LatentStream]) -> list[bool]:
+        """Return for each stream whether its next frame is generated; mode "mix" draws it."""
+        if self.options.mode != "mix":
+            return [True] * len(streams)
+        return [stream.chance(self.options.probability) for stream in streams]
 
     def _decode(self, latents: Sequence[Latents], ram: Ram | None) -> Observations:
         """Return frames (M, H, W, C) with the size, colors and value range of observations."""

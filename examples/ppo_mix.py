@@ -1,10 +1,10 @@
-"""PPO that trains on real and generated frames of its own game, mixed at random: augmentation.
+"""Train PPO on a random mix of real and generated frames: data augmentation.
 
     python -m examples.ppo_mix --generator runs/states --env-id ALE/Breakout-v5 --out ppo.zip
 
-The generator is one that reads the console's memory (`--recipe atari`): what it draws is what
-happens, drawn differently, so that rewards and actions go with it. Returns are measured on real
-frames. `--probability 0` is plain PPO, to compare with.
+The generator must read RAM (`--recipe atari`), so that a generated frame shows the state that the
+action and the reward belong to. Returns are measured on real frames. `--probability 0` is plain
+PPO, the baseline.
 """
 
 from collections.abc import Sequence
@@ -31,19 +31,19 @@ class ExampleArguments:
     """Train PPO on a mix of real and generated frames, and measure it on real ones."""
 
     generator: str
-    """A run or checkpoint folder."""
+    """A run or checkpoint folder, or the name of a shipped generator."""
     env_id: str = "ALE/Breakout-v5"
     """An ALE environment: the game that the generator was trained on."""
     probability: float = 0.5
-    """Of a generated frame, 0 to 1."""
+    """Probability of a generated frame, 0 to 1."""
     num_steps: int = 1_000_000
     """Agent steps to train for."""
     num_envs: int = 8
-    """Environments side by side."""
+    """Number of environments."""
     num_episodes: int = 10
     """Episodes to measure the return of."""
     seed: int = 0
-    """Of environments, latents and weights."""
+    """Seed of environments, latents and weights."""
     out: str = "ppo.zip"
     """File for the trained model."""
 
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def mixed_envs(arguments: ExampleArguments) -> VecEnv:
-    """A stack above it remembers which of its frames were real."""
+    """Make environments that mix frames, inside of a frame stack, which keeps the choices."""
     real = real_envs(arguments, arguments.num_envs)
     mixed: VecEnv = GeneratedVecEnv(
         real, arguments.generator, "mix", probability=arguments.probability, latent="episode"
@@ -81,7 +81,7 @@ def mixed_envs(arguments: ExampleArguments) -> VecEnv:
 
 
 def real_envs(arguments: ExampleArguments, num_envs: int) -> VecEnv:
-    """84×84 gray, four emulator frames a step, an episode a life."""
+    """Make environments with 84×84 gray frames and four emulator frames per step."""
     gym.register_envs(ale_py)
     return make_vec_env(
         arguments.env_id,

@@ -1,4 +1,4 @@
-"""Small stand-ins that count what is asked of them."""
+"""Small stand-ins for generators, environments and policies."""
 
 import os
 import signal
@@ -13,9 +13,11 @@ from atarigan.images.pixels import FrameFormat
 
 
 class FakeGenerator:
-    """A FrameGenerator whose frames show their latents: a ramp across, a ramp down, one level each.
+    """A FrameGenerator whose frames show their latents as a horizontal ramp, a vertical ramp and a
+    level.
 
-    Frames do not depend on what else is in the batch. `batch_sizes` remembers every `decode`.
+    A frame does not depend on the rest of the batch. `batch_sizes` records the size of each
+    `decode`.
     """
 
     latent_size = 3
@@ -49,9 +51,9 @@ class FakeGenerator:
 
 
 class StateGenerator(FakeGenerator):
-    """Its frames show in their first pixels the console's memory, and their latent in the others.
+    """A FakeGenerator that reads RAM and shows it in the first pixels of its frames.
 
-    `states` remembers the memory of every `decode`.
+    `states` records the RAM of each `decode`.
     """
 
     reads_ram = True
@@ -70,10 +72,10 @@ class StateGenerator(FakeGenerator):
 
 
 class CountingEnv(gym.Env):
-    """Its observation is filled with a number that grows by 1 a step; episodes last `length` steps.
+    """An environment that fills its observation with a number and adds 1 to it at each step.
 
-    The first observation shows a number drawn from the environment's generator, below 100. The
-    reward is the action, or the sum of its parts.
+    An episode lasts `length` steps. Its first number is drawn from the environment's random
+    generator and is below 100. The reward is the sum of the action.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012
@@ -115,7 +117,7 @@ class CountingEnv(gym.Env):
 
 
 class ConsoleEnv(CountingEnv):
-    """One whose console's memory holds the number, and how old the episode is."""
+    """A CountingEnv with RAM, which holds the number and the age of the episode."""
 
     number = 0
     _age = 0
@@ -131,7 +133,7 @@ class ConsoleEnv(CountingEnv):
 
 
 class UnseenEnv(CountingEnv):
-    """Shows nothing: its observation is a number, and it does not render."""
+    """A CountingEnv without images: its observation is one number, and it does not render."""
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
@@ -140,9 +142,10 @@ class UnseenEnv(CountingEnv):
 
 
 class MisbehavingEnv(CountingEnv):
-    """Does what its `trouble` says at its step number `at` since it was made, and at every later
-    one: "dies", "hangs", "shrinks" (shows a smaller image), "nan" or "infinite" (rewards). Its
-    first process alone does so where `once` names a file, which it leaves there.
+    """A CountingEnv that misbehaves from its step number `at` on.
+
+    `trouble` is "dies", "hangs", "shrinks" (returns a smaller image), "nan" or "infinite"
+    (rewards). If `once` names a file, it misbehaves only until that file exists, and creates it.
     """
 
     def __init__(self, trouble: str, at: int = 7, once: str | None = None, **kwargs: Any) -> None:
@@ -165,7 +168,7 @@ class MisbehavingEnv(CountingEnv):
         return observation, {"nan": np.nan, "infinite": np.inf}.get(self._trouble, reward), *rest
 
 
-# By these ids, "tests.fakes:Counting-v0", other processes make them.
+# Other processes make these environments by an id such as "tests.fakes:Counting-v0".
 gym.register("Counting-v0", CountingEnv)
 gym.register("Unseen-v0", UnseenEnv)
 gym.register("Misbehaving-v0", MisbehavingEnv)
@@ -187,39 +190,39 @@ gym.register(
 
 
 def brightness_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
-    """Does what the frame's level says."""
+    """Choose the action by the brightness of the frame's first pixel."""
     return int(frame[0, 0, 0]) % 4
 
 
 def silent_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> None:
-    """Returns nothing, which is no action."""
+    """Return None, which is not an action."""
 
 
 def outside_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
-    """Sooner or later returns what is no action."""
+    """Return an action outside the action space once in a while."""
     return 7 if rng.random() < 0.05 else 0
 
 
 def failing_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
-    """Sooner or later raises, as a defect would."""
+    """Raise once in a while, like a policy with a bug."""
     return 1 // int(rng.random() > 0.05)
 
 
 def dying_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
-    """Sooner or later kills the process that it runs in."""
+    """Kill its own process once in a while."""
     if rng.random() < 0.05:
         os.kill(os.getpid(), signal.SIGKILL)
     return 0
 
 
 def noise_frames(num, sample_shape):
-    """Frames uint8 (num, H, W, C) of independent pixels, a tensor, for samples (C, H, W)."""
+    """Return frames of independent pixels for samples (C, H, W), a tensor uint8 (num, H, W, C)."""
     channels, height, width = sample_shape
     return torch.randint(256, (num, height, width, channels), dtype=torch.uint8)
 
 
 def untrained_policy(num_actions):
-    """A stable-baselines3 PPO model that sees the last four gray frames, uint8 (4, 84, 84)."""
+    """Return an untrained PPO model of stable-baselines3 for observations uint8 (4, 84, 84)."""
     from stable_baselines3 import PPO
 
     class Spaces(gym.Env):
