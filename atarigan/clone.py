@@ -1,4 +1,4 @@
-"""`python -m atarigan.clone`: teach a pixel policy what a scripted player does."""
+"""`python -m atarigan.clone`: clone a scripted player into a policy on pixels."""
 
 import contextlib
 from collections.abc import Sequence
@@ -14,38 +14,38 @@ from atarigan.errors import InputError
 if TYPE_CHECKING:
     from atarigan.evaluation.policy.cloning import Cloning
 
-STEPS_ALONE = 8_000
-FEWEST_STEPS = 512
+NUM_TEACHER_STEPS = 8_000
+MIN_STEPS = 512
 _ROUNDS, _BATCHES, _BATCH_SIZE = 16, 16, 256
-_LAST_RATE = 0.02
+_FINAL_LR_SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class CloneArguments:
-    """Teach a policy that sees pixels what a scripted player does that reads the console's memory.
+    """Clone a scripted player that reads RAM into a policy that sees pixels.
 
-    The policy is a stable-baselines3 PPO model of the last four frames, gray, 84x84, one in four of
-    the emulator's, none pooled. Ctrl-C keeps what was learned.
+    The policy is a stable-baselines3 PPO model of the last four gray 84x84 frames, with a frame
+    skip of 4 and no max-pooling. Ctrl-C keeps what was learned.
     """
 
     out: str
-    """File for the policy, FILE.zip."""
+    """Output file of the policy, FILE.zip."""
     env_id: str = "ALE/Pong-v5"
-    """The game; the scripted player knows Pong and Breakout."""
+    """Game: Pong or Breakout, which the scripted player knows."""
     num_steps: int = 500_000
     """Agent steps to play and learn from."""
     learning_rate: float = 1e-3
-    """Adam's, at the beginning; it falls to a fiftieth in the end."""
+    """Initial learning rate of Adam; it decays exponentially to a fiftieth."""
     seed: int = 0
     """Seed of weights, games, and batches."""
     overwrite: bool = False
-    """Replace FILE.zip."""
+    """Replace an existing FILE.zip."""
 
     def __post_init__(self) -> None:
         if not self.out.endswith(".zip"):
             raise InputError(f"--out must end in .zip, not {self.out!r}")
-        if self.num_steps < FEWEST_STEPS:
-            raise InputError(f"--num-steps must be at least {FEWEST_STEPS}, not {self.num_steps}")
+        if self.num_steps < MIN_STEPS:
+            raise InputError(f"--num-steps must be at least {MIN_STEPS}, not {self.num_steps}")
         if not self.learning_rate > 0:
             raise InputError(f"--learning-rate must be above 0, not {self.learning_rate}")
         if self.seed < 0:
@@ -57,7 +57,7 @@ class CloneArguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, compose, run; returns the exit status."""
+    """Clone the player, save the policy; return the exit status."""
     arguments = command_line.parse(CloneArguments, argv, command="clone")
     from atarigan.evaluation.policy.cloning import Cloning
 
@@ -66,31 +66,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     cloning = Cloning(arguments.env_id, arguments.num_steps, arguments.seed)
     with contextlib.closing(cloning), StopRequest() as stop:
         try:
-            agreement = _learn(arguments, cloning, stop)
+            agreement = _train(arguments, cloning, stop)
         finally:
-            cloning.student.save(arguments.file)
+            cloning.policy.save(arguments.file)
     print(
-        f"{arguments.file}: does what the teacher would in {agreement:.1%} of states, after "
+        f"{arguments.file}: agrees with the teacher on {agreement:.1%} of actions, after "
         f"{cloning.num_steps:,} agent steps"
     )
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
 
 
-def _learn(arguments: CloneArguments, cloning: "Cloning", stop: StopRequest) -> float:
-    """Play and learn in turns until the steps are done or a stop is asked for; returns the share of
-    labels hit in the last turn.
+def _train(arguments: CloneArguments, cloning: "Cloning", stop: StopRequest) -> float:
+    """Play and learn in turns until all steps are done or a stop is requested.
+
+    Returns:
+        The share of labels predicted in the last turn.
     """
     agreement = 0.0
     with ProgressDisplay("cloning", "agent steps", arguments.num_steps) as display:
-        cloning.begin(min(STEPS_ALONE, arguments.num_steps // 2))
+        cloning.begin(min(NUM_TEACHER_STEPS, arguments.num_steps // 2))
         while not stop.is_set and not cloning.is_done:
             cloning.play(_ROUNDS)
             done = cloning.num_steps / arguments.num_steps
-            lesson = cloning.learn(
-                _BATCHES, _BATCH_SIZE, arguments.learning_rate * _LAST_RATE**done
-            )
-            agreement = lesson.agreement
-            note = f"loss {lesson.loss:.3f}  agreement {agreement:.1%}"
+            learning_rate = arguments.learning_rate * _FINAL_LR_SHARE**done
+            stats = cloning.learn(_BATCHES, _BATCH_SIZE, learning_rate)
+            agreement = stats.agreement
+            note = f"loss {stats.loss:.3f}  agreement {agreement:.1%}"
             display.update(cloning.num_steps, note)
     return agreement
 

@@ -1,4 +1,4 @@
-"""`python -m atarigan.demo`: the main job from end to end: collect, train, wrap, look."""
+"""`python -m atarigan.demo`: collect frames, train a GAN, and film generated observations."""
 
 import dataclasses
 import time
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
 PICTURES_PER_S = 15
-RATE_BATCH = 256
+RATE_BATCH_SIZE = 256
 NUM_RATE_BATCHES = 8
 
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """Collect frames of a game, train a GAN on them, and play an episode through the wrapper.
+    """Collect frames of a game, train a GAN on them, and film an episode through the wrapper.
 
-    A second run with the same folder uses the frames that are there and goes on with the training.
+    A second run with the same folder reuses its frames and resumes the training.
     """
 
     out: str = "demo"
     """Folder for the frames, the run, and the pictures."""
     env_id: str = "ALE/Breakout-v5"
-    """The game."""
+    """Game to collect frames of."""
     policy: str = "scripted"
-    """Who plays while frames are collected; see atarigan.collect."""
+    """Policy that collects the frames; see atarigan.collect."""
     num_steps: int = 20_000
     """Agent steps to collect."""
     max_minutes: float = 5.0
-    """Minutes of training, those of earlier runs included."""
+    """Minutes of training, including those of earlier runs."""
     recipe: str = "atari"
-    """The training recipe."""
+    """Training recipe."""
     num_episode_steps: int = 300
-    """Agent steps shown in the video."""
+    """Agent steps of the film."""
     seed: int = 0
-    """Seed of everything."""
+    """Seed of collection, training and film."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, then do the four parts; returns the exit status."""
+    """Collect, train, film, print the rates; return the exit status."""
     arguments = command_line.parse(DemoArguments, argv, command="demo")
     for name in ("num_steps", "num_episode_steps"):
         if getattr(arguments, name) < 1:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         began = time.perf_counter()
         status = collect_frames(arguments, out / "frames")
         elapsed_s = time.perf_counter() - began
-        rates["agent steps collected/s, start included"] = arguments.num_steps / elapsed_s
+        rates["agent steps collected/s, including startup"] = arguments.num_steps / elapsed_s
     status = status or train_generator(arguments, out)
     if status == command_line.EXIT_OK:
         play_episode(arguments, out)
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def collect_frames(arguments: DemoArguments, path: Path) -> int:
-    """Fill a new buffer; returns the exit status."""
+    """Collect frames into a new buffer; return the exit status."""
     from atarigan import collect
 
     words = {
@@ -84,7 +84,7 @@ def collect_frames(arguments: DemoArguments, path: Path) -> int:
 
 
 def train_generator(arguments: DemoArguments, out: Path) -> int:
-    """Train, or go on training; returns the exit status."""
+    """Train, or resume training; return the exit status."""
     from atarigan import train
     from atarigan.config.recipes import load_recipe
 
@@ -98,12 +98,10 @@ def train_generator(arguments: DemoArguments, out: Path) -> int:
 
 
 def play_episode(arguments: DemoArguments, out: Path) -> None:
-    """Film an episode whose observations are generated: the game's own screen beside what an agent
-    sees.
-    """
+    """Film an episode with generated observations, next to the real screen."""
     import gymnasium as gym
 
-    from atarigan.pictures import grids
+    from atarigan.pictures import animations, grids
 
     env = gym.make(
         "atarigan/Generated-v0",
@@ -122,13 +120,13 @@ def play_episode(arguments: DemoArguments, out: Path) -> None:
         if terminated or truncated:
             env.reset()
     env.close()
-    for suffix in grids.ANIMATION_SUFFIXES:
+    for suffix in animations.SUFFIXES:
         shown = film if suffix == ".mp4" else film[::2][:100]
-        grids.save_animation(out / f"episode{suffix}", shown, PICTURES_PER_S)
+        animations.save_animation(out / f"episode{suffix}", shown, PICTURES_PER_S)
 
 
 def summary(out: Path, rates: dict[str, float]) -> str:
-    """How fast the parts were, beginning with the rates given, and what there is to look at."""
+    """Return the rates of collection, training and generation, and the pictures to look at."""
     from atarigan.models.checkpoint import find_checkpoint, load_training_state
     from atarigan.models.frame_generator import FrameGenerator
 
@@ -136,7 +134,7 @@ def summary(out: Path, rates: dict[str, float]) -> str:
     frames_per_s = generation_rate(FrameGenerator.load(out))
     rates = rates | {
         "training images/s": state["num_images"] / state["elapsed_s"],
-        f"frames generated/s, in batches of {RATE_BATCH}": frames_per_s,
+        f"frames generated/s, in batches of {RATE_BATCH_SIZE}": frames_per_s,
     }
     lines = [f"{rate:10,.0f} {what}" for what, rate in rates.items()]
     pictures = ("training.gif", "real_beside_generated.png", "episode.mp4")
@@ -144,12 +142,12 @@ def summary(out: Path, rates: dict[str, float]) -> str:
 
 
 def generation_rate(generator: "FrameGenerator") -> float:
-    """Frames a second, after a first batch that is not counted."""
-    generator.sample(RATE_BATCH)
+    """Measure generated frames per second, after a warm-up batch."""
+    generator.sample(RATE_BATCH_SIZE)
     began = time.perf_counter()
     for seed in range(NUM_RATE_BATCHES):
-        generator.sample(RATE_BATCH, seed=seed)
-    return NUM_RATE_BATCHES * RATE_BATCH / (time.perf_counter() - began)
+        generator.sample(RATE_BATCH_SIZE, seed=seed)
+    return NUM_RATE_BATCHES * RATE_BATCH_SIZE / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""`python -m atarigan.evaluate`: how good samples are, beside real ones, or to a policy's eyes."""
+"""`python -m atarigan.evaluate`: score samples against real ones, or by a policy's returns."""
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
 from atarigan.config.run_config import RunConfig
@@ -17,50 +17,49 @@ from atarigan.files.npz_samples import read_samples
 if TYPE_CHECKING:
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
-    from atarigan.images.pixels import FrameFormat
 
 
 @dataclass(frozen=True)
 class EvaluateArguments:
-    """Measure samples beside real ones: a table, metrics.json, and a page with pictures.
+    """Score samples against real ones; write a table, metrics.json, and a page with pictures.
 
-    With --policy: how much of its score a policy keeps when it plays through generated frames.
+    With --policy, measure how much of its score a policy keeps when it sees generated frames.
     """
 
     run: str | None = None
-    """A run's folder, or one checkpoint's, whose generator is judged."""
+    """Folder of a run or a checkpoint, or the name of a shipped model, to evaluate."""
     samples: str | None = None
-    """Instead of a run: an .npz of samples, frames uint8 (N, H, W, C), stacks of frames that follow
-    one another uint8 (N, K, H, W, C), or points (N, 2).
+    """Samples to evaluate instead of a run, as .npz: frames uint8 (N, H, W, C), stacks of
+    consecutive frames uint8 (N, K, H, W, C), or points (N, 2).
     """
     source: str | None = None
-    """What is compared with; a run's own without it."""
+    """Source of real samples. Default: the source of the run."""
     data: str | None = None
-    """Folder of the source; a run's own without it."""
+    """Folder of the source. Default: the folder of the run's source."""
     num: int = 10_000
-    """Samples to judge; as many real ones are compared with, or half of all where those are fewer.
-    """
+    """Samples to evaluate, against as many real ones, at most half of all real samples."""
     features: str | None = None
-    """Features in which images are compared: thumbnails-8x8, inception (an extra, with weights of
-    its own), a shipped extractor, or the file of one; the source's own without it.
+    """Feature space for images: thumbnails-8x8, inception (an optional extra with weights to
+    download), the name of a shipped extractor, or an extractor file. Default: the source's own.
     """
     seed: int = 0
-    """Seed of the samples and of the choice of real ones, or of the games."""
+    """Seed of the samples and of the choice of real ones, or of the episodes."""
     policy: str | None = None
-    """A stable-baselines3 model that plays instead: FILE.zip of PPO, or sb3:ALGO:FILE.zip (only one
-    that you trust: loading can run code). With --run it sees its frames, else only disturbed ones.
+    """A stable-baselines3 model to play with: FILE.zip of PPO, or sb3:ALGO:FILE.zip. Loading can
+    run code: name only files that you trust. With --run it also sees frames of that generator.
     """
     env_id: str | None = None
-    """The game that the policy plays."""
+    """Game that the policy plays."""
     episodes: int = 30
-    """Episodes that the policy plays with each kind of frames."""
+    """Episodes that the policy plays with each view of the game."""
     max_frames: int = 20_000
-    """Emulator frames after which an episode is cut off."""
+    """Emulator frames after which an episode is truncated."""
     out: str | None = None
-    """Folder for evaluation.html and metrics.json; a run's own, or one beside the .npz, without it.
+    """Folder for evaluation.html and metrics.json. Default: the folder of the run, or
+    NAME-evaluation for a shipped model NAME, NAME.npz or NAME.zip.
     """
     json: str | None = None
-    """File for the figures, in the place of metrics.json in that folder."""
+    """File for the scores instead of metrics.json in that folder."""
 
     def __post_init__(self) -> None:
         if self.policy is not None:
@@ -68,9 +67,9 @@ class EvaluateArguments:
         elif (self.run is None) == (self.samples is None):
             raise InputError("name either --run DIR or --samples FILE.npz")
         elif self.env_id is not None:
-            raise InputError("--env-id needs --policy FILE.zip, who plays the game")
+            raise InputError("--env-id needs --policy FILE.zip, which plays the game")
         if self.samples is not None and self.source is None:
-            raise InputError("--samples needs --source NAME, what they are compared with")
+            raise InputError("--samples needs --source NAME, the real samples to compare with")
         if self.num < 4:
             raise InputError(f"--num must be at least 4, not {self.num}")
         if self.seed < 0:
@@ -88,47 +87,48 @@ class EvaluateArguments:
 
     @property
     def folder(self) -> Path:
-        """Where the result goes."""
+        """Folder of the report."""
         if self.out is not None:
             return Path(self.out)
-        if self.run is not None:
+        if self.run is not None and Path(self.run).is_dir():
             return Path(self.run) / "policy" if self.policy else Path(self.run)
-        samples = Path(str(self.samples or self.policy).rpartition(":")[2])
-        return samples.with_name(f"{samples.stem}-evaluation")
+        # A folder named like a shipped model would take its place in the next command.
+        evaluated = Path(str(self.run or self.samples or self.policy).rpartition(":")[2])
+        return evaluated.with_name(f"{evaluated.stem}-evaluation")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, judge, write; returns the exit status."""
+    """Evaluate, print the table, write JSON and page; return the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
     evaluation: Evaluation | PolicyEvaluation
-    write_page: Callable[[Path], None]
     if arguments.policy is None:
-        evaluation, frame_format = judged(arguments)
-        write_page = partial(evaluation.write_page, frame_format=frame_format)
+        evaluation = evaluate_samples(arguments)
     else:
-        evaluation = tried(arguments)
-        write_page = evaluation.write_page
-    print(f"{evaluation.name}: {evaluation.against}\n{evaluation.table()}")
+        evaluation = evaluate_policy(arguments)
+    print(f"{evaluation.name}: {evaluation.summary}\n{evaluation.table()}")
     json_path = Path(arguments.json) if arguments.json else arguments.folder / "metrics.json"
     page_path = arguments.folder / "evaluation.html"
-    evaluation.write_json(json_path)
-    write_page(page_path)
+    for path in (json_path, page_path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    json_path.write_text(json.dumps(evaluation.record(), indent=2) + "\n", encoding="utf-8")
+    evaluation.write_page(page_path)
     print(f"wrote {json_path} and {page_path}")
     return command_line.EXIT_OK
 
 
-def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | None]":
-    """What is found of the samples that the flags name, and what they look like.
+def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
+    """Score the samples of a run or a file against its source.
 
     Raises:
-        InputError: samples, source or features are missing or damaged, or do not go together.
+        InputError: samples, source or features are missing, damaged, or do not fit together.
     """
     from atarigan.cli.progress import ProgressDisplay
+    from atarigan.data.buffer.meta import package_versions
     from atarigan.data.sources import SOURCES
+    from atarigan.evaluation.build import evaluator_for, progress_total
     from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples
-    from atarigan.evaluation.evaluators import evaluator_for, work_to_do
     from atarigan.evaluation.metrics.pairs import pair_scores
-    from atarigan.evaluation.motion_evaluator import evaluated_motion
+    from atarigan.evaluation.motion_evaluator import evaluate_motion
     from atarigan.evaluation.report import Evaluation
     from atarigan.models.frame_generator import FrameGenerator
 
@@ -143,53 +143,67 @@ def judged(arguments: EvaluateArguments) -> "tuple[Evaluation, FrameFormat | Non
         config = _config(arguments, RunConfig())
         source = SOURCES[config.source](config)
     num = min(len(drawn.samples), arguments.num)
-    total = work_to_do(source, num, arguments.features, drawn.stacks)
+    total = progress_total(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
-        judge = evaluator_for(
+        evaluator = evaluator_for(
             source, config, num, arguments.seed, display.advance, arguments.features
         )
-        samples = judge.judged(drawn.samples, display.advance)
-        scores = samples.scores(display.advance)
-        motion = evaluated_motion(source, judge, drawn.stacks, display.advance)
+        evaluated = evaluator.evaluate(drawn.samples, display.advance)
+        scores = evaluated.scores(display.advance)
+        motion = evaluate_motion(source, evaluator, drawn.stacks, display.advance)
         scores |= motion.scores(display.advance) if motion else {}
-    if drawn.pairs is not None and judge.scene is not None:
-        scores = pair_scores(*drawn.pairs, judge.scene) | scores
-    name = Path(str(arguments.run or arguments.samples)).resolve().name
-    facts = _facts(arguments, config, judge.num, motion.num if motion else 0)
-    evaluation = Evaluation(name, config.source, samples, scores, facts, motion, drawn.pairs)
-    return evaluation, source.spec.frame_format
+    if drawn.pairs is not None and evaluator.statistics is not None:
+        scores = pair_scores(*drawn.pairs, evaluator.statistics) | scores
+    return Evaluation(
+        name=Path(str(arguments.run or arguments.samples)).resolve().name,
+        source=config.source,
+        evaluated=evaluated,
+        scores=scores,
+        facts={
+            "samples": arguments.run or arguments.samples,
+            "source": config.source,
+            "data": config.data,
+            "num": evaluator.num,
+            "stacks": motion.num if motion else 0,
+            "seed": arguments.seed,
+            "versions": package_versions(),
+        },
+        frame_format=source.spec.frame_format,
+        motion=motion,
+        pairs=drawn.pairs,
+    )
 
 
-def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
-    """What becomes of a policy's score when it sees other frames than real ones.
+def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
+    """Play episodes of a policy with real, disturbed and generated frames.
 
     Raises:
-        InputError: policy, game or generator are missing or damaged, or do not go together.
+        InputError: policy, game or generator are missing, damaged, or do not fit together.
     """
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
     from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
-    from atarigan.envs.observation_stream import GeneratedFrames
-    from atarigan.evaluation.policy.episodes import MOST_AT_ONCE, Rules
+    from atarigan.envs.generated_frames import GeneratedFrames
+    from atarigan.evaluation.policy.episodes import MAX_PARALLEL, EpisodeConfig
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.models.frame_generator import FrameGenerator
 
     algorithm, file = named_model(str(arguments.policy))
-    rules = Rules(str(arguments.env_id), arguments.max_frames)
-    with contextlib.closing(AgentSteps(rules.env_id)) as env:
+    config = EpisodeConfig(str(arguments.env_id), arguments.max_frames)
+    with contextlib.closing(AgentSteps(config.env_id)) as env:
         model = load_model(algorithm, file)
         layout = checked_layout(model, file, env.action_space)
         generated = None
         if arguments.run is not None:
             generator = FrameGenerator.load(arguments.run)
             generated = GeneratedFrames(
-                generator, env.env, layout.frame_format, MOST_AT_ONCE, arguments.seed
+                generator, env.env, layout.frame_format, MAX_PARALLEL, arguments.seed
             )
-    trial = PolicyComparison(model, layout, rules, arguments.episodes, arguments.seed)
-    total = trial.work_to_do(generated is not None)
+    comparison = PolicyComparison(model, layout, config, arguments.episodes, arguments.seed)
+    total = comparison.max_steps(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display:
-        arms = trial.run(generated, display.advance)
+        results = comparison.run(generated, display.advance)
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,
@@ -199,33 +213,14 @@ def tried(arguments: EvaluateArguments) -> "PolicyEvaluation":
         "seed": arguments.seed,
         "versions": package_versions(),
     }
-    return PolicyEvaluation(file.stem, arms, layout.frame_format, facts, arguments.seed)
+    return PolicyEvaluation(file.stem, results, layout.frame_format, facts, arguments.seed)
 
 
 def _config(arguments: EvaluateArguments, config: RunConfig) -> RunConfig:
-    """The configuration of the source that samples are compared with: the run's, with what was
-    named in its place.
-    """
+    """Return the run's configuration with the source and the data that the flags name."""
     return dataclasses.replace(
         config, source=arguments.source or config.source, data=arguments.data or config.data
     )
-
-
-def _facts(
-    arguments: EvaluateArguments, config: RunConfig, num: int, num_stacks: int
-) -> dict[str, Any]:
-    """What a figure means nothing without."""
-    from atarigan.config.machine import package_versions
-
-    return {
-        "samples": arguments.run or arguments.samples,
-        "source": config.source,
-        "data": config.data,
-        "num": num,
-        "stacks": num_stacks,
-        "seed": arguments.seed,
-        "versions": package_versions(),
-    }
 
 
 if __name__ == "__main__":

@@ -23,23 +23,21 @@ class SampleArguments:
     """Draw samples from a trained generator."""
 
     run: str
-    """A run's folder, or one checkpoint's."""
+    """Folder of a run or a checkpoint, or the name of a shipped model."""
     out: str
-    """What to write, by its ending: .png a grid, .gif or .mp4 a walk through the latents, .npz the
-    samples.
+    """Output file: .png for a grid, .gif or .mp4 for a walk through the latent space, .npz for the
+    samples as an array.
     """
     num: int = 64
-    """Samples; for a walk, its pictures."""
+    """Number of samples, or of pictures of a walk."""
     seed: int = 0
     """Seed of the latents."""
     label: int | None = None
-    """Class of all samples, for a generator that was trained with classes; without it they take
-    turns.
-    """
+    """Class of all samples, for a class-conditional generator. Default: all classes in turn."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, load, write; returns the exit status."""
+    """Load the generator, write the samples; return the exit status."""
     arguments = command_line.parse(SampleArguments, argv, command="sample")
     out = Path(arguments.out)
     if out.suffix not in (".png", ".gif", ".mp4", ".npz"):
@@ -65,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write_samples(
     generator: "FrameGenerator", path: Path, num: int, seed: int, labels: Sequence[int] | None
 ) -> None:
-    """Samples as an NPZ: `frames` uint8 (num, H, W, C), or `points` float32 (num, 2)."""
+    """Write samples as NPZ: `frames` uint8 (num, H, W, C), or `points` float32 (num, 2)."""
     if generator.makes_frames:
         np.savez_compressed(path, frames=generator.sample(num, seed, labels))
     else:
@@ -75,8 +73,8 @@ def write_samples(
 def write_grid(
     generator: "FrameGenerator", path: Path, num: int, seed: int, labels: Sequence[int] | None
 ) -> None:
-    """Samples as one picture: a grid of frames, a column a class where classes take turns, or a
-    scatter plot.
+    """Write samples as one picture: a grid of frames, with a column per class if classes take
+    turns, or a scatter plot.
     """
     from atarigan.pictures import grids, points
 
@@ -94,10 +92,11 @@ def write_grid(
 def write_walk(
     generator: "FrameGenerator", path: Path, num: int, seed: int, label: int | None
 ) -> None:
-    """An animation of frames while the latent moves smoothly through the prior and back to where it
-    began, within one class where there are classes.
+    """Write an animation of frames along a closed path of the latent, within one class for
+    class-conditional generators.
     """
     from atarigan.pictures import grids
+    from atarigan.pictures.animations import save_animation
 
     frame_format = generator.frame_format
     scale = grids.scale_for(frame_format.height, frame_format.width, target=336)
@@ -105,14 +104,14 @@ def write_walk(
     conditions: Any = generator.conditions([label or 0] * num) if has_classes else None
     frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed), conditions))
     walk = (grids.enlarged(frame, scale) for frame in frames)
-    grids.save_animation(path, walk, PICTURES_PER_S)
+    save_animation(path, walk, PICTURES_PER_S)
 
 
 def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":
-    """Latents (num, latent_size) on a closed path through random corners.
+    """Return latents (num, latent_size) on a closed path through random corners.
 
-    Between two corners the mixture's weights are cos and sin of the way, which keeps the variance
-    of independent corners; a bounded prior's range is kept by clipping.
+    Between two corners, the path is cos(a) · start + sin(a) · end with a from 0 to π/2, which keeps
+    the variance of independent corners. Latents of a bounded prior are clipped to its range.
     """
     corners = generator.latents(_CORNERS_PER_WALK, seed)
     position = np.arange(num) * _CORNERS_PER_WALK / num

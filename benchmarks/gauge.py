@@ -7,9 +7,9 @@ from typing import Self
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.data.sources.source import DataSource
+from atarigan.evaluation.build import evaluator_for
 from atarigan.evaluation.drawn_samples import draw_pairs
 from atarigan.evaluation.evaluator import Evaluator, Samples, two_real_sets
-from atarigan.evaluation.evaluators import evaluator_for
 from atarigan.evaluation.metrics.pairs import pair_scores
 from atarigan.evaluation.metrics.score import Score
 from atarigan.images import pixels
@@ -66,11 +66,11 @@ class Gauge:
         if self.frame_format is None:
             return self.judge.scores(generator.sample_points(num))
         scores = self.judge.scores(self.brought(generator.sample(num), generator.frame_format))
-        if generator.reads_ram and self.judge.scene is not None:
+        if generator.reads_ram and self.judge.statistics is not None:
             tested = SOURCES[self.tested.source](self.tested)
             drawn, true = draw_pairs(generator, tested, num, self.judge.seed)
             drawn = self.brought(drawn, generator.frame_format)
-            scores |= pair_scores(drawn, true, self.judge.scene)
+            scores |= pair_scores(drawn, true, self.judge.statistics)
         return scores
 
     def brought(self, frames: Samples, frame_format: FrameFormat) -> Samples:

@@ -1,11 +1,11 @@
-"""Curves are smoothed without being moved, and drawn whatever they hold."""
+"""Smoothing of curves, and charts of any values."""
 
 import numpy as np
 
 from atarigan.pictures.charts import curves, histograms, smoothed
 
 
-def test_smoothing_keeps_a_line_and_calms_noise():
+def test_smoothing_keeps_lines_and_reduces_noise():
     constant = np.full(200, 3.0)
     np.testing.assert_allclose(smoothed(constant), constant)
     noise = np.random.default_rng(0).standard_normal(1000)
@@ -15,7 +15,7 @@ def test_smoothing_keeps_a_line_and_calms_noise():
     np.testing.assert_allclose(smoothed(line)[50:-50], line[50:-50])
 
 
-def test_what_is_not_finite_counts_for_nothing():
+def test_smoothing_ignores_values_that_are_not_finite():
     values = np.full(200, 2.0)
     values[::3] = np.nan
     values[50] = np.inf
@@ -23,7 +23,7 @@ def test_what_is_not_finite_counts_for_nothing():
     assert np.isnan(smoothed(np.full(3, np.nan))).all()
 
 
-def test_each_panel_shows_its_curves():
+def test_curves_draw_a_panel_each():
     x = np.arange(10.0)
     one = curves(x, {"losses": {"critic": x}})
     two = curves(x, {"losses": {"critic": x}, "accuracy": {"real": x, "fake": -x}})
@@ -32,13 +32,13 @@ def test_each_panel_shows_its_curves():
     assert curves(x[:1], {"losses": {"critic": x[:1] * np.nan}}).shape == one.shape
 
 
-def test_a_histogram_of_what_does_not_occur_is_left_out():
+def test_a_histogram_without_values_is_left_out():
     some, none = np.arange(5.0), np.zeros(0)
     alone = histograms({"steps": (some, some)})
     assert np.array_equal(histograms({"steps": (some, some), "jumps": (none, none)}), alone)
 
 
-def test_values_that_one_side_alone_has_are_shown():
+def test_histograms_with_values_on_one_side_only():
     some, none = np.arange(5.0), np.zeros(0)
     pictures = [histograms({"steps": both}) for both in ((some, none), (none, some), (some, some))]
     assert len({picture.tobytes() for picture in pictures}) == 3

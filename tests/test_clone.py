@@ -1,4 +1,4 @@
-"""Pixel policies by imitation: they learn, are saved, and play where they are named."""
+"""Cloned policies: learning, saving, and playing."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
 
 
 def dots(num, seed):
-    """Stacks in which a dot of 2 pixels stands; left of the middle action 0 is right, else 1."""
+    """Return stacks of a still dot of 2 pixels; the label is 0 left of the middle, else 1."""
     rng = np.random.default_rng(seed)
     stacks = np.full((num, 4, 84, 84), 60, np.uint8)
     places = rng.integers(10, 72, (num, 2))
@@ -23,35 +23,35 @@ def dots(num, seed):
     return stacks, (places[:, 1] >= 41).astype(np.int64), (places / 31 - 1.3).astype(np.float32)
 
 
-def taught():
-    """A student that learned from dots."""
-    student = ClonedPolicy(num_actions=3, num_judged=2, seed=0)
+@pytest.fixture(scope="module")
+def trained():
+    """A policy trained on dots."""
+    policy = ClonedPolicy(num_actions=3, num_targets=2, seed=0)
     stacks, labels, places = dots(600, seed=0)
-    student.fit(stacks)
-    features, rng = student.features(stacks), np.random.default_rng(0)
+    policy.fit(stacks)
+    features, rng = policy.features(stacks), np.random.default_rng(0)
     places[::7] = np.nan
     for _ in range(120):
         rows = rng.integers(len(stacks), size=64)
-        student.learn(features[rows], labels[rows], places[rows], 1e-3)
-    return student
+        policy.learn(features[rows], labels[rows], places[rows], 1e-3)
+    return policy
 
 
-def test_a_student_learns_where_a_dot_is():
-    student = taught()
+def test_a_policy_learns_the_position_of_a_dot(trained):
     unseen, right, _ = dots(200, seed=1)
-    assert (student.actions(student.features(unseen)) == right).mean() > 0.9
+    assert (trained.actions(trained.features(unseen)) == right).mean() > 0.9
 
 
-def test_what_is_saved_is_small_and_acts_alike(tmp_path):
-    student, (unseen, _, _) = taught(), dots(50, seed=1)
-    student.save(tmp_path / "new" / "player.zip")
+def test_a_saved_policy_is_small_and_acts_alike(trained, tmp_path):
+    unseen, _, _ = dots(50, seed=1)
+    trained.save(tmp_path / "new" / "player.zip")
     assert (tmp_path / "new" / "player.zip").stat().st_size < 2_000_000
     model = PPO.load(tmp_path / "new" / "player.zip", device="cpu")
     actions = model.predict(unseen, deterministic=True)[0]
-    np.testing.assert_array_equal(actions, student.actions(student.features(unseen)))
+    np.testing.assert_array_equal(actions, trained.actions(trained.features(unseen)))
 
 
-def test_one_in_a_hundred_blocks_is_another_frames():
+def test_one_in_a_hundred_blocks_is_swapped():
     frames = np.arange(50, dtype=np.uint8)[:, None, None, None].repeat(84, 1).repeat(84, 2)
     seen = with_swapped_blocks(frames, np.random.default_rng(0))
     blocks = seen.reshape(50, 21, 4, 21, 4).transpose(0, 1, 3, 2, 4).reshape(50 * 441, 16)
@@ -63,28 +63,28 @@ def test_one_in_a_hundred_blocks_is_another_frames():
 
 
 @pytest.mark.parametrize(("game", "least"), [("Pong", 3), ("Breakout", 60)])
-def test_a_teacher_scores_and_says_the_same_of_the_same_state(game, least):
+def test_a_teacher_scores_and_is_deterministic(game, least):
     env = AgentSteps(f"ALE/{game}-v5")
     answers = []
     for _ in range(2):
         env.reset(0)
         teacher = PaddleTeacher(scripted_game(env), env.action_meanings)
         teacher.begin_episode()
-        score, said = 0.0, []
+        score, actions = 0.0, []
         for _ in range(3000):
-            said.append(teacher.act(env.screen))
-            reward, terminated, _ = env.step(said[-1])
+            actions.append(teacher.act(env.screen))
+            reward, terminated, _ = env.step(actions[-1])
             score += reward
             if terminated:
                 break
-        answers.append(said)
+        answers.append(actions)
         assert score >= least
         assert np.isfinite(teacher.judged).all() or np.isnan(teacher.judged).all()
     assert answers[0] == answers[1]
     assert len(set(answers[0])) >= 3
 
 
-def test_the_student_takes_over_and_the_newest_states_are_kept(monkeypatch):
+def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
     monkeypatch.setattr("atarigan.evaluation.policy.cloning.CAPACITY", 64)
     cloning = Cloning("ALE/Breakout-v5", num_steps=320, seed=0)
     cloning.begin(32)
@@ -100,11 +100,11 @@ def test_the_student_takes_over_and_the_newest_states_are_kept(monkeypatch):
     assert NUM_JUDGED == 7
 
 
-def test_cloning_leaves_a_policy_that_collects(tmp_path, capsys):
+def test_a_cloned_policy_collects(tmp_path, capsys):
     file = tmp_path / "player.zip"
     words = ["--env-id", "ALE/Breakout-v5", "--out", str(file), "--num-steps", "600"]
     assert clone.main(words) == 0
-    assert "player.zip: does what the teacher would in" in capsys.readouterr().out
+    assert "player.zip: agrees with the teacher on" in capsys.readouterr().out
     with pytest.raises(InputError, match="exists: name another --out, or add --overwrite"):
         clone.main(words)
     words = ["--env-id", "ALE/Breakout-v5", "--num-steps", "30", "--num-envs", "1"]
@@ -123,7 +123,7 @@ def test_cloning_leaves_a_policy_that_collects(tmp_path, capsys):
         (["--out", "a.zip", "--seed", "-1"], "--seed must be at least 0, not -1"),
     ],
 )
-def test_what_cannot_be_is_refused(words, complaint, capsys):
+def test_invalid_flags_are_refused(words, complaint, capsys):
     with pytest.raises(SystemExit, match="2"):
         clone.main(words)
     assert complaint in capsys.readouterr().err

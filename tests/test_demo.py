@@ -1,4 +1,4 @@
-"""The demo does the whole job and leaves what there is to look at, twice."""
+"""The demo: all parts once, and again with its frames and its run."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from atarigan import demo
 from atarigan.errors import InputError
 
 
-def test_demo_leaves_frames_run_pictures_and_rates(tmp_path, capsys):
+def test_the_demo_writes_frames_run_pictures_and_rates(tmp_path, capsys):
     words = ["--out", str(tmp_path / "demo"), "--num-steps", "60", "--max-minutes", "0.01",
              "--num-episode-steps", "12", "--env-id", "ALE/Pong-v5"]  # fmt: skip
     assert demo.main(words) == 0
@@ -27,6 +27,6 @@ def test_demo_leaves_frames_run_pictures_and_rates(tmp_path, capsys):
     assert "agent steps collected/s" not in again
 
 
-def test_demo_mistakes(tmp_path):
+def test_invalid_flags_are_refused(tmp_path):
     with pytest.raises(InputError, match="--num-steps must be at least 1, not 0"):
         demo.main(["--out", str(tmp_path), "--num-steps", "0"])

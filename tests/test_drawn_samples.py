@@ -1,4 +1,4 @@
-"""What is judged of a generator: samples, and frames that follow one another."""
+"""Drawing samples, stacks and pairs from a generator."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,15 @@ import pytest
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources import SOURCES
+from atarigan.evaluation.build import evaluator_for
 from atarigan.evaluation.drawn_samples import draw_samples
-from atarigan.evaluation.evaluators import evaluator_for
-from atarigan.evaluation.motion_evaluator import evaluated_motion
+from atarigan.evaluation.motion_evaluator import evaluate_motion
 
 NUM_STEPS = 240
 
 
 def frame_of(number):
-    """A dot that walks over a small screen."""
+    """A frame with a dot that moves with the number."""
     frame = np.zeros((20, 24, 1), np.uint8)
     row, column = number * 2 % 17, number * 3 % 21
     frame[row : row + 2, column : column + 2] = 200
@@ -30,8 +30,8 @@ def buffer(tmp_path_factory):
     return path
 
 
-class AlwaysRight:
-    """Draws the very frame of the state that it is told."""
+class PerfectGenerator:
+    """Draws the real frame of each state."""
 
     makes_frames = True
     reads_ram = True
@@ -46,8 +46,8 @@ class AlwaysRight:
         return np.stack([frame_of(int(number)) for number in conditions[:, 0]])
 
 
-class Walker:
-    """A frame shows its latent."""
+class UnconditionalGenerator:
+    """Draws frames that show their latents."""
 
     makes_frames = True
     reads_ram = False
@@ -66,36 +66,36 @@ def opened(buffer, **settings):
     return SOURCES["frames"](config), config
 
 
-def test_a_generator_of_states_that_is_always_right_moves_as_well_as_real_play(buffer):
+def test_stacks_of_a_perfect_generator_score_the_floor(buffer):
     source, config = opened(buffer, condition="ram")
-    drawn = draw_samples(AlwaysRight(), source, 20, seed=3)
+    drawn = draw_samples(PerfectGenerator(), source, 20, seed=3)
     assert drawn.stacks.shape == (20, 4, 20, 24, 1)
     np.testing.assert_array_equal(*drawn.pairs)
     assert drawn.samples.shape == (20, 20, 24, 1)
-    judge = evaluator_for(source, config, 20, seed=3, features="thumbnails-8x8")
-    motion = evaluated_motion(source, judge, drawn.stacks)
+    evaluator = evaluator_for(source, config, 20, seed=3, features="thumbnails-8x8")
+    motion = evaluate_motion(source, evaluator, drawn.stacks)
     for name, score in motion.scores().items():
         assert score["value"] == score["floor"], name
 
 
-def test_states_of_a_stack_follow_one_another(buffer):
+def test_stacks_of_a_conditioned_generator_have_consecutive_states(buffer):
     source, _ = opened(buffer, condition="ram")
-    told = []
+    decoded = []
 
-    class Listening(AlwaysRight):
+    class Recording(PerfectGenerator):
         def decode(self, latents, conditions):
-            told.append(conditions[:, 0])
+            decoded.append(conditions[:, 0])
             return super().decode(latents, conditions)
 
-    draw_samples(Listening(), source, 20, seed=0)
-    (stacks,) = (numbers.reshape(20, 4) for numbers in told if len(numbers) == 80)
+    draw_samples(Recording(), source, 20, seed=0)
+    (stacks,) = (numbers.reshape(20, 4) for numbers in decoded if len(numbers) == 80)
     assert (np.diff(stacks.astype(int), axis=1) == 1).all()
     assert len(np.unique(stacks)) == 80
 
 
-def test_other_generators_walk_within_a_stack_and_begin_anew_with_each(buffer):
+def test_stacks_of_other_generators_are_separate_random_walks(buffer):
     source, _ = opened(buffer)
-    stacks = draw_samples(Walker(), source, 20, seed=0).stacks.astype(float)
+    stacks = draw_samples(UnconditionalGenerator(), source, 20, seed=0).stacks.astype(float)
 
     def correlation(first, second):
         return np.corrcoef(first.ravel(), second.ravel())[0, 1]
@@ -105,9 +105,9 @@ def test_other_generators_walk_within_a_stack_and_begin_anew_with_each(buffer):
     assert abs(correlation(stacks[:-1, 3], stacks[1:, 0])) < 0.1
 
 
-def test_what_is_too_short_for_stacks_has_none(tmp_path):
+def test_a_source_too_short_for_stacks_gives_none(tmp_path):
     with FrameBuffer.create(tmp_path / "buffer", 20, (20, 24, 1)) as made:
         for number in range(20):
             made.add(frame_of(number))
     source, _ = opened(tmp_path / "buffer")
-    assert draw_samples(Walker(), source, 10, seed=0).stacks is None
+    assert draw_samples(UnconditionalGenerator(), source, 10, seed=0).stacks is None

@@ -1,4 +1,4 @@
-"""Whole episodes through views of the game, and the disturbances they are compared with."""
+"""Whole episodes through views of the game, and the disturbing views."""
 
 import numpy as np
 import pytest
@@ -7,17 +7,17 @@ from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.policy.disturbances import disturbances, real
-from atarigan.evaluation.policy.episodes import Episodes, Rules
-from atarigan.images.frame_stack import FrameStacks
+from atarigan.evaluation.policy.episodes import EpisodeConfig, Episodes
+from atarigan.evaluation.policy.frame_stacks import FrameStacks
 from atarigan.images.layout import layout_of_space
 from tests.fakes import untrained_policy
 
 LAYOUT = layout_of_space(untrained_policy(4).observation_space)
-RULES = Rules("ALE/Breakout-v5", 240)
+CONFIG = EpisodeConfig("ALE/Breakout-v5", 240)
 
 
 class Brightness:
-    """Acts by the sum of the newest frame's levels; remembers what it saw."""
+    """Acts by the sum of the newest frame's levels; records its observations."""
 
     def __init__(self):
         self.seen = []
@@ -30,28 +30,28 @@ class Brightness:
 
 def played(views, num_episodes=3, **options):
     model = Brightness()
-    return Episodes(model, LAYOUT, RULES, seed=5).play(views, num_episodes, **options), model
+    return Episodes(model, LAYOUT, CONFIG, seed=5).play(views, num_episodes, **options), model
 
 
 def dark(games, is_first, frames, ram):
     return np.zeros_like(frames)
 
 
-def test_episodes_follow_from_their_seed_and_end_at_the_limit():
+def test_episodes_are_reproducible_by_seed_and_truncated_at_the_limit():
     first, again = (played({"real": real})[0] for _ in range(2))
     assert first == again
     assert first.num_steps == [60, 60, 60]
-    assert first.asked == [15, 15, 15]
-    other = Episodes(Brightness(), LAYOUT, RULES, seed=6).play({"real": real}, 2)
+    assert first.num_queried == [15, 15, 15]
+    other = Episodes(Brightness(), LAYOUT, CONFIG, seed=6).play({"real": real}, 2)
     assert other.returns != first.returns[:2] or other.num_steps != first.num_steps[:2]
 
 
-def test_other_views_are_asked_and_do_not_act():
+def test_other_views_are_queried_and_do_not_act():
     alone, _ = played({"real": real})
     both, _ = played({"real": real, "same": real, "dark": dark})
     assert both.returns == alone.returns
-    assert both.agreed["same"] == both.asked
-    assert both.agreed["dark"] < both.asked
+    assert both.num_agreed["same"] == both.num_queried
+    assert both.num_agreed["dark"] < both.num_queried
 
 
 def test_a_film_shows_all_views_of_the_first_episode():
@@ -62,7 +62,7 @@ def test_a_film_shows_all_views_of_the_first_episode():
     assert film["real"][0].max() > 100
 
 
-def test_memory_belongs_to_the_frames():
+def test_views_get_the_ram_of_each_frame():
     def checked(games, is_first, frames, ram):
         assert ram.shape == (len(games), 128)
         assert len(frames) == len(is_first) == len(games)
@@ -71,17 +71,19 @@ def test_memory_belongs_to_the_frames():
     played({"real": checked})
 
 
-def test_random_play_needs_no_policy():
-    episodes = Episodes(None, LAYOUT, Rules("ALE/Pong-v5", 4000), seed=0)
+def test_random_actions_need_no_policy():
+    episodes = Episodes(None, LAYOUT, EpisodeConfig("ALE/Pong-v5", 4000), seed=0)
     found = episodes.play_at_random(2)
     assert all(-21 <= value < -5 for value in found.returns)
     assert found.num_steps[0] <= 1000
 
 
-def test_an_early_end_counts_as_a_whole_episode_of_work():
-    told: list[np.ndarray] = []
-    Episodes(None, LAYOUT, Rules("ALE/Breakout-v5", 8000), 0, told.append).play_at_random(2)
-    assert sum(told) == 2 * 2000
+def test_an_early_end_counts_as_a_full_episode_of_progress():
+    reported = []
+    Episodes(
+        None, LAYOUT, EpisodeConfig("ALE/Breakout-v5", 8000), 0, reported.append
+    ).play_at_random(2)
+    assert sum(reported) == 2 * 2000
 
 
 def test_stacks_begin_with_their_first_frame_and_hold_the_last_four():
@@ -96,12 +98,12 @@ def test_stacks_begin_with_their_first_frame_and_hold_the_last_four():
 
 def test_a_limit_below_one_agent_step_is_refused():
     with pytest.raises(InputError, match="max_frames must be at least 4, not 3"):
-        Rules("ALE/Pong-v5", 3)
+        EpisodeConfig("ALE/Pong-v5", 3)
 
 
 @pytest.fixture(scope="module")
 def dots():
-    """A dot of 4 pixels somewhere on a flat screen with a bar."""
+    """Return flat frames with a bar and a dot of 4 pixels at a random position."""
     rng = np.random.default_rng(0)
     frames = np.full((300, 84, 84, 1), 80, np.uint8)
     frames[:, :5] = 140
@@ -110,7 +112,7 @@ def dots():
     return frames
 
 
-def test_disturbances_do_what_they_say(dots):
+def test_disturbances_change_frames_as_documented(dots):
     views = disturbances(GameStatistics.of(dots), seed=0)
     shown = {name: view(range(300), [False] * 300, dots, None) for name, view in views.items()}
     plain = dots.copy()
@@ -124,8 +126,8 @@ def test_disturbances_do_what_they_say(dots):
     assert (dots == 230).any()
 
 
-def test_play_is_what_agent_steps_play():
-    """The same actions, taken by hand, bring the same return."""
+def test_returns_equal_those_of_manual_agent_steps():
+    """Repeating the actions by hand gives the same return."""
     found, model = played({"real": real}, num_episodes=1)
     env = AgentSteps("ALE/Breakout-v5")
     env.reset(5)

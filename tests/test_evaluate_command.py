@@ -1,4 +1,4 @@
-"""`python -m atarigan.evaluate`: on runs and on samples made elsewhere."""
+"""`python -m atarigan.evaluate`: runs, and samples from files."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from atarigan.files.npz_samples import read_samples
 
 @pytest.fixture(scope="module")
 def buffer(tmp_path_factory):
-    """A dot that walks over a small screen, and its place as memory."""
+    """A buffer of a moving dot on a small screen, with its position as RAM."""
     path = tmp_path_factory.mktemp("data") / "buffer"
     with FrameBuffer.create(path, 120, (20, 24, 1), ram_size=4) as made:
         for number in range(120):
@@ -38,7 +38,7 @@ def run(tmp_path_factory, buffer):
     return out
 
 
-def test_a_run_is_judged_beside_its_own_data(run, capsys):
+def test_a_run_is_evaluated_against_its_own_source(run, capsys):
     assert evaluate.main(["--run", str(run), "--num", "50"]) == 0
     shown = capsys.readouterr()
     assert "dot: 50 samples against as many real ones of frames" in shown.out
@@ -54,15 +54,15 @@ def test_a_run_is_judged_beside_its_own_data(run, capsys):
         value = re.escape(format(score["value"], ".4g"))
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
-    titles = ["Nearest real ones", "Best and worst", "Where values go wrong", "Histograms"]
-    titles += ("Of the same states", "Frames that follow one another", "Histograms of motion")
+    titles = ("Nearest real frames", "Best and worst", "Pixel distances", "Histograms")
+    titles += ("Frames of the same states", "Consecutive frames", "Histograms of motion")
     for title in titles:
         assert f"<h2>{title}</h2>" in page
     assert page.count("data:image/png;base64,") == 8
     assert "http" not in page
 
 
-def test_samples_made_elsewhere_are_judged(tmp_path, buffer, capsys):
+def test_samples_of_a_file_are_evaluated(tmp_path, buffer, capsys):
     frames = FrameBuffer.open(buffer).sample(40, seed=0)
     np.savez(tmp_path / "mine.npz", anything=frames[..., 0])
     words = ["--samples", str(tmp_path / "mine.npz"), "--source", "frames", "--data", str(buffer)]
@@ -74,7 +74,7 @@ def test_samples_made_elsewhere_are_judged(tmp_path, buffer, capsys):
     capsys.readouterr()
 
 
-def test_stacks_made_elsewhere_are_judged_by_how_they_move(tmp_path, buffer, capsys):
+def test_stacks_of_a_file_are_evaluated_by_their_motion(tmp_path, buffer, capsys):
     stacks = FrameBuffer.open(buffer).sample_stacks(40, 3, seed=0)
     values = []
     for name, wrong in (("right", stacks), ("still", np.repeat(stacks[:, -1:], 3, axis=1))):
@@ -93,7 +93,7 @@ def test_stacks_made_elsewhere_are_judged_by_how_they_move(tmp_path, buffer, cap
     capsys.readouterr()
 
 
-def test_points_are_judged_and_shown(tmp_path, capsys):
+def test_points_are_evaluated_and_drawn(tmp_path, capsys):
     np.savez(tmp_path / "points.npz", points=NoisySine().draw(300, seed=1))
     words = ["--samples", str(tmp_path / "points.npz"), "--source", "sine"]
     assert evaluate.main([*words, "--out", str(tmp_path / "page")]) == 0
@@ -103,7 +103,7 @@ def test_points_are_judged_and_shown(tmp_path, capsys):
     capsys.readouterr()
 
 
-def test_the_same_seed_gives_the_same_figures(run, tmp_path, capsys):
+def test_scores_are_reproducible_by_seed(run, tmp_path, capsys):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path, seed in zip(paths, (1, 1, 2), strict=True):
         words = ["--run", str(run), "--num", "40", "--out", str(path), "--seed", str(seed)]
@@ -146,7 +146,7 @@ def test_mistakes_are_one_line(words, message, capsys):
         ({"a": np.array([{}], object)}, "not a readable .npz"),
     ],
 )
-def test_unfit_files_are_refused(tmp_path, content, message):
+def test_invalid_files_are_refused(tmp_path, content, message):
     np.savez(tmp_path / "x.npz", **content)
     with pytest.raises(InputError, match=message):
         read_samples(tmp_path / "x.npz")
@@ -155,7 +155,7 @@ def test_unfit_files_are_refused(tmp_path, content, message):
         read_samples(tmp_path / "y.npz")
 
 
-def test_features_that_do_not_fit_are_refused(tmp_path, buffer):
+def test_features_and_stacks_that_do_not_fit_are_refused(tmp_path, buffer):
     np.savez(tmp_path / "x.npz", frames=FrameBuffer.open(buffer).sample(20, seed=0))
     words = ["--samples", str(tmp_path / "x.npz"), "--source", "frames", "--data", str(buffer)]
     for name, message in (

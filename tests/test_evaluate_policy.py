@@ -1,4 +1,4 @@
-"""`python -m atarigan.evaluate --policy`: what a policy keeps of its score."""
+"""`python -m atarigan.evaluate --policy`: how much of its score a policy keeps."""
 
 import json
 import math
@@ -7,7 +7,7 @@ import pytest
 
 from atarigan import collect, evaluate, train
 from atarigan.errors import InputError
-from atarigan.evaluation.policy.episodes import Played
+from atarigan.evaluation.policy.episodes import EpisodeResults
 from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
 from atarigan.images.pixels import FrameFormat
 from tests.fakes import untrained_policy
@@ -15,7 +15,7 @@ from tests.fakes import untrained_policy
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A policy and a generator of Pong that have learned next to nothing."""
+    """An untrained policy and a barely trained generator of Pong."""
     folder = tmp_path_factory.mktemp("policy")
     untrained_policy(6).save(folder / "player.zip")
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "150", "--num-envs", "1"]
@@ -31,11 +31,11 @@ def words_for(folder, *more):
     return [*words, "--episodes", "2", "--max-frames", "80", *more]
 
 
-def test_a_generator_is_judged_by_a_policy(folder, capsys):
+def test_a_policy_is_evaluated_with_a_generator(folder, capsys):
     assert evaluate.main(words_for(folder, "--run", str(folder / "run"))) == 0
     table = capsys.readouterr().out
-    for arm in ("random", "real", "generated", "noise", "blurred", "erased", "blind"):
-        assert f"\n{arm} " in table
+    for view in ("random", "real", "generated", "noise", "blurred", "erased", "blind"):
+        assert f"\n{view} " in table
     found = json.loads((folder / "run" / "policy" / "metrics.json").read_text())
     agreement = found["metrics"]["agreement"]
     low, high = agreement["interval"]
@@ -47,7 +47,7 @@ def test_a_generator_is_judged_by_a_policy(folder, capsys):
     assert not (folder / "run" / "evaluation.html").exists()
 
 
-def test_a_policy_alone_is_judged_and_the_seed_decides(folder, tmp_path, capsys):
+def test_a_policy_without_a_generator_is_evaluated_reproducibly(folder, tmp_path, capsys):
     found = []
     for name in ("a", "b"):
         words = words_for(folder, "--out", str(tmp_path / name), "--seed", "3")
@@ -60,13 +60,15 @@ def test_a_policy_alone_is_judged_and_the_seed_decides(folder, tmp_path, capsys)
 
 
 def evaluation(**returns):
-    arms = {name: Played(list(values), [100] * len(values)) for name, values in returns.items()}
-    arms["real"].asked, arms["real"].agreed = [10, 30], {"generated": [9, 30]}
+    results = {
+        view: EpisodeResults(list(values), [100] * len(values)) for view, values in returns.items()
+    }
+    results["real"].num_queried, results["real"].num_agreed = [10, 30], {"generated": [9, 30]}
     facts = {"env_id": "ALE/Pong-v5", "max_frames": 80}
-    return PolicyEvaluation("player", arms, FrameFormat("gray", 84, 84), facts, seed=0)
+    return PolicyEvaluation("player", results, FrameFormat("gray", 84, 84), facts, seed=0)
 
 
-def test_scores_are_those_of_the_episodes(tmp_path):
+def test_scores_follow_from_the_episodes():
     found = evaluation(random=[0, 2], real=[9, 13], generated=[6, 6])
     assert found.retention("generated")[0] == pytest.approx(0.5)
     assert found.agreement("generated")[0] == pytest.approx(39 / 40)
@@ -77,13 +79,12 @@ def test_scores_are_those_of_the_episodes(tmp_path):
     assert "0.500" in found.table()
 
 
-def test_a_policy_no_better_than_chance_has_no_retention(tmp_path):
+def test_a_policy_no_better_than_random_has_no_retention():
     found = evaluation(random=[3, 5], real=[4, 4], generated=[6, 6])
     assert math.isnan(found.retention("generated")[0])
     assert "retention" not in found.scores()
     assert "nan" not in found.table()
-    found.write_json(tmp_path / "metrics.json")
-    json.loads((tmp_path / "metrics.json").read_text())
+    json.dumps(found.record(), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_policy_no_better_than_chance_has_no_retention(tmp_path):
         (["--policy", "sb3:p.zip", "--env-id", "ALE/Pong-v5"], "sb3:ALGO:FILE.zip"),
     ],
 )
-def test_flags_that_do_not_go_together_are_one_line(words, complaint, capsys):
+def test_invalid_flags_are_refused_in_one_line(words, complaint, capsys):
     with pytest.raises((InputError, SystemExit)) as refused:
         evaluate.main(words)
     shown = capsys.readouterr().err or str(refused.value)

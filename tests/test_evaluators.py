@@ -1,4 +1,4 @@
-"""Judges: what is measured of which source, and that known defects show in it."""
+"""Evaluators: their metrics by source, and which known defects they detect."""
 
 import json
 import os
@@ -14,27 +14,25 @@ from atarigan.data.sources.image_set import ImageSet
 from atarigan.data.sources.labeled import open_split
 from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
-from atarigan.evaluation.evaluators import evaluator_for
+from atarigan.evaluation.build import evaluator_for
 from tests import defects
 
 needs_data = pytest.mark.skipif(
     "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
 )
 POINTS = ("sine", "ring", "grid", "spiral")
-BLIND = {"copied"}  # which notices nothing but copies
 
 
-def judge_of(name, num=1000, **settings):
+def evaluator_of(name, num=1000, **settings):
     config = RunConfig(source=name, **settings)
     return evaluator_for(SOURCES[name](config), config, num)
 
 
 @pytest.mark.parametrize("source", POINTS)
-def test_real_points_score_like_the_floor(source):
-    real: Any = SOURCES[source](RunConfig(source=source))
-    distribution = real.distribution
+def test_real_points_score_about_the_floor(source):
+    distribution = SOURCES[source](RunConfig(source=source)).distribution
     points = np.random.default_rng(5).permutation(distribution.draw(2000, seed=77))[:1000]
-    scores = judge_of(source).scores(points)
+    scores = evaluator_of(source).scores(points)
     for name in ("sliced_wasserstein", "maximum_mean_discrepancy"):
         assert scores[name]["better"] == "lower"
         assert 1 / 3 < scores[name]["value"] / scores[name]["floor"] < 3
@@ -46,9 +44,9 @@ def test_real_points_score_like_the_floor(source):
     assert written["on_manifold"]["value"] == scores["on_manifold"]["value"]
 
 
-def test_points_that_miss_a_part_are_noticed_by_every_measurement_but_quality():
+def test_a_missing_part_of_the_curve_is_detected_by_all_metrics_but_quality():
     points = NoisySine().draw(2000, seed=1)
-    scores = judge_of("sine").scores(points[points[:, 0] < 0])
+    scores = evaluator_of("sine").scores(points[points[:, 0] < 0])
     for name in ("sliced_wasserstein", "energy_distance", "maximum_mean_discrepancy"):
         assert scores[name]["value"] > 4 * scores[name]["floor"]
     assert scores["cells_covered"]["value"] == pytest.approx(0.5, abs=0.02)
@@ -56,27 +54,27 @@ def test_points_that_miss_a_part_are_noticed_by_every_measurement_but_quality():
 
 
 def test_samples_that_do_not_fit_are_refused():
-    judge = judge_of("sine", 100)
+    evaluator = evaluator_of("sine", 100)
     with pytest.raises(InputError, match=r"\(N, 2\) with N at least 4, not \(3, 2\)"):
-        judge.scores(np.zeros((3, 2), np.float32))
+        evaluator.scores(np.zeros((3, 2), np.float32))
     with pytest.raises(InputError, match=r"not \(8, 3\)"):
-        judge.scores(np.zeros((8, 3), np.float32))
+        evaluator.scores(np.zeros((8, 3), np.float32))
     points = np.zeros((8, 2), np.float32)
     points[0] = np.nan
     with pytest.raises(InputError, match="all 8 samples must be finite, not 7"):
-        judge.scores(points)
+        evaluator.scores(points)
     with pytest.raises(InputError, match="at least 4 samples, not 3"):
-        judge_of("sine", 3)
+        evaluator_of("sine", 3)
 
 
-def test_a_folder_of_pictures_is_judged_by_its_thumbnails():
+def test_a_folder_of_images_is_compared_by_thumbnails():
     rng = np.random.default_rng(0)
     config = RunConfig(source="folder")
     images = rng.integers(0, 100, (300, 21, 17, 3)).astype(np.uint8)
-    judge = evaluator_for(ImageSet(images, config), config, 100)
-    assert judge.features == "thumbnails-8x8"
-    scores = judge.scores(images[:100])
-    brighter = judge.scores(images[:100] + 100)
+    evaluator = evaluator_for(ImageSet(images, config), config, 100)
+    assert evaluator.features == "thumbnails-8x8"
+    scores = evaluator.scores(images[:100])
+    brighter = evaluator.scores(images[:100] + 100)
     for name in ("frechet_distance", "kernel_distance"):
         assert brighter[name]["value"] > 10 * abs(scores[name]["value"])
     assert brighter["precision"]["value"] == 0
@@ -86,15 +84,15 @@ def test_a_folder_of_pictures_is_judged_by_its_thumbnails():
 
 @pytest.fixture(scope="module")
 def of_digits():
-    """Scores of 400 test images of digits with a known defect each. In the file the first half was
-    written by other people than the second.
+    """Scores of 400 test digits by defect. They are shuffled because the halves of the file have
+    different writers.
     """
     test = open_split(RunConfig(source="mnist"), "test")
     order = np.random.default_rng(0).permutation(test.num_samples)
     images, labels = test.images[order], test.labels[order]
     digits = images[:400]
-    judge = judge_of("mnist", 400)
-    assert judge.features == "mnist-features-v1"
+    evaluator = evaluator_of("mnist", 400)
+    assert evaluator.features == "mnist-features-v1"
     noise = np.random.default_rng(0).integers(0, 256, digits.shape).astype(np.uint8)
     mean = digits.mean(0, keepdims=True).round().astype(np.uint8)
     samples = {
@@ -102,11 +100,11 @@ def of_digits():
         "blurred": np.stack([cv2.GaussianBlur(image, (5, 5), 1.5)[..., None] for image in digits]),
         "half the classes": images[labels < 5][:400],
         "twenty images": np.repeat(digits[:20], 20, axis=0),
-        "learned by heart": judge.real[:400],
+        "training samples": evaluator.real[:400],
         "mean image": np.repeat(mean, 400, axis=0),
         "noise": noise,
     }
-    return {name: judge.scores(frames) for name, frames in samples.items()}
+    return {name: evaluator.scores(frames) for name, frames in samples.items()}
 
 
 @needs_data
@@ -122,7 +120,7 @@ def test_real_digits_score_near_the_floor(of_digits):
 @pytest.mark.parametrize("metric", ["frechet_distance", "kernel_distance"])
 def test_distances_rank_known_defects_of_digits(of_digits, metric):
     values = {name: scores[metric]["value"] for name, scores in of_digits.items()}
-    unlike = {name for name in values if name not in ("real", "learned by heart")}
+    unlike = {name for name in values if name not in ("real", "training samples")}
     assert values["real"] < 0.2 * min(values[name] for name in unlike)
     assert values["blurred"] < values["noise"]
     assert values["half the classes"] < values["mean image"]
@@ -130,7 +128,7 @@ def test_distances_rank_known_defects_of_digits(of_digits, metric):
 
 
 @needs_data
-def test_each_of_the_others_notices_what_it_is_there_for(of_digits):
+def test_other_metrics_of_digits_detect_their_defects(of_digits):
     half = of_digits["half the classes"]
     assert half["class_entropy"]["value"] == pytest.approx(np.log(5) / np.log(10), abs=0.02)
     assert half["mean_confidence"]["value"] > 0.98
@@ -138,29 +136,29 @@ def test_each_of_the_others_notices_what_it_is_there_for(of_digits):
     assert half["precision"]["value"] > 0.9
     assert of_digits["twenty images"]["coverage"]["value"] < 0.3
     assert of_digits["blurred"]["precision"]["value"] < 0.7
-    assert of_digits["learned by heart"]["copied"]["value"] == 1
+    assert of_digits["training samples"]["copied"]["value"] == 1
     assert of_digits["noise"]["class_entropy"]["value"] < 0.7
 
 
 @pytest.fixture(scope="module")
 def of_breakout(tmp_path_factory):
-    """Frames of Breakout, and their judge."""
-    return defects.judge_of(defects.breakout(tmp_path_factory.mktemp("frames") / "buffer"))
+    """Frames of Breakout and their evaluator."""
+    return defects.open_evaluator(defects.breakout(tmp_path_factory.mktemp("frames") / "buffer"))
 
 
 @pytest.fixture(scope="module")
 def of_frames(of_breakout):
-    """Scores of frames of Breakout with a known defect each."""
+    """Scores of frames of Breakout by defect."""
     return defects.scores_of_defects(*of_breakout)
 
 
 @pytest.fixture(scope="module")
 def of_stacks(of_breakout):
-    """Scores of stacks of them that follow one another wrongly."""
+    """Scores of stacks of Breakout by defect of their motion."""
     return defects.scores_of_motion_defects(*of_breakout)
 
 
-NOTICED = {
+DETECTED = {
     "ball erased": {"small_presence", "object_counts", "places_visited", "recall"},
     "second ball": {"small_extra", "object_counts", "precision"},
     "paddle shifted": {"frechet_distance", "recall", "coverage"},
@@ -168,61 +166,66 @@ NOTICED = {
     "noise of 10 levels": {"frechet_distance", "precision", "exact_background", "valid_colors"},
     "half the game": {"frechet_distance", "recall", "coverage", "object_colors"},
     "20 frames repeated": {"frechet_distance", "recall", "coverage"},
-    "learned by heart": {"copied"},
+    "training samples": {"copied"},
     "mean frame": {"frechet_distance", "coverage", "recall", "object_counts", "ram_claims"},
     "noise": {"frechet_distance", "kernel_distance", "valid_colors", "exact_background"},
 }
 
 
-@pytest.mark.parametrize("defect", NOTICED)
-def test_what_is_wrong_with_frames_is_noticed(of_frames, defect):
+@pytest.mark.parametrize("defect", DETECTED)
+def test_defects_of_frames_are_detected(of_frames, defect):
     real = of_frames["real"]
     found = {
-        name for name, score in of_frames[defect].items() if defects.notices(score, real[name])
+        name for name, score in of_frames[defect].items() if defects.detects(score, real[name])
     }
-    assert NOTICED[defect] <= found
+    assert DETECTED[defect] <= found
 
 
-def test_what_is_right_is_not_called_wrong(of_frames):
+def test_metrics_ignore_defects_that_they_do_not_measure(of_frames):
     real = of_frames["real"]
 
-    def noticing(defect):
-        return {k for k, score in of_frames[defect].items() if defects.notices(score, real[k])}
+    def detecting(defect):
+        return {k for k, score in of_frames[defect].items() if defects.detects(score, real[k])}
 
-    assert noticing("learned by heart") == {"copied"}
+    assert detecting("training samples") == {"copied"}
     of_pixels = {"valid_colors", "exact_background"}
     for defect in ("ball erased", "paddle shifted", "half the game", "20 frames repeated"):
-        assert not noticing(defect) & of_pixels
-    assert "small_presence" not in noticing("second ball")
-    assert "small_extra" not in noticing("ball erased")
+        assert not detecting(defect) & of_pixels
+    assert "small_presence" not in detecting("second ball")
+    assert "small_extra" not in detecting("ball erased")
 
 
-NOTICED_IN_MOTION = {
+DETECTED_IN_MOTION = {
     "still": {"motion_distance", "pixels_changed", "pixels_returned", "small_moves"},
     "every second repeated": {"motion_distance", "pixels_changed", "small_moves"},
     "shuffled": {"pixels_changed", "pixels_returned", "small_moves", "small_blinks"},
-    "of different moments": {"motion_distance", "pixels_changed", "small_moves", "small_blinks"},
+    "frames of different times": {
+        "motion_distance",
+        "pixels_changed",
+        "small_moves",
+        "small_blinks",
+    },
     "ball frozen": {"motion_distance", "pixels_changed", "small_moves"},
     "ball flickers": {"pixels_changed", "pixels_returned", "small_moves", "small_blinks"},
     "specks": {"motion_distance", "pixels_changed", "pixels_returned", "small_blinks"},
 }
 
 
-@pytest.mark.parametrize("defect", NOTICED_IN_MOTION)
-def test_what_is_wrong_with_how_frames_follow_one_another_is_noticed(of_stacks, defect):
+@pytest.mark.parametrize("defect", DETECTED_IN_MOTION)
+def test_defects_of_motion_are_detected(of_stacks, defect):
     real = of_stacks["real"]
     found = {
-        name for name, score in of_stacks[defect].items() if defects.notices(score, real[name])
+        name for name, score in of_stacks[defect].items() if defects.detects(score, real[name])
     }
-    assert NOTICED_IN_MOTION[defect] <= found
+    assert DETECTED_IN_MOTION[defect] <= found
 
 
-def test_what_stands_still_does_not_blink(of_stacks):
+def test_still_objects_do_not_blink(of_stacks):
     for defect in ("still", "every second repeated", "ball frozen"):
         assert of_stacks[defect]["small_blinks"]["value"] < 0.02
 
 
-def test_real_motion_scores_like_the_floor(of_stacks):
+def test_real_motion_scores_about_the_floor(of_stacks):
     for name, score in of_stacks["real"].items():
         assert score["value"] < 3 * score["floor"], name
 
@@ -238,13 +241,13 @@ def test_frechet_distance_ranks_frames(of_frames):
     )
 
 
-def test_frames_without_memory_are_judged_by_thumbnails(tmp_path):
+def test_frames_without_ram_are_compared_by_thumbnails(tmp_path):
     from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     rng = np.random.default_rng(0)
     with FrameBuffer.create(tmp_path / "buffer", 40, (12, 9, 3)) as buffer:
         for _ in range(40):
             buffer.add(rng.integers(0, 256, (12, 9, 3)).astype(np.uint8))
-    judge = judge_of("frames", 20, data=str(tmp_path / "buffer"))
-    assert judge.features == "thumbnails-8x8"
-    assert "ram_claims" not in judge.scores(judge.real)
+    evaluator = evaluator_of("frames", 20, data=str(tmp_path / "buffer"))
+    assert evaluator.features == "thumbnails-8x8"
+    assert "ram_claims" not in evaluator.scores(evaluator.real)

@@ -1,4 +1,4 @@
-"""Inception as features: what is missing is named, and nothing else passes for it."""
+"""Inception features: missing parts are named, and other weights are refused."""
 
 import builtins
 import hashlib
@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from atarigan.errors import InputError
+from atarigan.evaluation.build import feature_space
 from atarigan.evaluation.features import inception
-from atarigan.evaluation.features.feature_space import feature_space
 from atarigan.evaluation.features.inception import (
     NUM_FEATURES,
     inception_features,
@@ -23,7 +23,7 @@ from atarigan.evaluation.features.inception import (
 
 
 class Corner(nn.Module):
-    """Takes and gives what torch-fidelity's network does; a pixel is the feature."""
+    """Has the interface of torch-fidelity's network; the first pixel is the feature."""
 
     def forward(self, images):
         assert images.dtype == torch.uint8
@@ -31,7 +31,7 @@ class Corner(nn.Module):
         return (images[:, :, 0, 0].float(),)
 
 
-def test_frames_of_either_kind_reach_the_network_as_color_in_order(monkeypatch):
+def test_gray_and_rgb_frames_reach_the_network_as_rgb_in_order(monkeypatch):
     monkeypatch.setattr(inception, "_BATCH", 3)
     colored = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3)).astype(np.uint8)
     np.testing.assert_array_equal(inception_features(Corner(), colored), colored[:, 0, 0])
@@ -48,21 +48,21 @@ def test_missing_weights_are_named(monkeypatch, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_other_weights_are_not_inception(tmp_path):
+def test_weights_with_another_digest_are_refused(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save({"weight": torch.zeros(2)}, path)
     with pytest.raises(InputError, match="must have a SHA-256 that begins with 6726825d, not"):
         read_weights(path)
 
 
-def test_weights_that_hold_code_are_refused(monkeypatch, tmp_path):
+def test_weights_with_pickled_code_are_refused(monkeypatch, tmp_path):
     class Harmful:
         def __reduce__(self):
             return print, ("ran",)
 
     content = pickle.dumps({"weight": Harmful()}, protocol=2)
     (tmp_path / "weights.pth").write_bytes(content)
-    monkeypatch.setattr(inception, "_DIGEST_BEGINS", hashlib.sha256(content).hexdigest()[:8])
+    monkeypatch.setattr(inception, "_DIGEST_PREFIX", hashlib.sha256(content).hexdigest()[:8])
     with pytest.raises(InputError, match="holds no readable weights"):
         read_weights(tmp_path / "weights.pth")
 
@@ -93,7 +93,7 @@ def test_torch_fidelitys_network_takes_our_weights_and_frames():
 
 
 def random_weights(network_class):
-    """Weights such as torch-fidelity's network has before it reads any."""
+    """Return the random weights of torch-fidelity's network before it loads any."""
     kept = {}
 
     class Unloaded(network_class):  # type: ignore[valid-type]

@@ -1,4 +1,4 @@
-"""Feature extractors: any image shape, files that come back as they were, and what is shipped."""
+"""Feature extractors: image shapes, files, and the shipped extractors."""
 
 import os
 from pathlib import Path
@@ -39,11 +39,11 @@ def test_images_of_any_shape_become_features(shape):
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-9)
 
 
-def test_many_frames_are_extracted_like_one_by_one(monkeypatch):
+def test_batched_extraction_equals_single_frames(monkeypatch):
     monkeypatch.setattr(extractor_module, "_BATCH", 4)
     extractor = Extractor(ExtractorInfo("any", (1, 8, 8), num_classes=3)).eval()
     frames = random_frames(10, 8, 8, 1)
-    frames.flags.writeable = False  # as files give them
+    frames.flags.writeable = False  # as memory-mapped files are
     together = extract(extractor, frames)
     for number in range(10):
         alone = extract(extractor, frames[number : number + 1])
@@ -60,18 +60,18 @@ def test_many_frames_are_extracted_like_one_by_one(monkeypatch):
         (random_frames(0, 28, 28, 1), "at least 1 frame, not 0"),
     ],
 )
-def test_frames_that_do_not_fit_are_refused_by_the_extractors_name(frames, message):
+def test_frames_that_do_not_fit_are_refused_with_the_extractors_name(frames, message):
     extractor = Extractor(ExtractorInfo("digits-v1", (1, 28, 28), num_classes=10)).eval()
     with pytest.raises(InputError, match=f"digits-v1 needs .*{message}"):
         extract(extractor, frames)
 
 
-def test_a_saved_extractor_comes_back_with_what_it_says_of_itself(tmp_path):
+def test_a_saved_extractor_keeps_weights_and_metadata(tmp_path):
     info = ExtractorInfo(
         "any", (3, 9, 7), 5, 16, test_accuracy=0.5, num_test_images=80, command="x"
     )
     extractor = Extractor(info)
-    extractor(torch.randn(20, 3, 9, 7))  # moves the running statistics
+    extractor(torch.randn(20, 3, 9, 7))  # updates the running statistics
     extractor.save(tmp_path / "any.safetensors")
     loaded = Extractor.load(tmp_path / "any.safetensors")
     assert loaded.info == info
@@ -81,7 +81,7 @@ def test_a_saved_extractor_comes_back_with_what_it_says_of_itself(tmp_path):
     np.testing.assert_array_equal(extract(loaded, frames).features, expected.features)
 
 
-def test_an_unknown_name_says_what_was_meant():
+def test_an_unknown_name_is_refused_with_a_suggestion():
     with pytest.raises(InputError, match="did you mean 'mnist-features-v1'"):
         Extractor.load("mnist-feature-v1")
 
@@ -127,7 +127,7 @@ def test_every_labeled_source_has_a_small_shipped_extractor():
 
 @needs_data
 @pytest.mark.parametrize("source", LABELED)
-def test_a_shipped_extractor_is_as_accurate_as_it_says(source):
+def test_a_shipped_extractor_has_the_accuracy_of_its_metadata(source):
     extractor = Extractor.load(f"{source}-features-v1")
     test = open_split(RunConfig(source=source), "test")
     num = 1000

@@ -1,4 +1,4 @@
-"""Measurements of features and class probabilities, against their formulas in float64."""
+"""Metrics of features and class probabilities, against their formulas in float64."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ def features(num, seed, size=6):
     )
 
 
-class AsTheyAre(torch.nn.Module):
-    """Features that come extracted."""
+class ExtractedFeatures(torch.nn.Module):
+    """Passes features through."""
 
     num_features = 6
 
@@ -30,15 +30,15 @@ class AsTheyAre(torch.nn.Module):
         return features
 
 
-def test_frechet_distance_is_that_of_torchmetrics():
+def test_frechet_distance_equals_that_of_torchmetrics():
     first, second = features(200, 0), features(150, 1) * 1.3 + 0.4
-    theirs = FrechetInceptionDistance(feature=AsTheyAre())
+    theirs = FrechetInceptionDistance(feature=ExtractedFeatures())
     theirs.update(torch.from_numpy(first), real=False)
     theirs.update(torch.from_numpy(second), real=True)
     assert frechet_distance(first, second) == pytest.approx(theirs.compute().item(), rel=1e-8)
 
 
-def test_frechet_distance_bears_features_that_never_change():
+def test_frechet_distance_allows_constant_features():
     real = np.concatenate([features(50, 0), np.ones((50, 20))], axis=1)
     assert frechet_distance(real, real) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(real + 1, real) == pytest.approx(26)
@@ -52,7 +52,7 @@ def test_frechet_distance_of_a_shifted_and_of_a_scaled_set():
     assert frechet_distance(1.5 * real, real) == pytest.approx(0.25 * (spread + mean), rel=1e-8)
 
 
-def test_frechet_distance_of_gaussians_nears_the_closed_form():
+def test_frechet_distance_of_gaussians_approaches_the_closed_form():
     rng = np.random.default_rng(0)
     first = rng.standard_normal((40_000, 3)) * [1.0, 2.0, 0.5]
     second = rng.standard_normal((40_000, 3)) * [2.0, 2.0, 1.0] + [0.0, 1.0, 0.0]
@@ -71,7 +71,7 @@ def test_kernel_distance_equals_its_formula():
     assert kernel_distance(first, second) == pytest.approx(expected, rel=1e-9)
 
 
-def test_kernel_distance_is_fixed_by_its_seed_and_leaves_torchs_stream_alone():
+def test_kernel_distance_is_reproducible_by_seed_and_keeps_the_global_random_state():
     first, second = features(1500, 0), features(1200, 1)
     before = torch.random.get_rng_state()
     value = kernel_distance(first, second, seed=3)
@@ -82,7 +82,7 @@ def test_kernel_distance_is_fixed_by_its_seed_and_leaves_torchs_stream_alone():
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
-def test_distances_of_like_sets_are_small_and_grow_with_the_defect(distance):
+def test_distances_are_small_for_real_samples_and_grow_with_defects(distance):
     real, fresh = features(1000, 0), features(1000, 1)
     spread = np.trace(np.cov(real.T))
     blurred = 0.7 * fresh
@@ -106,11 +106,11 @@ def one_hot(labels, num_classes):
         (one_hot([0, 0, 0, 1], 2), -(0.75 * np.log2(0.75) + 0.25 * np.log2(0.25))),
     ],
 )
-def test_class_entropy_has_its_known_values(probabilities, expected):
+def test_class_entropy_of_known_cases(probabilities, expected):
     assert class_entropy(probabilities) == pytest.approx(expected, abs=1e-12)
 
 
-def test_mean_confidence_is_of_the_most_probable_class():
+def test_mean_confidence_averages_the_most_probable_class():
     assert mean_confidence(np.array([[0.7, 0.2, 0.1], [0.0, 0.4, 0.6]])) == pytest.approx(0.65)
 
 

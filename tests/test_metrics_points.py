@@ -1,4 +1,4 @@
-"""Measurements of points against closed forms and brute force, and on sets with known defects."""
+"""Metrics of points against closed forms and brute force, and on sets with known defects."""
 
 import itertools
 
@@ -39,12 +39,12 @@ def all_distances(first, second):
         ([3, 0, 1], [1, 3, 0], 0),
     ],
 )
-def test_wasserstein_in_one_dimension_has_its_known_values(first, second, expected):
+def test_wasserstein_distance_of_known_cases(first, second, expected):
     value = wasserstein(np.array(first, float), np.array(second, float))
     assert value == pytest.approx(expected, abs=1e-12)
 
 
-def test_wasserstein_of_equally_many_is_the_mean_gap_of_the_sorted():
+def test_wasserstein_distance_of_equal_sizes_is_the_mean_gap_of_sorted_values():
     first, second = np.random.default_rng(0).standard_normal((2, 3, 50))
     expected = np.abs(np.sort(first) - np.sort(second)).mean(-1)
     np.testing.assert_allclose(wasserstein(first, second), expected, rtol=1e-12)
@@ -80,7 +80,7 @@ def test_maximum_mean_discrepancy_equals_brute_force(bandwidth):
     assert value == pytest.approx(np.sqrt(squared), rel=1e-9)
 
 
-def test_median_distance_does_not_look_at_all_of_many_points():
+def test_median_distance_of_many_points_uses_a_subset():
     points = normal_points(20_000, 0)
     # |X - Y| of two standard normal points is a Rayleigh variable with scale √2.
     assert median_distance(points) == pytest.approx(np.sqrt(2) * np.sqrt(2 * np.log(2)), rel=0.05)
@@ -119,7 +119,7 @@ def test_arcs_of_the_sine_are_equally_long():
     np.testing.assert_allclose(lengths, np.mean(lengths), rtol=1e-3)
 
 
-def test_a_point_belongs_to_the_arc_it_is_on():
+def test_points_belong_to_the_arc_at_their_x():
     manifold = SineBand()
     borders = manifold.borders()
     x = (borders[:-1] + borders[1:]) / 2
@@ -138,7 +138,7 @@ def test_a_point_belongs_to_the_arc_it_is_on():
         (-1.021, 0.05, False),
     ],
 )
-def test_the_band_of_the_sine_ends_where_it_says(x, above, is_inside):
+def test_limits_of_the_sine_band(x, above, is_inside):
     [cell] = SineBand().cells(np.array([[x, np.sin(5 * x) + above]]))
     assert (cell != OFF) == is_inside
 
@@ -173,7 +173,7 @@ def test_a_few_stray_points_do_not_cover_a_mode():
     assert coverage(with_strays, manifold_of(mixture)) == 1 / 8
 
 
-def test_noise_is_hardly_on_the_manifold():
+def test_few_points_of_noise_are_on_the_manifold():
     noise = np.random.default_rng(0).uniform(-1.5, 1.5, (2000, 2))
     assert on_manifold(noise, SineBand()) < 0.1
 
@@ -187,7 +187,7 @@ def test_noise_is_hardly_on_the_manifold():
     ],
 )
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_what_is_no_set_of_points_is_refused(distance, points, message):
+def test_invalid_sets_of_points_are_refused(distance, points, message):
     with pytest.raises(InputError, match=message):
         distance(points, np.zeros((4, 2)))
 

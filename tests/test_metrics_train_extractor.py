@@ -1,4 +1,4 @@
-"""The command that trains a feature extractor, on a small data set of its own."""
+"""The command that trains a feature extractor, on a small data set."""
 
 import subprocess
 import sys
@@ -23,8 +23,8 @@ def write_idx(path, array):
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory):
-    """Images of 12×12 in the files of MNIST; the label is the bright row, but for a
-    quarter of the test images it is wrong.
+    """Write 12×12 images as MNIST files, labeled by their bright row; a quarter of the test labels
+    is wrong.
     """
     folder = tmp_path_factory.mktemp("stripes")
     rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def train(stripes, out, *words):
     return main([*flags, "--batch-size", "32", *words])
 
 
-def test_it_learns_and_writes_what_it_measured_on_the_test_images(stripes, tmp_path, capsys):
+def test_training_writes_an_extractor_with_its_test_accuracy(stripes, tmp_path, capsys):
     out = tmp_path / "new" / "stripes-v1.safetensors"
     assert train(stripes, out) == 0
     printed = capsys.readouterr()
@@ -53,7 +53,10 @@ def test_it_learns_and_writes_what_it_measured_on_the_test_images(stripes, tmp_p
     assert info.sample_shape == (1, 12, 12)
     assert info.num_test_images == 120
     assert 0.7 <= info.test_accuracy <= 0.8
-    assert f"stripes-v1: {info.test_accuracy:.2%} of 120 test images right" in printed.out
+    assert (
+        f"stripes-v1: {info.test_accuracy:.2%} of 120 test images classified correctly"
+        in printed.out
+    )
     assert "training 100%" in printed.err
     assert info.command.startswith("python -m atarigan.evaluation.features.train_extractor --data")
 
@@ -68,7 +71,7 @@ def test_the_same_seed_gives_the_same_weights(stripes, tmp_path):
     assert not torch.equal(a, c)
 
 
-def test_augmentation_moves_by_at_most_so_much_and_mirrors_about_half():
+def test_augmentation_shifts_within_its_limit_and_mirrors_about_half():
     images = torch.full((200, 1, 9, 15), -1.0)
     images[:, :, 4, 2] = 1.0
     rng = torch.Generator().manual_seed(0)
@@ -76,8 +79,8 @@ def test_augmentation_moves_by_at_most_so_much_and_mirrors_about_half():
     for _ in range(60):
         moved = augmented(images, rng, 2, flip=True)
         assert moved.shape == images.shape
-        places = (moved[:, 0] == 1).nonzero()[:, 1:]
-        seen |= {(row, column) for row, column in places.tolist()}
+        positions = (moved[:, 0] == 1).nonzero()[:, 1:]
+        seen |= {(row, column) for row, column in positions.tolist()}
         mirrored = (moved[:, 0] == 1).flatten(1).float().argmax(1) % 15 > 7
         assert 0.3 < mirrored.float().mean() < 0.7
     assert {row for row, _ in seen} == {2, 3, 4, 5, 6}
@@ -101,7 +104,7 @@ def test_flags_that_cannot_work_are_refused(words, message, capsys):
     assert message in f"{refused.value} {capsys.readouterr().err}"
 
 
-def test_help_is_quick_to_come_and_loads_no_torch():
+def test_help_does_not_import_torch():
     code = (
         "import runpy, sys\nsys.argv = ['x', '--help']\n"
         f"try:\n    runpy.run_module({MODULE!r}, run_name='__main__')\n"

@@ -1,4 +1,4 @@
-"""Neighborhoods of features: precision, recall, density, coverage, copies."""
+"""Nearest neighbors of features: precision, recall, density, coverage, copies."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ def cloud(num, seed, center=0.0):
     return np.random.default_rng(seed).standard_normal((num, 8)) + center
 
 
-def test_they_equal_their_definitions():
+def test_neighborhood_scores_equal_their_definitions():
     samples, real = cloud(40, 0, 0.5), cloud(50, 1)
     k = 5
 
@@ -29,19 +29,19 @@ def test_they_equal_their_definitions():
     assert neighborhood_scores(samples, real) == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_set_against_itself_and_against_one_far_away():
+def test_scores_of_an_identical_and_of_a_distant_set():
     real = cloud(60, 0)
     itself, far = neighborhood_scores(real, real), neighborhood_scores(real + 100, real)
     assert (itself["precision"], itself["recall"], itself["coverage"]) == (1, 1, 1)
     assert set(far.values()) == {0}
 
 
-def test_few_samples_use_the_neighbors_there_are():
+def test_sets_smaller_than_the_number_of_neighbors():
     found = neighborhood_scores(cloud(2, 0), cloud(3, 1))
     assert all(np.isfinite(list(found.values())))
 
 
-def test_copies_are_told_from_new_samples():
+def test_copied_share_separates_copies_from_new_samples():
     training, fresh, samples = (cloud(400, seed) for seed in range(3))
     assert copied_share(training[::2], training, fresh) == 1
     assert copied_share(fresh, training, fresh) == pytest.approx(0.05, abs=0.005)
@@ -50,7 +50,7 @@ def test_copies_are_told_from_new_samples():
     assert copied_share(half, training, fresh) == pytest.approx(0.525, abs=0.03)
 
 
-def test_where_real_ones_repeat_each_other_only_repeats_count():
+def test_with_repeated_real_samples_only_repeats_count_as_copies():
     training = np.zeros((50, 8))
     fresh = np.concatenate([np.zeros((10, 8)), cloud(90, 0, 9.0)])
     assert copied_share(fresh, training, fresh) == pytest.approx(0.1)

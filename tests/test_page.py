@@ -1,4 +1,4 @@
-"""A page holds what it is given, in order, safely, and is written whole."""
+"""The HTML page: order of its parts, escaping, embedded pictures."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from atarigan.pictures import grids
 from atarigan.pictures.page import Page
 
 
-def test_a_page_holds_everything_in_order_and_escapes_it(tmp_path):
+def test_a_page_holds_all_parts_in_order_and_escaped(tmp_path):
     picture = np.zeros((4, 5, 3), np.uint8)
     grids.save_picture(tmp_path / "a.png", picture)
     page = Page("Run <1>", "as $configured & more")
@@ -28,7 +28,7 @@ def test_a_page_holds_everything_in_order_and_escapes_it(tmp_path):
     assert [path.name for path in tmp_path.glob("*.html")] == ["page.html"]
 
 
-def test_a_picture_that_cannot_be_shown_is_named(tmp_path):
+def test_a_picture_file_of_unknown_type_is_named(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(KeyError, match="txt"):
         Page("a", "b").picture("c", tmp_path / "a.txt")

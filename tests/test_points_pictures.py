@@ -1,4 +1,4 @@
-"""Points are drawn where they are, in the colors of what the critic makes of them."""
+"""Pictures of points: positions, and colors by the critic's output."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ NOTHING = np.empty((0, 2), np.float32)
 
 
 def where(picture, empty):
-    """The center of what differs, in shares of the picture from the left and from below."""
+    """Return the center of the changed pixels, relative to the picture, from the left and below."""
     rows, columns = np.nonzero((picture != empty).any(-1))
     height, width = picture.shape[:2]
     return columns.mean() / width, 1 - rows.mean() / height
@@ -21,7 +21,7 @@ def color_at_change(picture, empty):
 
 
 @pytest.mark.parametrize("size", [WIDE, SQUARE])
-def test_points_lie_where_they_are(size):
+def test_points_are_drawn_at_their_position(size):
     canvas = PointCanvas(NOTHING, size)
     empty = canvas.draw(NOTHING)
     assert empty.shape[1] / empty.shape[0] == size[0] / size[1]
@@ -34,7 +34,7 @@ def test_points_lie_where_they_are(size):
     np.testing.assert_array_equal(canvas.draw(NOTHING), empty)
 
 
-def test_points_that_fool_the_critic_are_green_and_others_red():
+def test_points_classified_as_real_are_green_and_others_red():
     canvas = PointCanvas(NOTHING)
     empty = canvas.draw(NOTHING)
     point = np.zeros((1, 2), np.float32)
@@ -51,7 +51,7 @@ def test_real_points_are_faint_orange():
     assert red > green > blue
 
 
-def test_the_field_is_green_where_it_is_high_and_red_where_it_is_low():
+def test_the_field_is_green_above_zero_and_red_below():
     canvas = PointCanvas(NOTHING)
     places = canvas.field_points()
     assert places.shape == (FIELD_SHAPE[0] * FIELD_SHAPE[1], 2)
@@ -65,12 +65,12 @@ def test_the_field_is_green_where_it_is_high_and_red_where_it_is_low():
     assert column[len(column) // 6][1] > column[len(column) // 6][0]
 
 
-def test_text_is_shown():
+def test_text_is_drawn():
     canvas = PointCanvas(NOTHING)
     assert (canvas.draw(NOTHING, text="epoch 3") != canvas.draw(NOTHING)).any()
 
 
-def test_scatter_shows_points_where_they_are():
+def test_scatter_draws_points_at_their_position():
     column, height = where(scatter(np.array([[1.0, 1.0]], np.float32)), scatter(NOTHING))
     assert column > 0.6
     assert height > 0.6

@@ -1,14 +1,20 @@
-"""A probe learns to read the memory off frames, and says which bytes it can read."""
+"""The RAM probe: it predicts RAM from frames, and reports the bytes that it can read."""
 
 import numpy as np
 import pytest
 import torch
 
+from atarigan.evaluation.features import ram_probe
 from atarigan.evaluation.features.ram_probe import RamProbe
 
 
+@pytest.fixture(autouse=True)
+def _short_training(monkeypatch):
+    monkeypatch.setattr(ram_probe, "NUM_TRAINING_FRAMES", 6000)
+
+
 def bars(num, seed=0, shape=(30, 20, 1)):
-    """Frames with a bar at a column that byte 2 tells; byte 5 is not shown; the others stand."""
+    """Return frames with a bar at the column in byte 2, and RAM whose byte 5 is not shown."""
     rng = np.random.default_rng(seed)
     ram = np.full((num, 8), 3, np.uint8)
     ram[:, 2] = rng.integers(0, shape[1] - 4, num) * 5
@@ -20,7 +26,7 @@ def bars(num, seed=0, shape=(30, 20, 1)):
 
 
 @pytest.mark.parametrize("shape", [(30, 20, 1), (23, 37, 3), (100, 120, 1)])
-def test_it_reads_what_is_shown_and_owns_to_what_is_not(shape):
+def test_the_probe_reads_visible_bytes_and_excludes_others(shape):
     frames, ram = bars(400, shape=shape)
     before = torch.get_rng_state()
     probe = RamProbe.fit(frames, ram)
@@ -33,7 +39,7 @@ def test_it_reads_what_is_shown_and_owns_to_what_is_not(shape):
     assert np.corrcoef(claimed, fresh_ram[:, 2])[0, 1] > 0.95
 
 
-def test_the_same_frames_make_the_same_probe():
+def test_probes_are_reproducible_by_seed():
     frames, ram = bars(200)
     first, second = (RamProbe.fit(frames, ram, seed=3).read(frames[:20]) for _ in range(2))
     np.testing.assert_array_equal(first.features, second.features)

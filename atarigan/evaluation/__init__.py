@@ -1,1 +1,1 @@
-"""How good samples are, compared with real ones."""
+"""Scores of generated samples against real ones, and of policies that play through a generator."""

@@ -1,4 +1,4 @@
-"""What is judged: samples of a generator, or out of a file, and stacks that follow one another."""
+"""The samples that an evaluation scores: drawn from a generator, or read from a file."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,20 +16,19 @@ from atarigan.models.latent_stream import LatentStream
 from atarigan.models.latents import Latents
 
 WALK_LENGTH = 50.0
-_FEWEST_STACKS = 8
-_PART = 1000
+_MIN_STACKS = 8
+_CHUNK = 1000
 
 
 @dataclass(frozen=True)
 class DrawnSamples:
-    """Samples to judge.
+    """Samples to evaluate.
 
     Attributes:
-        samples: uint8 (N, H, W, C) or points (N, 2).
-        pairs: generated frames of states that real frames were in, and those, each uint8 (N, H, W,
-            C); None where it draws frames of no given state.
-        stacks: frames that follow one another, oldest first, uint8 (M, K, H, W, C); None where
-            there are none.
+        samples: frames uint8 (N, H, W, C) or points (N, 2).
+        pairs: generated frames and the real frames of the same states, each uint8 (N, H, W, C);
+            None for generators that are not conditioned on RAM.
+        stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
     """
 
     samples: Samples
@@ -38,8 +37,8 @@ class DrawnSamples:
 
     @classmethod
     def of(cls, samples: Samples) -> Self:
-        """Samples made elsewhere; of stacks uint8 (N, K, H, W, C) the newest frames are judged as
-        frames.
+        """Wrap existing samples. The newest frames of stacks uint8 (N, K, H, W, C) are also
+        evaluated as single frames.
         """
         return cls(samples[:, -1], stacks=samples) if samples.ndim == 5 else cls(samples)
 
@@ -51,8 +50,8 @@ def draw_samples(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> DrawnSamples:
-    """Samples of a generator; where it draws frames of given states of the console's memory, those
-    of randomly picked real frames as well.
+    """Draw samples from a generator: points or frames, for games also stacks, and for generators
+    conditioned on RAM also pairs.
     """
     if not generator.makes_frames:
         return DrawnSamples(generator.sample_points(num, seed))
@@ -71,27 +70,29 @@ def draw_pairs(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> tuple[Frames, Frames]:
-    """Frames of the states that `num` randomly picked real frames were in, or all where there are
-    fewer, as a generator that reads the console's memory draws them, and those real frames.
+    """Pick at most `num` random real frames, and draw generated frames of their states.
+
+    Returns:
+        The generated and the real frames, each uint8 (N, H, W, C).
     """
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
     latents = generator.latents(len(picked), seed)
-    frames = _decoded(generator, latents, source.conditions_at(picked), progress)
+    frames = _decode(generator, latents, source.conditions_at(picked), progress)
     return frames, source.samples_at(picked)
 
 
 def _draw_stacks(
     generator: FrameGenerator, source: DataSource, num: int, seed: int, progress: Progress
 ) -> Frames | None:
-    """What an agent would see of consecutive steps: frames of consecutive states, a new latent each
-    as the wrappers draw them, or of a walk of the latent.
+    """Draw what an agent would see in consecutive steps: frames of consecutive states with
+    independent latents, as the wrappers draw them, or frames of a random walk of the latent.
 
-    The states are those of the real stacks that set the floor, so that a generator that is always
-    right scores just that. None where the source is no game, or too short a one.
+    The states are those of the real stacks that set the floor, so that a perfect generator scores
+    exactly the floor. None if the source is not a game, or has too few stacks.
     """
     if not isinstance(source, BufferedFrames):
         return None
-    if len(source.whole_stacks(NUM_STACK)) < _FEWEST_STACKS:
+    if len(source.whole_stacks(NUM_STACK)) < _MIN_STACKS:
         return None
     _, states = two_sets_of_stacks(source, num, NUM_STACK, seed)
     if generator.reads_ram:
@@ -99,26 +100,26 @@ def _draw_stacks(
         conditions = source.conditions_at(states.ravel())
     else:
         latents, conditions = _walks(generator, len(states), seed), None
-    frames = _decoded(generator, latents, conditions, progress)
+    frames = _decode(generator, latents, conditions, progress)
     return frames.reshape(*states.shape, *frames.shape[1:])
 
 
 def _walks(generator: FrameGenerator, num: int, seed: int) -> Latents:
-    """Latents of `num` walks one after the other, float32 (num * NUM_STACK, latent_size)."""
+    """Return the latents of `num` consecutive walks, float32 (num * NUM_STACK, latent_size)."""
     walk = LatentStream(generator, "walk", WALK_LENGTH)
     walk.seed(seed)
-    places = num * [*range(NUM_STACK)]
-    return np.stack([walk.advance() if place else walk.begin() for place in places])
+    steps = num * [*range(NUM_STACK)]
+    return np.stack([walk.advance() if step else walk.begin() for step in steps])
 
 
-def _decoded(
+def _decode(
     generator: FrameGenerator, latents: Latents, conditions: Ram | None, progress: Progress
 ) -> Frames:
-    """The frames of latents and conditions, drawn in parts."""
-    parts = []
-    for start in range(0, len(latents), _PART):
-        part = slice(start, start + _PART)
-        condition = () if conditions is None else (conditions[part],)
-        parts.append(generator.decode(latents[part], *condition))
-        progress(len(parts[-1]))
-    return np.concatenate(parts)
+    """Decode latents with their conditions in chunks."""
+    chunks = []
+    for start in range(0, len(latents), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        condition = () if conditions is None else (conditions[chunk],)
+        chunks.append(generator.decode(latents[chunk], *condition))
+        progress(len(chunks[-1]))
+    return np.concatenate(chunks)

@@ -1,4 +1,4 @@
-"""A judge: knows real samples of one source, and scores others beside them."""
+"""Scoring samples against real samples of one source."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from atarigan.evaluation.metrics.score import (
     Progress,
     Score,
     joined_rows,
-    num_rows,
     scores,
 )
 
@@ -29,16 +28,15 @@ class Evaluator:
     """Scores samples of one source.
 
     Attributes:
-        space: in which features distances are taken; None where samples are compared as they are.
-        headline: the measurement by which one generator is better than another.
-        describe: what is known of some samples, as columns; chunk by chunk it gives the same.
-        measure: measurements of described samples against real ones.
-        real: real samples that are compared with, (N, …).
-        reference: what is known of those.
-        stand_in: what is known of as many other real ones, which set the floor.
-        accepted: shape of a sample.
-        seed: of the choice of real samples and of the downsampled_sizes.
-        scene: of the game, where the samples are its frames.
+        space: feature space of the distances; None if samples are compared directly.
+        headline: name of the metric by which generators are ranked.
+        describe: computes the descriptors of samples, each sample by itself.
+        measure: computes metrics from descriptors of samples and of real samples.
+        real: real samples to compare with, (N, …).
+        reference: descriptors of `real`.
+        held_out: descriptors of N other real samples, which set the floor.
+        seed: seed of the choice of real samples and of the subsets behind confidence intervals.
+        statistics: statistics of the game, if the samples are its frames.
     """
 
     space: FeatureSpace | None
@@ -47,77 +45,75 @@ class Evaluator:
     measure: Measure
     real: Samples
     reference: Columns
-    stand_in: Columns
-    accepted: tuple[int, ...]
+    held_out: Columns
     seed: int = 0
-    scene: GameStatistics | None = None
+    statistics: GameStatistics | None = None
 
     @property
     def features(self) -> str | None:
-        """In which features distances are taken, as figures name them."""
+        """Name of the feature space."""
         return self.space.name if self.space else None
 
     @property
     def num(self) -> int:
-        """Real samples that are compared with."""
-        return num_rows(self.reference)
+        """Number of real samples to compare with."""
+        return len(self.real)
 
     def scores(self, samples: Samples, progress: Progress = lambda _: None) -> dict[str, Score]:
-        """Every measurement of samples (N, …), by name; the first `num` are looked at.
+        """Score the first `num` of samples (N, …) by every metric.
 
         Raises:
-            InputError: there are fewer than four, or they are of another shape or not finite.
+            InputError: there are fewer than four samples, their shape differs from the real
+                samples', or a value is not finite.
         """
-        return self.judged(samples, progress).scores(progress)
+        return self.evaluate(samples, progress).scores(progress)
 
-    def judged(self, samples: Samples, progress: Progress = lambda _: None) -> "EvaluatedSamples":
-        """The first `num` samples, described. Raises InputError as `scores` does."""
+    def evaluate(self, samples: Samples, progress: Progress = lambda _: None) -> "EvaluatedSamples":
+        """Describe the first `num` samples. Raises InputError as `scores` does."""
         samples = samples[: self.num]
-        return EvaluatedSamples(self, samples, self.described(samples, progress))
+        self._check(samples)
+        return EvaluatedSamples(self, samples, in_chunks(self.describe, samples, progress))
 
-    def described(self, samples: Samples, progress: Progress = lambda _: None) -> Columns:
-        """What is known of samples. Raises InputError as `scores` does."""
-        if len(samples) < 4 or samples.shape[1:] != self.accepted:
+    def _check(self, samples: Samples) -> None:
+        shape = self.real.shape[1:]
+        if len(samples) < 4 or samples.shape[1:] != shape:
             raise InputError(
-                f"samples must be (N, {', '.join(map(str, self.accepted))}) with N at least 4, "
+                f"samples must be (N, {', '.join(map(str, shape))}) with N at least 4, "
                 f"not {samples.shape}"
             )
         if samples.dtype != np.uint8 and not np.isfinite(samples).all():
             num_finite = int(np.isfinite(samples).all(1).sum())
             raise InputError(f"all {len(samples):,} samples must be finite, not {num_finite:,}")
-        return in_chunks(self.describe, samples, progress)
 
 
 @dataclass(frozen=True)
 class EvaluatedSamples:
-    """Samples and who judges them.
+    """Samples with their descriptors.
 
     Attributes:
-        judge: of samples like these.
+        evaluator: the evaluator that scores them.
         samples: (N, …).
-        described: what is known of them.
+        descriptors: the evaluator's descriptors of the samples.
     """
 
-    judge: Evaluator
+    evaluator: Evaluator
     samples: Samples
-    described: Columns
+    descriptors: Columns
 
     @property
     def num(self) -> int:
         return len(self.samples)
 
     def scores(self, progress: Progress = lambda _: None) -> dict[str, Score]:
-        """Every measurement of the samples, by name."""
-        judge = self.judge
-        return scores(
-            judge.measure, self.described, judge.reference, judge.stand_in, judge.seed, progress
-        )
+        """Score the samples by every metric."""
+        by = self.evaluator
+        return scores(by.measure, self.descriptors, by.reference, by.held_out, by.seed, progress)
 
 
 def in_chunks(
     describe: Callable[[Samples], Columns], samples: Samples, progress: Progress = lambda _: None
 ) -> Columns:
-    """What is known of samples, found a few at a time, so that memory holds it."""
+    """Describe samples 250 at a time, which bounds memory use."""
 
     def parts() -> Iterator[Columns]:
         for start in range(0, len(samples), _CHUNK):
@@ -131,11 +127,12 @@ def in_chunks(
 def two_real_sets(
     num_samples: int, num: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Numbers of `num` real samples, or half of all where there are fewer, and of as many others;
-    both in order.
+    """Draw indices of two disjoint sets of `num` real samples, at most half of all each.
+
+    Both are sorted. The first set is compared with, the second one sets the floor.
 
     Raises:
-        InputError: there are fewer than eight.
+        InputError: there are fewer than eight real samples.
     """
     num = min(num, num_samples // 2)
     if num < 4:

@@ -1,22 +1,23 @@
-"""Judging game frames: colors, background, objects, and what a probe reads in them."""
+"""Evaluating game frames: features, colors, background, objects, and the RAM that a probe reads."""
 
 import numpy as np
-import numpy.typing as npt
 
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.evaluation.evaluator import Evaluator, Samples, in_chunks, two_real_sets
-from atarigan.evaluation.features.feature_space import FeatureSpace, thumbnail_space
-from atarigan.evaluation.features.ram_probe import Ram, RamProbe
+from atarigan.evaluation.features.feature_space import FeatureSpace
+from atarigan.evaluation.features.ram_probe import probe_space
 from atarigan.evaluation.image_evaluator import feature_scores
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
-from atarigan.evaluation.metrics.objects import describe_objects
+from atarigan.evaluation.metrics.objects import (
+    describe_objects,
+    misplaced_share,
+    presence,
+    visited_share,
+)
 from atarigan.evaluation.metrics.points import wasserstein
 from atarigan.evaluation.metrics.score import Columns, Progress
-from atarigan.images.pixels import Frames
 
-PROBE = "ram-probe-v1"
 USUAL_SHARE = 0.99
-_VISITED_SHARE = 0.05
 
 
 def frame_evaluator(
@@ -26,29 +27,36 @@ def frame_evaluator(
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> Evaluator:
-    """A judge of a game's frames. Half of the real ones teach it the game and are compared with.
+    """Return an evaluator of a game's frames.
 
-    Distances are taken in the features of a network that learns to read the console's memory off
-    those frames; where the buffer has no memory stored, or none that varies, of thumbnails; or in
-    those that are named.
+    The real frames that samples are compared with also provide the game's statistics and train the
+    default feature space: a probe that reads RAM (the console's 128 bytes of memory) from frames.
+    Without stored RAM that varies, the default is thumbnails.
+
+    Args:
+        source: real frames.
+        num: frames to compare with, at most half of all; as many others set the floor.
+        space: feature space of the distances; None takes the default.
+        seed: seed of the choice of frames and of the probe.
+        progress: called with the number of frames processed.
 
     Raises:
-        InputError: there are fewer than 8 frames, or they do not fit the features.
+        InputError: there are fewer than 8 frames, or they do not fit the feature space.
     """
     real, others = two_real_sets(source.num_samples, num, seed)
     frames = source.samples_at(real)
-    scene = GameStatistics.of(frames)
+    statistics = GameStatistics.of(frames)
     space = space or probe_space(frames, source.ram_at(real), seed, progress)
 
     def describe(samples: Samples) -> Columns:
-        return describe_frames(samples, scene, space)
+        return describe_frames(samples, statistics, space)
 
     reference = in_chunks(describe, frames, progress)
-    stand_in = in_chunks(describe, source.samples_at(others), progress)
+    held_out = in_chunks(describe, source.samples_at(others), progress)
 
-    def measure(samples: Columns, real_ones: Columns) -> dict[str, float]:
-        of_features = feature_scores(samples, real_ones, stand_in["features"])
-        return of_features | frame_scores(samples, real_ones)
+    def measure(samples: Columns, real_samples: Columns) -> dict[str, float]:
+        in_features = feature_scores(samples, real_samples, held_out["features"])
+        return in_features | frame_scores(samples, real_samples)
 
     return Evaluator(
         space=space,
@@ -57,35 +65,24 @@ def frame_evaluator(
         measure=measure,
         real=frames,
         reference=reference,
-        stand_in=stand_in,
-        accepted=frames.shape[1:],
+        held_out=held_out,
         seed=seed,
-        scene=scene,
+        statistics=statistics,
     )
 
 
-def probe_space(frames: Frames, ram: Ram | None, seed: int, progress: Progress) -> FeatureSpace:
-    """The features of a probe that learns real frames uint8 (N, H, W, C) and the memory behind
-    them, uint8 (N, bytes); thumbnails where there is none, or none that varies.
-    """
-    if ram is None or not (ram != ram[0]).any():
-        return thumbnail_space()
-    probe = RamProbe.fit(frames, ram, seed, progress)
-    return FeatureSpace(PROBE, lambda samples: dict(probe.read(samples)._asdict()))
-
-
-def describe_frames(samples: Samples, scene: GameStatistics, space: FeatureSpace) -> Columns:
-    """What is known of frames uint8 (N, H, W, C)."""
+def describe_frames(samples: Samples, statistics: GameStatistics, space: FeatureSpace) -> Columns:
+    """Compute the descriptors of frames uint8 (N, H, W, C)."""
     return {
-        "valid_share": scene.valid_share(samples),
-        "exact_share": scene.exact_share(samples),
-        **describe_objects(scene, samples),
+        "valid_share": statistics.valid_share(samples),
+        "exact_share": statistics.exact_share(samples),
+        **describe_objects(statistics, samples),
         **space.describe(samples),
     }
 
 
 def frame_scores(samples: Columns, real: Columns) -> dict[str, float]:
-    """What pixels and objects tell, and what the probe's readings do where there are some."""
+    """Compute the metrics of pixels, of objects, and of the RAM that the probe reads."""
     small, usual = samples["num_small"], real["num_small"]
     found = {
         "valid_colors": float(samples["valid_share"].mean()),
@@ -104,36 +101,3 @@ def frame_scores(samples: Columns, real: Columns) -> dict[str, float]:
     if "claims" in samples and samples["claims"].shape[1]:
         found["ram_claims"] = float(wasserstein(samples["claims"].T, real["claims"].T).mean())
     return found
-
-
-def presence(counts: npt.NDArray[np.int64], usual: npt.NDArray[np.int64]) -> float:
-    """Share of frames that show at least one, as a share of how many real ones do; at most 1, which
-    it also is where real ones show none.
-    """
-    rate = float((usual > 0).mean())
-    return min(1.0, float((counts > 0).mean()) / rate) if rate else 1.0
-
-
-def misplaced_share(counts: npt.NDArray[np.int64], real: npt.NDArray[np.int64]) -> float:
-    """Total variation distance of what two counts (K,) are distributions of, 0 to 1.
-
-    ½ Σ |p - q|: the share that would have to be moved; 1 where just one of them is empty.
-    """
-    if not counts.sum() or not real.sum():
-        return float(counts.any() != real.any())
-    return float(np.abs(counts / counts.sum() - real / real.sum()).sum() / 2)
-
-
-def visited_share(counts: npt.NDArray[np.int64], real: npt.NDArray[np.int64]) -> float:
-    """Share of the cells that real counts (K,) fill which others fill too, 0 to 1.
-
-    A cell counts as filled by real ones where they have at least a twentieth of what they would
-    have there on average of the cells that they reach; by others, where they have half as large a
-    share of their own.
-    """
-    if not real.any():
-        return 1.0
-    shares = real / real.sum()
-    least = _VISITED_SHARE / np.count_nonzero(real)
-    filled = shares >= least
-    return float((counts[filled] / max(1, counts.sum()) >= least / 2).mean())

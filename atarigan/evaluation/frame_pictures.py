@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: samples beside real ones, and how they move."""
+"""Pictures of an evaluation of frames: samples next to real ones, and histograms."""
 
 from typing import Any
 
@@ -16,114 +16,123 @@ NUM_SHOWN = 24
 NUM_COLUMNS = 6
 NUM_PAIRS = 12
 NUM_STRIPS = 4
-_MOST_MAPPED = 2000
+_MAX_FOR_DISTANCES = 2000
 _CHANGES = {
     "pixels_changed": "pixels that change in a step",
     "pixels_returned": "pixels that change and change back",
 }
-_COUNTED = {"num_objects": "objects a frame", "num_small": "small objects a frame"}
+_COUNTS = {"num_objects": "objects per frame", "num_small": "small objects per frame"}
 
 
-def show_frames(page: Page, judged: EvaluatedSamples, frame_format: FrameFormat) -> None:
-    """Samples beside real ones: the nearest, the best and the worst, where values go wrong, and
-    histograms.
+def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameFormat) -> None:
+    """Show samples next to real ones, nearest neighbors, the best and the worst samples, a map of
+    pixel distances, and histograms.
     """
-    samples, judge = judged.samples, judged.judge
-    described, to_rgb = judged.described, frame_format.to_rgb
+    samples, evaluator = evaluated.samples, evaluated.evaluator
+    to_rgb = frame_format.to_rgb
     scale = grids.scale_for(frame_format.height, frame_format.width, target=84)
 
     def grid(frames: Frames, columns: int = 0) -> Frames:
         return grids.grid(to_rgb(frames), columns, scale)
 
     page.picture(
-        "Real beside generated",
-        grids.beside(
-            grid(judge.real[evenly_spaced(len(judge.real), NUM_SHOWN)], NUM_COLUMNS),
+        "Real and generated",
+        grids.side_by_side(
+            grid(evaluator.real[_evenly_spaced(len(evaluator.real), NUM_SHOWN)], NUM_COLUMNS),
             grid(samples[:NUM_SHOWN], NUM_COLUMNS),
             ("real", "generated"),
         ),
     )
-    found = nearest(described["features"], judge.reference["features"])
-    pairs = [samples[:NUM_PAIRS], judge.real[found.indices[:NUM_PAIRS]]]
+    found = nearest(evaluated.descriptors["features"], evaluator.reference["features"])
+    pairs = [samples[:NUM_PAIRS], evaluator.real[found.indices[:NUM_PAIRS]]]
     page.picture(
-        "Nearest real ones",
+        "Nearest real frames",
         grid(np.concatenate(pairs), NUM_PAIRS),
-        "First row: generated. Second row: the real one whose features are nearest.",
+        "First row: generated. Second row: the real frame with the nearest features.",
     )
     order = np.argsort(found.distances, kind="stable")
     page.picture(
         "Best and worst",
-        grids.beside(
+        grids.side_by_side(
             grid(samples[order[:NUM_PAIRS]]),
             grid(samples[order[::-1][:NUM_PAIRS]]),
-            ("nearest to a real one", "farthest from any real one"),
+            ("nearest to a real frame", "farthest from all real frames"),
         ),
     )
     page.picture(
-        "Where values go wrong",
-        charts.heat_map(value_distances(samples, judge.real), "levels"),
-        "Wasserstein distance of each pixel's values, real against generated.",
+        "Pixel distances",
+        charts.heat_map(value_distances(samples, evaluator.real), "levels"),
+        "Wasserstein distance between the real and the generated values of each pixel.",
     )
-    page.picture("Histograms", charts.histograms(_histogram_panels(judged, found.distances)))
+    page.picture("Histograms", charts.histograms(_histogram_panels(evaluated, found.distances)))
 
 
 def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameFormat) -> None:
-    """Generated frames below the true ones of the same states: any, and those with the most wrong
-    pixels.
+    """Show generated frames below the real frames of the same states: evenly spaced ones, and those
+    with the most wrong pixels.
     """
     num_wrong = (frames != true).any(-1).sum((1, 2))
     worst = np.argsort(-num_wrong, kind="stable")[:NUM_PAIRS]
     scale = grids.scale_for(frame_format.height, frame_format.width, target=84)
     rows = []
-    for title, chosen in (("any", evenly_spaced(len(frames), NUM_PAIRS)), ("the worst", worst)):
+    for title, chosen in (
+        ("evenly spaced", _evenly_spaced(len(frames), NUM_PAIRS)),
+        ("worst", worst),
+    ):
         both = frame_format.to_rgb(np.concatenate([true[chosen], frames[chosen]]))
         rows.append(grids.titled(grids.grid(both, len(chosen), scale), title))
-    note = "First rows: true. Second rows: generated of the same states of the console's memory."
-    page.picture("Of the same states", np.concatenate(rows), note)
+    note = "First rows: real. Second rows: generated from the same RAM."
+    page.picture("Frames of the same states", np.concatenate(rows), note)
 
 
 def show_motion(page: Page, motion: EvaluatedSamples, frame_format: FrameFormat) -> None:
-    """Stacks beside real ones, a row each, and histograms of what moves."""
-    real, described = motion.judge.real, motion.described
+    """Show real and generated stacks, one per row, and histograms of their motion."""
+    evaluator = motion.evaluator
     scale = grids.scale_for(frame_format.height, frame_format.width, target=168)
 
     def strips(stacks: Frames, title: str) -> Frames:
-        frames = stacks[evenly_spaced(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
+        frames = stacks[_evenly_spaced(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
         grid = grids.grid(frame_format.to_rgb(frames), stacks.shape[1], scale)
         return grids.titled(grid, title)
 
     page.picture(
-        "Frames that follow one another",
-        np.concatenate([strips(real, "real"), strips(motion.samples, "generated")]),
-        "A stack a row, the oldest frame first.",
+        "Consecutive frames",
+        np.concatenate([strips(evaluator.real, "real"), strips(motion.samples, "generated")]),
+        "One stack per row, oldest frame first.",
     )
-    reference = motion.judge.reference
+    both = evaluator.reference, motion.descriptors
     panels = {
-        title: tuple(np.log2(1 + each[name].ravel()) for each in (reference, described))
+        title: tuple(np.log2(1 + each[name].ravel()) for each in both)
         for name, title in _CHANGES.items()
-        if name in described
+        if name in motion.descriptors
     }
-    panels["small objects go so many steps"] = tuple(
+    panels["moves of small objects"] = tuple(
         np.repeat(np.arange(each["small_moves"].shape[1]), each["small_moves"].sum(0))
-        for each in (reference, described)
+        for each in both
     )
     page.picture(
         "Histograms of motion",
         charts.histograms(panels),
-        "Pixels in doublings: 5 means 31 pixels. Small objects in steps of an eighty-fourth of the "
-        "shorter side, the last bar those that are gone.",
+        "Pixels on a log2 scale: 5 means 31 pixels. Moves in units of 1/84 of the shorter side; "
+        "the last bar counts small objects that are gone.",
     )
 
 
-def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
-    """1-Wasserstein distance of each pixel's values, averaged over channels, float64 (H, W).
+def _evenly_spaced(num: int, most: int) -> npt.NDArray[np.int64]:
+    """Return indices of at most `most` evenly spaced samples out of `num`."""
+    return np.linspace(0, num - 1, min(num, most)).astype(np.int64)
 
-    Of equally many values it is the mean difference of the sorted ones (Peyré and Cuturi 2019,
-    remark 2.28). Of larger sets 2,000 evenly picked ones are looked at.
+
+def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
+    """Compute the 1-Wasserstein distance of each pixel's values, averaged over channels, float64
+    (H, W).
+
+    It is the mean difference of the sorted values (Peyré and Cuturi 2019, remark 2.28). Larger sets
+    are cut to 2,000 evenly spaced frames.
     """
-    num = min(len(samples), len(real), _MOST_MAPPED)
+    num = min(len(samples), len(real), _MAX_FOR_DISTANCES)
     first, second = (
-        np.sort(frames[evenly_spaced(len(frames), num)], axis=0).astype(np.int16)
+        np.sort(frames[_evenly_spaced(len(frames), num)], axis=0).astype(np.int16)
         for frames in (samples, real)
     )
     distances: npt.NDArray[np.float64] = np.abs(first - second).mean(axis=(0, 3))
@@ -131,23 +140,24 @@ def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
 
 
 def _histogram_panels(
-    judged: EvaluatedSamples, distances: npt.NDArray[np.float64]
+    evaluated: EvaluatedSamples, distances: npt.NDArray[np.float64]
 ) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-    """Distances to the nearest real sample, and what else is counted a sample."""
-    judge, described = judged.judge, judged.described
-    others = nearest(judge.stand_in["features"], judge.reference["features"])
-    panels = {"distance to the nearest real one": (others.distances, distances)}
-    for name, title in _COUNTED.items():
-        if name in described:
-            panels[title] = (judge.reference[name], described[name])
-    if "object_colors" in described:
-        panels["pixels of objects a frame"] = (
-            judge.reference["object_colors"].sum(1),
-            described["object_colors"].sum(1),
+    """Return real and generated values by title: distances to the nearest real frame, object
+    counts, object pixels, and classes.
+    """
+    evaluator, generated = evaluated.evaluator, evaluated.descriptors
+    real = evaluator.reference
+    others = nearest(evaluator.held_out["features"], real["features"])
+    panels = {"distance to the nearest real frame": (others.distances, distances)}
+    for name, title in _COUNTS.items():
+        if name in generated:
+            panels[title] = (real[name], generated[name])
+    if "object_colors" in generated:
+        panels["object pixels per frame"] = tuple(
+            each["object_colors"].sum(1) for each in (real, generated)
         )
-    if "probabilities" in described:
-        panels["most probable class"] = (
-            judge.reference["probabilities"].argmax(1),
-            described["probabilities"].argmax(1),
+    if "probabilities" in generated:
+        panels["most probable class"] = tuple(
+            each["probabilities"].argmax(1) for each in (real, generated)
         )
     return panels

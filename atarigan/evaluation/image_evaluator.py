@@ -1,4 +1,4 @@
-"""Judging images: in the features of a classifier where there is one, otherwise of thumbnails."""
+"""Evaluating images in a feature space."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,7 +6,7 @@ import numpy.typing as npt
 from atarigan.evaluation.evaluator import Evaluator, in_chunks, two_real_sets
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.metrics import images as image_metrics
-from atarigan.evaluation.metrics.neighbors import MOST_COMPARED, copied_share, neighborhood_scores
+from atarigan.evaluation.metrics.neighbors import MAX_COMPARED, copied_share, neighborhood_scores
 from atarigan.evaluation.metrics.score import Columns, Progress
 from atarigan.images.pixels import Frames
 
@@ -19,39 +19,37 @@ def image_evaluator(
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> Evaluator:
-    """A judge of images.
+    """Return an evaluator of images.
 
     Args:
-        images: what was learned from, uint8 (N, H, W, C), N at least 8.
-        num: how many of them to compare with, and how many others to set the floor.
-        space: in which features to compare.
-        fresh: real images that were not learned from, to know copies by; None takes the other
-            ones.
-        seed: of the choice.
+        images: training images, uint8 (N, H, W, C), N at least 8.
+        num: training images to compare with, at most N / 2; as many others set the floor.
+        space: feature space of the distances.
+        fresh: real images outside the training set, which set the distance below which a sample
+            counts as copied; None takes the images that set the floor.
+        seed: seed of the choice of images.
+        progress: called with the number of images processed.
 
     Raises:
-        InputError: there are too few, or they do not fit the features.
+        InputError: there are too few images, or they do not fit the feature space.
     """
-    describe = space.describe
     real, others = two_real_sets(len(images), num, seed)
-    reference = in_chunks(describe, images[real], progress)
-    stand_in = in_chunks(describe, images[others], progress)
-    fresh_features = (stand_in if fresh is None else in_chunks(describe, fresh[:MOST_COMPARED]))[
-        "features"
-    ]
+    reference = in_chunks(space.describe, images[real], progress)
+    held_out = in_chunks(space.describe, images[others], progress)
+    fresh_columns = held_out if fresh is None else in_chunks(space.describe, fresh[:MAX_COMPARED])
 
-    def measure(samples: Columns, real_ones: Columns) -> dict[str, float]:
-        return feature_scores(samples, real_ones, fresh_features) | class_scores(samples)
+    def measure(samples: Columns, real_samples: Columns) -> dict[str, float]:
+        in_features = feature_scores(samples, real_samples, fresh_columns["features"])
+        return in_features | class_scores(samples)
 
     return Evaluator(
         space=space,
         headline="frechet_distance",
-        describe=describe,
+        describe=space.describe,
         measure=measure,
         real=images[real],
         reference=reference,
-        stand_in=stand_in,
-        accepted=images.shape[1:],
+        held_out=held_out,
         seed=seed,
     )
 
@@ -59,7 +57,7 @@ def image_evaluator(
 def feature_scores(
     samples: Columns, real: Columns, fresh: npt.NDArray[np.float64]
 ) -> dict[str, float]:
-    """What features tell: distances, neighborhoods, copies."""
+    """Compute the metrics of features: distances, neighborhoods, and the share of copies."""
     fake_features, real_features = samples["features"], real["features"]
     return {
         "frechet_distance": image_metrics.frechet_distance(fake_features, real_features),
@@ -70,7 +68,7 @@ def feature_scores(
 
 
 def class_scores(samples: Columns) -> dict[str, float]:
-    """What class probabilities tell; nothing where there are none."""
+    """Compute the metrics of class probabilities. Empty without a classifier."""
     if "probabilities" not in samples:
         return {}
     return {

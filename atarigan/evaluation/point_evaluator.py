@@ -1,4 +1,4 @@
-"""Judging points: distances to a known distribution, and how well its manifold is covered."""
+"""Evaluating points of a known distribution: distances, and coverage of its manifold."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from atarigan.evaluation.metrics.score import Columns
 
 
 def point_evaluator(distribution: Distribution, num: int, seed: int = 0) -> Evaluator:
-    """A judge of points of a known distribution; the real ones are drawn anew.
+    """Return an evaluator of points (N, 2) against `num` points drawn from the distribution.
 
     Raises:
         InputError: the distribution's manifold is not known.
@@ -20,28 +20,26 @@ def point_evaluator(distribution: Distribution, num: int, seed: int = 0) -> Eval
     np.random.default_rng(seed).shuffle(drawn)  # some distributions draw in order
 
     def measure(samples: Columns, real: Columns) -> dict[str, float]:
-        return measured(samples["points"], real["points"], manifold)
+        return point_scores(samples["points"], real["points"], manifold)
 
     return Evaluator(
         space=None,
         headline="sliced_wasserstein",
-        describe=described,
+        describe=_describe,
         measure=measure,
         real=drawn[:num],
-        reference=described(drawn[:num]),
-        stand_in=described(drawn[num:]),
-        accepted=(2,),
+        reference=_describe(drawn[:num]),
+        held_out=_describe(drawn[num:]),
         seed=seed,
     )
 
 
-def described(points: Samples) -> Columns:
-    """Points as they are."""
+def _describe(points: Samples) -> Columns:
     return {"points": points}
 
 
-def measured(points: Samples, real: Samples, manifold: Manifold) -> dict[str, float]:
-    """Every measurement of points (N, 2) against real ones (M, 2)."""
+def point_scores(points: Samples, real: Samples, manifold: Manifold) -> dict[str, float]:
+    """Compute every metric of points (N, 2) against real points (M, 2)."""
     return {
         "sliced_wasserstein": point_metrics.sliced_wasserstein(points, real),
         "energy_distance": point_metrics.energy_distance(points, real),

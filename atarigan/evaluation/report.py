@@ -1,6 +1,5 @@
-"""An evaluation: scores of some samples as a table, as JSON, and as a page with pictures."""
+"""The report of an evaluation: scores as a table, as JSON, and as a page with pictures."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,74 +13,91 @@ from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.pictures import charts, grids, points
 from atarigan.pictures.page import Page
 
-HEADS = ("measurement", "value", "95 % interval", "real against real", "better", "what it is")
+HEADS = ("metric", "value", "95 % interval", "floor", "better", "meaning")
 _LEFT = (0, 4, 5)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found of samples.
+    """The result of evaluating samples.
 
     Attributes:
-        name: of the samples.
-        source: what they were learned from.
-        judged: samples, and who judged them.
-        scores: by name.
-        facts: what else belongs to the result, such as counts, seeds and versions.
-        motion: stacks of frames that follow one another, likewise; None where there are none.
-        pairs: generated frames of given states, and the true ones; None where there are none.
+        name: name of the samples.
+        source: name of the source of real samples.
+        evaluated: the samples.
+        scores: scores by metric.
+        facts: further facts of the result, such as counts, seeds and versions.
+        frame_format: format of the frames; None for points.
+        motion: stacks of consecutive frames, if there are any.
+        pairs: generated and real frames of the same states, if there are any.
     """
 
     name: str
     source: str
-    judged: EvaluatedSamples
+    evaluated: EvaluatedSamples
     scores: dict[str, Score]
     facts: dict[str, Any]
+    frame_format: FrameFormat | None
     motion: EvaluatedSamples | None = None
     pairs: tuple[Frames, Frames] | None = None
 
     @property
-    def against(self) -> str:
-        """What the samples were compared with."""
-        judge = self.judged.judge
-        features = f", distances in {judge.features}" if judge.features else ""
-        motion = f"; {self.motion.num:,} stacks likewise" if self.motion else ""
-        counts = f"{self.judged.num:,} samples against as many real ones of {self.source}"
-        return f"{counts}{features}{motion}"
+    def summary(self) -> str:
+        """What was compared with what, in one line."""
+        features = self.evaluated.evaluator.features
+        return (
+            f"{self.evaluated.num:,} samples against as many real ones of {self.source}"
+            + (f", distances in {features}" if features else "")
+            + (f"; {self.motion.num:,} stacks against as many real ones" if self.motion else "")
+        )
 
     def table(self) -> str:
-        """The scores as aligned text."""
+        """Return the scores as aligned text."""
         return aligned([HEADS, *score_rows(self.scores)], _LEFT)
 
-    def write_json(self, path: Path) -> None:
-        """Write scores and facts."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found = {"metrics": self.scores, "features": self.judged.judge.features, **self.facts}
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    def record(self) -> dict[str, Any]:
+        """Return the content of metrics.json: scores and facts."""
+        return {
+            "metrics": self.scores,
+            "features": self.evaluated.evaluator.features,
+            **self.facts,
+        }
 
-    def write_page(self, path: Path, frame_format: FrameFormat | None) -> None:
-        """Write the page; `frame_format` says what frames look like, None that these are points."""
-        page = Page(f"{self.name}, evaluated", self.against)
-        page.figures(_headline_figures(self))
+    def write_page(self, path: Path) -> None:
+        """Write the report as an HTML page."""
+        page = Page(f"{self.name}, evaluated", self.summary)
+        page.figures(self._headline_figures())
+        page.heading("Scores", "The floor is what other real samples score.")
         page.table(HEADS, score_rows(self.scores))
-        if frame_format is None:
-            _show_points(page, self.judged)
+        if self.frame_format is None:
+            _show_points(page, self.evaluated)
         else:
-            show_frames(page, self.judged, frame_format)
+            show_frames(page, self.evaluated, self.frame_format)
             if self.pairs is not None:
-                show_pairs(page, *self.pairs, frame_format)
+                show_pairs(page, *self.pairs, self.frame_format)
             if self.motion is not None:
-                show_motion(page, self.motion, frame_format)
-        page.heading("How it was done")
+                show_motion(page, self.motion, self.frame_format)
+        page.heading("Settings")
         versions = self.facts.get("versions", {}).items()
         facts = [(name, fact) for name, fact in self.facts.items() if name != "versions"]
         page.settings({"facts": facts, "versions": versions})
-        path.parent.mkdir(parents=True, exist_ok=True)
         page.write(path)
+
+    def _headline_figures(self) -> dict[str, str]:
+        """Return the headline metric, its ratio to the floor, and a few other scores."""
+        name = self.evaluated.evaluator.headline
+        score = self.scores[name]
+        figures = {name.replace("_", " "): f"{score['value']:.3g}"}
+        if score["floor"] > 0:
+            figures["ratio to floor"] = f"{score['value'] / score['floor']:.3g}"
+        for shown in ("precision", "recall", "small_presence", "small_extra", "cells_covered"):
+            if shown in self.scores:
+                figures[shown.replace("_", " ")] = f"{self.scores[shown]['value']:.3f}"
+        return figures
 
 
 def score_rows(scores: dict[str, Score]) -> Iterator[Sequence[str]]:
-    """A row a score, as text: what `HEADS` says."""
+    """Yield a row of text per score, in the columns of `HEADS`."""
     for name, score in scores.items():
         low, high = score["interval"]
         yield (
@@ -94,26 +110,11 @@ def score_rows(scores: dict[str, Score]) -> Iterator[Sequence[str]]:
         )
 
 
-def _headline_figures(evaluation: Evaluation) -> dict[str, str]:
-    """The headline measurement, and how far it is from its floor."""
-    name = evaluation.judged.judge.headline
-    score = evaluation.scores[name]
-    figures = {name.replace("_", " "): f"{score['value']:.3g}"}
-    if score["floor"] > 0:
-        figures["times real against real"] = f"{score['value'] / score['floor']:.3g}"
-    for shown in ("precision", "recall", "small_presence", "small_extra", "cells_covered"):
-        if shown in evaluation.scores:
-            figures[shown.replace("_", " ")] = f"{evaluation.scores[shown]['value']:.3f}"
-    return figures
-
-
-def _show_points(page: Page, judged: EvaluatedSamples) -> None:
-    samples, real = judged.samples, judged.judge.real
-    both = grids.beside(
-        points.scatter(real[: len(samples)]),
-        points.scatter(samples),
-        ("real", "generated"),
+def _show_points(page: Page, evaluated: EvaluatedSamples) -> None:
+    samples, real = evaluated.samples, evaluated.evaluator.real
+    both = grids.side_by_side(
+        points.scatter(real[: len(samples)]), points.scatter(samples), ("real", "generated")
     )
-    page.picture("Real beside generated", both)
+    page.picture("Real and generated", both)
     axes = {axis: (real[:, i], samples[:, i]) for i, axis in enumerate("xy")}
     page.picture("Coordinates", charts.histograms(axes))

@@ -1,1 +1,1 @@
-"""Pictures for people: grids, charts, points, animations, pages."""
+"""Pictures: grids, charts, points, animations, and the HTML page."""

@@ -1,4 +1,4 @@
-"""Charts: curves of a run, histograms, heat maps."""
+"""Charts: curves, histograms, heat maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,20 +10,23 @@ from atarigan.images.pixels import Frames
 
 Column = npt.NDArray[np.float64]
 _SMOOTHED_SHARE = 0.02
-_MOST_BINS = 60
-_NEARLY_ALL = 0.995
+_MAX_INTEGER_BINS = 60
+_CLIP_QUANTILE = 0.995
 
 
 def curves(
     x: Column, panels: Mapping[str, Mapping[str, Column]], x_label: str = "images"
 ) -> Frames:
-    """Lines over a common axis, raw ones faint behind smoothed ones, as an RGB picture.
+    """Draw smoothed curves over a common x axis, with the raw curves faint behind them.
 
     Args:
-        x: (N,), what all curves are drawn against.
-        panels: title to curves (N,) by name; a panel each, one below the other. What is not finite
-            is left out.
-        x_label: what x is.
+        x: x coordinates of all curves, (N,).
+        panels: curves (N,) by name, by panel title; panels are stacked vertically. Values that are
+            not finite are left out.
+        x_label: label of the x axis.
+
+    Returns:
+        RGB picture, uint8 (H, W, 3).
     """
     figure = _figure((10, 3 * len(panels)), 90)
     for axes, (title, lines) in zip(
@@ -46,8 +49,16 @@ def growth(
     x_label: str,
     y_label: str,
 ) -> Frames:
-    """How something grows: lines through points (N,), (N,) by name, and dashed levels to compare
-    with, on logarithmic axes, as an RGB picture.
+    """Draw lines on logarithmic axes, with dashed horizontal lines to compare with.
+
+    Args:
+        lines: x and y coordinates, (N,) each, by name.
+        levels: y values of the horizontal lines, by name.
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+
+    Returns:
+        RGB picture, uint8 (H, W, 3).
     """
     figure = _figure((9, 4.5), 100)
     axes = figure.add_subplot()
@@ -66,9 +77,15 @@ def growth(
 
 
 def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
-    """Real values, filled, and generated ones, as a line, (N,) and (M,), on the same bins, a panel
-    each by title, three in a row, as an RGB picture. What lies farther out than nearly all of both
-    is counted at the end. Panels without any values are left out.
+    """Draw histograms of real values, filled, and of generated values, as a line, in common bins.
+
+    Args:
+        panels: real values (N,) and generated values (M,) by panel title; three panels in a row.
+            Values above both 99.5 % quantiles count in the last bin. Panels without values are
+            left out.
+
+    Returns:
+        RGB picture, uint8 (H, W, 3).
     """
     panels = {title: both for title, both in panels.items() if any(map(len, both))}
     num_columns = min(3, len(panels))
@@ -76,7 +93,7 @@ def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     figure = _figure((4.2 * num_columns, 2.6 * num_rows), 80)
     grid = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, (title, both) in zip(grid, panels.items(), strict=False):
-        ends = (np.quantile(each, _NEARLY_ALL, method="higher") for each in both if len(each))
+        ends = (np.quantile(each, _CLIP_QUANTILE, method="higher") for each in both if len(each))
         most = max(ends)
         real, generated = (np.minimum(values, most) for values in both)
         bins = common_bins(real, generated)
@@ -97,21 +114,23 @@ def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
 
 
 def common_bins(first: Column, second: Column) -> Column:
-    """Bins over both: one a number for whole numbers of a range up to 60, otherwise 40."""
+    """Return bin edges for both: one bin per integer for integers of a range up to 60, otherwise 40
+    bins.
+    """
     values = np.concatenate([first, second]).astype(np.float64)
     low, high = values.min(), values.max()
-    if high - low <= _MOST_BINS and is_whole(values):
+    if high - low <= _MAX_INTEGER_BINS and is_whole(values):
         return np.arange(low - 0.5, high + 1)
     return np.linspace(low, high if high > low else low + 1, 41)
 
 
 def is_whole(values: Column) -> bool:
-    """Whether all values are whole numbers."""
+    """Return whether all values are whole numbers."""
     return bool((values == np.rint(values)).all())
 
 
 def heat_map(values: npt.NDArray[np.float64], label: str) -> Frames:
-    """Values (H, W) in color over their place, beside their scale, as an RGB picture."""
+    """Draw values (H, W) as colors with a labeled color bar, as an RGB picture."""
     height, width = values.shape
     figure = _figure((4 * width / height + 1.6, 4), 100)
     axes = figure.add_subplot()
@@ -122,7 +141,7 @@ def heat_map(values: npt.NDArray[np.float64], label: str) -> Frames:
 
 
 def smoothed(values: Sequence[float] | Column) -> Column:
-    """The mean of each value's neighborhood, a fiftieth of the curve wide, without what is not
+    """Smooth values (N,) by a moving average over 2 % of the curve, ignoring values that are not
     finite.
     """
     array = np.asarray(values, np.float64)
@@ -136,23 +155,23 @@ def smoothed(values: Sequence[float] | Column) -> Column:
 
 
 def _figure(size: tuple[float, float], dots_per_inch: int) -> Any:
-    """An empty figure of a size in inches, on a canvas in memory."""
+    """Return an empty figure of a size in inches, on a canvas in memory."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=dots_per_inch, layout="constrained")
-    FigureCanvasAgg(figure)  # which the figure keeps
+    FigureCanvasAgg(figure)  # the figure keeps a reference
     return figure
 
 
 def _dress(axes: Any) -> None:
-    """A grid, and a legend beside it."""
+    """Add grid lines, and a legend to the right."""
     axes.grid(alpha=0.25, which="both")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _drawn(figure: Any) -> Frames:
-    """A figure as an RGB picture uint8 (H, W, 3)."""
+    """Render a figure as an RGB picture uint8 (H, W, 3)."""
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

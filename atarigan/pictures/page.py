@@ -1,4 +1,4 @@
-"""A page: figures, pictures and tables in one HTML file that needs neither network nor server."""
+"""A page: figures, pictures and tables in one self-contained HTML file."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,12 @@ _MIME = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 
 class Page:
-    """Collects what it shows, in order, and writes it."""
+    """An HTML page that is built part by part and then written.
+
+    Args:
+        title: title of the page.
+        subtitle: line below the title.
+    """
 
     def __init__(self, title: str, subtitle: str) -> None:
         self._title = title
@@ -25,18 +30,18 @@ class Page:
         self._parts: list[str] = []
 
     def heading(self, title: str, note: str = "") -> None:
-        """A heading, and a line under it."""
+        """Add a heading with a note below it."""
         self._parts.append(f"<h2>{escape(title)}</h2>")
         if note:
             self._parts.append(f"<p>{escape(note)}</p>")
 
     def figures(self, values: Mapping[str, str]) -> None:
-        """Figures by name, a box each."""
+        """Add a row of boxes with a named figure each."""
         boxes = (f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in values.items())
         self._parts.append(f"<dl>{''.join(boxes)}</dl>")
 
     def picture(self, title: str, picture: Frames | Path, note: str = "") -> None:
-        """An RGB picture uint8 (H, W, 3), or a picture or video file, under its title."""
+        """Add an RGB picture uint8 (H, W, 3), or a picture or video file, below a heading."""
         self.heading(title, note)
         if isinstance(picture, Path):
             data, suffix = picture.read_bytes(), picture.suffix
@@ -50,7 +55,7 @@ class Page:
         )
 
     def settings(self, tables: Mapping[str, Iterable[tuple[str, Any]]]) -> None:
-        """Tables of names and values by caption, side by side."""
+        """Add tables of names and values, by caption, side by side."""
         self._parts.append('<div class="tables">')
         for caption, rows in tables.items():
             cells = (f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in rows)
@@ -60,7 +65,7 @@ class Page:
         self._parts.append("</div>")
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table whose first column names things and whose last one explains them."""
+        """Add a table of text. The first and the last column are aligned left."""
         head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
         body = "".join(
             f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
@@ -68,7 +73,7 @@ class Page:
         self._parts.append(f'<table class="figures"><tr>{head}</tr>{body}</table>')
 
     def code(self, text: str) -> None:
-        """Lines as they are, such as commands."""
+        """Add preformatted text, such as commands."""
         self._parts.append(f"<pre>{escape(text)}</pre>")
 
     def write(self, path: Path) -> None:

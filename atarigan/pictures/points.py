@@ -1,4 +1,4 @@
-"""Pictures of points in the plane: real ones, generated ones, and what a critic makes of them."""
+"""Pictures of points in the plane, with the output of a critic."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ _DATA, _REAL, _FAKE = "tab:orange", "tab:green", "tab:red"
 
 
 class PointCanvas:
-    """Draws points over real ones again and again on the same axes.
+    """Axes with real points, on which generated points can be drawn repeatedly.
 
     Args:
-        real: points float (N, 2), in faint orange; none may be given.
-        size: of the picture in inches, `WIDE` as the published animations are, or `SQUARE`, on
-            which both axes have one scale.
+        real: real points float (N, 2), drawn in faint orange; may be empty.
+        size: size of the picture in inches: `WIDE`, as in published animations, or `SQUARE`, with
+            equal scales of both axes.
     """
 
     def __init__(self, real: Points, size: tuple[float, float] = WIDE) -> None:
@@ -39,7 +39,7 @@ class PointCanvas:
             origin="lower",
             aspect="auto",
             cmap="RdYlGn",
-            vmin=-2,  # which keeps the colors of ±1 soft
+            vmin=-2,  # beyond ±1, so that the colors are soft
             vmax=2,
             alpha=0.5,
             interpolation="bilinear",
@@ -52,8 +52,8 @@ class PointCanvas:
         )
 
     def field_points(self) -> Points:
-        """The points at which `draw` wants to know the field, row by row from below, float32
-        (rows × columns, 2).
+        """Return the points of the field of `draw`, row by row from below, float32 (rows × columns,
+        2).
         """
         left, right, bottom, top = self._limits
         rows, columns = FIELD_SHAPE
@@ -67,15 +67,15 @@ class PointCanvas:
         field: npt.NDArray[np.floating] | None = None,
         text: str = "",
     ) -> Frames:
-        """One picture, uint8 (H, W, 3).
+        """Draw one RGB picture, uint8 (H, W, 3).
 
         Args:
-            points: generated ones, (N, 2).
-            looks_real: (N,), which of them a critic takes for real: those are green, the others
-                red; without it all are green.
-            field: the critic's outputs at `field_points`, less the output that parts real from
-                generated; green above zero, red below, the strongest in full. None shows nothing.
-            text: in the upper left corner.
+            points: generated points, (N, 2).
+            looks_real: which points the critic classifies as real, (N,); these are green, the
+                others red. None makes all green.
+            field: the critic's outputs at `field_points` minus its threshold; green above zero, red
+                below, scaled by the largest magnitude. None draws no field.
+            text: text in the upper left corner.
         """
         self._points.set_offsets(points)
         fooled = np.ones(len(points), bool) if looks_real is None else looks_real
@@ -90,5 +90,5 @@ class PointCanvas:
 
 
 def scatter(points: Points) -> Frames:
-    """Points (N, 2) alone, as an RGB picture."""
+    """Draw points (N, 2) alone, as an RGB picture."""
     return PointCanvas(np.empty((0, 2), np.float32), SQUARE).draw(points)

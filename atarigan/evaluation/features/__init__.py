@@ -1,1 +1,1 @@
-"""Features in which images are compared."""
+"""Feature spaces in which images are compared."""

@@ -1,4 +1,4 @@
-"""Feature extractors: small classifiers in whose features images are compared."""
+"""Feature extractors: small classifiers whose hidden features serve to compare images."""
 
 import dataclasses
 import json
@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from atarigan.errors import InputError, did_you_mean, one_line
+from atarigan.errors import InputError, did_you_mean
+from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.files import typed_json
 from atarigan.images.pixels import Frames, frames_to_floats
 
@@ -26,16 +27,16 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class ExtractorInfo:
-    """What an extractor is, as its file says.
+    """Metadata of an extractor, stored in its file.
 
     Attributes:
-        name: what figures in its features are named after: "mnist-features-v1".
+        name: name of the feature space, such as "mnist-features-v1".
         sample_shape: (C, H, W) of the images.
-        num_classes: of the labels it was trained on.
-        num_features: numbers that an image becomes.
-        test_accuracy: share of the test images that it classifies rightly.
-        num_test_images: how many those were.
-        command: how it was made.
+        num_classes: number of classes that it was trained on.
+        num_features: number of features of an image.
+        test_accuracy: share of the test images that it classifies correctly.
+        num_test_images: number of test images.
+        command: command that trained it.
     """
 
     name: str
@@ -48,11 +49,10 @@ class ExtractorInfo:
 
 
 class Extractor(nn.Module):
-    """Images float (B, C, H, W) in [-1, 1] of any size to features (B, num_features).
+    """Maps images float (B, C, H, W) in [-1, 1] of any size to features (B, num_features).
 
-    The features are the classifier's last hidden layer before its nonlinearity, batch-normalized:
-    each has about unit variance on the training images, so that distances have the same scale
-    whatever the data set.
+    The features are the last hidden layer before its nonlinearity, batch-normalized: each has about
+    unit variance on the training images, so distances have the same scale for all data sets.
     """
 
     def __init__(self, info: ExtractorInfo) -> None:
@@ -78,16 +78,16 @@ class Extractor(nn.Module):
         return features
 
     def logits(self, features: Tensor) -> Tensor:
-        """Features (B, num_features) to class logits (B, num_classes)."""
+        """Map features (B, num_features) to class logits (B, num_classes)."""
         logits: Tensor = self.head(features)
         return logits
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
-        """A shipped extractor by its name, or any by its file, ready to extract.
+        """Load a shipped extractor by its name, or any extractor by its file, in evaluation mode.
 
         Raises:
-            InputError: there is none of that name, or the file holds something else.
+            InputError: the name is unknown, or the file holds no extractor.
         """
         if Path(name).suffix == SUFFIX:
             return cls._read(Path(name))
@@ -122,18 +122,20 @@ class Extractor(nn.Module):
         return extractor.requires_grad_(False).eval()
 
     def save(self, path: Path) -> None:
-        """Write weights, and `info` as their metadata."""
+        """Write the weights with `info` as metadata."""
         metadata = {_METADATA_KEY: json.dumps(dataclasses.asdict(self.info))}
         weights = {name: weight.contiguous() for name, weight in self.state_dict().items()}
-        path.write_bytes(save(weights, metadata))  # save_file would let only its owner read it
+        path.write_bytes(
+            save(weights, metadata)
+        )  # save_file would make it readable only by its owner
 
 
 class Extracted(NamedTuple):
-    """What an extractor makes of N images.
+    """Output of an extractor for N images.
 
     Attributes:
         features: float64 (N, num_features).
-        probabilities: of the classes, float64 (N, num_classes); each row adds up to 1.
+        probabilities: class probabilities, float64 (N, num_classes); each row sums to 1.
     """
 
     features: npt.NDArray[np.float64]
@@ -142,10 +144,11 @@ class Extracted(NamedTuple):
 
 @torch.inference_mode()
 def extract(extractor: Extractor, frames: Frames) -> Extracted:
-    """Features and class probabilities of frames uint8 (N, H, W, C).
+    """Compute features and class probabilities of frames uint8 (N, H, W, C).
 
     Raises:
-        InputError: the frames are no uint8, none, or of another shape than the extractor's.
+        InputError: there are no frames, they are not uint8, or of another shape than the
+            extractor's.
     """
     channels, height, width = extractor.info.sample_shape
     wanted = (height, width, channels)
@@ -165,8 +168,15 @@ def extract(extractor: Extractor, frames: Frames) -> Extracted:
     return Extracted(torch.cat(features).numpy(), torch.cat(probabilities).numpy())
 
 
+def extractor_space(extractor: Extractor) -> FeatureSpace:
+    """Return the space of an extractor's features, with class probabilities."""
+    return FeatureSpace(
+        extractor.info.name, lambda frames: dict(extract(extractor, frames)._asdict())
+    )
+
+
 def shipped_extractors() -> list[str]:
-    """Names of the extractors that come with the package."""
+    """Return the names of the extractors that come with the package."""
     found = (files(__package__) / _FOLDER).iterdir()
     return sorted(path.name.removesuffix(SUFFIX) for path in found if path.name.endswith(SUFFIX))
 

@@ -1,7 +1,7 @@
-"""Inception's features, of torch-fidelity's network and weights: an optional extra.
+"""Inception features from torch-fidelity's network and weights (an optional extra).
 
-Distances in them are comparable with published FID and KID. The weights do not come with any
-package: they are read from where torch keeps downloads, and only those of the published digest.
+Distances in them are comparable with published FID and KID. The weights are not part of any
+package: they are read from torch's download folder, and must have the published digest.
 """
 
 import hashlib
@@ -14,20 +14,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from atarigan.errors import InputError, one_line
-from atarigan.evaluation.features.feature_space import INCEPTION, FeatureSpace
+from atarigan.errors import InputError
+from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.images.pixels import Frames, gray_to_rgb
 
+INCEPTION = "inception"
 INCEPTION_V3 = "inception-v3-2015-12-05"
 NUM_FEATURES = 2048
 WEIGHTS_FILE = "weights-inception-2015-12-05-6726825d.pth"
 WEIGHTS_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WEIGHTS_FILE}"
-_DIGEST_BEGINS = "6726825d"
+_DIGEST_PREFIX = "6726825d"
 _BATCH = 50
 
 
 def inception_space() -> FeatureSpace:
-    """Inception's last pooling layer, 2,048 features.
+    """Return the space of Inception's last pooling layer, 2,048 features.
 
     Raises:
         InputError: torch-fidelity or the weights are missing or damaged.
@@ -39,15 +40,15 @@ def inception_space() -> FeatureSpace:
 
 
 def weights_path() -> Path:
-    """Where torch-fidelity too looks for the weights: among torch's downloads, $TORCH_HOME."""
+    """Return where torch-fidelity expects the weights: torch's download folder, see $TORCH_HOME."""
     return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The published weights; nothing in the file is run.
+    """Load the published weights without executing code of the file.
 
     Raises:
-        InputError: there is no such file, or it is another one.
+        InputError: the file is missing or has another digest.
     """
     try:
         content = path.read_bytes()
@@ -56,9 +57,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"--features {INCEPTION} needs torch-fidelity's weights, {WEIGHTS_URL}, as {path}"
         ) from None
     digest = hashlib.sha256(content).hexdigest()
-    if not digest.startswith(_DIGEST_BEGINS):
+    if not digest.startswith(_DIGEST_PREFIX):
         raise InputError(
-            f"{path} must have a SHA-256 that begins with {_DIGEST_BEGINS}, not {digest[:8]}"
+            f"{path} must have a SHA-256 that begins with {_DIGEST_PREFIX}, not {digest[:8]}"
         )
     try:
         weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
@@ -69,20 +70,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def inception_network(weights: dict[str, Tensor]) -> nn.Module:
-    """torch-fidelity's network with given weights: uint8 (B, 3, H, W) to a tuple of one (B, 2048).
+    """Return torch-fidelity's network, from uint8 (B, 3, H, W) to a tuple of one (B, 2048) tensor.
 
     Raises:
-        InputError: torch-fidelity is not installed, or cannot be used with this torch.
+        InputError: torch-fidelity is not installed, or does not work with this torch.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
-        reason = one_line(error)
+    except (
+        ImportError,
+        RuntimeError,
+    ) as error:  # RuntimeError: torchvision built for another torch
+        reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"--features {INCEPTION} needs pip install 'atarigan[inception]', with the torchvision "
             f"that belongs to torch {torch.__version__}: {reason}"
         ) from None
-    # It unpickles whatever file it is given; these bytes are ours.
+    # The constructor unpickles the file that it is given, so give it one written here.
     file = io.BytesIO()
     torch.save(weights, file)
     file.seek(0)
@@ -94,9 +98,7 @@ def inception_network(weights: dict[str, Tensor]) -> nn.Module:
 
 @torch.inference_mode()
 def inception_features(network: nn.Module, frames: Frames) -> npt.NDArray[np.float64]:
-    """Features float64 (N, F) that a network makes of frames uint8 (N, H, W, C), gray ones as
-    RGB.
-    """
+    """Compute features float64 (N, F) of frames uint8 (N, H, W, C); gray frames become RGB."""
     colored = gray_to_rgb(frames) if frames.shape[-1] == 1 else frames
     features = [
         network(torch.from_numpy(np.array(colored[start : start + _BATCH])).permute(0, 3, 1, 2))[0]

@@ -1,7 +1,7 @@
-"""A probe: a small network that reads the console's memory off a frame.
+"""A RAM probe: a small network that predicts RAM, the console's 128 bytes of memory, from a frame.
 
-What it makes of a frame on its way are features that see what matters in this very game, and what
-it reads is what a generated frame claims.
+Its hidden features serve to compare frames of the game, and its predictions are the state that a
+generated frame shows.
 """
 
 import itertools
@@ -15,28 +15,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.data.sources.source import shuffled_indices
+from atarigan.evaluation.features.feature_space import FeatureSpace, thumbnail_space
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.images.pixels import Frames, frames_to_floats
 
 Ram = npt.NDArray[np.uint8]
+PROBE = "ram-probe-v1"
 NUM_FEATURES = 64
-NUM_LOOKED_AT = 30_000
-READABLE = 0.5
-_FINEST = 84
+NUM_TRAINING_FRAMES = 30_000
+MIN_EXPLAINED_VARIANCE = 0.5
+_RESOLUTION = 84
 _BATCH = 100
-_STEPS = NUM_LOOKED_AT // _BATCH
 _LR = 4e-3
-_HELD_OUT = 0.1
-_FARTHEST = 6.0
+_HELD_OUT_SHARE = 0.1
+_MAX_FEATURE = 6.0
 
 
 class Reading(NamedTuple):
-    """What a probe makes of N frames.
+    """Output of a probe for N frames.
 
     Attributes:
-        features: float64 (N, 64).
-        claims: bytes that can be read off frames of this game, in their standard deviations from
-            their mean, float64 (N, num_readable).
+        features: hidden features, float64 (N, 64).
+        claims: predicted readable bytes, standardized, float64 (N, num_readable).
     """
 
     features: npt.NDArray[np.float64]
@@ -44,18 +44,17 @@ class Reading(NamedTuple):
 
 
 class RamProbe(nn.Module):
-    """Frames float (B, C, H, W) in [-1, 1] to features (B, 64), and from those to the bytes that
-    vary.
+    """Maps frames float (B, C, H, W) in [-1, 1] to features (B, 64), and those to RAM bytes.
 
-    Attributes:
-        readable: numbers of the bytes of which it explains more than half of the variance on frames
-            that it was not trained on, int64 (num_readable,).
+    Args:
+        frame_shape: (H, W, C).
+        varying: indices of the bytes to predict.
     """
 
     def __init__(self, frame_shape: tuple[int, int, int], varying: npt.NDArray[np.int64]) -> None:
         super().__init__()
         height, width, channels = frame_shape
-        stride = 2 * math.ceil(max(height, width) / _FINEST)
+        stride = 2 * math.ceil(max(height, width) / _RESOLUTION)
         self.convolutions = nn.Sequential(
             nn.Conv2d(channels, 16, stride + 3, stride, (stride + 3) // 2, bias=False),
             nn.BatchNorm2d(16),
@@ -78,6 +77,9 @@ class RamProbe(nn.Module):
 
     @property
     def readable(self) -> npt.NDArray[np.int64]:
+        """Indices of the bytes whose variance on held-out frames is explained by more than half,
+        int64 (num_readable,).
+        """
         return self._varying[self._is_readable]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -88,10 +90,15 @@ class RamProbe(nn.Module):
     def fit(
         cls, frames: Frames, ram: Ram, seed: int = 0, progress: Progress = lambda _: None
     ) -> Self:
-        """Train on real frames uint8 (N, H, W, C) and the memory behind them, uint8 (N, bytes).
+        """Train a probe on real frames and their RAM, with standardized bytes as targets.
 
-        Every byte counts alike, by its standard deviation. Random numbers elsewhere are left as
-        they were.
+        The global random state of torch is not changed.
+
+        Args:
+            frames: uint8 (N, H, W, C).
+            ram: uint8 (N, num_bytes).
+            seed: seed of the weights and of the order of frames.
+            progress: called with the number of frames of each batch.
         """
         varying = np.flatnonzero((ram != ram[0]).any(0))
         targets = ram[:, varying].astype(np.float32)
@@ -100,12 +107,12 @@ class RamProbe(nn.Module):
             torch.manual_seed(seed)
             probe = cls(frames.shape[1:], varying)
             order = np.random.default_rng(seed).permutation(len(frames))
-            num_held_out = max(1, int(_HELD_OUT * len(frames)))
+            num_held_out = max(1, int(_HELD_OUT_SHARE * len(frames)))
             held_out, learned = order[:num_held_out], order[num_held_out:]
             probe._train(frames, torch.from_numpy(targets), learned, seed, progress)
         probe.requires_grad_(False).eval()
         explained = 1 - np.mean((probe._read(frames[held_out])[1] - targets[held_out]) ** 2, axis=0)
-        probe._is_readable = explained > READABLE
+        probe._is_readable = explained > MIN_EXPLAINED_VARIANCE
         return probe
 
     def _train(
@@ -117,10 +124,11 @@ class RamProbe(nn.Module):
         progress: Progress,
     ) -> None:
         self.train()
+        num_steps = NUM_TRAINING_FRAMES // _BATCH
         optimizer = torch.optim.Adam(self.parameters(), _LR)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, _STEPS)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, num_steps)
         batches = shuffled_indices(len(learned), min(_BATCH, len(learned)), seed, 0, 0, 1)
-        for places in itertools.islice(batches, _STEPS):
+        for places in itertools.islice(batches, num_steps):
             indices = learned[places]
             read = self.head(self(_images(frames[indices])))
             loss = functional.mse_loss(read, targets[torch.from_numpy(indices)])
@@ -131,12 +139,13 @@ class RamProbe(nn.Module):
             progress(_BATCH)
 
     def read(self, frames: Frames) -> Reading:
-        """Features and claims of frames uint8 (N, H, W, C). Features, which have unit variance on
-        frames of the game, are kept within ±6, so that a screen that is never seen, such as one in
-        a thousand between two games, does not outweigh all others.
+        """Compute features and readable bytes of frames uint8 (N, H, W, C).
+
+        Features have about unit variance on frames of the game. They are clipped to ±6, so that a
+        rare screen, such as one between two games, does not dominate distances.
         """
         features, read = self._read(frames)
-        return Reading(features.clip(-_FARTHEST, _FARTHEST), read[:, self._is_readable])
+        return Reading(features.clip(-_MAX_FEATURE, _MAX_FEATURE), read[:, self._is_readable])
 
     @torch.inference_mode()
     def _read(self, frames: Frames) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -148,3 +157,13 @@ class RamProbe(nn.Module):
 
 def _images(frames: Frames) -> Tensor:
     return frames_to_floats(torch.from_numpy(np.ascontiguousarray(frames)))
+
+
+def probe_space(frames: Frames, ram: Ram | None, seed: int, progress: Progress) -> FeatureSpace:
+    """Return the space of a probe trained on real frames uint8 (N, H, W, C) and their RAM, uint8
+    (N, num_bytes); thumbnails if there is no RAM, or it never varies.
+    """
+    if ram is None or not (ram != ram[0]).any():
+        return thumbnail_space()
+    probe = RamProbe.fit(frames, ram, seed, progress)
+    return FeatureSpace(PROBE, lambda samples: dict(probe.read(samples)._asdict()))

@@ -1,4 +1,4 @@
-"""A command: train a feature extractor on a source's labels."""
+"""`python -m atarigan.evaluation.features.train_extractor`: train a feature extractor."""
 
 import dataclasses
 import shlex
@@ -24,26 +24,26 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class TrainExtractorArguments:
-    """Train a small classifier on a source's labels, whose features then compare images."""
+    """Train a small classifier on a labeled source; its features serve to compare images."""
 
     out: str
-    """File to write; its name without .safetensors becomes the extractor's."""
+    """Output file, NAME.safetensors; NAME becomes the name of the features."""
     source: str = "mnist"
-    """What to learn: mnist, fashion-mnist or cifar10."""
+    """Labeled source: mnist, fashion-mnist or cifar10."""
     data: str | None = None
     """Folder of the source."""
     epochs: int = 6
-    """Times that every training image is seen."""
+    """Passes over the training images."""
     batch_size: int = 128
-    """Images in one update."""
+    """Images per update."""
     lr: float = 4e-3
-    """AdamW's largest step size; it rises to that and falls to nothing (one cycle)."""
+    """Peak learning rate of AdamW's one-cycle schedule."""
     max_shift: int = 2
-    """Pixels by which a batch is moved at most, up or down and left or right; 0 moves none."""
+    """Largest random shift of a batch along each axis, in pixels; 0 turns shifts off."""
     flip: bool = False
-    """Mirror every other image, left to right."""
+    """Flip half of the images horizontally."""
     seed: int = 0
-    """Seed of weights, order and augmentation."""
+    """Seed of the weights, the order of images, and the augmentation."""
 
     def __post_init__(self) -> None:
         for name, least in {"epochs": 1, "batch_size": 2, "max_shift": 0}.items():
@@ -57,7 +57,7 @@ class TrainExtractorArguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, train, measure on the test images, write; returns the exit status."""
+    """Train an extractor, measure its test accuracy, write it; return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = command_line.parse(
         TrainExtractorArguments, words, command=COMMAND, package="atarigan.evaluation.features."
@@ -80,13 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     extractor.save(path)
     print(
         f"{extractor.info.name}: {extractor.info.test_accuracy:.2%} of {test.num_samples:,} test "
-        f"images right; wrote {path}, {path.stat().st_size / 1e6:.2f} MB"
+        f"images classified correctly; wrote {path}, {path.stat().st_size / 1e6:.2f} MB"
     )
     return command_line.EXIT_OK
 
 
 def new_extractor(train: "ImageSet", arguments: TrainExtractorArguments) -> "Extractor":
-    """A fresh extractor for the images of a source, named after the file that it will be in."""
+    """Return an untrained extractor for the images of a source, named after its output file."""
     import torch
 
     from atarigan.evaluation.features.extractor import Extractor, ExtractorInfo
@@ -98,7 +98,7 @@ def new_extractor(train: "ImageSet", arguments: TrainExtractorArguments) -> "Ext
 
 
 def fit(extractor: "Extractor", train: "ImageSet", arguments: TrainExtractorArguments) -> None:
-    """Train as a classifier, with cross-entropy, AdamW and one cycle of step sizes."""
+    """Train the classifier with cross-entropy, AdamW and a one-cycle learning rate schedule."""
     import torch
     from torch.nn import functional
 
@@ -129,8 +129,8 @@ def fit(extractor: "Extractor", train: "ImageSet", arguments: TrainExtractorArgu
 
 
 def augmented(images: "Tensor", rng: "torch.Generator", max_shift: int, *, flip: bool) -> "Tensor":
-    """Images (B, C, H, W) in [-1, 1], all moved alike by up to `max_shift` pixels (black moves in),
-    and with `flip` about half of them mirrored.
+    """Augment images (B, C, H, W) in [-1, 1]: shift the whole batch by up to `max_shift` pixels,
+    padding with black, and with `flip` mirror about half of the images.
     """
     import torch
     from torch.nn import functional
@@ -147,7 +147,7 @@ def augmented(images: "Tensor", rng: "torch.Generator", max_shift: int, *, flip:
 
 
 def accuracy(extractor: "Extractor", test: "ImageSet") -> float:
-    """Share of labeled images whose most probable class is their label."""
+    """Return the share of images whose most probable class is their label."""
     from atarigan.evaluation.features.extractor import extract
 
     found = extract(extractor, test.images).probabilities.argmax(1)

@@ -1,1 +1,1 @@
-"""Measurements, each a function of samples."""
+"""Metrics: functions of samples and real samples."""

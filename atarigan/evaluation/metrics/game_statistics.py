@@ -1,4 +1,4 @@
-"""What a game's screen is made of: what stays, what moves, in which colors."""
+"""Statistics of a game's frames: the background, the static pixels, and the colors."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,21 +11,21 @@ from atarigan.images.pixels import Frames
 from atarigan.subset import evenly_spaced
 
 _NEAR_LEVELS = 8
-_MOST_LEARNED_FROM = 4000
-_ANOTHER_SCREEN = 0.5
+_MAX_FRAMES_FOR_BACKGROUND = 4000
+_OTHER_SCREEN_SHARE = 0.5
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class GameStatistics:
-    """What real frames have in common. What differs from the background is foreground.
+    """What real frames of a game have in common. Foreground is what differs from the background.
 
     Attributes:
         background: each pixel's most frequent value, uint8 (H, W, C).
-        is_static: pixels that show their background in every frame, bool (H, W); frames most of
-            which are foreground are of another screen, and do not count.
+        is_static: pixels that show their background in every frame, bool (H, W). Frames with more
+            foreground than background count as another screen and are ignored.
         foreground_rate: share of frames in which a pixel is foreground, float64 (H, W).
-        occurs: by color code, whether any pixel of any frame has the color, bool (256**C,).
+        occurs: whether a color occurs anywhere, by color code, bool (256**C,).
     """
 
     background: Frames
@@ -35,10 +35,11 @@ class GameStatistics:
 
     @classmethod
     def of(cls, frames: Frames) -> Self:
-        """Learn from real frames uint8 (N, H, W, C): colors from all of them, what stays from
-        4,000 evenly picked ones.
+        """Compute the statistics of real frames uint8 (N, H, W, C). The background comes from at
+        most 4,000 evenly spaced frames.
         """
-        picked = evenly_spaced(len(frames), _MOST_LEARNED_FROM)
+        num_picked = min(len(frames), _MAX_FRAMES_FOR_BACKGROUND)
+        picked = np.linspace(0, len(frames) - 1, num_picked).astype(int)
         background = frequent_values(frames[picked], 1)[0][0]
         occurs = np.zeros(256 ** frames.shape[-1], bool)
         num_foreground = np.zeros(background.shape[:2], int)
@@ -47,29 +48,29 @@ class GameStatistics:
             occurs[color_codes(frame)] = True
             foreground = (frame != background).any(-1)
             num_foreground += foreground
-            if foreground.mean() <= _ANOTHER_SCREEN:
+            if foreground.mean() <= _OTHER_SCREEN_SHARE:
                 is_static &= ~foreground
         return cls(background, is_static, num_foreground / len(frames), occurs)
 
     def foreground(self, frames: Frames) -> Mask:
-        """Which pixels of frames (N, H, W, C) differ from the background, (N, H, W)."""
+        """Return which pixels of frames (N, H, W, C) differ from the background, (N, H, W)."""
         mask: Mask = (frames != self.background).any(-1)
         return mask
 
     def object_pixels(self, frames: Frames) -> Mask:
-        """Which of them differ by more than 8 levels, (N, H, W): what can be told apart by eye, and
-        so can be an object or a part of one.
+        """Return which pixels visibly differ from the background, by more than 8 levels, and so may
+        belong to objects, (N, H, W).
         """
         return far_apart(frames, self.background)
 
     def valid_share(self, frames: Frames) -> npt.NDArray[np.float64]:
-        """Share of each frame's pixels whose color occurs in real frames, (N,)."""
+        """Return the share of each frame's pixels whose color occurs in real frames, (N,)."""
         share: npt.NDArray[np.float64] = self.occurs[color_codes(frames)].mean((1, 2))
         return share
 
     def exact_share(self, frames: Frames) -> npt.NDArray[np.float64]:
-        """Share of each frame's static pixels that show their background, (N,); 1 where none is
-        static.
+        """Return the share of each frame's static pixels that show their background, (N,); 1 if
+        no pixel is static.
         """
         if not self.is_static.any():
             return np.ones(len(frames))
@@ -78,8 +79,8 @@ class GameStatistics:
 
 
 def far_apart(frames: Frames, others: Frames) -> Mask:
-    """Which pixels of frames (N, H, W, C) differ from others by more than 8 levels in any channel,
-    (N, H, W).
+    """Return which pixels of frames (N, H, W, C) differ from others by more than 8 levels in any
+    channel, (N, H, W).
     """
     apart = np.maximum(frames, others) - np.minimum(frames, others)
     mask: Mask = np.any(apart > _NEAR_LEVELS, axis=-1)

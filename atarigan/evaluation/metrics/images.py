@@ -1,7 +1,7 @@
-"""How like two sets of images are, by what a feature extractor makes of them.
+"""Metrics of image features and class probabilities.
 
-They are distances in the features of the extractor that is named beside them, not Inception
-distances.
+Distances are taken in the features of the named extractor: they are not FID and KID unless that is
+Inception.
 """
 
 import warnings
@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.kid import KernelInceptionDistance
 
 from atarigan.errors import InputError
 
@@ -19,8 +18,8 @@ NUM_KERNEL_SUBSETS = 20
 KERNEL_SUBSET_SIZE = 1000
 
 
-class _AsTheyAre(nn.Module):
-    """What stands in a metric's extractor's place where features come extracted."""
+class _ExtractedFeatures(nn.Module):
+    """Passes features through: torchmetrics expects a feature extractor."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -31,14 +30,14 @@ class _AsTheyAre(nn.Module):
 
 
 def frechet_distance(samples: Array, real: Array) -> float:
-    """Squared Fréchet distance of the Gaussians that have the features' means and covariances.
+    """Compute the squared Fréchet distance of Gaussians with the features' means and covariances.
 
     |m - m'|² + Tr(C + C' - 2 (C C')^½), Heusel et al. 2017, arXiv:1706.08500, equation (6), in
-    float64. The estimate is too large by an amount that falls with the number of samples: compare
-    only what was measured with equal numbers, and look at the floor.
+    float64. The estimate has a positive bias that falls with the number of samples: compare only
+    distances of equally many samples, and compare them with the floor.
 
-    The root's trace is that of the symmetric (C^½ C' C^½)^½, which has the same eigenvalues, so
-    that features which never change do no harm, as they do to torchmetrics'.
+    The trace of the root is that of the symmetric (C^½ C' C^½)^½, which has the same eigenvalues
+    and, unlike torchmetrics' version, allows constant features.
 
     Args:
         samples: features float64 (N, F), N at least 2.
@@ -48,7 +47,7 @@ def frechet_distance(samples: Array, real: Array) -> float:
         at least 0.
 
     Raises:
-        InputError: there are too few, or the features are of two extractors.
+        InputError: there are too few samples, or the numbers of features differ.
     """
     _check_pair(samples, real)
     covariances = [
@@ -63,27 +62,29 @@ def frechet_distance(samples: Array, real: Array) -> float:
 
 
 def kernel_distance(samples: Array, real: Array, seed: int = 0) -> float:
-    """Squared maximum mean discrepancy by the kernel (x·y / F + 1)³, unbiased.
+    """Estimate the squared maximum mean discrepancy with the kernel (x·y / F + 1)³, unbiased.
 
-    Bińkowski et al. 2018, arXiv:1801.01401, section 4: the mean over 20 random subsets of 1,000 of
-    each set (or as many as the smaller one has).
+    Bińkowski et al. 2018, arXiv:1801.01401, section 4: the mean over 20 random subsets of 1,000
+    samples of each set, fewer if the smaller set has fewer.
 
     Args:
         samples: features float64 (N, F), N at least 2.
         real: features float64 (M, F), M at least 2.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Returns:
-        about 0 for like sets, and then as often below as above.
+        0 on average for sets of one distribution; it can be negative.
 
     Raises:
-        InputError: there are too few, or the features are of two extractors.
+        InputError: there are too few samples, or the numbers of features differ.
     """
+    from torchmetrics.image.kid import KernelInceptionDistance  # slow to import
+
     _check_pair(samples, real)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save all")
         metric = KernelInceptionDistance(
-            feature=_AsTheyAre(samples.shape[1]),
+            feature=_ExtractedFeatures(samples.shape[1]),
             subsets=NUM_KERNEL_SUBSETS,
             subset_size=min(KERNEL_SUBSET_SIZE, len(samples), len(real)),
         )
@@ -96,14 +97,14 @@ def kernel_distance(samples: Array, real: Array, seed: int = 0) -> float:
 
 
 def class_entropy(probabilities: Array) -> float:
-    """Entropy of the classes' mean probabilities, as a share of the largest there can be, 0 to 1.
+    """Compute the entropy of the mean class probabilities, relative to its maximum, 0 to 1.
 
-    H(p̄) / log K with p̄ the mean of p(class | image) over the images: 1 where every class is equally
-    frequent, log(K/2) / log K where half of them are missing. It is the first term of the Inception
-    score's exponent (Salimans et al. 2016, arXiv:1606.03498, section 4), made relative.
+    H(p̄) / log K with p̄ the mean of p(class | image) over the images: 1 if all classes are equally
+    frequent, log(K/2) / log K if half of them are missing. H(p̄) is the first term of the exponent
+    of the Inception score (Salimans et al. 2016, arXiv:1606.03498, section 4).
 
     Args:
-        probabilities: of K classes, float64 (N, K), K at least 2.
+        probabilities: probabilities of K classes, float64 (N, K), K at least 2.
 
     Raises:
         InputError: there are no images, or fewer than two classes.
@@ -115,13 +116,13 @@ def class_entropy(probabilities: Array) -> float:
 
 
 def mean_confidence(probabilities: Array) -> float:
-    """Mean probability of each image's most probable class, 1/K to 1.
+    """Compute the mean probability of each image's most probable class, 1/K to 1.
 
-    It falls where images lie between classes, and says nothing of what looks like none of them: a
-    classifier can be sure of noise.
+    It is low for images between classes. It does not detect images outside all classes, because a
+    classifier can be confident about noise.
 
     Args:
-        probabilities: of K classes, float64 (N, K), K at least 2.
+        probabilities: probabilities of K classes, float64 (N, K), K at least 2.
 
     Raises:
         InputError: there are no images, or fewer than two classes.

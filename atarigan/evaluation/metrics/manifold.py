@@ -1,4 +1,4 @@
-"""Where a distribution's points lie: which are on its manifold, and in which equal part of it."""
+"""Manifolds of known point distributions, divided into cells."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,29 +18,26 @@ OFF = -1
 
 
 class Manifold(Protocol):
-    """The set on which, or close to which, all points of a distribution lie, cut into cells.
+    """The set on or near which all points of a distribution lie, divided into cells.
 
     Attributes:
-        num_cells: arcs of a curve, modes of a mixture.
+        num_cells: number of arcs of a curve, or of modes of a mixture.
     """
 
     @property
     def num_cells(self) -> int: ...
 
     def cells(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-        """The cell of each of the points (N, 2), int64 (N,); `OFF` for those that are off the
-        manifold.
-        """
+        """Return the cell of each point (N, 2), int64 (N,); `OFF` if it is off the manifold."""
 
 
 @dataclass(frozen=True)
 class SineBand:
-    """The band around y = sin(5x) + 0.05, cut into arcs of equal length.
+    """The band around y = sin(5x) + 0.05, divided into arcs of equal length.
 
-    On the manifold is what has |x| ≤ 1.02 and lies between sin(5x) - 0.02 and sin(5x) + 0.12: the
-    points' own band and a fifth of its thickness around it. The arcs are of equal length along the
-    center line over [-1, 1]; a point belongs to the arc at its own x, as its height above the curve
-    is noise in y alone.
+    A point is on the manifold if |x| ≤ 1.02 and sin(5x) - 0.02 ≤ y ≤ sin(5x) + 0.12: the band of
+    the distribution and a margin of a fifth of its thickness. The arcs have equal length along the
+    center line over [-1, 1]. A point belongs to the arc at its x, because the noise is in y alone.
     """
 
     num_cells: int = NUM_ARCS
@@ -54,7 +51,7 @@ class SineBand:
         return np.where(inside, arcs.clip(0, self.num_cells - 1), OFF)
 
     def borders(self) -> npt.NDArray[np.float64]:
-        """Where on the x axis the arcs begin and end, ascending, float64 (num_cells + 1,)."""
+        """Return the x coordinates of the ends of the arcs, ascending, float64 (num_cells + 1,)."""
         x = np.linspace(-1.0, 1.0, _CURVE_STEPS + 1)
         steps = np.hypot(np.diff(x), np.diff(np.sin(5 * x)))
         length = np.concatenate([[0.0], np.cumsum(steps)])
@@ -63,11 +60,11 @@ class SineBand:
 
 @dataclass(frozen=True)
 class MixtureModes:
-    """The discs of three standard deviations around a mixture's centers, a cell each.
+    """Discs of three standard deviations around the centers of a mixture, one cell each.
 
-    A point belongs to its nearest center. Three standard deviations are the customary measure of a
-    point of high quality (Srivastava et al. 2017, arXiv:1705.07761); of a round Gaussian's own
-    points, 1 - exp(-9/2) = 98.9 % are that near.
+    A point belongs to its nearest center. Three standard deviations are the usual limit of a
+    high-quality point (Srivastava et al. 2017, arXiv:1705.07761); they hold 1 - exp(-9/2) = 98.9 %
+    of the points of a round Gaussian.
     """
 
     mixture: GaussianMixture
@@ -84,7 +81,7 @@ class MixtureModes:
 
 
 def manifold_of(distribution: Distribution) -> Manifold:
-    """The manifold of a known distribution. Raises InputError where its shape is not known."""
+    """Return the manifold of a distribution. Raises InputError if it is not known."""
     if isinstance(distribution, NoisySine):
         return SineBand()
     if isinstance(distribution, GaussianMixture):

@@ -1,4 +1,4 @@
-"""How frames move: what changes from one to the next, how far small objects go, what flickers."""
+"""Motion in stacks of frames: changed pixels, moves of small objects, and flicker."""
 
 import itertools
 import math
@@ -12,29 +12,31 @@ from atarigan.images.pixels import Frames
 
 REACH = 0.25
 NUM_MOVES = 22
-Places = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.float64]
+"""Row and column of M objects in pixels, (M, 2)."""
 Counts = npt.NDArray[np.int64]
 
 
-def describe_motion(scene: GameStatistics, stacks: Frames) -> dict[str, Counts]:
-    """What moves in each stack of consecutive frames.
+def describe_motion(statistics: GameStatistics, stacks: Frames) -> dict[str, Counts]:
+    """Compute the descriptors of the motion in each stack.
 
     Args:
-        scene: of the game.
+        statistics: statistics of the game.
         stacks: uint8 (N, K, H, W, C), oldest frame first, K at least 2.
 
     Returns:
-        pixels_changed (N, K-1), how many differ from the frame before; small_moves (N, 22), how
-        many small objects go so far until the next frame, in steps of an eighty-fourth of the
-        shorter side, the last for those that are no longer within a quarter of it. With three
-        frames or more, pixels_returned (N, K-2), how many change and are in the next frame what
-        they were; small_kept and small_blinked (N,), small objects that the next frame but one
-        shows too, and those of them that the next one does not.
+        pixels_changed (N, K-1): pixels that differ from the previous frame.
+        small_moves (N, 22): histogram of the distances that small objects move per frame, in bins
+            of 1/84 of the shorter side; the last bin counts objects farther than a quarter of it
+            from any object of the next frame.
+        pixels_returned (N, K-2), if K is at least 3: pixels that change and change back.
+        small_kept (N,), if K is at least 3: small objects that are still there two frames later.
+        small_blinked (N,), if K is at least 3: those of them that the frame between lacks.
     """
     num, num_stack = stacks.shape[:2]
-    places = small_places(scene, stacks.reshape(-1, *stacks.shape[2:]))
+    found = small_positions(statistics, stacks.reshape(-1, *stacks.shape[2:]))
     side = min(stacks.shape[2:4])
-    tracks = [places[start : start + num_stack] for start in range(0, len(places), num_stack)]
+    tracks = [found[start : start + num_stack] for start in range(0, len(found), num_stack)]
     changed = (stacks[:, 1:] != stacks[:, :-1]).any(-1)
     columns = {
         "pixels_changed": changed.sum((2, 3)),
@@ -51,16 +53,16 @@ def describe_motion(scene: GameStatistics, stacks: Frames) -> dict[str, Counts]:
     }
 
 
-def small_places(scene: GameStatistics, frames: Frames) -> list[Places]:
-    """Row and column of each frame's small objects, (M, 2) pixels, for frames (N, H, W, C)."""
-    found = find_objects(scene.object_pixels(frames), scene.foreground_rate)
+def small_positions(statistics: GameStatistics, frames: Frames) -> list[Positions]:
+    """Return the positions of each frame's small objects, for frames (N, H, W, C)."""
+    found = find_objects(statistics.object_pixels(frames), statistics.foreground_rate)
     is_small = found.is_small(*frames.shape[1:3])
-    places = np.stack([found.row, found.column], axis=1)[is_small]
-    return np.split(places, np.searchsorted(found.frame[is_small], np.arange(1, len(frames))))
+    positions = np.stack([found.row, found.column], axis=1)[is_small]
+    return np.split(positions, np.searchsorted(found.frame[is_small], np.arange(1, len(frames))))
 
 
-def moves(track: list[Places], side: int) -> Counts:
-    """How many objects of a track, (M, 2) a frame, go how far: (22,), see `describe_motion`."""
+def moves(track: list[Positions], side: int) -> Counts:
+    """Count how far the objects of consecutive frames move, (22,); see `describe_motion`."""
     counts = np.zeros(NUM_MOVES, np.int64)
     for before, after in itertools.pairwise(track):
         distances = to_nearest(before, after)
@@ -69,9 +71,14 @@ def moves(track: list[Places], side: int) -> Counts:
     return counts
 
 
-def blinks(track: list[Places], reach: float) -> tuple[int, int]:
-    """How many objects of a track, (M, 2) a frame, a later frame shows within twice the reach, in
-    pixels, and how many of them the one between does not show within it.
+def blinks(track: list[Positions], reach: float) -> tuple[int, int]:
+    """Count objects that are still there two frames later, and those of them that the frame between
+    lacks.
+
+    Args:
+        track: positions of objects in consecutive frames.
+        reach: distance within which an object of the next frame counts as the same, in pixels;
+            twice as far for the frame after it.
     """
     num_kept = num_blinked = 0
     for before, between, after in zip(track, track[1:], track[2:], strict=False):
@@ -82,11 +89,11 @@ def blinks(track: list[Places], reach: float) -> tuple[int, int]:
     return num_kept, num_blinked
 
 
-def to_nearest(places: Places, others: Places) -> npt.NDArray[np.float64]:
-    """Distance of each of places (M, 2) to the nearest of others (L, 2), (M,); infinite where there
-    are none.
+def to_nearest(positions: Positions, others: Positions) -> npt.NDArray[np.float64]:
+    """Return the distance of each position (M, 2) to the nearest of others (L, 2), (M,); infinite
+    if there are no others.
     """
-    apart = places[:, None] - others
+    apart = positions[:, None] - others
     distances: npt.NDArray[np.float64] = np.hypot(apart[..., 0], apart[..., 1])
     nearest: npt.NDArray[np.float64] = distances.min(axis=1, initial=math.inf)
     return nearest

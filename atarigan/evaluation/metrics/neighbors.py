@@ -1,4 +1,4 @@
-"""Who is near whom among features: precision, recall, density, coverage, and copies."""
+"""Metrics of nearest neighbors among features: precision, recall, density, coverage, copies."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ from atarigan.subset import evenly_spaced
 
 Features = npt.NDArray[np.floating]
 NUM_NEIGHBORS = 5
-MOST_COMPARED = 3000
+MAX_COMPARED = 3000
 COPY_SHARE = 0.05
 _BLOCK = 512
 
 
 class Nearest(NamedTuple):
-    """The nearest of some features to each of others.
+    """The nearest neighbors of N features in another set.
 
     Attributes:
-        distances: float64 (N,), Euclidean.
-        indices: int64 (N,), which it is.
+        distances: Euclidean distances, float64 (N,).
+        indices: indices into the other set, int64 (N,).
     """
 
     distances: npt.NDArray[np.float64]
@@ -29,21 +29,21 @@ class Nearest(NamedTuple):
 
 
 def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
-    """How far samples lie within real samples' neighborhoods, and real ones within theirs.
+    """Compute precision, recall, density and coverage.
 
-    A sample's neighborhood is the ball around it that reaches to its fifth nearest of its own set.
-    precision and recall are equations (1) and (2) of Kynkäänniemi et al. 2019, arXiv:1904.06991;
-    density and coverage are equations (4) and (5) of Naeem et al. 2020, arXiv:2002.09797. Of larger
-    sets 3,000 evenly picked ones are looked at.
+    The neighborhood of a sample is the ball that reaches to its fifth nearest neighbor in its own
+    set. Precision and recall are equations (1) and (2) of Kynkäänniemi et al. 2019,
+    arXiv:1904.06991; density and coverage are equations (4) and (5) of Naeem et al. 2020,
+    arXiv:2002.09797. Larger sets are cut to 3,000 evenly spaced samples.
 
     Args:
         samples: (N, F), N at least 2.
         real: (M, F), M at least 2.
 
     Returns:
-        precision, recall and coverage, 0 to 1; density, about 1 for real samples, at least 0.
+        precision, recall and coverage in 0 to 1; density, at least 0 and about 1 for real samples.
     """
-    fake_points, real_points = (_points(_picked(each)) for each in (samples, real))
+    fake_points, real_points = (_points(_evenly_spaced(each)) for each in (samples, real))
     reach_real, reach_fake = _reach(real_points), _reach(fake_points)
     distances = _distances(fake_points, real_points)
     within_real = distances <= reach_real
@@ -57,26 +57,25 @@ def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
 
 
 def copied_share(samples: Features, training: Features, fresh: Features) -> float:
-    """Share of samples that are nearer to a training sample than 95 % of fresh real ones are, or as
-    near.
+    """Compute the share of samples at least as near to a training sample as the nearest 5 % of
+    fresh real samples.
 
-    About 0.05 for samples that are as new as fresh ones, or as many more as are the same as one
-    learned from even among fresh ones; 1 for a set that was learned by heart;
-    the same idea as the third-sample test of Meehan et al. 2020, arXiv:2004.05675, read at one
-    quantile.
+    It is about 0.05 for samples as new as fresh ones, more if fresh samples repeat training
+    samples, and 1 for memorized samples. The idea is that of the three-sample test of Meehan et
+    al. 2020, arXiv:2004.05675, at a single quantile.
 
     Args:
         samples: features (N, F).
-        training: features (T, F) of what was learned from.
-        fresh: features (M, F) of real samples that were not.
+        training: features of training samples, (T, F).
+        fresh: features of real samples outside the training set, (M, F).
     """
-    training = _picked(training)
-    limit = np.quantile(nearest(_picked(fresh), training).distances, COPY_SHARE)
-    return float((nearest(_picked(samples), training).distances <= limit).mean())
+    training = _evenly_spaced(training)
+    limit = np.quantile(nearest(_evenly_spaced(fresh), training).distances, COPY_SHARE)
+    return float((nearest(_evenly_spaced(samples), training).distances <= limit).mean())
 
 
 def nearest(features: Features, among: Features) -> Nearest:
-    """For each of features (N, F), the nearest of others (M, F), M at least 1."""
+    """Find the nearest neighbor of each of features (N, F) among others (M, F), M at least 1."""
     points, others = _points(features), _points(among)
     found = [_distances(block, others).min(1) for block in points.split(_BLOCK)]
     return Nearest(
@@ -85,9 +84,10 @@ def nearest(features: Features, among: Features) -> Nearest:
     )
 
 
-def _picked(features: Features) -> Features:
-    """Evenly picked ones, since real ones lie in the order of play; all where there are few."""
-    some: Features = features[evenly_spaced(len(features), MOST_COMPARED)]
+def _evenly_spaced(features: Features) -> Features:
+    """Return at most 3,000 features, evenly spaced because real ones are in the order of play."""
+    picked = np.linspace(0, len(features) - 1, min(len(features), MAX_COMPARED))
+    some: Features = features[picked.astype(np.int64)]
     return some
 
 
@@ -96,8 +96,8 @@ def _points(features: Features) -> Tensor:
 
 
 def _reach(points: Tensor) -> Tensor:
-    """Each point's distance to its fifth nearest other one, (N,)."""
-    k = min(NUM_NEIGHBORS, len(points) - 1) + 1  # the nearest is the point itself
+    """Compute each point's distance to its fifth nearest neighbor, (N,)."""
+    k = min(NUM_NEIGHBORS, len(points) - 1) + 1  # a point is its own nearest neighbor
     blocks = points.split(_BLOCK)
     return torch.cat(
         [_distances(block, points).topk(k, largest=False).values[:, -1] for block in blocks]
@@ -105,5 +105,5 @@ def _reach(points: Tensor) -> Tensor:
 
 
 def _distances(first: Tensor, second: Tensor) -> Tensor:
-    """Euclidean distances (N, M), exactly 0 where two points are the same."""
+    """Compute Euclidean distances (N, M), exactly 0 between equal points."""
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")

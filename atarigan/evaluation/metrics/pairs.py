@@ -1,4 +1,4 @@
-"""Generated frames beside the true ones of the same states: pixels, objects, places."""
+"""Metrics of generated frames against the true frames of the same states."""
 
 import math
 
@@ -19,26 +19,29 @@ _PERFECT = {
 }
 
 
-def pair_scores(frames: Frames, true: Frames, scene: GameStatistics) -> dict[str, Score]:
-    """How right generated frames are, one by one. The floor is perfection; the interval is 1.96
-    standard errors of the mean over frames.
+def pair_scores(frames: Frames, true: Frames, statistics: GameStatistics) -> dict[str, Score]:
+    """Compare each generated frame with its true frame.
+
+    The floor is that of perfect frames. The interval is 1.96 standard errors of the mean.
 
     Args:
-        frames: generated, uint8 (N, H, W, C).
-        true: of the same states, likewise.
-        scene: of the game.
+        frames: generated frames, uint8 (N, H, W, C).
+        true: real frames of the same states, uint8 (N, H, W, C).
+        statistics: statistics of the game.
 
     Returns:
-        pixel_accuracy, the share of pixels whose channels are all within 8 levels of the true ones;
-        foreground_accuracy, the same of pixels that truly differ from the background; small_found,
-        the share of small objects near which a frame has an object too, within a twenty-fifth of
-        the shorter side; small_offset, how far away that is, in pixels. Objects differ from the
-        background by more than 8 levels. What does not occur is left out.
+        pixel_accuracy: share of pixels with every channel within 8 levels of the true one.
+        foreground_accuracy: the same over foreground pixels of the true frames.
+        small_found: share of small objects of the true frames with an object of the generated
+            frame within 1/25 of the shorter side.
+        small_offset: distance to that object in pixels.
+        Metrics without any pixel or object to measure are left out.
     """
     is_near = ~far_apart(frames, true)
-    foreground = scene.foreground(true)
+    foreground = statistics.foreground(true)
     wanted, shown = (
-        find_objects(scene.object_pixels(each), scene.foreground_rate) for each in (true, frames)
+        find_objects(statistics.object_pixels(each), statistics.foreground_rate)
+        for each in (true, frames)
     )
     is_small = wanted.is_small(*true.shape[1:3])
     offsets = _offsets(wanted, is_small, shown)
@@ -60,8 +63,8 @@ def pair_scores(frames: Frames, true: Frames, scene: GameStatistics) -> dict[str
 def _offsets(
     wanted: Objects, is_small: npt.NDArray[np.bool_], shown: Objects
 ) -> npt.NDArray[np.float64]:
-    """Each small object's distance to the nearest object that its frame shows, in pixels; infinite
-    where it shows none.
+    """Return each small object's distance to the nearest object of the generated frame, in pixels;
+    infinite if that has no objects.
     """
     starts = np.searchsorted(shown.frame, np.arange(wanted.frame.max(initial=0) + 2))
     offsets = []

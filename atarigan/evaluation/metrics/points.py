@@ -1,4 +1,4 @@
-"""How like two sets of points in the plane are, and how well one covers a known manifold."""
+"""Metrics of points in the plane: distances between two sets, and coverage of a manifold."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,32 +13,31 @@ from atarigan.subset import evenly_spaced
 Array = npt.NDArray[np.float64]
 AnyPoints = npt.NDArray[np.floating[Any]]
 NUM_PROJECTIONS = 128
-LEAST_SHARE_OF_A_CELL = 0.1
-_MOST_FOR_MEDIAN = 1000
+MIN_CELL_SHARE = 0.1
+_MAX_FOR_MEDIAN = 1000
 _BLOCK = 256
 
 
 def sliced_wasserstein(
     first: AnyPoints, second: AnyPoints, num_projections: int = NUM_PROJECTIONS, seed: int = 0
 ) -> float:
-    """1-Wasserstein distance of the projections on lines, averaged over random directions.
+    """Compute the mean 1-Wasserstein distance of the projections on random directions.
 
-    ∫ W₁(θ·x, θ·y) dθ over the unit circle, by Monte Carlo with directions that the seed fixes
-    (Rabin et al. 2011, "Wasserstein barycenter and its application to texture mixing"; Bonneel et
-    al. 2015, "Sliced and Radon Wasserstein barycenters of measures": both with the square in the
-    place of the first power).
+    ∫ W₁(θ·x, θ·y) dθ over the unit circle, by Monte Carlo (Rabin et al. 2011, "Wasserstein
+    barycenter and its application to texture mixing"; Bonneel et al. 2015, "Sliced and Radon
+    Wasserstein barycenters of measures"; both use the squared distance W₂²).
 
     Args:
         first: float (N, 2).
         second: float (M, 2); M need not be N.
-        num_projections: directions.
-        seed: of the directions.
+        num_projections: number of directions.
+        seed: seed of the directions.
 
     Returns:
         at least 0, in the points' unit; 0 for equal sets.
 
     Raises:
-        InputError: a set is empty, not of points in the plane, or not finite.
+        InputError: a set is empty, not (N, 2), or not finite.
     """
     first, second = _checked(first), _checked(second)
     angles = np.random.default_rng(seed).uniform(0, np.pi, num_projections)
@@ -47,7 +46,7 @@ def sliced_wasserstein(
 
 
 def wasserstein(first: Array, second: Array) -> Array:
-    """1-Wasserstein distances of numbers (..., N) and (..., M), (...,).
+    """Compute 1-Wasserstein distances (...,) of numbers (..., N) and (..., M).
 
     In one dimension it is the area between the distribution functions, W₁ = ∫ |F(x) - G(x)| dx
     (Peyré and Cuturi 2019, "Computational optimal transport", remark 2.30).
@@ -63,10 +62,10 @@ def wasserstein(first: Array, second: Array) -> Array:
 
 
 def energy_distance(first: AnyPoints, second: AnyPoints) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'| over all pairs, a point with itself included.
+    """Compute 2 E|X - Y| - E|X - X'| - E|Y - Y'| over all pairs, including a point with itself.
 
-    Székely and Rizzo 2013, "Energy statistics: a class of statistics based on distances", as a
-    V-statistic; it is the square of a metric.
+    The V-statistic of Székely and Rizzo 2013, "Energy statistics: a class of statistics based on
+    distances". It is the square of a metric.
 
     Args:
         first: float (N, 2).
@@ -76,7 +75,7 @@ def energy_distance(first: AnyPoints, second: AnyPoints) -> float:
         at least 0, in the points' unit; 0 for equal sets.
 
     Raises:
-        InputError: a set is empty, not of points in the plane, or not finite.
+        InputError: a set is empty, not (N, 2), or not finite.
     """
     first, second = _checked(first), _checked(second)
     across = _mean_across(first, second, np.sqrt)
@@ -87,24 +86,22 @@ def energy_distance(first: AnyPoints, second: AnyPoints) -> float:
 def maximum_mean_discrepancy(
     samples: AnyPoints, real: AnyPoints, bandwidth: float | None = None
 ) -> float:
-    """Distance of the mean embeddings by the kernel exp(-|x - y|² / (2 b²)).
+    """Compute the maximum mean discrepancy with the kernel exp(-|x - y|² / (2 b²)).
 
     The biased estimate of Gretton et al. 2012, "A kernel two-sample test", equation (5): the square
-    root of E k(X, X') - 2 E k(X, Y) + E k(Y, Y') over all pairs, a point with itself included. It
-    sees little of differences that are much finer than the bandwidth.
+    root of E k(X, X') - 2 E k(X, Y) + E k(Y, Y') over all pairs, including a point with itself. It
+    is insensitive to differences much finer than the bandwidth.
 
     Args:
         samples: float (N, 2).
         real: float (M, 2).
-        bandwidth: b, above 0; None takes the median distance of two real points (of at most 1,000,
-            evenly picked), which does not depend on the samples.
+        bandwidth: b, above 0; None takes `median_distance(real)`.
 
     Returns:
         0 to √2; 0 for equal sets.
 
     Raises:
-        InputError: a set is empty, not of points in the plane, or not finite; or the bandwidth is
-            not above 0.
+        InputError: a set is empty, not (N, 2), or not finite; or the bandwidth is not above 0.
     """
     samples, real = _checked(samples), _checked(real)
     width = median_distance(real) if bandwidth is None else bandwidth
@@ -120,30 +117,32 @@ def maximum_mean_discrepancy(
 
 
 def median_distance(points: AnyPoints) -> float:
-    """The median distance of two different points of a set, of at most 1,000 of them."""
-    picked = evenly_spaced(len(points), _MOST_FOR_MEDIAN)
+    """Compute the median distance between two points of a set, of at most 1,000 evenly spaced ones;
+    0 for a single point.
+    """
+    picked = np.linspace(0, len(points) - 1, min(len(points), _MAX_FOR_MEDIAN)).astype(int)
     some = np.asarray(points, np.float64)[picked]
     distances = np.sqrt(_squared_distances(some, some))
     return float(np.median(distances[np.triu_indices(len(some), 1)])) if len(some) > 1 else 0.0
 
 
 def coverage(points: AnyPoints, manifold: Manifold) -> float:
-    """Share of a manifold's cells that points reach, 0 to 1.
+    """Compute the share of a manifold's cells that points cover, 0 to 1.
 
-    A cell counts as covered when it holds at least a tenth of the points that it would hold if all
-    of them were shared out equally, and at least one.
+    A cell is covered if it holds at least one point, and at least a tenth of its share under a
+    uniform distribution over the cells.
 
     Raises:
-        InputError: there are none, or they are not in the plane, or not finite.
+        InputError: there are no points, they are not (N, 2), or not finite.
     """
     cells = manifold.cells(_checked(points))
     counts = np.bincount(cells[cells != OFF], minlength=manifold.num_cells)
-    least = max(1.0, LEAST_SHARE_OF_A_CELL * len(points) / manifold.num_cells)
+    least = max(1.0, MIN_CELL_SHARE * len(points) / manifold.num_cells)
     return float((counts >= least).mean())
 
 
 def on_manifold(points: AnyPoints, manifold: Manifold) -> float:
-    """Share of the points that are on a manifold, 0 to 1. Raises InputError as `coverage` does."""
+    """Compute the share of points on a manifold, 0 to 1. Raises InputError as `coverage` does."""
     return float((manifold.cells(_checked(points)) != OFF).mean())
 
 
@@ -164,8 +163,8 @@ def _squared_distances(first: Array, second: Array) -> Array:
 
 
 def _mean_across(first: Array, second: Array, function: Callable[[Array], Array]) -> float:
-    """Mean of a function of the squared distance over all pairs of a point of each set, a block of
-    rows at a time.
+    """Average a function of the squared distance over all pairs of a point of each set, one block
+    of rows at a time.
     """
     total = 0.0
     for start in range(0, len(first), _BLOCK):
@@ -174,8 +173,8 @@ def _mean_across(first: Array, second: Array, function: Callable[[Array], Array]
 
 
 def _mean_within(points: Array, function: Callable[[Array], Array]) -> float:
-    """The same over all pairs of one set: each block of rows with itself, and twice with what
-    follows it.
+    """Average over all pairs of one set: each block of rows with itself once, and with the rows
+    after it twice, because distances are symmetric.
     """
     total = 0.0
     for start in range(0, len(points), _BLOCK):

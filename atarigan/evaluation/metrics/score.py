@@ -1,4 +1,7 @@
-"""Scores: what is measured of samples, beside what real ones get in their place."""
+"""Scores: the value of a metric with its confidence interval and its floor.
+
+The floor is what real samples score against other real samples: the best value to expect.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,22 +12,22 @@ import numpy.typing as npt
 
 Better = Literal["lower", "higher"]
 Columns = Mapping[str, npt.NDArray[Any]]
-"""What is known of N samples, by name; every array is (N, …)."""
+"""Descriptors of N samples by name; every array is (N, …)."""
 Measure = Callable[[Columns, Columns], dict[str, float]]
-"""Measurements by name, of samples against real ones."""
+"""Computes metrics by name from descriptors of samples and of real samples."""
 Progress = Callable[[int], None]
-"""Is told how many more samples were looked at."""
+"""Called with the number of samples processed since the last call."""
 NUM_HALVES = 16
 _NORMAL_95 = 1.96
 
 
 class Score(TypedDict):
-    """One measurement.
+    """The score of samples by one metric.
 
     Attributes:
-        value: of the samples.
-        floor: what as many real samples score in the samples' place: the best one can expect.
-        interval: low and high end of the value's 95 % confidence interval.
+        value: value of the samples.
+        floor: value of as many real samples.
+        interval: lower and upper end of the 95 % confidence interval of the value.
         better: whether "lower" or "higher" values are better.
     """
 
@@ -35,59 +38,57 @@ class Score(TypedDict):
 
 
 class Metric(NamedTuple):
-    """What a measurement is called for.
+    """A metric.
 
     Attributes:
         better: whether "lower" or "higher" values are better.
-        meaning: in a few words.
-        most: the largest value there can be, 1 for shares.
-        least: the smallest value there can be.
+        meaning: explanation in a few words.
+        max: largest possible value.
+        min: smallest possible value.
     """
 
     better: Better
     meaning: str
-    most: float = math.inf
-    least: float = 0.0
+    max: float = math.inf
+    min: float = 0.0
 
 
 METRICS: dict[str, Metric] = {
-    "sliced_wasserstein": Metric("lower", "distance on random lines"),
-    "energy_distance": Metric("lower", "distance over all pairs of points"),
-    "maximum_mean_discrepancy": Metric("lower", "distance by a Gaussian kernel"),
-    "cells_covered": Metric("higher", "equal parts of the curve, or modes, that are reached", 1),
-    "on_manifold": Metric("higher", "points on the curve, or near a mode", 1),
-    "frechet_distance": Metric("lower", "distance of the features' Gaussians"),
+    "sliced_wasserstein": Metric("lower", "mean 1-Wasserstein distance of random projections"),
+    "energy_distance": Metric("lower", "energy distance over all pairs of points"),
+    "maximum_mean_discrepancy": Metric("lower", "MMD with a Gaussian kernel"),
+    "cells_covered": Metric("higher", "share of arcs of the curve, or of modes, covered", 1),
+    "on_manifold": Metric("higher", "share of points on the curve, or near a mode", 1),
+    "frechet_distance": Metric("lower", "squared Fréchet distance of features (as FID)"),
     "kernel_distance": Metric(
-        "lower", "distance of the features by a cubic kernel", least=-math.inf
+        "lower", "unbiased squared MMD of features, cubic kernel (as KID)", min=-math.inf
     ),
-    "precision": Metric("higher", "samples that lie where real ones do", 1),
-    "recall": Metric("higher", "real ones that lie where samples do", 1),
-    "density": Metric("higher", "how many real neighborhoods hold a sample, against expected"),
-    "coverage": Metric("higher", "real neighborhoods that hold a sample", 1),
-    "copied": Metric("lower", "samples nearer to a training sample than 95 % of real ones are", 1),
-    "class_entropy": Metric("higher", "how evenly classes occur", 1),
-    "mean_confidence": Metric("higher", "how sure the classifier is", 1),
-    "valid_colors": Metric("higher", "pixels in a color that the game shows", 1),
-    "exact_background": Metric("higher", "pixels that never change, and are as they must be", 1),
-    "object_counts": Metric("lower", "Wasserstein distance of the number of objects"),
+    "precision": Metric("higher", "share of samples within real neighborhoods", 1),
+    "recall": Metric("higher", "share of real samples within sample neighborhoods", 1),
+    "density": Metric("higher", "samples in real neighborhoods, relative to expectation"),
+    "coverage": Metric("higher", "share of real neighborhoods that hold a sample", 1),
+    "copied": Metric("lower", "share nearer to training samples than 95 % of real ones", 1),
+    "class_entropy": Metric("higher", "relative entropy of the class distribution", 1),
+    "mean_confidence": Metric("higher", "mean probability of the most probable class", 1),
+    "valid_colors": Metric("higher", "share of pixels in a color of the game", 1),
+    "exact_background": Metric("higher", "share of static pixels that show the background", 1),
+    "object_counts": Metric("lower", "Wasserstein distance of the number of objects per frame"),
     "object_sizes": Metric("lower", "share of objects of a wrong size", 1),
     "object_places": Metric("lower", "share of objects in a wrong place", 1),
     "object_colors": Metric("lower", "share of object pixels in a wrong color", 1),
-    "places_visited": Metric("higher", "places of real objects where samples have some", 1),
-    "small_presence": Metric("higher", "frames with a small object, against real ones", 1),
-    "small_extra": Metric("lower", "frames with more small objects than real ones show", 1),
-    "pixel_accuracy": Metric("higher", "pixels within 8 levels of the true frame's", 1),
-    "foreground_accuracy": Metric("higher", "the same, of pixels that are not background", 1),
-    "small_found": Metric("higher", "small objects of the true frame that are there", 1),
-    "small_offset": Metric("lower", "how far those are from their place, in pixels"),
-    "motion_distance": Metric(
-        "lower", "distance of the Gaussians of how features change in a step"
-    ),
-    "pixels_changed": Metric("lower", "distance of how many pixels change in a step, in doublings"),
-    "pixels_returned": Metric("lower", "the same of pixels that change and at once change back"),
-    "small_moves": Metric("lower", "share of small objects that go too far, or not far enough", 1),
-    "small_blinks": Metric("lower", "small objects that vanish for one frame", 1),
-    "ram_claims": Metric("lower", "distance of what a probe reads as RAM, in standard deviations"),
+    "places_visited": Metric("higher", "share of cells with real objects that samples fill too", 1),
+    "small_presence": Metric("higher", "share of frames with a small object, relative to real", 1),
+    "small_extra": Metric("lower", "share of frames with more small objects than real ones", 1),
+    "pixel_accuracy": Metric("higher", "share of pixels within 8 levels of the true frame", 1),
+    "foreground_accuracy": Metric("higher", "the same over foreground pixels", 1),
+    "small_found": Metric("higher", "share of small objects of the true frame found", 1),
+    "small_offset": Metric("lower", "their distance from the true position, in pixels"),
+    "motion_distance": Metric("lower", "squared Fréchet distance of feature changes per step"),
+    "pixels_changed": Metric("lower", "Wasserstein distance of log2(1 + changed pixels)"),
+    "pixels_returned": Metric("lower", "the same for pixels that change and change back"),
+    "small_moves": Metric("lower", "share of small objects that move a wrong distance", 1),
+    "small_blinks": Metric("lower", "share of small objects that vanish for one frame", 1),
+    "ram_claims": Metric("lower", "Wasserstein distance of the RAM that a probe reads"),
 }
 
 
@@ -95,28 +96,28 @@ def scores(
     measure: Measure,
     samples: Columns,
     reference: Columns,
-    stand_in: Columns,
+    held_out: Columns,
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> dict[str, Score]:
-    """Everything that is measured of samples against real ones, by name.
+    """Score samples by every metric that `measure` computes.
 
-    All three sets are cut to the length of the shortest, since many distances depend on it. The
+    All three sets are cut to the length of the shortest, because many distances depend on it. The
     interval is 1.96 standard errors to both sides of the value, by the delete-half jackknife (Shao
-    and Wu 1989, "A general theory for jackknife variance estimation"): samples and real ones are
-    halved at random 16 times; a half's variance about the whole is the whole's own, to first order.
+    and Wu 1989, "A general theory for jackknife variance estimation") with 16 random halves of
+    samples and real samples.
 
     Args:
-        measure: takes samples and real ones.
-        samples: what is judged.
-        reference: real ones that it is compared with.
-        stand_in: other real ones, that stand in the samples' place for the floor.
-        seed: of the downsampled_sizes.
-        progress: called with the number of samples after each measuring.
+        measure: computes the metrics.
+        samples: descriptors of the samples to score.
+        reference: descriptors of the real samples to compare with.
+        held_out: descriptors of other real samples, which set the floor.
+        seed: seed of the halves.
+        progress: called with the number of samples after each computation of the metrics.
     """
-    num = min(map(num_rows, (samples, reference, stand_in)))
-    samples, reference, stand_in = (
-        rows(each, slice(num)) for each in (samples, reference, stand_in)
+    num = min(map(num_rows, (samples, reference, held_out)))
+    samples, reference, held_out = (
+        rows(each, slice(num)) for each in (samples, reference, held_out)
     )
 
     def measured(first: Columns, second: Columns) -> dict[str, float]:
@@ -124,7 +125,7 @@ def scores(
         progress(num_rows(first))
         return found
 
-    values, floors = measured(samples, reference), measured(stand_in, reference)
+    values, floors = measured(samples, reference), measured(held_out, reference)
     rng = np.random.default_rng(seed)
     halves = [
         measured(rows(samples, half(num, rng)), rows(reference, half(num, rng)))
@@ -144,28 +145,28 @@ def scores(
 
 
 def interval(name: str, value: float, standard_error: float) -> tuple[float, float]:
-    """Low and high end of a measurement's 95 % confidence interval, within what it can be."""
+    """Return the ends of a 95 % confidence interval, clipped to the metric's range."""
     margin = _NORMAL_95 * standard_error
     metric = METRICS[name]
-    return max(metric.least, value - margin), min(metric.most, value + margin)
+    return max(metric.min, value - margin), min(metric.max, value + margin)
 
 
 def half(num: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Half of the numbers below `num`, and at least two where there are so many, in order."""
+    """Draw half of the numbers below `num`, at least two if there are as many, sorted."""
     chosen: npt.NDArray[np.int64] = np.sort(rng.permutation(num)[: max(min(num, 2), num // 2)])
     return chosen
 
 
 def num_rows(columns: Columns) -> int:
-    """How many samples columns tell of."""
+    """Return the number of samples."""
     return len(next(iter(columns.values())))
 
 
 def rows(columns: Columns, which: slice | npt.NDArray[np.int64]) -> Columns:
-    """Columns of some of the samples."""
+    """Return the descriptors of some of the samples."""
     return {name: column[which] for name, column in columns.items()}
 
 
 def joined_rows(parts: list[Columns]) -> Columns:
-    """Columns of all samples of several parts, in order."""
+    """Concatenate the descriptors of several parts."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

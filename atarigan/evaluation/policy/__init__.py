@@ -1,1 +1,1 @@
-"""Policies that look at pixels: cloned, and compared by what they score."""
+"""Policies that act on pixels: cloned from scripted players, and compared by their returns."""

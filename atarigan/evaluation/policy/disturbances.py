@@ -1,4 +1,4 @@
-"""Known disturbances of frames, to compare generated ones with."""
+"""Views that disturb real frames in known ways, to compare generated frames with."""
 
 from collections.abc import Sequence
 
@@ -15,21 +15,23 @@ _BLUR_WIDTH, _BLUR_DEVIATION = 5, 1.0
 
 
 def real(games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None) -> Frames:
-    """The view that changes nothing."""
+    """Show real frames unchanged."""
     return frames
 
 
-def disturbances(scene: GameStatistics, seed: int) -> dict[str, View]:
-    """Views of disturbed frames by name.
+def disturbances(statistics: GameStatistics, seed: int) -> dict[str, View]:
+    """Return views of disturbed frames by name.
 
     Args:
-        scene: of the game.
-        seed: of the noise.
+        statistics: statistics of the game.
+        seed: seed of the noise.
 
     Returns:
-        "noise", normal with a deviation of 10 levels, another at every pixel and step; "blurred",
-        by a Gaussian of deviation 1 pixel; "erased", background in the place of small objects that
-        move; "blind", the background and nothing else, at all times.
+        "noise": Gaussian noise with a standard deviation of 10 levels, independent per pixel and
+            step.
+        "blurred": a Gaussian blur with a standard deviation of 1 pixel.
+        "erased": small moving objects replaced by the background.
+        "blind": the background alone.
     """
     rng = np.random.default_rng(seed)
 
@@ -49,11 +51,12 @@ def disturbances(scene: GameStatistics, seed: int) -> dict[str, View]:
     def erased(
         games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
     ) -> Frames:
-        return np.where(small_object_pixels(scene, frames)[..., None], scene.background, frames)
+        is_small = small_object_pixels(statistics, frames)
+        return np.where(is_small[..., None], statistics.background, frames)
 
     def blind(
         games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
     ) -> Frames:
-        return np.broadcast_to(scene.background, frames.shape)
+        return np.broadcast_to(statistics.background, frames.shape)
 
     return {"noise": noise, "blurred": blurred, "erased": erased, "blind": blind}

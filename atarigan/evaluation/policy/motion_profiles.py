@@ -1,4 +1,4 @@
-"""Where things are and what moves, as sums along rows and columns that a small network can read."""
+"""Row and column profiles of frames and their changes, as input of a small network."""
 
 import gymnasium as gym
 import torch
@@ -6,24 +6,25 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-_LEAST_SPREAD = 0.1
-_LARGEST = 6.0
+_MIN_SPREAD = 0.1
+_MAX_PROFILE = 6.0
 
 
 class MotionProfiles(BaseFeaturesExtractor):
-    """Stacks of gray frames, float (B, K, H, W) in 0 … 1, oldest first, to profiles.
+    """Maps stacks of gray frames, float (B, K, H, W) in 0 … 1, oldest first, to profiles.
 
-    The newest frame, what became brighter and what became darker in each of the last steps are
-    averaged over bands: in bands of rows for each column, and in bands of columns for each row.
-    That keeps exact places even of what is one pixel large, where strided convolutions blur them,
-    and leaves moving things alone where the background is still. Nothing here is learned but the
-    mean and the spread of each number, by which it is standardized and kept within six deviations:
-    a score that was never reached should not outweigh the game.
+    The newest frame and the positive and negative changes of each of the last steps are averaged
+    over bands of rows for each column, and over bands of columns for each row. This keeps the exact
+    position of objects of a single pixel, which strided convolutions blur, and the changes isolate
+    moving objects from a static background.
+
+    The profiles have no trained weights. They are standardized by the mean and spread set by `fit`
+    and clipped to ±6, so that rare values, such as a score never reached before, do not dominate.
 
     Args:
-        observation_space: uint8 (K, H, W) of K at least 2 frames.
-        num_changes: steps whose changes are looked at, below K.
-        num_bands: bands of rows, and of columns.
+        observation_space: uint8 (K, H, W), K at least 2.
+        num_changes: number of steps whose changes are used, below K.
+        num_bands: number of bands of rows, and of columns.
     """
 
     center: Tensor
@@ -41,15 +42,15 @@ class MotionProfiles(BaseFeaturesExtractor):
         self.register_buffer("spread", torch.ones(num_profiles))
 
     def fit(self, stacks: Tensor) -> None:
-        """Standardize by the profiles of stacks, float (B, K, H, W) in 0 … 1."""
+        """Set mean and spread from the profiles of stacks, float (B, K, H, W) in 0 … 1."""
         profiles = self._profiles(stacks)
         spread = profiles.std(0)
-        self.center, self.spread = profiles.mean(0), spread + _LEAST_SPREAD * spread.mean()
+        self.center, self.spread = profiles.mean(0), spread + _MIN_SPREAD * spread.mean()
 
     def forward(self, observations: Tensor) -> Tensor:
-        """(B, (1 + 2 num_changes) · num_bands · (H + W))."""
+        """Return standardized profiles, (B, (1 + 2 num_changes) · num_bands · (H + W))."""
         standardized = (self._profiles(observations) - self.center) / self.spread
-        return standardized.clamp(-_LARGEST, _LARGEST)
+        return standardized.clamp(-_MAX_PROFILE, _MAX_PROFILE)
 
     def _profiles(self, stacks: Tensor) -> Tensor:
         height, width = stacks.shape[2:]

@@ -1,4 +1,4 @@
-"""A trial: one policy, seeing one game in every way there is."""
+"""Playing one policy through several views of a game."""
 
 import contextlib
 from collections.abc import Sequence
@@ -12,71 +12,77 @@ from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.policy.disturbances import disturbances, real
-from atarigan.evaluation.policy.episodes import Episodes, Played, Ram, Rules, View
-from atarigan.evaluation.policy.policy_evaluation import FILM_STEPS
+from atarigan.evaluation.policy.episodes import EpisodeConfig, EpisodeResults, Episodes, Ram, View
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
 
-NUM_SCOUTS, SCOUTED_FRAMES = 4, 2000
-NUM_ARMS = 6
+FILM_STEPS = 300
+_NUM_STATISTICS_EPISODES, _MAX_STATISTICS_FRAMES = 4, 2000
+_NUM_VIEWS_WITHOUT_GENERATED = 6
 
 
 @dataclass(frozen=True)
 class PolicyComparison:
-    """What a policy is put to.
+    """Plays a policy with random actions, real frames, generated frames, and disturbed frames.
 
     Attributes:
         model: a stable-baselines3 model.
-        layout: how its observations show frames.
-        rules: of all episodes.
-        num_episodes: of each kind, at least 2.
-        seed: of all of them; episodes of one number have the same seed whatever is seen.
+        layout: layout of its observations.
+        config: game and length of all episodes.
+        num_episodes: episodes with each view, at least 2.
+        seed: seed of the episodes; episode i has the same seed with every view.
     """
 
     model: Any
     layout: ImageLayout
-    rules: Rules
+    config: EpisodeConfig
     num_episodes: int
     seed: int
 
     def __post_init__(self) -> None:
         if self.num_episodes < 2:
-            raise InputError(f"a trial needs at least 2 episodes, not {self.num_episodes}")
+            raise InputError(f"a comparison needs at least 2 episodes, not {self.num_episodes}")
 
-    def work_to_do(self, has_generated: bool) -> int:
-        """Agent steps, at the most."""
-        with contextlib.closing(AgentSteps(self.rules.env_id)) as env:
-            num = self.num_episodes * self.rules.max_steps(env)
-        return num * (NUM_ARMS + has_generated)
+    def max_steps(self, has_generated: bool) -> int:
+        """Return the largest possible number of agent steps of `run`."""
+        with contextlib.closing(AgentSteps(self.config.env_id)) as env:
+            num = self.num_episodes * self.config.max_steps(env)
+        return num * (_NUM_VIEWS_WITHOUT_GENERATED + has_generated)
 
-    def run(self, generated: View | None, progress: Progress = lambda _: None) -> dict[str, Played]:
-        """Play everything, by what is seen: "random" actions, "real", "generated" if there is such
-        a view, and the `disturbances`.
+    def run(
+        self, generated: View | None, progress: Progress = lambda _: None
+    ) -> dict[str, EpisodeResults]:
+        """Play all episodes.
+
+        Returns:
+            Results by view: "random" (actions, without a view), "real", "generated" if that view is
+            given, and the `disturbances`.
         """
-        episodes = Episodes(self.model, self.layout, self.rules, self.seed, progress)
-        scene = GameStatistics.of(self._scouted())
+        episodes = Episodes(self.model, self.layout, self.config, self.seed, progress)
+        statistics = GameStatistics.of(self._real_frames())
         views = {} if generated is None else {"generated": generated}
-        disturbed = disturbances(scene, self.seed)
-        arms = {"random": episodes.play_at_random(self.num_episodes)}
-        arms["real"] = episodes.play({"real": real, **views, **disturbed}, self.num_episodes)
+        disturbed = disturbances(statistics, self.seed)
+        results = {"random": episodes.play_at_random(self.num_episodes)}
+        results["real"] = episodes.play({"real": real, **views, **disturbed}, self.num_episodes)
         for name, view in views.items():
             both = {name: view, "real": real}
-            arms[name] = episodes.play(both, self.num_episodes, film_steps=FILM_STEPS)
+            results[name] = episodes.play(both, self.num_episodes, film_steps=FILM_STEPS)
         for name, view in disturbed.items():
-            arms[name] = episodes.play({name: view}, self.num_episodes)
-        return arms
+            results[name] = episodes.play({name: view}, self.num_episodes)
+        return results
 
-    def _scouted(self) -> Frames:
-        """Real frames of the policy's own play, (N, H, W, C), in games that are not counted."""
-        seen: list[Frames] = []
+    def _real_frames(self) -> Frames:
+        """Record real frames (N, H, W, C) of separate episodes of the policy."""
+        recorded: list[Frames] = []
 
-        def watched(
+        def record(
             games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
         ) -> Frames:
-            seen.append(frames)
+            recorded.append(frames)
             return frames
 
-        rules = replace(self.rules, max_frames=min(self.rules.max_frames, SCOUTED_FRAMES))
-        scouts = Episodes(self.model, self.layout, rules, self.seed + self.num_episodes)
-        scouts.play({"real": watched}, NUM_SCOUTS)
-        return np.concatenate(seen)
+        max_frames = min(self.config.max_frames, _MAX_STATISTICS_FRAMES)
+        config = replace(self.config, max_frames=max_frames)
+        episodes = Episodes(self.model, self.layout, config, self.seed + self.num_episodes)
+        episodes.play({"real": record}, _NUM_STATISTICS_EPISODES)
+        return np.concatenate(recorded)

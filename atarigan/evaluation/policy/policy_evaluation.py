@@ -1,8 +1,7 @@
-"""What a policy's score is worth when it sees something else: a table, JSON, and a page."""
+"""The report of a policy's returns by what it saw: a table, JSON, and a page."""
 
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,184 +10,184 @@ import numpy as np
 
 from atarigan.cli.text_table import aligned
 from atarigan.evaluation.metrics.score import Score
-from atarigan.evaluation.policy.episodes import ASK_EVERY, Played
+from atarigan.evaluation.policy.episodes import QUERY_EVERY, EpisodeResults
 from atarigan.evaluation.policy.retention import (
     Interval,
+    Values,
     bootstrap_interval,
     mean,
     retention,
     share,
 )
-from atarigan.images.pixels import FrameFormat
+from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.pictures import charts, grids
+from atarigan.pictures.animations import save_animation
 from atarigan.pictures.page import Page
 
 HEADS = (
-    "it sees",
+    "view",
     "mean return",
     "95 %",
-    "kept of its score",
+    "retention",
     "95 %",
-    "same action",
+    "agreement",
     "95 %",
     "steps",
 )
-FILM_STEPS = 300
-_FILM_PER_S = 15
+_PICTURES_PER_S = 15
 _LEFT = (0,)
+_BASELINES = ("real", "random")
 
 
 @dataclass(frozen=True)
 class PolicyEvaluation:
-    """A policy's episodes by what it saw.
+    """The results of a policy's episodes by view.
 
     Attributes:
-        name: of the policy.
-        arms: by what was seen. "random" (nothing: random actions) and "real" are among them.
-        frame_format: of the frames of films.
-        facts: what else belongs to the result, such as counts, limits, seeds and versions.
-        seed: of the resampling.
+        name: name of the policy.
+        results: results by view. "real" and "random" (random actions) are always among them.
+        frame_format: format of the frames of films.
+        facts: further facts of the result, such as counts, limits, seeds and versions.
+        seed: seed of the bootstrap.
     """
 
     name: str
-    arms: dict[str, Played]
+    results: dict[str, EpisodeResults]
     frame_format: FrameFormat
     facts: dict[str, Any]
     seed: int
 
     @property
-    def against(self) -> str:
-        """What was played."""
-        num = len(self.arms["real"].returns)
+    def summary(self) -> str:
+        """What was played, in one line."""
+        num = len(self.results["real"].returns)
         return (
-            f"{num} episodes each of {self.facts['env_id']}, cut off after "
-            f"{self.facts['max_frames']:,} emulator frames"
+            f"{num} episodes of {self.facts['env_id']} with each view, at most "
+            f"{self.facts['max_frames']:,} emulator frames each"
         )
 
-    def mean_return(self, arm: str) -> tuple[float, Interval]:
-        """With its 95 % interval."""
-        returns = self._returns(arm)
+    def mean_return(self, view: str) -> tuple[float, Interval]:
+        """Return the mean return with its 95 % interval."""
+        returns = self._returns(view)
         return float(mean(returns)), bootstrap_interval(mean, [returns], self.seed)
 
-    def retention(self, arm: str) -> tuple[float, Interval]:
-        """What is kept of the score, with its 95 % interval."""
-        groups = [self._returns(name) for name in (arm, "real", "random")]
+    def retention(self, view: str) -> tuple[float, Interval]:
+        """Return the share of the score that the policy keeps, with its 95 % interval."""
+        groups = [self._returns(name) for name in (view, *_BASELINES)]
         return float(retention(*groups)), bootstrap_interval(retention, groups, self.seed)
 
     @property
-    def is_better_than_chance(self) -> bool:
-        """Whether there is anything to keep."""
+    def is_better_than_random(self) -> bool:
+        """Whether the policy scores above random actions with real frames."""
         return self.mean_return("real")[0] > self.mean_return("random")[0]
 
-    def agreement(self, arm: str) -> tuple[float, Interval] | None:
-        """In which share of the states of real play the policy does the same, with its 95 %
-        interval; None where it was not asked.
+    def agreement(self, view: str) -> tuple[float, Interval] | None:
+        """Return the share of states of real play in which the policy chooses the same action with
+        a view, with its 95 % interval; None for views that were not queried.
         """
-        real = self.arms["real"]
-        if arm not in real.agreed:
+        real = self.results["real"]
+        if view not in real.num_agreed:
             return None
-        groups = [np.array(real.agreed[arm], np.float64), np.array(real.asked, np.float64)]
+        groups = [np.array(real.num_agreed[view], np.float64), np.array(real.num_queried, float)]
         interval = bootstrap_interval(share, groups, self.seed, paired=True)
         return float(share(*groups)), interval
 
     def scores(self) -> dict[str, Score]:
-        """Retention and agreement, of generated frames by these names, of others with theirs. There
-        is no retention where real frames bring no more than chance.
+        """Return retention and agreement of generated frames under these names, and of other views
+        with the view as suffix. Retention needs a policy that is better than random.
         """
         found: dict[str, Score] = {}
-        for arm in self.arms:
-            suffix = "" if arm == "generated" else f"_{arm}"
-            if arm not in ("real", "random") and self.is_better_than_chance:
-                found[f"retention{suffix}"] = _score(*self.retention(arm))
-            agreement = self.agreement(arm)
+        for view in self.results:
+            suffix = "" if view == "generated" else f"_{view}"
+            if view not in _BASELINES and self.is_better_than_random:
+                found[f"retention{suffix}"] = _score(*self.retention(view))
+            agreement = self.agreement(view)
             if agreement is not None:
                 found[f"agreement{suffix}"] = _score(*agreement)
         return found
 
     def rows(self) -> Iterator[Sequence[str]]:
-        """A row an arm, as text: what `HEADS` says."""
-        for arm, played in self.arms.items():
-            value, (low, high) = self.mean_return(arm)
+        """Yield a row of text per view, in the columns of `HEADS`."""
+        for view, results in self.results.items():
+            value, (low, high) = self.mean_return(view)
             yield (
-                arm,
+                view,
                 f"{value:.2f}",
                 f"{low:.2f} to {high:.2f}",
-                *_cells(None if arm in ("real", "random") else self.retention(arm)),
-                *_cells(self.agreement(arm)),
-                f"{np.mean(played.num_steps):,.0f}",
+                *_cells(None if view in _BASELINES else self.retention(view)),
+                *_cells(self.agreement(view)),
+                f"{np.mean(results.num_steps):,.0f}",
             )
 
     def table(self) -> str:
-        """All of it as aligned text."""
+        """Return the rows as aligned text."""
         return aligned([HEADS, *self.rows()], _LEFT)
 
-    def write_json(self, path: Path) -> None:
-        """Write scores, every return, and facts."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def record(self) -> dict[str, Any]:
+        """Return the content of metrics.json: scores, every return, and facts."""
         returns = {
-            arm: {
-                "mean": self.mean_return(arm)[0],
-                "interval": self.mean_return(arm)[1],
-                "episodes": played.returns,
-                "agent_steps": played.num_steps,
+            view: {
+                "mean": self.mean_return(view)[0],
+                "interval": self.mean_return(view)[1],
+                "episodes": results.returns,
+                "agent_steps": results.num_steps,
             }
-            for arm, played in self.arms.items()
+            for view, results in self.results.items()
         }
-        found = {"metrics": self.scores(), "returns": returns, **self.facts}
-        path.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        return {"metrics": self.scores(), "returns": returns, **self.facts}
 
     def write_page(self, path: Path) -> None:
-        """Write the page, and the film that it shows beside it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        page = Page(f"{self.name}, evaluated", self.against)
+        """Write the report as an HTML page, and the film that it contains next to it."""
+        page = Page(f"{self.name}, evaluated", self.summary)
         page.figures(self._headline_figures())
         page.table(HEADS, self.rows())
-        film = self.arms["generated"].film if "generated" in self.arms else {}
+        film = self.results["generated"].film if "generated" in self.results else {}
         if film:
             movie = path.with_name("real_beside_generated.mp4")
             self._write_film(movie, film)
             page.picture(
-                "What there is beside what it sees",
+                "Real and generated frames",
                 movie,
-                "An episode played through generated frames; left, the real ones of its states.",
+                "An episode played through generated frames; left, the real frames.",
             )
         panels = {
-            f"returns, real against {arm}": (self._returns("real"), self._returns(arm))
-            for arm in self.arms
-            if arm != "real"
+            f"returns, real against {view}": (self._returns("real"), self._returns(view))
+            for view in self.results
+            if view != "real"
         }
         page.picture("Returns", charts.histograms(panels))
-        page.heading("How it was done")
-        facts = [*self.facts.items(), ("asked about the same states", f"one in {ASK_EVERY}")]
+        page.heading("Settings")
+        facts = [*self.facts.items(), ("agreement measured in", f"one state in {QUERY_EVERY}")]
         page.settings({"facts": facts})
         page.write(path)
 
-    def _returns(self, arm: str) -> Any:
-        return np.array(self.arms[arm].returns, np.float64)
+    def _returns(self, view: str) -> Values:
+        return np.array(self.results[view].returns, np.float64)
 
     def _headline_figures(self) -> dict[str, str]:
+        """Return the retention with generated frames, and all mean returns."""
         figures = {}
-        if "generated" in self.arms:
-            figures["score kept through generated frames"] = _cells(self.retention("generated"))[0]
-        for arm in self.arms:
-            figures[f"mean return, {arm}"] = f"{self.mean_return(arm)[0]:.1f}"
+        if "generated" in self.results:
+            figures["retention with generated frames"] = _cells(self.retention("generated"))[0]
+        for view in self.results:
+            figures[f"mean return, {view}"] = f"{self.mean_return(view)[0]:.1f}"
         return figures
 
-    def _write_film(self, path: Path, film: dict[str, Any]) -> None:
+    def _write_film(self, path: Path, film: Mapping[str, Sequence[Frames]]) -> None:
         scale = grids.scale_for(self.frame_format.height, self.frame_format.width, target=252)
-        shown = (
-            grids.beside(
+        pictures = (
+            grids.side_by_side(
                 grids.enlarged(self.frame_format.to_rgb(real), scale),
                 grids.enlarged(self.frame_format.to_rgb(generated), scale),
                 ("real", "generated"),
             )
             for real, generated in zip(film["real"], film["generated"], strict=True)
         )
-        grids.save_animation(path, shown, _FILM_PER_S)
+        save_animation(path, pictures, _PICTURES_PER_S)
 
 
 def _cells(found: tuple[float, Interval] | None) -> tuple[str, str]:
-    """A share and its interval, as text."""
+    """Return a share and its interval as text, empty if there is none."""
     if found is None or math.isnan(found[0]):
         return "", ""
     value, (low, high) = found

@@ -1,4 +1,4 @@
-"""How much of a policy's score is left when it sees something else than real frames."""
+"""Retention: how much of its score a policy keeps when it does not see real frames."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,20 +13,22 @@ _ENDS = (0.025, 0.975)
 
 
 def mean(values: Values) -> Values:
-    """Over the last axis, (..., N) to (...)."""
+    """Average over the last axis, (..., N) to (...)."""
     return np.asarray(np.mean(values, axis=-1, dtype=np.float64))
 
 
 def retention(seen: Values, real: Values, random: Values) -> Values:
-    """(mean return seeing something else - random) / (mean return seeing real frames - random).
+    """Compute (mean return with a view - random) / (mean return with real frames - random).
 
-    1 means that nothing is lost, 0 that acting at random would do as well.
+    1 means that the policy keeps its score, 0 that it does no better than random actions.
 
     Args:
-        seen, real, random: returns of episodes, (..., N) each, not necessarily as many.
+        seen: returns of episodes in which the policy sees the view, (..., N).
+        real: returns of episodes in which it sees real frames, (..., M).
+        random: returns of episodes of random actions, (..., L).
 
     Returns:
-        (...); not a number where real frames bring no more than random actions.
+        (...); NaN where the return with real frames is not above that of random actions.
     """
     gained = mean(real) - mean(random)
     is_more = gained > 0
@@ -35,7 +37,7 @@ def retention(seen: Values, real: Values, random: Values) -> Values:
 
 
 def share(hits: Values, asked: Values) -> Values:
-    """Hits of all that was asked, over episodes (..., N)."""
+    """Compute the share of hits among all queries, over episodes (..., N)."""
     return np.asarray(hits.sum(-1) / asked.sum(-1))
 
 
@@ -46,18 +48,20 @@ def bootstrap_interval(
     *,
     paired: bool = False,
 ) -> Interval:
-    """Low and high end of a statistic's 95 % interval by the percentile bootstrap (Efron and
-    Tibshirani 1993, An Introduction to the Bootstrap, chapter 13): 10,000 times, episodes are drawn
-    anew with replacement, in each group by itself.
+    """Compute a 95 % confidence interval by the percentile bootstrap.
+
+    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13, with 10,000 resamples
+    of the episodes of each group.
 
     Args:
-        statistic: of the groups, in order, over their last axis.
-        groups: (N,) values an episode.
-        seed: of the draws.
-        paired: the groups are different values of the same episodes, and drawn together.
+        statistic: function of the groups, in order, over their last axis.
+        groups: values per episode, (N,) each.
+        seed: seed of the resamples.
+        paired: whether the groups are values of the same episodes, which are resampled together.
 
     Returns:
-        of the draws in which the statistic is a number; not numbers where there is none.
+        The lower and upper end, over the resamples in which the statistic is not NaN; NaN if it
+        always is.
     """
     rng = np.random.default_rng(seed)
     if paired:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from atarigan.errors import InputError
+from atarigan.evaluation.build import evaluator_for
 from atarigan.evaluation.evaluator import Evaluator
-from atarigan.evaluation.evaluators import evaluator_for
 from atarigan.evaluation.metrics.score import Score
 from atarigan.models.checkpoint import write_checkpoint
 from atarigan.training.fixed_samples import FixedSamples

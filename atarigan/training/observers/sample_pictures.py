@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from atarigan.images.pixels import Frames, floats_to_frames
-from atarigan.pictures import grids
+from atarigan.pictures import animations, grids
 from atarigan.pictures.points import SQUARE, WIDE, PointCanvas
 from atarigan.training.fixed_samples import FixedSamples
 from atarigan.training.measurements import critic_accuracy
@@ -100,7 +100,7 @@ class SamplePictures(Observer):
             left, right = (
                 frame_grid(trainer, frames, pixels=LARGE) for frames in (real, samples[:NUM_BESIDE])
             )
-            both = grids.beside(left, right, ("real", "generated"))
+            both = grids.side_by_side(left, right, ("real", "generated"))
             grids.save_picture(self._folder.real_beside_generated, both)
 
     def _save_array(self, path: Path, samples: npt.NDArray[np.generic]) -> None:
@@ -132,9 +132,9 @@ class SamplePictures(Observer):
         frames = [np.asarray(iio.imread(path)) for path in paths]
         same_size = [frame for frame in frames if frame.shape == frames[-1].shape]
         pictures_per_s = POINTS_PER_S if self._shows_points else IMAGES_PER_S
-        for suffix in grids.ANIMATION_SUFFIXES:
+        for suffix in animations.SUFFIXES:
             path = self._folder.animation(suffix)
-            grids.save_animation(path, same_size, pictures_per_s)
+            animations.save_animation(path, same_size, pictures_per_s)
 
 
 def num_shown(trainer: Trainer) -> int:
