@@ -133,12 +133,12 @@ def scores_of_defects(source: BufferedFrames, evaluator: Evaluator) -> dict[str,
 
 
 def scores_of_motion_defects(
-    source: BufferedFrames, evaluator: Evaluator
+    source: BufferedFrames, evaluator: Evaluator, num_stacks: int = NUM_STACKS
 ) -> dict[str, dict[str, Score]]:
     """Score the stacks of every defect of motion."""
     stacks = source.whole_stacks(NUM_STACK)
     order = np.random.default_rng(evaluator.seed).permutation(len(stacks))
-    fresh = stacks_at(source, stacks[order[2 * NUM_STACKS : 3 * NUM_STACKS]])
+    fresh = stacks_at(source, stacks[order[2 * num_stacks : 3 * num_stacks]])
     return {
         name: evaluate_motion(source, evaluator, found).scores()
         for name, found in motion_defects(evaluator.statistics, fresh).items()

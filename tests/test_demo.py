@@ -6,7 +6,9 @@ from atarigan import demo
 from atarigan.errors import InputError
 
 
-def test_the_demo_writes_frames_run_pictures_and_rates(tmp_path, capsys):
+def test_the_demo_writes_frames_run_pictures_and_rates(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "NUM_RATE_BATCHES", 1)
+    monkeypatch.setattr(demo, "RATE_BATCH_SIZE", 16)
     words = ["--out", str(tmp_path / "demo"), "--num-steps", "60", "--max-minutes", "0.01",
              "--num-episode-steps", "12", "--env-id", "ALE/Pong-v5"]  # fmt: skip
     assert demo.main(words) == 0

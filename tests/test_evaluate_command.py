@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,13 @@ from atarigan.cli import command_line
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
+from atarigan.evaluation.features import ram_probe
 from atarigan.files.npz_samples import read_samples
+
+
+@pytest.fixture(autouse=True)
+def _short_probe_training(monkeypatch):
+    monkeypatch.setattr(ram_probe, "NUM_TRAINING_FRAMES", 2000)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +98,14 @@ def test_stacks_of_a_file_are_evaluated_by_their_motion(tmp_path, buffer, capsys
     for name in ("motion_distance", "pixels_changed", "pixels_returned", "small_moves"):
         assert still[name] > 2 * right[name]
     capsys.readouterr()
+
+
+def test_the_report_on_a_shipped_model_leaves_its_name_usable(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    arguments = evaluate.EvaluateArguments(run="pong")
+    assert arguments.folder == Path("pong-evaluation")
+    Path("pong").mkdir()
+    assert arguments.folder == Path("pong")
 
 
 def test_points_are_evaluated_and_drawn(tmp_path, capsys):

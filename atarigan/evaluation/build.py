@@ -8,6 +8,7 @@ from atarigan.data.sources.points import PointSet
 from atarigan.data.sources.source import DataSource
 from atarigan.errors import InputError, did_you_mean
 from atarigan.evaluation.evaluator import Evaluator
+from atarigan.evaluation.features import ram_probe
 from atarigan.evaluation.features.extractor import (
     SUFFIX,
     Extractor,
@@ -16,7 +17,6 @@ from atarigan.evaluation.features.extractor import (
 )
 from atarigan.evaluation.features.feature_space import THUMBNAILS, FeatureSpace, thumbnail_space
 from atarigan.evaluation.features.inception import INCEPTION, inception_space
-from atarigan.evaluation.features.ram_probe import NUM_TRAINING_FRAMES
 from atarigan.evaluation.frame_evaluator import frame_evaluator
 from atarigan.evaluation.image_evaluator import image_evaluator
 from atarigan.evaluation.metrics.score import NUM_HALVES, Progress
@@ -109,7 +109,7 @@ def progress_total(
     RAM probe, and `num` samples and the stacks each time they are described or scored.
     """
     trains_probe = isinstance(source, BufferedFrames) and features is None
-    total = NUM_TRAINING_FRAMES if trains_probe else 0
+    total = ram_probe.NUM_TRAINING_FRAMES if trains_probe else 0
     total += _num_processed(min(num, source.num_samples // 2))
     if isinstance(source, BufferedFrames) and stacks is not None:
         num_real = source.num_samples // stacks.shape[1]

@@ -79,7 +79,7 @@ class PolicyEvaluation:
     @property
     def is_better_than_random(self) -> bool:
         """Whether the policy scores above random actions with real frames."""
-        return self.mean_return("real")[0] > self.mean_return("random")[0]
+        return bool(mean(self._returns("real")) > mean(self._returns("random")))
 
     def agreement(self, view: str) -> tuple[float, Interval] | None:
         """Return the share of states of real play in which the policy chooses the same action with
