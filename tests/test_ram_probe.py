@@ -10,7 +10,7 @@ from atarigan.evaluation.features.ram_probe import RamProbe
 
 @pytest.fixture(autouse=True)
 def _short_training(monkeypatch):
-    monkeypatch.setattr(ram_probe, "NUM_TRAINING_FRAMES", 5000)
+    monkeypatch.setattr(ram_probe, "NUM_TRAINING_FRAMES", 6000)
 
 
 def bars(num, seed=0, shape=(30, 20, 1)):
