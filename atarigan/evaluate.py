@@ -123,7 +123,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         InputError: samples, source or features are missing, damaged, or do not fit together.
     """
     from atarigan.cli.progress import ProgressDisplay
-    from atarigan.data.buffer.meta import package_versions
+    from atarigan.config.machine import package_versions
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.build import evaluator_for, progress_total
     from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples
@@ -183,7 +183,7 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
     from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
-    from atarigan.envs.generated_frames import GeneratedFrames
+    from atarigan.envs.observation_stream import GeneratedFrames
     from atarigan.evaluation.policy.episodes import MAX_PARALLEL, EpisodeConfig
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation

@@ -8,7 +8,7 @@ from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.policy.disturbances import disturbances, real
 from atarigan.evaluation.policy.episodes import EpisodeConfig, Episodes
-from atarigan.evaluation.policy.frame_stacks import FrameStacks
+from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import layout_of_space
 from tests.fakes import untrained_policy
 
@@ -79,7 +79,7 @@ def test_random_actions_need_no_policy():
 
 
 def test_an_early_end_counts_as_a_full_episode_of_progress():
-    reported = []
+    reported: list[np.ndarray] = []
     Episodes(
         None, LAYOUT, EpisodeConfig("ALE/Breakout-v5", 8000), 0, reported.append
     ).play_at_random(2)

@@ -61,7 +61,7 @@ def test_a_run_is_evaluated_against_its_own_source(run, capsys):
         value = re.escape(format(score["value"], ".4g"))
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
-    titles = ("Nearest real frames", "Best and worst", "Pixel distances", "Histograms")
+    titles = ["Nearest real frames", "Best and worst", "Pixel distances", "Histograms"]
     titles += ("Frames of the same states", "Consecutive frames", "Histograms of motion")
     for title in titles:
         assert f"<h2>{title}</h2>" in page

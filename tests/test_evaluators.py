@@ -31,7 +31,8 @@ def evaluator_of(name, num=1000, **settings):
 
 @pytest.mark.parametrize("source", POINTS)
 def test_real_points_score_about_the_floor(source):
-    distribution = SOURCES[source](RunConfig(source=source)).distribution
+    real: Any = SOURCES[source](RunConfig(source=source))
+    distribution = real.distribution
     points = np.random.default_rng(5).permutation(distribution.draw(2000, seed=77))[:1000]
     scores = evaluator_of(source).scores(points)
     for name in ("sliced_wasserstein", "maximum_mean_discrepancy"):

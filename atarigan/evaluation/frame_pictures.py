@@ -38,7 +38,7 @@ def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameForm
     page.picture(
         "Real and generated",
         grids.side_by_side(
-            grid(evaluator.real[_evenly_spaced(len(evaluator.real), NUM_SHOWN)], NUM_COLUMNS),
+            grid(evaluator.real[evenly_spaced(len(evaluator.real), NUM_SHOWN)], NUM_COLUMNS),
             grid(samples[:NUM_SHOWN], NUM_COLUMNS),
             ("real", "generated"),
         ),
@@ -76,7 +76,7 @@ def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameForm
     scale = grids.scale_for(frame_format.height, frame_format.width, target=84)
     rows = []
     for title, chosen in (
-        ("evenly spaced", _evenly_spaced(len(frames), NUM_PAIRS)),
+        ("evenly spaced", evenly_spaced(len(frames), NUM_PAIRS)),
         ("worst", worst),
     ):
         both = frame_format.to_rgb(np.concatenate([true[chosen], frames[chosen]]))
@@ -91,7 +91,7 @@ def show_motion(page: Page, motion: EvaluatedSamples, frame_format: FrameFormat)
     scale = grids.scale_for(frame_format.height, frame_format.width, target=168)
 
     def strips(stacks: Frames, title: str) -> Frames:
-        frames = stacks[_evenly_spaced(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
+        frames = stacks[evenly_spaced(len(stacks), NUM_STRIPS)].reshape(-1, *stacks.shape[2:])
         grid = grids.grid(frame_format.to_rgb(frames), stacks.shape[1], scale)
         return grids.titled(grid, title)
 
@@ -118,11 +118,6 @@ def show_motion(page: Page, motion: EvaluatedSamples, frame_format: FrameFormat)
     )
 
 
-def _evenly_spaced(num: int, most: int) -> npt.NDArray[np.int64]:
-    """Return indices of at most `most` evenly spaced samples out of `num`."""
-    return np.linspace(0, num - 1, min(num, most)).astype(np.int64)
-
-
 def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
     """Compute the 1-Wasserstein distance of each pixel's values, averaged over channels, float64
     (H, W).
@@ -132,7 +127,7 @@ def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
     """
     num = min(len(samples), len(real), _MAX_FOR_DISTANCES)
     first, second = (
-        np.sort(frames[_evenly_spaced(len(frames), num)], axis=0).astype(np.int16)
+        np.sort(frames[evenly_spaced(len(frames), num)], axis=0).astype(np.int16)
         for frames in (samples, real)
     )
     distances: npt.NDArray[np.float64] = np.abs(first - second).mean(axis=(0, 3))

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from atarigan.errors import InputError, did_you_mean
+from atarigan.errors import InputError, did_you_mean, one_line
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.files import typed_json
 from atarigan.images.pixels import Frames, frames_to_floats

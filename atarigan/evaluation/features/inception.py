@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.images.pixels import Frames, gray_to_rgb
 
@@ -81,7 +81,7 @@ def inception_network(weights: dict[str, Tensor]) -> nn.Module:
         ImportError,
         RuntimeError,
     ) as error:  # RuntimeError: torchvision built for another torch
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise InputError(
             f"--features {INCEPTION} needs pip install 'atarigan[inception]', with the torchvision "
             f"that belongs to torch {torch.__version__}: {reason}"

@@ -38,8 +38,7 @@ class GameStatistics:
         """Compute the statistics of real frames uint8 (N, H, W, C). The background comes from at
         most 4,000 evenly spaced frames.
         """
-        num_picked = min(len(frames), _MAX_FRAMES_FOR_BACKGROUND)
-        picked = np.linspace(0, len(frames) - 1, num_picked).astype(int)
+        picked = evenly_spaced(len(frames), _MAX_FRAMES_FOR_BACKGROUND)
         background = frequent_values(frames[picked], 1)[0][0]
         occurs = np.zeros(256 ** frames.shape[-1], bool)
         num_foreground = np.zeros(background.shape[:2], int)

@@ -43,7 +43,7 @@ def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
     Returns:
         precision, recall and coverage in 0 to 1; density, at least 0 and about 1 for real samples.
     """
-    fake_points, real_points = (_points(_evenly_spaced(each)) for each in (samples, real))
+    fake_points, real_points = (_points(_subset(each)) for each in (samples, real))
     reach_real, reach_fake = _reach(real_points), _reach(fake_points)
     distances = _distances(fake_points, real_points)
     within_real = distances <= reach_real
@@ -69,9 +69,9 @@ def copied_share(samples: Features, training: Features, fresh: Features) -> floa
         training: features of training samples, (T, F).
         fresh: features of real samples outside the training set, (M, F).
     """
-    training = _evenly_spaced(training)
-    limit = np.quantile(nearest(_evenly_spaced(fresh), training).distances, COPY_SHARE)
-    return float((nearest(_evenly_spaced(samples), training).distances <= limit).mean())
+    training = _subset(training)
+    limit = np.quantile(nearest(_subset(fresh), training).distances, COPY_SHARE)
+    return float((nearest(_subset(samples), training).distances <= limit).mean())
 
 
 def nearest(features: Features, among: Features) -> Nearest:
@@ -84,10 +84,9 @@ def nearest(features: Features, among: Features) -> Nearest:
     )
 
 
-def _evenly_spaced(features: Features) -> Features:
+def _subset(features: Features) -> Features:
     """Return at most 3,000 features, evenly spaced because real ones are in the order of play."""
-    picked = np.linspace(0, len(features) - 1, min(len(features), MAX_COMPARED))
-    some: Features = features[picked.astype(np.int64)]
+    some: Features = features[evenly_spaced(len(features), MAX_COMPARED)]
     return some
 
 

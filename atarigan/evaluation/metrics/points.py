@@ -120,7 +120,7 @@ def median_distance(points: AnyPoints) -> float:
     """Compute the median distance between two points of a set, of at most 1,000 evenly spaced ones;
     0 for a single point.
     """
-    picked = np.linspace(0, len(points) - 1, min(len(points), _MAX_FOR_MEDIAN)).astype(int)
+    picked = evenly_spaced(len(points), _MAX_FOR_MEDIAN)
     some = np.asarray(points, np.float64)[picked]
     distances = np.sqrt(_squared_distances(some, some))
     return float(np.median(distances[np.triu_indices(len(some), 1)])) if len(some) > 1 else 0.0

@@ -118,10 +118,8 @@ class ClonedPolicy:
 
     def save(self, file: Path) -> None:
         """Write the model atomically."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f"new-{file.name}")
-        self.model.save(temporary, exclude=_NOT_SAVED)
-        temporary.replace(file)
+        with atomic.new_file(file) as temporary:
+            self.model.save(temporary, exclude=_NOT_SAVED)
 
     def _forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """Return action logits and predicted auxiliary targets."""

@@ -52,7 +52,7 @@ class Cloning:
         game, meanings = scripted_game(self._envs[0]), self._envs[0].action_meanings
         self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
         self.policy = ClonedPolicy(len(meanings), NUM_JUDGED, seed)
-        self._stacks = FrameStacks(self.policy.layout, NUM_GAMES, self.policy.layout.frame_format)
+        self._stacks = FrameStacks(self.policy.layout, NUM_GAMES)
         self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps
         self.num_steps = 0
@@ -116,10 +116,10 @@ class Cloning:
         frame_format = self.policy.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
         frames = with_swapped_blocks(frames, self._rng)
-        seen: npt.NDArray[np.uint8] = self._stacks.push_each(
+        observations: npt.NDArray[np.uint8] = self._stacks.push_each(
             range(NUM_GAMES), frames, self._is_first
         )
-        return seen
+        return observations
 
     def _step(self, game: int, chosen: int | None) -> tuple[int, npt.NDArray[np.float32]]:
         """Step a game by the chosen action, or by the teacher's if that is None.

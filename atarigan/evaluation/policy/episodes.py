@@ -160,9 +160,8 @@ class _Game:
 
     def act(self, action: Any) -> None:
         """Step by the policy's action, or by FIRE at the beginning of a life."""
-        lives, self._lives = self._lives, self.env.screen.lives()
-        is_new_life = self._fire is not None and lives != self._lives
-        self.step(self._fire if is_new_life else action)
+        fire = self._fire.action(self.env.screen.lives())
+        self.step(action if fire is None else fire)
 
     def step(self, action: Any) -> None:
         reward, terminated, truncated = self.env.step(action)
@@ -211,13 +210,14 @@ class _ParallelGames:
         """Return the policy's observations of the games with each view."""
         games = [self._games[number] for number in numbers]
         screens = [game.env.screen for game in games]
-        frames = np.stack([read_frame(screen, self._frame_format) for screen in screens])
+        frames = np.stack([read_frame(screen, self._layout.frame_format) for screen in screens])
         rams = [ram for screen in screens if (ram := screen.ram()) is not None]
         is_first = [game.num_steps == 0 for game in games]
         observations = {}
         for name, view in self._views.items():
             shown = view(numbers, is_first, frames, np.stack(rams) if rams else None)
-            observations[name] = self._stacks[name].push(numbers, is_first, shown)
+            seen = self._layout.from_frames(shown)
+            observations[name] = self._stacks[name].push_each(numbers, seen, is_first)
             if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
                 film[name].append(shown[0].copy())
         return observations
