@@ -70,8 +70,8 @@ def _image_set_evaluator(
     seed: int,
     progress: Progress,
 ) -> Evaluator:
-    """Compare in the given features, else in those of the data set's own extractor, else in
-    thumbnails if the extractor takes another image shape.
+    """Return an evaluator in the given feature space. The default is the data set's own extractor,
+    or thumbnails if there is none for images of this shape.
     """
     fresh = None
     if config.source in EXTRACTORS:

@@ -31,7 +31,7 @@ def describe_motion(statistics: GameStatistics, stacks: Frames) -> dict[str, Cou
             from any object of the next frame.
         pixels_returned (N, K-2), if K is at least 3: pixels that change and change back.
         small_kept (N,), if K is at least 3: small objects that are still there two frames later.
-        small_blinked (N,), if K is at least 3: those of them that the frame between lacks.
+        small_blinked (N,), if K is at least 3: kept objects that the frame between lacks.
     """
     num, num_stack = stacks.shape[:2]
     found = small_positions(statistics, stacks.reshape(-1, *stacks.shape[2:]))
@@ -72,8 +72,7 @@ def moves(track: list[Positions], side: int) -> Counts:
 
 
 def blinks(track: list[Positions], reach: float) -> tuple[int, int]:
-    """Count objects that are still there two frames later, and those of them that the frame between
-    lacks.
+    """Count objects that are still there two frames later, and how many the frame between lacks.
 
     Args:
         track: positions of objects in consecutive frames.
