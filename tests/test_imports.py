@@ -1,6 +1,8 @@
 """What imports what: the direction of the data, no torch where none is needed, envs by its name."""
 
+import graphlib
 import importlib
+import json
 import os
 import shutil
 import subprocess
@@ -70,6 +72,41 @@ def test_import_against_the_direction_breaks_them(
     path.write_text(code)
     assert result.returncode == 1
     assert "BROKEN" in result.stdout
+
+
+def imports_of(folder: Path) -> dict[str, list[str]]:
+    """The modules that each module of the package imports, at its top or in its functions."""
+    code = """
+import grimp, json
+graph = grimp.build_graph("atarigan", exclude_type_checking_imports=True, cache_dir=None)
+imports = {name: list(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
+print(json.dumps(imports))
+"""
+    result = run_python(code, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, list[str]] = json.loads(result.stdout)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle(import_contracts: Path) -> None:
+    imports = imports_of(import_contracts)
+    assert "atarigan.errors" in imports["atarigan.data.buffer.ring"]
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError, which names the modules
+
+
+def test_a_circle_in_a_function_is_found(import_contracts: Path) -> None:
+    path = import_contracts / "atarigan" / "errors.py"
+    code = path.read_text()
+    path.write_text(f"{code}\n\ndef late():\n    from atarigan.data.buffer import ring\n")
+    imports = imports_of(import_contracts)
+    path.write_text(code)
+    with pytest.raises(graphlib.CycleError, match="atarigan.errors"):
+        graphlib.TopologicalSorter(imports).prepare()
+
+
+def test_at_most_three_modules_at_the_root_are_no_command() -> None:
+    at_root = {path.stem for path in (ROOT / "atarigan").glob("*.py")}
+    assert len(at_root - set(COMMANDS)) <= 3
 
 
 def test_nothing_heavy_is_imported_before_it_is_used(tmp_path: Path) -> None:
