@@ -21,14 +21,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help test test-all check format fuzz versions demo models clean
+.PHONY: help test test-all check docs format fuzz versions demo models clean
 
 help:
 	@echo 'make demo      collect Breakout, train $(DEMO_MINUTES) minutes (DEMO_MINUTES=30 for longer), show the results'
 	@echo 'make models    collect $(MODEL_STEPS) steps, train $(MODEL_MINUTES) minutes and pack what comes with the package, into models/'
 	@echo 'make test      the tests that take seconds'
 	@echo 'make test-all  those that take minutes as well'
-	@echo 'make check     formatting, lint, types, then the tests (import contracts are among them)'
+	@echo 'make check     formatting, lint, types, documentation, then the tests (import contracts are among them)'
+	@echo 'make docs      the documentation as a site, in docs/_build/html'
 	@echo 'make fuzz      $(FUZZ_INPUTS) spoiled files for every reader, and as many guided by coverage'
 	@echo 'make versions  the tests under every Python at hand, oldest and newest dependencies'
 	@echo 'make format    put the code into its format'
@@ -44,7 +45,13 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(MAKE) docs
 	$(PYTEST) -m "not slow" $(PYTEST_FLAGS)
+
+# Strict: a warning, such as a broken link between pages, ends the build.
+docs: $(READY)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs docs/_build/html
+	@echo 'open docs/_build/html/index.html'
 
 format: $(READY)
 	$(BIN)/ruff format
@@ -88,9 +95,9 @@ $(READY): pyproject.toml constraints.txt
 		f"atarigan needs Python 3.11 or newer, not {v.major}.{v.minor}: name another with make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,docs]"
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,78 @@
+"""Settings of Sphinx: `make docs` builds the site into docs/_build/html."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from atarigan import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "atarigan"
+author = "The atarigan developers"
+copyright = "the atarigan developers"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "command_reference",
+]
+exclude_patterns = ["_build", "README.md"]
+default_role = "code"  # docstrings write names in single backticks
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+suppress_warnings = ["config.cache"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+# Types of other packages have their documentation elsewhere, which the build does not fetch, and
+# types of private modules are explained where they are used.
+nitpick_ignore_regex = [("py:.*", r"(?!atarigan\.(envs\.)?[A-Z]).*")]
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+html_theme = "furo"
+html_title = f"atarigan {version}"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
+
+FENCE = re.compile(r"^```\w*$")
+ASTERISK = re.compile(r"(`[^`]*`)|\*")
+
+
+def plain_docstring(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Make reStructuredText of a docstring, which is plain text with fences and single backticks."""
+    result, indent = [], ""
+    for line in lines:
+        if FENCE.match(line.strip()):
+            result += [] if indent else ["::", ""]
+            indent = "" if indent else "    "
+        elif indent or line.lstrip().startswith((">>>", "...")):
+            result.append(indent + line)
+        else:
+            result.append(ASTERISK.sub(lambda found: found[1] or r"\*", line))
+    lines[:] = result
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", plain_docstring, priority=100)  # before napoleon
