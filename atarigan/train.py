@@ -65,9 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(words: Sequence[str]) -> TrainArguments:
     """Flags over the configuration that --resume, --config or --recipe start from."""
+    words = _with_current_names(words)
     out = "" if "--summary" in words else tyro.MISSING_NONPROP  # which writes nothing
     default = TrainArguments(out=out, run=base_config(words))
     return command_line.parse(TrainArguments, words, command="train", default=default)
+
+
+def _with_current_names(words: Sequence[str]) -> list[str]:
+    """Replace flags that have been renamed: --momentum 0.5 becomes --beta1 0.5."""
+    renamed = {f"--{old}": f"--{new}" for old, new in RunConfig.FORMER_NAMES.items()}
+    parts = (word.partition("=") for word in words)
+    return [renamed.get(flag, flag) + equals + value for flag, equals, value in parts]
 
 
 def base_config(words: Sequence[str]) -> RunConfig:

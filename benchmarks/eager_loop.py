@@ -29,7 +29,7 @@ class EagerLoop:
         family = NETWORKS[config.network]()
         self.critic: nn.Module = family.critic(network_shape(model)).to(self.device)
         self.objective = OBJECTIVES[config.objective]()
-        betas = (config.momentum, config.beta2)
+        betas = (config.beta1, config.beta2)
         self.generator_optimizer = torch.optim.Adam(
             self.generator.parameters(), config.generator_lr, betas
         )

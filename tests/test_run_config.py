@@ -2,7 +2,7 @@
 
 import pytest
 
-from atarigan.config.recipes import load_recipe, recipe_summaries
+from atarigan.config.recipes import load_recipe, parse_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources import SOURCES
@@ -11,6 +11,7 @@ from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat
 from atarigan.models.families import NETWORKS
 from atarigan.models.model_config import ModelConfig
+from atarigan.train import parse
 from atarigan.training.objectives import OBJECTIVES
 from atarigan.training.penalties import PENALTIES
 
@@ -58,3 +59,15 @@ def test_recipes_say_what_they_are_for_and_name_parts_that_exist(name):
     assert config.network in NETWORKS
     assert config.objective in OBJECTIVES
     assert config.penalty in PENALTIES
+
+
+def test_settings_may_have_their_former_names():
+    assert typed_json.from_dict(RunConfig, {"momentum": 0.5}, "config.json") == RunConfig(beta1=0.5)
+    assert parse_recipe("momentum = 0.5", "recipe").beta1 == 0.5
+    with pytest.raises(InputError, match="config.json: unknown setting 'momentum'"):
+        typed_json.from_dict(RunConfig, {"momentum": 0.5, "beta1": 0.5}, "config.json")
+
+
+@pytest.mark.parametrize("words", [["--beta1", "0.5"], ["--momentum", "0.5"], ["--momentum=0.5"]])
+def test_flags_may_have_their_former_names(words):
+    assert parse(["--out", "run", *words]).run.beta1 == 0.5

@@ -142,7 +142,7 @@ def test_flags_override_a_config_file(tmp_path):
         (["--recipe", "a", "--config", "b"], "exclude one another"),
         (["--batch-size", "0"], "--batch-size must be at least 1, not 0"),
         (["--generator-lr", "-1"], "--generator-lr must be between 0 and 1, not -1"),
-        (["--momentum", "1"], "--momentum must be at least 0 and below 1, not 1"),
+        (["--momentum", "1"], "--beta1 must be at least 0 and below 1, not 1"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, monkeypatch, capsys, words, message):

@@ -1,7 +1,7 @@
-"""RunConfig: everything that says what a training run is, in one frozen dataclass."""
+"""RunConfig: all settings of a training run."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from atarigan.errors import InputError, shown
 
@@ -13,117 +13,125 @@ MOST_LAYERS = 64
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What to learn, with which networks and losses, for how long.
+    """What to learn, with which networks and losses, and for how long.
 
-    Counts of images are real images shown to the critic. Zero switches a limit or an interval off.
+    Images are counted as real images shown to the critic.
+
+    Attributes:
+        FORMER_NAMES: former name to name of settings that were renamed. Files and flags may still
+            use the former name.
+
+    Raises:
+        InputError: a value is out of range.
     """
 
+    FORMER_NAMES: ClassVar[dict[str, str]] = {"momentum": "beta1"}
+
     source: str = "frames"
-    """What to learn; --list names all."""
+    """What to learn; --list names all sources."""
     data: str | None = None
     """Folder or file of the source."""
     image_size: str | None = None
-    """HEIGHTxWIDTH that images are brought to; without it they keep theirs, and a folder's must all
-    have one.
+    """HEIGHTxWIDTH to resize images to. Without it images keep their size, and those of a folder
+    must all have the same size.
     """
     color: Color = "stored"
-    """What networks see of an image: gray, rgb, or as it is stored."""
+    """Color of the images that the networks see: gray, rgb, or as stored."""
     condition: Condition = "none"
-    """What generator and critic are told of each sample: class is its label, ram the console's
-    memory behind a frame.
+    """Input of generator and critic besides the latent vector or the image: the class label of each
+    sample, or the RAM behind each frame (the console's 128 bytes of memory).
     """
     objective: str = "wasserstein"
-    """The adversarial loss."""
+    """Adversarial loss."""
     penalty: str = "gradient"
-    """What keeps the critic smooth."""
+    """Penalty that keeps the critic smooth."""
     penalty_weight: float = 10.0
-    """Factor of the penalty in the critic's loss."""
+    """Weight of the penalty in the critic's loss."""
     penalty_every: int = 1
-    """Critic updates to one penalty, whose weight grows by as much (lazy regularization)."""
+    """Critic updates between two penalties; the weight is multiplied by this number (lazy
+    regularization).
+    """
     critic_steps: int = 5
-    """Critic updates in a step."""
+    """Critic updates in each training step."""
     generator_steps: int = 1
-    """Generator updates in a step, after the critic's."""
+    """Generator updates in each training step, after the critic's."""
     reconstruction_steps: int = 0
-    """Updates of the generator in a step, before the others, in which it reconstructs real samples
-    from their conditions; each takes a batch of its own.
+    """Generator updates in each training step that reconstruct real samples from their conditions,
+    before the adversarial updates. Each takes its own batch.
     """
     adversarial_weight: float = 1.0
-    """Factor of the adversarial loss in the generator's updates; beside `reconstruction_steps` one
-    far below 1 leaves Adam's steps to them.
+    """Weight of the adversarial loss in the generator's updates. Together with
+    --reconstruction-steps, a weight far below 1 makes Adam follow the reconstruction loss.
     """
     network: str = "codebook"
-    """Family of generator and critic."""
+    """Architecture of generator and critic."""
     generator_width: int = 0
-    """Channels of the generator's layers, times its stage's multiple; 0 leaves it to the network.
-    """
+    """Base number of channels in the generator; 0: the network's default."""
     critic_width: int = 0
-    """Channels of the critic's layers, times its stage's multiple; 0 leaves it to the network."""
+    """Base number of channels in the critic; 0: the network's default."""
     generator_layers: tuple[int, ...] = ()
-    """Sizes of the generator's hidden layers in order, for networks that list them; none means the
-    network's own.
+    """Sizes of the generator's hidden layers, in order, for networks that take a list; without it
+    the network's default.
     """
     critic_layers: tuple[int, ...] = ()
-    """Sizes of the critic's hidden layers, likewise."""
+    """Sizes of the critic's hidden layers, in the same way."""
     leaky_slope: float = 0.2
     """Slope of leaky ReLUs below zero."""
     latent_size: int = 128
-    """Numbers a latent vector has."""
+    """Size of the latent vector."""
     latent_prior: LatentDistribution = "normal"
-    """Distribution of a latent number: normal is N(0, 1), uniform U(-1, 1), unit U[0, 1)."""
+    """Distribution of each latent number: normal is N(0, 1), uniform is U(-1, 1), unit is U[0, 1).
+    """
     latent_bank: int = 0
-    """Latents that are drawn once and used again and again; 0 draws fresh ones at every update."""
+    """Number of latent vectors to draw once and reuse; 0: draw new ones for every update."""
     batch_size: int = 64
-    """Images in one update, of each process."""
+    """Images in one update, for each process."""
     accumulate: int = 1
-    """Parts that a batch is computed in, one after the other, where memory does not hold it at
-    once; gradients are added up. Batch norm, and losses that depend on the number of images, see a
-    part.
+    """Number of parts to split a batch into when it does not fit into memory; their gradients are
+    added up. Batch norm, and losses that depend on the batch size, see one part at a time.
     """
     generator_lr: float = 2e-4
-    """Adam's step size for the generator."""
+    """Learning rate of the generator's Adam optimizer."""
     critic_lr: float = 2e-4
-    """Adam's step size for the critic."""
+    """Learning rate of the critic's Adam optimizer."""
     final_lr: float = 1.0
-    """Share of both step sizes that is left at the limit; they fall towards it linearly."""
-    momentum: float = 0.0
-    """Adam's beta1, of both networks."""
+    """Fraction of both learning rates that is left at the end of training; they decay linearly."""
+    beta1: float = 0.0
+    """Adam's beta1 for both networks (--momentum means the same)."""
     beta2: float = 0.9
-    """Adam's beta2, of both networks."""
+    """Adam's beta2 for both networks."""
     average_half_life: int = 20_000
-    """Images after which a past weight counts half in the averaged generator; 0 averages nothing.
-    """
+    """Half-life of the generator's moving average, in images; 0: no averaging."""
     max_minutes: float = 0.0
-    """Stop after so many minutes of training; 0 means no limit."""
+    """Stop after this many minutes of training; 0: no limit."""
     max_images: int = 0
-    """Stop after so many images; 0 means no limit."""
+    """Stop after this many images; 0: no limit."""
     max_epochs: float = 0.0
-    """Stop after the source has been gone through so often; 0 means no limit."""
+    """Stop after this many epochs; 0: no limit."""
     sample_every: int = 20_000
-    """Images between two sample pictures; 0 means only at the end."""
+    """Images between two sample pictures; 0: only at the end."""
     critic_pictures: int = 0
-    """Pictures of points amid a step's critic updates, before the one at its end; 0 means none."""
+    """Pictures of points during each step's critic updates, besides the one at its end; 0: none."""
     save_arrays: bool = False
-    """Whether a sample picture has its samples beside it as an array, .npz."""
+    """Also save the samples of each picture as an array, .npz."""
     checkpoint_every_s: float = 120.0
-    """Seconds between two checkpoints; 0 means only at the end."""
+    """Seconds between two checkpoints; 0: only at the end."""
     evaluate_every_s: float = 300.0
-    """Seconds between two evaluations of samples beside real ones, of which the best checkpoint is
-    kept apart; 0 means none, not even at the end.
+    """Seconds between two evaluations of samples against real data. The checkpoint with the best
+    result is kept separately. 0: no evaluation, not even at the end.
     """
     max_rollbacks: int = 3
-    """Times that a run whose losses, gradients or samples show that it is lost goes back to its
-    last checkpoint, each time with half the step sizes, before it gives up; 0 lets it go on
-    regardless.
+    """How often a run whose losses, gradients or samples diverge returns to its last checkpoint,
+    with both learning rates halved each time, before it stops. 0: ignore divergence.
     """
     log: Literal["tensorboard", "wandb", "none"] = "tensorboard"
-    """Where losses and pictures are logged."""
+    """Where to log losses and pictures."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA where there is one."""
+    """Device to train on; auto: CUDA if available."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the networks; penalties are always fp32."""
+    """Arithmetic of the networks; penalties are always computed in fp32."""
     seed: int = 0
-    """Seed of weights, latents and the order of the data."""
+    """Seed of weights, latent vectors and the order of the data."""
 
     def __post_init__(self) -> None:
         at_least = {
@@ -175,7 +183,7 @@ class RunConfig:
                 )
         if not 0 < self.final_lr <= 1:
             raise InputError(f"--final-lr must be above 0 and at most 1, not {self.final_lr}")
-        for name in ("momentum", "beta2"):
+        for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(
                     f"{_flag(name)} must be at least 0 and below 1, not {getattr(self, name)}"

@@ -55,7 +55,8 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
     """A dataclass from a dictionary, checked.
 
     There must be no unknown key, none missing that has no default, and every value must be of its
-    field's type. Where the class has a field `format_version`, only its default can be read.
+    field's type. If the class has a field `format_version`, only its default can be read. If it has
+    a table `FORMER_NAMES`, former name to name, keys may have their former names.
 
     Args:
         where: what the dictionary is, to begin messages with.
@@ -65,6 +66,9 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
     """
     if not isinstance(data, dict):
         raise InputError(f"{where} must hold a table of settings, not {shown(data)}")
+    former = getattr(cls, "FORMER_NAMES", {})
+    renamed = {old: new for old, new in former.items() if new not in data}
+    data = {renamed.get(key, key): value for key, value in data.items()}
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     _check_format_version(fields, data, where)

@@ -262,7 +262,7 @@ class Updates:
 
     def _new_optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
         """Adam. On CUDA the learning rate is a tensor, so that a recorded update can read it."""
-        plan, betas = self.plan, (self.config.momentum, self.config.beta2)
+        plan, betas = self.plan, (self.config.beta1, self.config.beta2)
         rate = torch.full((), learning_rate, device=plan.device) if plan.is_cuda else learning_rate
         return torch.optim.Adam(
             network.parameters(), rate, betas, fused=True, capturable=plan.is_cuda
