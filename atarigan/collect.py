@@ -68,7 +68,7 @@ class CollectArguments:
     some badly.
     """
     frame_format: Annotated[str | None, _default("gray", "{gray,rgb,palette}")] = None
-    """gray, rgb, or palette: ALE's colour index, one byte a pixel that gives the exact colour."""
+    """gray, rgb, or palette: ALE's color index, one byte a pixel that gives the exact color."""
     frame_size: Annotated[str | None, _default("84x84", "HxW")] = None
     """HEIGHTxWIDTH of the stored frames, or native."""
     frame_skip: Annotated[int | None, _default("4 for ALE's games, else 1", "INT")] = None

@@ -49,7 +49,7 @@ def test_default_frame_skip_is_that_of_the_kind_of_environment() -> None:
         ("nowhere:Pong-v5", {}, "module of environment 'nowhere:Pong-v5' cannot load"),
         ("tests.fakes:Unseen-v0", {}, "Unseen-v0 must have image observations or render_mode"),
         ("ALE/Pong-v5", {"frame_skip": 0}, "frame_skip must be at least 1, not 0"),
-        ("ALE/Pong-v5", {"env_kwargs": {"colour": 1}}, "cannot be made: .*'colour'"),
+        ("ALE/Pong-v5", {"env_kwargs": {"color": 1}}, "cannot be made: .*'color'"),
         ("ALE/Pong-v5", {"env_kwargs": {"mode": 99}}, "cannot be made: Invalid game mode"),
         ("ALE/Pong-v5", {"env_kwargs": {"obs_type": "rgb"}}, "must leave obs_type to"),
     ],

@@ -99,7 +99,7 @@ def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixtu
             ["--frame-size", "84"],
             "--frame-size must be HEIGHTxWIDTH or native, both sides at least 1, not '84'",
         ),
-        (["--frame-format", "grey"], "unknown frame format 'grey': did you mean 'gray'"),
+        (["--frame-format", "gray"], "unknown frame format 'gray': did you mean 'gray'"),
         (["--num-steps", "0"], "--num-steps must be at least 1, not 0"),
         (["--num-envs", "-1"], "--num-envs must be at least 0, not -1"),
         (["--frame-skip", "0"], "--frame-skip must be at least 1, not 0"),

@@ -64,9 +64,9 @@ def test_a_stack_of_another_memory_order_is_still_a_view() -> None:
 
 
 def test_explicit_axes_decide_what_the_shape_leaves_open() -> None:
-    grey = layout_of_space(image_box(84, 84, 3), "HWK")
-    assert grey is not None
-    assert (grey.num_stack, grey.num_channels) == (3, 1)
+    gray = layout_of_space(image_box(84, 84, 3), "HWK")
+    assert gray is not None
+    assert (gray.num_stack, gray.num_channels) == (3, 1)
     wide = layout_of_space(image_box(10, 9, 12), "KHW")
     assert wide is not None
     assert (wide.num_stack, wide.height, wide.width) == (10, 9, 12)

@@ -71,7 +71,7 @@ def test_format_shapes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("grey", 84, 84), "frame format must be one of gray, rgb, palette, not 'grey'"),
+        (("gray", 84, 84), "frame format must be one of gray, rgb, palette, not 'gray'"),
         (("gray", 0, 84), r"frame size must be at least 1x1, not 0x84 \(height x width\)"),
         (("gray", 84, -1), r"frame size must be at least 1x1, not 84x-1 \(height x width\)"),
         (("palette", 84, 84), "'palette' goes with palette ntsc or pal, not None"),
@@ -101,16 +101,16 @@ def test_formats_convert_to_the_same_gray_one_by_one_or_at_once() -> None:
 
 
 def test_luminance_weights_are_those_of_bt601() -> None:
-    colours = random_frames(1, 4096, 3)
-    exact = colours @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(pixels.rgb_to_gray(colours)[..., 0] - exact).max() <= 0.51
+    colors = random_frames(1, 4096, 3)
+    exact = colors @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(pixels.rgb_to_gray(colors)[..., 0] - exact).max() <= 0.51
 
 
 @pytest.mark.parametrize(
     ("env_id", "palette", "size"),
     [("ALE/Breakout-v5", "ntsc", (210, 160)), ("ALE/AirRaid-v5", "pal", (250, 160))],
 )
-def test_palette_frames_have_the_emulators_own_colours(
+def test_palette_frames_have_the_emulators_own_colors(
     env_id: str, palette: str, size: tuple[int, int]
 ) -> None:
     env = gym.make(env_id)
@@ -149,7 +149,7 @@ def test_resized_frames_have_the_size_asked_for(size: tuple[int, int], num_chann
     assert pixels.resize(random_frames(21, 16, num_channels), *size).shape == (*size, num_channels)
 
 
-def test_colour_indices_are_picked_not_mixed() -> None:
+def test_color_indices_are_picked_not_mixed() -> None:
     indices = np.where(random_frames(21, 16, 1) > 127, 200, 0).astype(np.uint8)
     for size in ((7, 5), (63, 64)):
         assert set(np.unique(pixels.resize(indices, *size, indices=True))) == {0, 200}

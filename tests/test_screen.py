@@ -25,23 +25,23 @@ def image_box(*shape: int) -> gym.spaces.Box:
 @pytest.mark.parametrize(
     ("env_id", "palette"), [("ALE/SpaceInvaders-v5", "ntsc"), ("ALE/AirRaid-v5", "pal")]
 )
-def test_palette_frames_give_the_emulators_colours_back(env_id: str, palette: str) -> None:
+def test_palette_frames_give_the_emulators_colors_back(env_id: str, palette: str) -> None:
     env = AgentSteps(env_id)
     frame_format = screen_format(env.screen, "palette", None)
     assert frame_format.palette == palette
     env.reset(seed=0)
     env.action_space.seed(0)
-    colours = set()
+    colors = set()
     for _ in range(60):
         env.step(env.action_space.sample())
         stored = read_frame(env.screen, frame_format)
-        colours |= set(np.unique(stored))
+        colors |= set(np.unique(stored))
         shown = env.env.unwrapped.ale.getScreenRGB()  # type: ignore[attr-defined]
         assert np.array_equal(frame_format.to_rgb(stored), shown)
-    assert len(colours) > 4
+    assert len(colors) > 4
 
 
-def test_resized_palette_frames_mix_no_colours() -> None:
+def test_resized_palette_frames_mix_no_colors() -> None:
     env = AgentSteps("ALE/Breakout-v5")
     env.reset(seed=0)
     resized = read_frame(env.screen, screen_format(env.screen, "palette", (84, 84)))
@@ -66,7 +66,7 @@ def test_gray_frames_are_those_of_gymnasiums_preprocessing() -> None:
         assert env.step(action)[0] == reward
 
 
-def test_pooled_frames_keep_sprites_that_flicker_in_the_games_own_colours() -> None:
+def test_pooled_frames_keep_sprites_that_flicker_in_the_games_own_colors() -> None:
     plain = AgentSteps("ALE/Asteroids-v5", frame_skip=1)
     pooled = AgentSteps("ALE/Asteroids-v5", frame_skip=1, max_pool=True)
     for env in (plain, pooled):
@@ -147,7 +147,7 @@ def test_pooling_survives_an_environment_that_draws_into_one_array() -> None:
 @pytest.mark.parametrize(
     ("format_name", "size", "message"),
     [
-        ("grey", None, "unknown frame format 'grey': did you mean 'gray'"),
+        ("gray", None, "unknown frame format 'gray': did you mean 'gray'"),
         ("gray", (0, 84), "at least 1x1, not 0x84"),
         ("palette", None, "palette needs an ALE environment"),
     ],

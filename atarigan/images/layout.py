@@ -1,4 +1,4 @@
-"""How frames sit in an image observation: its rows, columns, colours and stack of frames."""
+"""How frames sit in an image observation: its rows, columns, colors and stack of frames."""
 
 import math
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ _SMALLEST_SIDE = 8  # a stack of RAM observations, (4, 128), is no picture
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """The places of K stacked frames of H x W pixels and C colours in an observation.
+    """The places of K stacked frames of H x W pixels and C colors in an observation.
 
     `axes` names an observation's axes in order: K the stack, oldest frame first, H rows, W columns,
-    C colours. A letter that is left out stands for a size of 1. Where there is one axis fewer than
-    letters, the neighbours K and C share one: SB3's stack of RGB frames (H, W, 3K) is "HWKC".
+    C colors. A letter that is left out stands for a size of 1. Where there is one axis fewer than
+    letters, the neighbors K and C share one: SB3's stack of RGB frames (H, W, 3K) is "HWKC".
 
     Attributes:
         axes: "HW", "HWC", "CHW", "KHW", "HWK", "KHWC", "KCHW" or "HWKC".
         shape: of the observation.
         num_stack: K, at least 1.
         height, width: pixels.
-        num_channels: C, 1 (grey) or 3 (RGB).
+        num_channels: C, 1 (gray) or 3 (RGB).
         dtype: uint8 for levels in 0 … 255, a float type for levels in [0, 1].
     """
 
@@ -92,10 +92,10 @@ def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayo
     An image is a Box of uint8 in 0 … 255 or of floats in 0 … 1 with sides of at least 8 pixels.
     Which axis is which is read off the shape unless `axes` says it:
 
-    - (H, W) is one grey frame; (K, H, W, 1 or 3) and (K, 1 or 3, H, W) are stacks.
+    - (H, W) is one gray frame; (K, H, W, 1 or 3) and (K, 1 or 3, H, W) are stacks.
     - Of three axes, the smaller of the first and the last (the last where they are equal) holds
-      colours and stack together. A size divisible by 3 means RGB frames, any other means grey ones:
-      (84, 84, 4) is a stack of 4 grey frames, (4, 84, 84) too, (84, 84, 3) one RGB frame, (12, 84,
+      colors and stack together. A size divisible by 3 means RGB frames, any other means gray ones:
+      (84, 84, 4) is a stack of 4 gray frames, (4, 84, 84) too, (84, 84, 3) one RGB frame, (12, 84,
       84) a stack of 4 RGB frames.
 
     Raises:
@@ -141,10 +141,10 @@ def _guessed_axes(shape: tuple[int, ...]) -> str:
         return "KHWC" if shape[3] in (1, 3) else "KCHW"
     first, _, last = shape
     is_last = last <= first
-    is_colour = min(first, last) % 3 == 0
+    is_color = min(first, last) % 3 == 0
     if is_last:
-        return "HWKC" if is_colour else "HWK"
-    return "KCHW" if is_colour else "KHW"
+        return "HWKC" if is_color else "HWK"
+    return "KCHW" if is_color else "KHW"
 
 
 def _sizes_by_axis(shape: tuple[int, ...], axes: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Frames to floats and back, grey and colour, ALE's palettes: the only place that converts.
+"""Frames to floats and back, gray and color, ALE's palettes: the only place that converts.
 
 Frames are uint8 NumPy arrays or tensors with the channel last, (..., H, W, C). Networks see float
 tensors with the channel first, (B, C, H, W), in [-1, 1].
@@ -29,7 +29,7 @@ class FrameFormat:
     """What the bytes of a frame mean.
 
     Attributes:
-        name: "gray" (1 channel), "rgb" (3 channels) or "palette" (1 channel of ALE colour indices).
+        name: "gray" (1 channel), "rgb" (3 channels) or "palette" (1 channel of ALE color indices).
         height: pixels, at least 1.
         width: pixels, at least 1.
         palette: for "palette", which table the indices point into, one of `PALETTES`; otherwise
@@ -70,7 +70,7 @@ class FrameFormat:
     def to_rgb(self, frames: Frames) -> Frames:
         """Stored frames (..., H, W, C) as RGB (..., H, W, 3), both uint8.
 
-        Palette indices give ALE's exact colours.
+        Palette indices give ALE's exact colors.
         """
         if self.name == "rgb":
             return frames
@@ -80,9 +80,9 @@ class FrameFormat:
         return np.take(ale_palette(self.palette), frames[..., 0], axis=0)
 
     def to_gray(self, frames: Frames) -> Frames:
-        """Stored frames (N, H, W, C) as grey (N, H, W, 1), both uint8.
+        """Stored frames (N, H, W, C) as gray (N, H, W, 1), both uint8.
 
-        Palette indices give ALE's greys.
+        Palette indices give ALE's grays.
         """
         if self.name == "gray":
             return frames
@@ -94,21 +94,21 @@ class FrameFormat:
 
 
 def ale_palette(name: str) -> Frames:
-    """ALE's colours by index, uint8 (256, 3).
+    """ALE's colors by index, uint8 (256, 3).
 
-    NTSC games show even indices only; in PAL games an odd index is the grey of the one below it.
+    NTSC games show even indices only; in PAL games an odd index is the gray of the one below it.
     """
     return _ale_tables()[PALETTES.index(name), :, :3]
 
 
 def ale_grays(name: str) -> Frames:
-    """ALE's grey level of each colour index, uint8 (256,), as `getScreenGrayscale` gives it."""
+    """ALE's gray level of each color index, uint8 (256,), as `getScreenGrayscale` gives it."""
     return _ale_tables()[PALETTES.index(name), :, 3]
 
 
 @cache
 def _ale_tables() -> Frames:
-    """RGB and grey of each index, uint8 (palettes, 256, 4).
+    """RGB and gray of each index, uint8 (palettes, 256, 4).
 
     Read off ale-py 0.12: `getScreen` beside `getScreenRGB` and `getScreenGrayscale`.
     """
@@ -141,7 +141,7 @@ def rgb_to_gray(frame: Frames) -> Frames:
 
 
 def gray_to_rgb(frames: Frames) -> Frames:
-    """Grey frames (..., H, W, 1) as RGB (..., H, W, 3)."""
+    """Gray frames (..., H, W, 1) as RGB (..., H, W, 3)."""
     if frames.size == 0:
         return np.empty((*frames.shape[:-1], 3), np.uint8)
     one_tall_picture = frames.reshape(-1, frames.shape[-2])
@@ -152,7 +152,7 @@ def gray_to_rgb(frames: Frames) -> Frames:
 def resize(frame: Frames, height: int, width: int, *, indices: bool = False) -> Frames:
     """One frame (H, W, C) at another size, (height, width, C).
 
-    Shrinking averages over the covered area, as Gymnasium's AtariPreprocessing does; colour indices
+    Shrinking averages over the covered area, as Gymnasium's AtariPreprocessing does; color indices
     cannot be averaged and take the nearest pixel.
     """
     if frame.shape[:2] == (height, width):

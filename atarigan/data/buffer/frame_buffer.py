@@ -75,7 +75,7 @@ class FrameBuffer:
             path: a folder that does not exist yet or is empty.
             capacity: steps kept altogether, shared out among `num_writers`.
             frame_shape: (H, W, C) of a frame, C 1 or 3.
-            frame_format: what the bytes mean; None means grey for C = 1 and RGB for C = 3.
+            frame_format: what the bytes mean; None means gray for C = 1 and RGB for C = 3.
             num_writers: expected writers; each keeps ceil(capacity / num_writers) steps.
             action_dtype: "int64" or "float32".
             action_shape: of one action; () for a discrete one.

@@ -31,7 +31,7 @@ class Screen(Protocol):
         """(H, W, 1)."""
 
     def palette(self) -> Frames:
-        """(H, W, 1) of ALE colour indices. Raises InputError where there is no palette."""
+        """(H, W, 1) of ALE color indices. Raises InputError where there is no palette."""
 
     def ram(self) -> npt.NDArray[np.uint8] | None:
         """The console's memory, (bytes,), or None where there is none."""
@@ -98,12 +98,12 @@ class AleScreen:
         return int(self._ale.lives())
 
     def palette_name(self) -> str:
-        """Found by comparing colours; where the screen shows none that tell, by its height."""
-        indices, colours = self._ale.getScreen(), self._ale.getScreenRGB()
+        """Found by comparing colors; where the screen shows none that tell, by its height."""
+        indices, colors = self._ale.getScreen(), self._ale.getScreenRGB()
         fitting = [
             name
             for name in pixels.PALETTES
-            if np.array_equal(pixels.ale_palette(name)[indices], colours)
+            if np.array_equal(pixels.ale_palette(name)[indices], colors)
         ]
         if len(fitting) == 1:
             return fitting[0]
@@ -113,7 +113,7 @@ class AleScreen:
 class PooledAleScreen(AleScreen):
     """The brighter, pixel by pixel, of the last two screens observed.
 
-    Pooled are colour indices by their grey level, so every pixel has a colour that the game showed.
+    Pooled are color indices by their gray level, so every pixel has a color that the game showed.
     """
 
     def __init__(self, ale: Any) -> None:
