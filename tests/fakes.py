@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
-import torch
 
 from atarigan.images.pixels import FrameFormat
 
@@ -217,6 +216,8 @@ def dying_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generat
 
 def noise_frames(num, sample_shape):
     """Return frames of independent pixels for samples (C, H, W), a tensor uint8 (num, H, W, C)."""
+    import torch  # not above: collecting processes import this module, and torch takes seconds
+
     channels, height, width = sample_shape
     return torch.randint(256, (num, height, width, channels), dtype=torch.uint8)
 

@@ -99,7 +99,7 @@ def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixtu
             ["--frame-size", "84"],
             "--frame-size must be HEIGHTxWIDTH or native, both sides at least 1, not '84'",
         ),
-        (["--frame-format", "gray"], "unknown frame format 'gray': did you mean 'gray'"),
+        (["--frame-format", "grey"], "unknown frame format 'grey': did you mean 'gray'"),
         (["--num-steps", "0"], "--num-steps must be at least 1, not 0"),
         (["--num-envs", "-1"], "--num-envs must be at least 0, not -1"),
         (["--frame-skip", "0"], "--frame-skip must be at least 1, not 0"),
@@ -189,7 +189,9 @@ def test_no_code_runs_because_a_buffer_names_it(
         run_collect("--out", out, "--append")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_stop_signal_to_all_processes_keeps_what_was_stored(
     out: Path, number: signal.Signals
 ) -> None:
@@ -259,6 +261,7 @@ def test_file_size_limit_is_one_line_and_what_was_stored_stays(begun: Path, out:
     assert len(buffer.values_at("frames", np.arange(len(buffer)))) == 20
 
 
+@pytest.mark.slow  # tests/test_killed_collection.py fills a disk with one process
 def test_full_disk_is_one_line_and_what_was_stored_can_be_read(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -71,7 +71,7 @@ def test_format_shapes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("gray", 84, 84), "frame format must be one of gray, rgb, palette, not 'gray'"),
+        (("grey", 84, 84), "frame format must be one of gray, rgb, palette, not 'grey'"),
         (("gray", 0, 84), r"frame size must be at least 1x1, not 0x84 \(height x width\)"),
         (("gray", 84, -1), r"frame size must be at least 1x1, not 84x-1 \(height x width\)"),
         (("palette", 84, 84), "'palette' goes with palette ntsc or pal, not None"),

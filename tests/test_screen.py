@@ -147,7 +147,7 @@ def test_pooling_survives_an_environment_that_draws_into_one_array() -> None:
 @pytest.mark.parametrize(
     ("format_name", "size", "message"),
     [
-        ("gray", None, "unknown frame format 'gray': did you mean 'gray'"),
+        ("grey", None, "unknown frame format 'grey': did you mean 'gray'"),
         ("gray", (0, 84), "at least 1x1, not 0x84"),
         ("palette", None, "palette needs an ALE environment"),
     ],
