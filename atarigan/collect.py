@@ -41,9 +41,9 @@ def _default(value: str, metavar: str) -> Any:
 
 @dataclass(frozen=True)
 class CollectArguments:
-    """Play an environment and store the frame, action, reward and memory of every agent step.
+    """Play an environment and store the frame, action, reward and RAM of every agent step.
 
-    Ctrl-C keeps what was stored; --append goes on from there.
+    Ctrl-C keeps the stored steps; --append continues from there.
     """
 
     out: str
@@ -53,50 +53,50 @@ class CollectArguments:
     env_id: Annotated[str | None, _default("ALE/Breakout-v5", "ID")] = None
     """Gymnasium id of an environment with image observations or rgb_array rendering."""
     env_kwargs: Annotated[str | None, _default("{}", "JSON")] = None
-    """What else the environment is made with, as JSON: '{"difficulty": 1}'."""
+    """Further arguments of the environment, as JSON: '{"difficulty": 1}'."""
     num_envs: int = 0
-    """Processes, an environment each; 0: one a CPU core, at most 8, of 1000 steps or more each."""
+    """Number of processes, each with one environment; 0: one for each CPU core, at most 8, with
+    at least 1000 steps each.
+    """
     policy: Annotated[str | None, _default("random", "NAME")] = None
     """random; scripted (Pong and Breakout); sb3:ALGO:FILE.zip, a stable-baselines3 model (only one
-    that you trust: loading can run code); or module:function, called as function(frame_rgb, ram,
-    action_space, rng).
+    that you trust, because loading can run code); or module:function, called as function(frame_rgb,
+    ram, action_space, rng).
     """
     epsilon: Annotated[float | None, _default("0", "FLOAT")] = None
-    """Probability of a random action in the policy's place."""
+    """Probability of a random action instead of the policy's."""
     vary_epsilon: bool = False
-    """Each episode draws its own probability from 0 to --epsilon, more often near 0: many go well,
-    some badly.
+    """Draw the probability anew for each episode, from 0 to --epsilon and mostly near 0, so that
+    the quality of play varies.
     """
     frame_format: Annotated[str | None, _default("gray", "{gray,rgb,palette}")] = None
-    """gray, rgb, or palette: ALE's color index, one byte a pixel that gives the exact color."""
+    """gray, rgb, or palette: ALE's color index, one byte a pixel, which gives the exact color."""
     frame_size: Annotated[str | None, _default("84x84", "HxW")] = None
     """HEIGHTxWIDTH of the stored frames, or native."""
     frame_skip: Annotated[int | None, _default("4 for ALE's games, else 1", "INT")] = None
-    """Frames that each action is repeated for."""
+    """Number of frames that each action is repeated for."""
     max_pool: bool = False
-    """Store the brighter, pixel by pixel, of an agent step's last two frames: for games that
-    flicker.
+    """Store the pixelwise maximum of the last two emulator frames of each agent step, for games
+    whose objects flicker.
     """
     no_frames: bool = False
-    """Store no frames, and the console's memory alone: GeneratedReplay makes frames of it, in the
-    format and size given here.
+    """Store the RAM (the console's 128 bytes of memory) without frames. GeneratedReplay generates
+    frames from it, in the format and size given here.
     """
     capacity: Annotated[int | None, _default("--num-steps", "INT")] = None
-    """Steps kept; when there are more the oldest are overwritten."""
+    """Number of steps to keep; further steps overwrite the oldest."""
     seed: Annotated[int | None, _default("0", "INT")] = None
     """Seed of environments and policy."""
     patience_s: float = PATIENCE_S
-    """Seconds without a step after which an environment's process is killed and another goes on in
-    its place, as where one dies; 0 waits forever.
-    """
+    """Seconds without a step after which a process is killed and restarted; 0 waits forever."""
     append: bool = False
-    """Go on with the buffer in --out, as it was begun. What can run code, a model or a module, must
-    be named again.
+    """Continue with the buffer in --out and its settings. A setting that can run code, such as a
+    model or a module, must be given again.
     """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, compose, run; returns the exit status."""
+    """Run the command and return its exit status."""
     arguments = command_line.parse(CollectArguments, argv, command="collect")
     if arguments.num_steps < 1:
         raise InputError(f"--num-steps must be at least 1, not {arguments.num_steps}")
@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _collected(
     buffer: FrameBuffer, arguments: CollectArguments, num_envs: int
 ) -> CollectionSummary:
-    """Collect while showing how far it is, until Ctrl-C at the latest."""
+    """Collect, show the progress, and stop after Ctrl-C."""
     num_steps = arguments.num_steps
     with ProgressDisplay("collecting", "agent steps", num_steps) as display, StopRequest() as stop:
         return collect(
@@ -135,7 +135,7 @@ def _collected(
 
 
 def described(summary: CollectionSummary, buffer: FrameBuffer) -> str:
-    """A collection in one line."""
+    """Describe a collection in one line."""
     per_s = summary.num_steps / max(summary.elapsed_s, 1e-9)
     files = [path.stat() for path in buffer.path.rglob("*") if path.is_file()]
     num_bytes = sum(getattr(file, "st_blocks", file.st_size / 512) * 512 for file in files)
@@ -151,7 +151,7 @@ def described(summary: CollectionSummary, buffer: FrameBuffer) -> str:
 
 @contextlib.contextmanager
 def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuffer]:
-    """The buffer to collect into; a new one that stays empty because of an error is removed."""
+    """Open or create the buffer; remove a new one that stays empty because of an error."""
     path = Path(arguments.out)
     if arguments.append:
         buffer = FrameBuffer.open(path)
@@ -196,8 +196,8 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
 
 
 def refuse_code_of_the_buffers_choice(arguments: CollectArguments, buffer: FrameBuffer) -> None:
-    """Raises InputError where code would run because a meta.json names it and the user does not: a
-    buffer may come from anywhere.
+    """Raise InputError if code would run that only meta.json names: a buffer may come from
+    anywhere, so the user has to name the code.
     """
     origin = buffer.meta.origin
     env_id = origin.env_id or ""
@@ -216,7 +216,7 @@ def refuse_code_of_the_buffers_choice(arguments: CollectArguments, buffer: Frame
 
 
 def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int) -> None:
-    """Raises InputError where a flag says something else than what the buffer was begun with."""
+    """Raise InputError if a flag differs from the settings that the buffer was created with."""
     meta, origin = buffer.meta, buffer.meta.origin
     asked = dataclasses.asdict(arguments)
     if arguments.env_kwargs is not None:

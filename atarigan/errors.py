@@ -1,4 +1,4 @@
-"""The one exception type for what a user can put right, and how it shows a value."""
+"""The exception for errors that a user can fix, and parts of its messages."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ class InputError(ValueError):
     """Bad input: a flag, a file or an argument that breaks a rule.
 
     The message is one line that names the thing, the rule and the actual value. The commands print
-    it without a traceback and exit with status 2; every other exception is a defect of ours and
-    keeps its traceback.
+    it without a traceback and exit with status 2. Every other exception is a bug and keeps its
+    traceback.
     """
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: on one line, of at most 60 characters."""
+    """Return a value as text for a message, on one line of at most 60 characters."""
     text = one_line(repr(value), limit=None)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -25,7 +25,7 @@ def one_line(error: object, limit: int | None = 200) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, if one is near, and all known names."""
+    """Return the end of an error message: the nearest known name, if any, and all known names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     suggestion = f"did you mean {near[0]!r}? " if near else ""

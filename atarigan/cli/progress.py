@@ -1,4 +1,4 @@
-"""A progress display with rate and time left: a bar on a terminal, a line now and then in a log."""
+"""Progress with rate and remaining time: a bar on a terminal, occasional lines in a log."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_UPDATES = 0.2
 
 
 class ProgressDisplay:
-    """Shows on stderr how far a long piece of work is.
+    """Shows the progress of long work on stderr.
 
     Args:
         title: what is being done: "collecting".
@@ -96,7 +96,7 @@ class ProgressDisplay:
             self._next_update = now + _SECONDS_BETWEEN_LINES
 
     def _state(self, completed: int, elapsed: float) -> tuple[float, str]:
-        """Fraction done, and the text beside the bar."""
+        """Return the fraction done and the text next to the bar."""
         rate = (completed - self.start) / max(elapsed, 1e-9)
         by_count = completed / self.total if self.total else 0.0
         spent = self.spent_seconds + elapsed

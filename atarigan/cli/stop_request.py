@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that long work asks between two steps."""
+"""Turn Ctrl-C and SIGTERM into a flag that long work checks between two steps."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""Name to class tables for everything that can be chosen by name."""
+"""Tables of everything that can be chosen by name."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         """The entry of that name.
 
         Raises:
-            InputError: there is none; the message names the nearest and all known names.
+            InputError: the name is unknown; the message names the nearest and all known names.
         """
         try:
             return self._entries[name]
@@ -53,7 +53,7 @@ class Registry(Generic[T]):
         return iter(self._entries)
 
     def summaries(self) -> dict[str, str]:
-        """Name to the first line of each entry's docstring."""
+        """Return the first line of each entry's docstring by name."""
         return {
             name: (entry.__doc__ or "").strip().partition("\n")[0]
             for name, entry in self._entries.items()

@@ -59,8 +59,10 @@ def usual_colors(frames: Frames) -> Frames:
 
 
 def unusual_pixels(frames: Frames, usual: Frames) -> Iterator[tuple[npt.NDArray[np.int64], Frames]]:
-    """Of some frames after the other, the numbers of the pixels (n,) that have not their usual
-    color, and the colors that they have, uint8 (n, C): few, where a game has a background.
+    """Yield, per chunk of frames, the pixels that differ from the background.
+
+    Returns:
+        their positions (n,) in the flattened frame and their colors, uint8 (n, C).
     """
     num_channels = usual.shape[-1]
     for start in range(0, len(frames), _AT_ONCE):

@@ -1,4 +1,4 @@
-"""What a frame buffer says of itself: the contents of its meta.json."""
+"""The contents of a frame buffer's meta.json."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -17,10 +17,10 @@ class Origin:
 
     Attributes:
         env_id: Gymnasium id.
-        env_kwargs: what `gymnasium.make` was given beside the id.
+        env_kwargs: further arguments of `gymnasium.make`.
         action_meanings: name of each discrete action, in order.
         policy: the policy's description, as the command line takes it.
-        epsilon: probability of a random action in the policy's place.
+        epsilon: probability of a random action instead of the policy's.
         vary_epsilon: whether each episode draws its own, from 0 to `epsilon`, more often near 0.
         seed: the seed that the environments' seeds were derived from.
         frame_skip: emulator frames an agent step; 0 means unknown.

@@ -1,4 +1,4 @@
-"""Index arithmetic over a ring's rows: stacks and transitions that never cross an episode's end."""
+"""Sample rows of rings as frames, stacks or transitions that never cross an episode's end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""The one that writes steps into a ring, in order, as an environment goes on."""
+"""Write an environment's steps into a ring, in order."""
 
 from typing import Any
 

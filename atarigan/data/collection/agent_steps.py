@@ -23,7 +23,7 @@ class AgentSteps:
             for anything else. They are emulator frames of an ALE environment, whatever its id says
             of skipping, and steps of any other.
         max_pool: the screen shows the brighter, pixel by pixel, of the last two of those frames.
-        env_kwargs: what `gymnasium.make` is given beside the id.
+        env_kwargs: further arguments of `gymnasium.make`.
 
     Raises:
         InputError: an unknown id, arguments that the environment refuses, or no image to show.

@@ -18,13 +18,13 @@ _FEWEST_STEPS_PER_ENV = 1000
 
 @dataclass(frozen=True)
 class CollectionSummary:
-    """What a collection did.
+    """Result of a collection.
 
     Attributes:
-        num_steps: agent steps stored by it.
-        num_episodes: of those, whole episodes.
-        mean_return: of these episodes, NaN where there is none.
-        elapsed_s: seconds of stepping, the processes' start left out.
+        num_steps: agent steps stored.
+        num_episodes: episodes finished.
+        mean_return: of these episodes; NaN if there are none.
+        elapsed_s: seconds of stepping, without the start of the processes.
     """
 
     num_steps: int
@@ -34,7 +34,7 @@ class CollectionSummary:
 
 
 def default_num_envs(num_steps: int) -> int:
-    """A process for each core at hand, while there are enough steps to be worth its start."""
+    """Return the number of processes to use: one a CPU core, of at least 1,000 steps each."""
     return max(1, min(num_cores(), _MOST_ENVS, num_steps // _FEWEST_STEPS_PER_ENV))
 
 
@@ -47,24 +47,25 @@ def collect(
     report: Callable[[int], None] = lambda num_steps: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> CollectionSummary:
-    """Play what the buffer's origin says, and add every agent step to the buffer.
+    """Play the environment that the buffer's origin names and store every agent step.
 
-    The processes are spawned: a script that calls this needs `if __name__ == "__main__":`.
+    Processes are spawned, so a script that calls this needs `if __name__ == "__main__":`.
 
     Args:
-        buffer: made by `new_buffer.create_buffer`, empty or not; going on repeats no episode.
+        buffer: made by `new_buffer.create_buffer`. If it holds steps already, no episode of them is
+            repeated.
         num_steps: agent steps to add, at least 1, shared out evenly.
         num_envs: processes, at least 1.
-        patience_s: seconds without a step after which a process is killed and another goes on in
-            its place, as where one dies; 0 waits forever. Each has five minutes for its first step.
-        report: told now and then how many steps were added.
-        should_stop: asked as often; true ends the collection, and what was stored stays.
+        patience_s: seconds without a step after which a process is killed and restarted; 0 waits
+            forever. The first step may take at least five minutes.
+        report: called from time to time with the number of steps added so far.
+        should_stop: called as often; returning true ends the collection and keeps what was stored.
 
     Raises:
         InputError: a number out of range, an origin that cannot be collected from, or an
-            environment that does not do as it says.
+            environment that violates its own spaces.
         OSError: the disk is full.
-        WorkerDiedError: a process failed, or died time and again.
+        WorkerDiedError: a process failed, or died repeatedly.
     """
     if num_steps < 1 or num_envs < 1:
         raise InputError(
@@ -78,9 +79,9 @@ def collect(
     ]
     signals = Signals(len(shares))
     failures: list[BaseException] = []
-    with Supervisor(shares, signals, patience_s) as crew:
-        while crew.is_at_work:
-            failures += crew.look(_LOOK_EVERY_S)
+    with Supervisor(shares, signals, patience_s) as supervisor:
+        while supervisor.is_at_work:
+            failures += supervisor.look(_LOOK_EVERY_S)
             if failures or should_stop():
                 signals.stop()
             buffer.refresh()

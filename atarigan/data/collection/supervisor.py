@@ -1,4 +1,4 @@
-"""The processes of a collection: started, watched, and started anew where one dies or hangs."""
+"""Start and watch the processes of a collection; restart one that dies or hangs."""
 
 import contextlib
 import multiprocessing
@@ -23,19 +23,17 @@ _START_S = 300.0
 
 
 class WorkerDiedError(RuntimeError):
-    """A collecting process died time and again, or ended by a defect whose traceback the message
-    holds.
-    """
+    """A collecting process died repeatedly, or failed with the traceback in the message."""
 
 
 @dataclass
 class _Worker:
-    """One process at its share.
+    """A running process.
 
     Attributes:
-        num_deaths: of processes before it, in a row, that did not get far.
-        first_step: of the share's steps that it began with.
-        num_steps: of the share that were done when it was last seen to move.
+        num_deaths: processes in a row that died before it with little progress.
+        first_step: steps of the share that were done when it started.
+        num_steps: steps of the share that were done when it last made progress.
         quiet_s: seconds since then.
     """
 
@@ -48,15 +46,17 @@ class _Worker:
 
 
 class Supervisor:
-    """A process for each share. A process that dies, or takes no step for `patience_s` seconds and
-    is killed for it, has a successor with another seed that goes on in its ring, behind an episode
-    marked truncated; each is warned of. After `MOST_DEATHS` in a row that did not get far, it is
-    given up. None outlives the context.
+    """Run one process for each share; join all of them on exit.
+
+    A process that takes no step for `patience_s` seconds is killed. In place of a process that was
+    killed or died, another one is started with a new seed, and a warning is given. It continues in
+    the same ring, and the interrupted episode is marked truncated. A share fails after
+    `MOST_DEATHS` deaths in a row with little progress between them.
 
     Args:
-        shares: what is to be done.
-        signals: that the processes share.
-        patience_s: 0 waits forever; the first step has five minutes at least.
+        shares: one for each process.
+        signals: the memory that the processes share.
+        patience_s: 0 waits forever. A process's first step may take at least five minutes.
     """
 
     def __init__(self, shares: list[Share], signals: Signals, patience_s: float) -> None:
@@ -95,7 +95,7 @@ class Supervisor:
         return bool(self._running)
 
     def look(self, timeout_s: float) -> list[BaseException]:
-        """Wait so long for something to happen; what went wrong for good."""
+        """Wait up to `timeout_s` for a process to end; return the errors of failed shares."""
         failures = []
         for connection in wait(list(self._running), timeout_s):
             assert isinstance(connection, Connection)
@@ -116,7 +116,7 @@ class Supervisor:
         self._running[receiver] = _Worker(share, process, num_deaths, num_steps, num_steps)
 
     def _kill_hung(self) -> None:
-        """Time that this process itself did not run, as after Ctrl-Z, is not counted."""
+        """Kill hung processes. Time in which this process was stopped (Ctrl-Z) does not count."""
         now_s = time.monotonic()
         passed_s, self._looked_s = min(now_s - self._looked_s, _LONGEST_LOOK_S), now_s
         for worker in self._running.values():
@@ -129,13 +129,13 @@ class Supervisor:
                 worker.process.kill()  # the next look finds it dead
 
     def _is_hung(self, worker: _Worker) -> bool:
-        """Before its first step a process has longer: models are loaded until then."""
+        """Return whether a process took no step for too long; before the first it loads models."""
         has_stepped = worker.num_steps > worker.first_step
         patience_s = self._patience_s if has_stepped else max(self._patience_s, _START_S)
         return self._patience_s > 0 and worker.quiet_s >= patience_s
 
     def _outcome(self, connection: Connection, worker: _Worker) -> BaseException | None:
-        """What went wrong for good with a process that has ended."""
+        """Return the error if the share of a process that has ended failed, else None."""
         num_steps = self._signals.tally(worker.share.index).num_steps
         who = f"environment {worker.share.index} (seed {worker.share.seeds[0]})"
         try:

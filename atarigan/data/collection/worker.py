@@ -29,8 +29,8 @@ _NO_WRITER = -1
 
 
 class Tally(ctypes.Structure):
-    """What came of a share so far, in memory that the process which started it sees too: agent
-    steps, episodes that ended, the sum of their returns, and seconds spent stepping.
+    """Progress of a share, in memory shared with the supervisor: agent steps, finished episodes,
+    the sum of their returns, and seconds spent stepping.
     """
 
     num_steps: int
@@ -46,10 +46,10 @@ class Tally(ctypes.Structure):
 
 
 class Signals:
-    """What the processes of a collection tell one another, in memory that they share.
+    """Shared memory through which the processes of a collection communicate.
 
     Args:
-        num_envs: how many processes there are besides the one that starts them.
+        num_envs: number of worker processes.
     """
 
     def __init__(self, num_envs: int) -> None:
@@ -67,7 +67,7 @@ class Signals:
         self._stop.value = True
 
     def tally(self, index: int) -> Tally:
-        """That of an environment, to read and, in its own process, to write."""
+        """Return the progress of an environment. Only its own process writes to it."""
         tally: Tally = self._tallies[index]
         return tally
 
@@ -75,22 +75,22 @@ class Signals:
         self._writers[index] = int(folder_name.rpartition("-")[2])
 
     def writer_of(self, index: int) -> str | None:
-        """Folder of an environment's writer; None where it has none yet."""
+        """Return the folder of an environment's writer, or None before it has one."""
         number = self._writers[index]
         return None if number == _NO_WRITER else f"writer-{number:03d}"
 
     def writers_of_others(self, index: int) -> set[str]:
-        """Folders of the other environments' writers, which are theirs even while a process that
-        has died has no successor yet.
+        """Return the folders of the other environments' writers. They stay reserved between the
+        death of a process and its restart.
         """
         others = (self.writer_of(other) for other in range(len(self._writers)) if other != index)
         return {name for name in others if name is not None}
 
     def wait_for_writers(self) -> None:
-        """Return once every process has a writer of its own, or must stop.
+        """Wait until every process has its own writer, or must stop.
 
-        Until then nobody may give a writer back: a late process would take it over, and its ring
-        has no room for two shares.
+        No writer may be released before: a process that starts late would take it, and a ring has
+        no room for two shares.
         """
         while _NO_WRITER in self._writers[:] and not self.must_stop:
             time.sleep(_LOOK_EVERY_S)
@@ -98,15 +98,16 @@ class Signals:
 
 @dataclass(frozen=True)
 class Share:
-    """What one process is to do.
+    """The part of a collection that one process does.
 
     Attributes:
-        path: the buffer, which says what is to be collected.
+        path: folder of the buffer; its metadata says what to collect.
         index: of the environment, from 0.
-        num_steps: agent steps.
-        seed: the collection's.
-        num_before: steps that were collected before, so that going on repeats no episode.
-        attempt: how many processes have died over this share.
+        num_steps: agent steps to collect.
+        seed: of the collection.
+        num_before: steps in the buffer at the start. It changes the seeds, so that a continued
+            collection repeats no episode.
+        attempt: number of processes that died while working on this share.
     """
 
     path: Path
@@ -118,7 +119,7 @@ class Share:
 
     @property
     def seeds(self) -> tuple[int, int]:
-        """Seeds of this environment and of its policy."""
+        """Return the seeds of this environment and of its policy."""
         place = (self.num_before, self.index)
         key = (*place, self.attempt) if self.attempt else place
         sequence = np.random.SeedSequence(self.seed, spawn_key=key)
@@ -128,15 +129,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a share was not done: what the user can put right, or a defect's traceback."""
+    """Why a share failed: an error that the user can fix, or the traceback of a bug."""
 
     reason: InputError | OSError | str
 
 
 def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
-    """A process's main function: do the share, then send None or a `Failure`.
+    """Main function of a worker process: collect the share, then send None or a `Failure`.
 
-    It ends soon after it is told to stop or the process that started it is gone.
+    It ends soon after it is told to stop or its parent process dies.
     """
     for number in STOP_SIGNALS:  # they reach the parent too, which passes them on
         signal.signal(number, signal.SIG_IGN)
@@ -154,8 +155,10 @@ def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
 
 
 def collect_share(share: Share, signals: Signals) -> Tally:
-    """Play until the share is done or the process must stop; what was committed stays in any case.
-    Where a process has died over the share, this one takes over its writer.
+    """Play until the share is done or the process must stop.
+
+    Committed steps stay in the buffer in any case. If a process died while working on the share,
+    this one takes over its writer.
 
     Raises:
         InputError: the buffer's origin cannot be collected from, or the environment misbehaves.
@@ -176,10 +179,10 @@ def collect_share(share: Share, signals: Signals) -> Tally:
 
 
 def env_of(meta: BufferMeta) -> AgentSteps:
-    """The environment that a buffer's frames come from.
+    """Make the environment that a buffer's frames come from.
 
     Raises:
-        InputError: it is not known, or cannot be made.
+        InputError: the buffer does not name it, or it cannot be made.
     """
     origin = meta.origin
     if origin.env_id is None or origin.frame_skip == 0:
@@ -205,7 +208,7 @@ def _play(
     signals: Signals,
     tally: Tally,
 ) -> None:
-    """The loop: look, decide, do, write, until the tally has `num_steps`."""
+    """Observe, act and write in a loop until the tally has `num_steps`."""
     screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
     began = time.monotonic() - tally.elapsed_s
     episode_return, episode_length = 0.0, 0

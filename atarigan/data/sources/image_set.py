@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sample_spec import SampleSpec
-from atarigan.data.sources.image_format import shown_format
-from atarigan.data.sources.source import Batch, shuffled_indices
+from atarigan.data.sources.source import Batch, shown_format, shuffled_indices
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import FrameFormat, Frames

@@ -1,4 +1,4 @@
-"""What a GAN can learn: the protocol that every source of real samples keeps."""
+"""The protocol of data sources, and what they share: the order of samples, the shown format."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +9,8 @@ import numpy.typing as npt
 from atarigan.config.registry import Registry
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sample_spec import SampleSpec
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat
 
 
 class Batch(NamedTuple):
@@ -84,3 +86,20 @@ def shuffled_indices(
         }
         yield np.concatenate([orders[epoch][places[epochs == epoch]] for epoch in needed])
         number += 1
+
+
+def shown_format(stored: FrameFormat, config: RunConfig) -> FrameFormat:
+    """Return the format in which networks see images, by the flags --color and --image-size.
+
+    Without the flags images keep their size; gray stays gray and everything else becomes RGB.
+
+    Raises:
+        InputError: the size cannot be read.
+    """
+    name = config.color
+    if name == "stored":
+        name = "gray" if stored.name == "gray" else "rgb"
+    size = (stored.height, stored.width)
+    if config.image_size is not None:
+        size = pixels.parse_size(config.image_size, "--image-size")
+    return FrameFormat(name, *size)
