@@ -32,7 +32,7 @@ CONFIG = RunConfig(
     generator_lr=2e-3,
     critic_lr=1e-3,
     final_lr=0.5,
-    momentum=0.5,
+    beta1=0.5,
     average_half_life=300,
     max_images=4000,
     device="cpu",
@@ -65,7 +65,7 @@ def steps_by_hand(trainer, num_steps):
     averaged = copy.deepcopy(generator).eval()
     for network in (generator, critic):
         network.train()
-    betas = (config.momentum, config.beta2)
+    betas = (config.beta1, config.beta2)
     adam_g = torch.optim.Adam(generator.parameters(), config.generator_lr, betas)
     adam_c = torch.optim.Adam(critic.parameters(), config.critic_lr, betas)
     rng = torch.Generator().manual_seed(config.seed)
