@@ -19,9 +19,9 @@ from atarigan.cli import command_line
 from atarigan.config.run_config import Color, RunConfig
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.images.subset import evenly_spaced
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.pictures import grids
-from atarigan.subset import evenly_spaced
 from benchmarks import machine
 from benchmarks.gauge import Gauge, Scores
 from benchmarks.quality_table import Row, table_lines

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from atarigan.evaluation.evaluator import EvaluatedSamples
 from atarigan.evaluation.metrics.neighbors import nearest
 from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.images.subset import evenly_spaced
 from atarigan.pictures import charts, grids
 from atarigan.pictures.page import Page
-from atarigan.subset import evenly_spaced
 
 NUM_SHOWN = 24
 NUM_COLUMNS = 6

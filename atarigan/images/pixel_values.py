@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.images.pixels import Frames
-from atarigan.subset import evenly_spaced
+from atarigan.images.subset import evenly_spaced
 
 _MOST_COUNTED = 2_000
 _AT_ONCE = 256

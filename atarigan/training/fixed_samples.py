@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from atarigan.images.pixels import floats_to_frames
+from atarigan.images.subset import evenly_spaced
 from atarigan.models.latent_tensors import draw_latents
 from atarigan.models.latents import batches
-from atarigan.subset import evenly_spaced
 from atarigan.training.trainer import Trainer
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from atarigan.images.pixel_values import color_codes, frequent_values
 from atarigan.images.pixels import Frames
-from atarigan.subset import evenly_spaced
+from atarigan.images.subset import evenly_spaced
 
 _NEAR_LEVELS = 8
 _MAX_FRAMES_FOR_BACKGROUND = 4000

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.subset import evenly_spaced
+from atarigan.images.subset import evenly_spaced
 
 Features = npt.NDArray[np.floating]
 NUM_NEIGHBORS = 5

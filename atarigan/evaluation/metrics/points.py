@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.manifold import OFF, Manifold
-from atarigan.subset import evenly_spaced
+from atarigan.images.subset import evenly_spaced
 
 Array = npt.NDArray[np.float64]
 AnyPoints = npt.NDArray[np.floating[Any]]
