@@ -1,4 +1,4 @@
-"""Frames of a given state of the console's memory: encoded, learned, drawn, and shown to agents."""
+"""Frames conditioned on RAM: encoded, learned, drawn, and shown to agents."""
 
 import dataclasses
 import warnings
@@ -58,7 +58,7 @@ def dot_at(row, column):
 
 @pytest.fixture(scope="module")
 def buffer(tmp_path_factory):
-    """A dot whose place is in memory; one place in ten is left out."""
+    """A dot whose coordinates are in RAM; one position in ten is left out."""
     path = tmp_path_factory.mktemp("data") / "buffer"
     rng = np.random.default_rng(0)
     with FrameBuffer.create(path, 800, SHAPE, ram_size=6) as made:
@@ -78,17 +78,18 @@ def generator(buffer):
     return FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
 
 
-def test_a_state_is_drawn_where_it_says_even_one_never_seen(generator):
-    places = [(row, col) for row in range(2, 18) for col in range(22) if (row * 22 + col) % 10 == 0]
-    ram = np.array([[7, row, column * 3, 5, 0, 0] for row, column in places], np.uint8)
+def test_unseen_states_are_drawn_correctly(generator):
+    unseen = [number for number in range(2 * 22, 18 * 22) if number % 10 == 0]
+    positions = [divmod(number, 22) for number in unseen]
+    ram = np.array([[7, row, column * 3, 5, 0, 0] for row, column in positions], np.uint8)
     drawn = generator.decode(generator.latents(len(ram), 0), ram)
-    true = np.stack([dot_at(*place) for place in places])
-    assert (drawn == true).mean() > 0.998
-    assert ((drawn == true).all((1, 2, 3))).mean() > 0.4
+    real = np.stack([dot_at(*position) for position in positions])
+    assert (drawn == real).mean() > 0.998
+    assert ((drawn == real).all((1, 2, 3))).mean() > 0.4
 
 
-def test_samples_without_a_state_are_as_of_real_play(generator, buffer):
-    """Of states that the generator draws: dots wherever they may be, some in states never seen."""
+def test_samples_without_a_given_state_resemble_the_data(generator, buffer):
+    """The generator draws the states: some of them are unseen combinations."""
     frames = generator.sample(60, seed=1)
     np.testing.assert_array_equal(frames, generator.sample(60, seed=1))
     assert ((frames == 200).sum((1, 2, 3)) >= 3).mean() > 0.8
@@ -103,7 +104,7 @@ def test_samples_without_a_state_are_as_of_real_play(generator, buffer):
     assert 0.02 < np.mean(are_new) < 0.9
 
 
-def test_what_does_not_fit_is_refused(generator, buffer, tmp_path):
+def test_mismatches_are_refused(generator, buffer, tmp_path):
     with pytest.raises(InputError, match=r"conditions must be \(3, 6\), not \(3, 5\)"):
         generator.decode(generator.latents(3, 0), np.zeros((3, 5), np.uint8))
     with pytest.raises(InputError, match="trained without classes"):
@@ -121,7 +122,7 @@ def test_what_does_not_fit_is_refused(generator, buffer, tmp_path):
         ImageSet(np.zeros((4, *SHAPE), np.uint8), config)
 
 
-def test_training_is_the_same_after_a_resume(buffer):
+def test_resumed_training_is_the_same(buffer):
     config = dataclasses.replace(CONFIG, data=str(buffer), max_images=640)
     whole = build_trainer(config)
     whole.run([], StopRequest())
@@ -136,7 +137,7 @@ def test_training_is_the_same_after_a_resume(buffer):
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
-def test_every_family_can_be_told_the_state(buffer, network):
+def test_every_family_can_be_conditioned_on_ram(buffer, network):
     family = NETWORKS[network]
     objective = "energy" if family.critic_gives_energy else "hinge"
     sizes = {"generator_width": 0, "critic_width": 0} if family.lists_layers else {}
@@ -148,16 +149,16 @@ def test_every_family_can_be_told_the_state(buffer, network):
     assert all(loss.isfinite() for loss in trainer.updates.losses.values())
 
 
-def test_colors_come_from_more_frames_than_there_is_memory_for_at_once(buffer, monkeypatch):
+def test_palettes_come_from_more_frames_than_are_fitted(buffer, monkeypatch):
     monkeypatch.setattr(ProfilesGenerator, "num_fitted", 64)
     config = dataclasses.replace(CONFIG, network="profiles", data=str(buffer))
     colors = build_trainer(config).updates.generator.network.colors
     frames = FrameBuffer.open(buffer).values_at("frames", np.arange(800))
-    places = torch.from_numpy(np.where(frames == 200, 1.0, np.where(frames == 90, -0.3, -1.0)))
-    np.testing.assert_array_equal(colors.frames(places[..., 0]).numpy(), frames)
+    positions = torch.from_numpy(np.where(frames == 200, 1.0, np.where(frames == 90, -0.3, -1.0)))
+    np.testing.assert_array_equal(colors.frames(positions[..., 0]).numpy(), frames)
 
 
-def test_the_encoder_finds_what_varies():
+def test_the_encoder_finds_the_bytes_and_bits_that_vary():
     ram = torch.tensor([[1, 4, 0], [1, 9, 2], [1, 4, 0]], dtype=torch.uint8)
     encoder = RamEncoder(3, num_features=5)
     encoder.fit(ram)
@@ -175,27 +176,27 @@ def test_the_encoder_finds_what_varies():
     torch.testing.assert_close(encoder(unseen)[0], expected)
 
 
-def test_bits_are_those_of_numpy():
+def test_bits_equal_those_of_numpy():
     values = np.arange(256, dtype=np.uint8).reshape(64, 4)
     expected = np.unpackbits(values, axis=1, bitorder="little")
     np.testing.assert_array_equal(bits_of(torch.from_numpy(values)).numpy(), expected)
 
 
-def test_memory_that_stands_still_says_nothing():
+def test_constant_ram_has_no_features():
     encoder = RamEncoder(4, num_features=3)
     ram = torch.full((10, 4), 9, dtype=torch.uint8)
     encoder.fit(ram)
     assert torch.equal(encoder(ram), torch.zeros(10, 3))
 
 
-def test_a_checkpoint_brings_its_tables(generator):
+def test_loading_a_state_resizes_the_tables(generator):
     fresh = build_generator(generator.model)
     fresh.load_state_dict(generator._network.state_dict())
     again = FrameGenerator(generator.model, fresh, torch.device("cpu"))
     np.testing.assert_array_equal(again.sample(4), generator.sample(4))
 
 
-def test_reconstruction_weighs_what_is_rare():
+def test_reconstruction_weights_rare_values():
     model = ModelConfig(
         dataclasses.replace(CONFIG, condition="none"),
         dataclasses.replace(build_spec(), condition_shape=None),
@@ -207,13 +208,13 @@ def test_reconstruction_weighs_what_is_rare():
     frames = frames_to_floats(stored)
     latents = torch.randn(1, 2)
 
-    def cost(right, wrong):
+    def cost(real, shown):
         network.bias.data.zero_()
-        network.bias.data[wrong, 1, 1] = 50.0
-        return network.reconstruction_loss(latents, None, frames[right : right + 1]).item()
+        network.bias.data[shown, 1, 1] = 50.0
+        return network.reconstruction_loss(latents, None, frames[real : real + 1]).item()
 
-    missed, made_up = cost(0, 0), cost(50, 1)
-    assert missed / made_up == pytest.approx((0.96 / 0.04) ** 0.75, rel=0.3)
+    missing, false = cost(0, 0), cost(50, 1)
+    assert missing / false == pytest.approx((0.96 / 0.04) ** 0.75, rel=0.3)
 
 
 def build_spec():
@@ -225,13 +226,15 @@ def build_spec():
 
 @pytest.fixture(scope="module")
 def pong(tmp_path_factory):
-    """A run on a moment of Pong, its state read and its frame reconstructed."""
+    """A short run on Pong."""
     folder = tmp_path_factory.mktemp("pong")
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "400", "--num-envs", "1"]
     assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
     words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]
-    words += ["--device", "cpu", "--max-images", "30000", "--out", str(folder / "run")]
-    assert train.main(words) == 0
+    words += ["--device", "cpu", "--max-images", "6400", "--out", str(folder / "run")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProfilesGenerator, "num_fitted", 400)
+        assert train.main(words) == 0
     return folder
 
 
@@ -258,7 +261,7 @@ def test_the_wrapper_passes_the_checker(pong):
     env.close()
 
 
-def test_where_there_is_no_console_the_wrapper_says_so(pong):
+def test_the_wrapper_needs_an_ale_environment(pong):
     with pytest.raises(InputError, match="reading RAM needs an ALE environment, not <"):
         GeneratedObservation(gym.make("tests.fakes:Counting-v0"), pong / "run")
 
@@ -282,8 +285,8 @@ def test_a_vector_shows_each_agent_its_own_game(pong, autoreset_mode, monkeypatc
     envs.close()
 
 
-def test_evaluation_compares_with_the_true_frames(pong, capsys):
-    assert evaluate.main(["--run", str(pong / "run"), "--num", "150"]) == 0
+def test_evaluation_compares_with_the_real_frames(pong, capsys):
+    assert evaluate.main(["--run", str(pong / "run"), "--num", "60"]) == 0
     table = capsys.readouterr().out
     for name in ("pixel_accuracy", "foreground_accuracy", "frechet_distance", "motion_distance"):
         assert name in table
