@@ -290,7 +290,7 @@ def test_evaluation_compares_with_the_real_frames(pong, capsys):
     table = capsys.readouterr().out
     for name in ("pixel_accuracy", "foreground_accuracy", "frechet_distance", "motion_distance"):
         assert name in table
-    assert "<h2>Of the same states</h2>" in (pong / "run" / "evaluation.html").read_text()
+    assert "<h2>Frames of the same states</h2>" in (pong / "run" / "evaluation.html").read_text()
 
 
 def test_sampling_by_command(pong, capsys):
