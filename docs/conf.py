@@ -61,7 +61,7 @@ ASTERISK = re.compile(r"(`[^`]*`)|\*")
 def plain_docstring(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    """Make reStructuredText of a docstring, which is plain text with fences and single backticks."""
+    """Make reStructuredText of a docstring: plain text with fences and single backticks."""
     result, indent = [], ""
     for line in lines:
         if FENCE.match(line.strip()):
