@@ -25,6 +25,8 @@ extensions = [
     "command_reference",
 ]
 exclude_patterns = ["_build", "README.md"]
+smartquotes = False  # which makes dashes of flags
+pygments_dark_style = "monokai"
 default_role = "code"  # docstrings write names in single backticks
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
