@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from atarigan.models.packed_weights import dequantized, quantized
 from atarigan.models.state.byte_groups import ByteGroups, groups_of
 from atarigan.models.state.state_prior import StatePrior
 
@@ -98,3 +99,15 @@ def test_bytes_of_drawn_states_do_not_contradict_each_other():
     lag = drawn[:, 6] // 2 - drawn[:, 4]
     assert ((lag == 0) | (lag == 1)).float().mean() > 0.9
     assert len(drawn[:, 6].unique()) > 50
+
+
+def test_keys_that_fit_into_16_bits_are_read_back_from_a_packed_file():
+    ram = torch.tensor([[value % 40, 7, value % 3] for value in range(100)], dtype=torch.uint8)
+    groups, again = ByteGroups(3), ByteGroups(3)
+    groups.fit(ram)
+    packed = quantized(groups.state_dict())
+    assert packed["keys"].dtype == torch.int16
+    ByteGroups(3).load_state_dict(dequantized(packed), assign=True)  # loading tries this first
+    again.load_state_dict(dequantized(packed))
+    assert torch.equal(again.codes(ram), groups.codes(ram))
+    assert torch.equal(again.ram(again.codes(ram)), ram)

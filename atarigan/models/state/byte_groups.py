@@ -109,7 +109,9 @@ class ByteGroups(SizedByData):
         self.num_codes = self.sizes.tolist()
         numbers = torch.arange(MOST_CODES, device=self.keys.device)
         rows = (self.starts[:, None] + numbers).clamp(max=len(self.keys) - 1)
-        self.padded_keys = self.keys[rows].masked_fill(numbers >= self.sizes[:, None], _NO_KEY)
+        self.padded_keys = self.keys.long()[rows].masked_fill(
+            numbers >= self.sizes[:, None], _NO_KEY
+        )
 
 
 def varying_bytes(ram: Tensor) -> Tensor:
