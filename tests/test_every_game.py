@@ -15,7 +15,7 @@ from tests.every_game import (
 )
 
 NATIVE_SIZES = [
-    ("ALE/Breakout-v5", (210, 160)),
+    pytest.param("ALE/Breakout-v5", (210, 160), marks=pytest.mark.slow),
     ("ALE/AirRaid-v5", (250, 160)),
     pytest.param("ALE/Pong-v5", (210, 160), marks=pytest.mark.slow),
     pytest.param("ALE/Carnival-v5", (214, 160), marks=pytest.mark.slow),

@@ -115,13 +115,13 @@ def test_a_perfect_critic_wins_only_where_the_generator_no_longer_learns(trained
 
 
 def test_zero_rollbacks_let_a_run_go_on_regardless(tmp_path):
-    words = [*LOST["the critic has won"], *COMMON, "--max-images", "200000"]
+    words = [*LOST["the critic has won"], *COMMON, "--max-images", "100000"]
     assert train.main([*words, "--max-rollbacks", "0", "--out", str(tmp_path)]) == 0
     assert not (tmp_path / "events.txt").exists()
 
 
 def test_a_healthy_run_is_left_alone(tmp_path):
-    words = ["--recipe", "sine", "--log", "none", "--max-images", "100000"]
+    words = ["--recipe", "sine", "--log", "none", "--max-images", "40000"]
     assert train.main([*words, "--out", str(tmp_path)]) == 0
     assert not (tmp_path / "events.txt").exists()
 

@@ -16,7 +16,7 @@ from tests.small_disk import run_on_small_disk
 COMMAND = [sys.executable, "-m", "atarigan.collect"]
 
 
-@pytest.mark.parametrize("num_kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num_kills", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_every_committed_step_is_whole_after_a_kill(tmp_path: Path, num_kills: int) -> None:
     path = tmp_path / "buffer"
     kills = survived(path, num_kills)

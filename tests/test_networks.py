@@ -12,7 +12,8 @@ from atarigan.models.families.network import downsampled_sizes
 from atarigan.models.families.profiles import ProfilesGenerator
 from tests.fakes import noise_frames
 
-IMAGE_SHAPES = [(1, 84, 84), (3, 210, 160), (3, 250, 160), (1, 5, 7), (2, 33, 1), (3, 64, 64)]
+IMAGE_SHAPES = [(1, 84, 84), (3, 210, 160), (1, 5, 7), (2, 33, 1), (3, 64, 64),
+                pytest.param((3, 250, 160), marks=pytest.mark.slow)]  # fmt: skip
 
 
 def small(family, shape, condition_size=0):

@@ -285,6 +285,7 @@ def test_a_vector_shows_each_agent_its_own_game(pong, autoreset_mode, monkeypatc
     envs.close()
 
 
+@pytest.mark.slow
 def test_evaluation_compares_with_the_real_frames(pong, capsys):
     assert evaluate.main(["--run", str(pong / "run"), "--num", "60"]) == 0
     table = capsys.readouterr().out

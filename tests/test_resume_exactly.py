@@ -68,12 +68,14 @@ def state_of(run):
     return load_training_state(find_checkpoint(run))
 
 
-STEPS = [pytest.param(24, 16, id="40 steps"),
-         pytest.param(120, 80, id="200 steps", marks=pytest.mark.slow)]  # fmt: skip
+FAST = ("sine", "mnist by class", "states")
+CASES = [
+    *(pytest.param(name, 24, 16, id=f"{name}, 40 steps") for name in FAST),
+    *(pytest.param(name, 120, 80, id=name, marks=pytest.mark.slow) for name in SOURCES),
+]
 
 
-@pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize(("num_before", "num_after"), STEPS)
+@pytest.mark.parametrize(("name", "num_before", "num_after"), CASES)
 def test_a_resumed_run_is_the_whole_run(tmp_path, data, name, num_before, num_after):
     words = words_of(name, data)
     config = train.parse([*words, "--out", "unused"]).run

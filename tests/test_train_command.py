@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import cv2
 import imageio.v3 as iio
 import numpy as np
 import pytest
-import torch
 
 from atarigan import sample, train
 from atarigan.cli.command_line import run as run_command
@@ -33,10 +33,10 @@ def run_train(*words):
     return train.main([str(word) for word in words])
 
 
-@pytest.fixture
-def buffer(tmp_path):
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
     """Twenty gray frames with a bar that moves."""
-    path = tmp_path / "buffer"
+    path = tmp_path_factory.mktemp("bar") / "buffer"
     with FrameBuffer.create(path, 20, (20, 24, 1)) as made:
         for column in range(20):
             frame = np.zeros((20, 24, 1), np.uint8)
@@ -45,9 +45,10 @@ def buffer(tmp_path):
     return path
 
 
-@pytest.fixture
-def run(tmp_path, buffer):
-    out = tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, buffer):
+    """A finished run, to look at and not to change."""
+    out = tmp_path_factory.mktemp("finished") / "run"
     assert run_train("--out", out, "--data", buffer, "--network", "dcgan", "--batch-size", 8,
                      "--max-images", 240, "--sample-every", 80) == 0  # fmt: skip
     return out
@@ -70,21 +71,11 @@ def test_a_folder_in_use_is_not_overwritten(run, buffer):
         run_train("--out", run, "--data", buffer)
 
 
-def test_resume_goes_on_with_the_runs_own_settings(run):
-    assert run_train("--out", run, "--resume", "--max-images", 480) == 0
-    state = load_training_state(find_checkpoint(run))
+def test_resume_goes_on_with_the_runs_own_settings(tmp_path, run):
+    out = shutil.copytree(run, tmp_path / "run")
+    assert run_train("--out", out, "--resume", "--max-images", 480) == 0
+    state = load_training_state(find_checkpoint(out))
     assert state["num_images"] == 480
-
-
-def test_resumed_weights_equal_an_uninterrupted_runs(tmp_path):
-    words = ["--source", "sine", *TINY, "--log", "none"]
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run_train("--out", whole, *words, "--max-images", 960)
-    run_train("--out", parts, *words, "--max-images", 480)
-    run_train("--out", parts, "--resume", "--max-images", 960)
-    ours, theirs = (load_training_state(find_checkpoint(path)) for path in (parts, whole))
-    for name, weight in theirs["generator"].items():
-        assert torch.equal(ours["generator"][name], weight)
 
 
 def test_list_names_every_choice_with_a_line_on_it(capsys):
@@ -162,7 +153,8 @@ def test_ctrl_c_saves_and_exits_130(tmp_path):
              "--checkpoint-every-s", "0", "--sample-every", "64", "--log", "none"]  # fmt: skip
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not list(out.glob("samples/*.png")):  # it is training now
-        assert process.poll() is None, process.communicate()[1].decode()
+        with pytest.raises(subprocess.TimeoutExpired):  # and has not ended
+            process.wait(timeout=0.1)
     os.kill(process.pid, signal.SIGINT)
     output, error = process.communicate(timeout=60)
     assert process.returncode == 130, error.decode()
