@@ -11,7 +11,7 @@ import pytest
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.data.sources.image_set import ImageSet
-from atarigan.data.sources.labeled import open_split
+from atarigan.data.sources.labeled_images import open_split
 from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
 from atarigan.evaluation.build import evaluator_for

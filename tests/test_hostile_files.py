@@ -157,7 +157,7 @@ def test_a_small_idx_file_takes_no_gibibyte(tmp_path: Path) -> None:
     asked = []
     for name, content in (("plain", header), ("packed.gz", gzip.compress(header))):
         (tmp_path / name).write_bytes(content)
-        from atarigan.data.sources import idx_images
+        from atarigan.data.sources import labeled_images
 
         class Counting:
             def __init__(self, file: Any) -> None:
@@ -168,9 +168,9 @@ def test_a_small_idx_file_takes_no_gibibyte(tmp_path: Path) -> None:
                 return self.file.read(num)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(idx_images, "opened", lambda path: _counted(path, Counting))
+            patch.setattr(labeled_images, "opened", lambda path: _counted(path, Counting))
             with pytest.raises(InputError, match=r"must hold 1,073,741,824 bytes .*, not 0"):
-                idx_images.read_idx(tmp_path / name, 3)
+                labeled_images.read_idx(tmp_path / name, 3)
     assert max(asked) < 50_000
 
 

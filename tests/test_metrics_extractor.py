@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from atarigan.config.run_config import RunConfig
-from atarigan.data.sources.labeled import LABELED, open_split
+from atarigan.data.sources.labeled_images import LABELED, open_split
 from atarigan.errors import InputError
 from atarigan.evaluation.features import extractor as extractor_module
 from atarigan.evaluation.features.extractor import (

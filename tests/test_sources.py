@@ -13,7 +13,7 @@ import pytest
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources import SOURCES
-from atarigan.data.sources.points import NoisySine, grid, ring, spiral
+from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat, ale_palette
 
@@ -257,15 +257,3 @@ def test_sine_points_lie_in_the_band():
     assert points[:, 0].min() == -1
     assert points[:, 0].max() == 1
     assert np.ptp(above) > 0.09
-
-
-@pytest.mark.parametrize("make", [NoisySine, ring, grid, spiral])
-def test_densities_integrate_to_one_and_are_where_the_points_are(make):
-    distribution = make()
-    side = np.linspace(-1.5, 1.5, 301)
-    cells = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2).astype(np.float32)
-    area = (side[1] - side[0]) ** 2
-    masses = np.concatenate([distribution.density(part) for part in np.array_split(cells, 60)])
-    assert masses.sum() * area == pytest.approx(1, abs=0.02)
-    drawn = distribution.draw(2000, seed=1)
-    assert distribution.density(drawn).mean() > 10 * masses.mean()

@@ -3,7 +3,7 @@
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.data.sources.image_set import ImageSet
-from atarigan.data.sources.labeled import LABELED, open_split
+from atarigan.data.sources.labeled_images import LABELED, open_split
 from atarigan.data.sources.points import PointSet
 from atarigan.data.sources.source import DataSource
 from atarigan.errors import InputError, did_you_mean

@@ -1,6 +1,6 @@
-"""What a GAN can learn: every source of real samples behind one protocol."""
+"""Sources of real samples, behind one protocol. Importing this package registers all of them."""
 
-from atarigan.data.sources import buffered_frames, cifar, idx_images, image_folder, points
+from atarigan.data.sources import buffered_frames, image_folder, labeled_images, points
 from atarigan.data.sources.source import SOURCES, Batch, DataSource
 
 __all__ = [
@@ -8,8 +8,7 @@ __all__ = [
     "Batch",
     "DataSource",
     "buffered_frames",
-    "cifar",
-    "idx_images",
     "image_folder",
+    "labeled_images",
     "points",
 ]

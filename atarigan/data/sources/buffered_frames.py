@@ -1,6 +1,4 @@
-"""Frames out of a FrameBuffer as a source."""
-
-from collections.abc import Iterator
+"""The frames of a FrameBuffer as a source."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,21 +6,20 @@ import numpy.typing as npt
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sample_spec import SampleSpec
-from atarigan.data.sources.source import SOURCES, Batch, shown_format, shuffled_indices
+from atarigan.data.sources.source import SOURCES, DataSource, shown_format
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import Frames
 
 
-class BufferedFrames:
-    """The frames of a buffer, each once an epoch, in the colors and at the size that the
-    configuration asks for; palette frames as RGB.
+class BufferedFrames(DataSource):
+    """The frames of a buffer, in the color and size of the configuration.
 
-    The buffer is read as it is when the source is made: train on one that is not being written
-    over.
+    Only steps stored before the source was made are read. No writer may overwrite them during
+    training.
 
     Raises:
-        InputError: the buffer is empty.
+        InputError: the buffer is empty, or stores nothing for the condition.
     """
 
     def __init__(self, buffer: FrameBuffer, config: RunConfig) -> None:
@@ -36,8 +33,8 @@ class BufferedFrames:
         self._with_ram = config.condition == "ram"
         if self._with_ram and not ram_size:
             raise InputError(
-                f"--condition ram needs frames with the console's memory: {buffer.path} stores "
-                "none, and --recipe atari-frames does without"
+                f"--condition ram needs frames with RAM, and {buffer.path} stores none: use "
+                "--recipe atari-frames, which needs no RAM"
             )
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
@@ -49,39 +46,30 @@ class BufferedFrames:
         return pixels.convert(frames, self._buffer.meta.frame_format, self._shown)
 
     def ram_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
-        """The console's memory behind numbered frames, uint8 (N, bytes); None where none is
-        stored.
-        """
+        """Return the RAM of numbered frames, uint8 (N, bytes), or None if none is stored."""
         return self._buffer.values_at("ram", indices) if self._buffer.meta.ram_size else None
 
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
         return self.ram_at(indices) if self._with_ram else None
 
     def whole_stacks(self, num_stack: int) -> npt.NDArray[np.int64]:
-        """Numbers of frames that followed one another within an episode, (N, num_stack), oldest
-        first; every frame is in one of them at most.
+        """Return the numbers of consecutive frames of one episode, (N, num_stack), oldest first.
+
+        No frame is in two stacks.
         """
         everything = np.arange(self.num_samples)
         ends = self._buffer.values_at("terminations", everything)
         ends |= self._buffer.values_at("truncations", everything)
-        ends[np.cumsum(self._buffer.writer_lengths) - 1] = True  # the next step is another writer's
+        ends[np.cumsum(self._buffer.writer_lengths) - 1] = True  # another writer's steps follow
         begins = np.flatnonzero(np.concatenate([[True], ends[:-1]]))
         places = everything - np.repeat(begins, np.diff([*begins, self.num_samples]))
         lasts = np.flatnonzero(places % num_stack == num_stack - 1)
         return lasts[:, None] + np.arange(1 - num_stack, 1)
 
-    def batches(
-        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
-    ) -> Iterator[Batch]:
-        for indices in shuffled_indices(
-            self.num_samples, batch_size, seed, start, rank, world_size
-        ):
-            yield Batch(self.samples_at(indices), self.conditions_at(indices))
-
 
 @SOURCES.register("frames")
 def open_frames(config: RunConfig) -> BufferedFrames:
-    """Frames that `python -m atarigan.collect` stored; --data names the buffer's folder."""
+    """Frames that `python -m atarigan.collect` stored; --data is the buffer's folder."""
     if config.data is None:
         raise InputError(
             "--source frames needs --data DIR, the folder that atarigan.collect filled"

@@ -1,6 +1,4 @@
-"""Where the files of published data sets are: beside the user, in $ATARIGAN_DATA, or downloaded and
-verified.
-"""
+"""Find the files of published data sets: in --data, in $ATARIGAN_DATA, or by download."""
 
 import contextlib
 import gzip
@@ -15,55 +13,47 @@ from atarigan.errors import InputError, one_line
 from atarigan.files.untrusted_paths import confined
 
 DATA_VARIABLE = "ATARIGAN_DATA"
-_BYTES_PER_PACKED_BYTE = 1032  # the most that deflate makes of one
+_BYTES_PER_PACKED_BYTE = 1032  # the largest expansion by deflate
 Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a data set as its authors published it.
-
-    Attributes:
-        name: of the file.
-        url: where it can be had.
-        md5: of its bytes.
-    """
+    """A file of a data set as its authors published it, with its MD5 checksum in hexadecimal."""
 
     name: str
     url: str
     md5: str
 
 
-def find_files(data_set: str, patterns: list[str], data: str | None) -> list[Path]:
-    """Files of a data set that are at hand, in the order of their names; none is also an answer.
+def find_files(data_set: str, pattern: str, data: str | None) -> list[Path]:
+    """Find the local files of a data set, sorted by name. The list may be empty.
 
     Args:
-        data_set: its folder's name in $ATARIGAN_DATA: "mnist".
-        patterns: names with wildcards; a file may also be gzipped, with .gz behind its name.
-        data: a folder of the user's to look in instead.
+        data_set: name of the folder in $ATARIGAN_DATA: "mnist".
+        pattern: file name with wildcards. Gzipped files, with .gz at the end, are found too.
+        data: folder to search instead.
 
     Raises:
-        InputError: `data` is no folder, or a file is a link that leads out of it.
+        InputError: `data` is not a folder, or a file is a link that leads out of it.
     """
     if data is not None:
         folder = Path(data)
         if not folder.is_dir():
-            raise InputError(f"--data {data} must be a folder that holds {' or '.join(patterns)}")
+            raise InputError(f"--data {data} must be a folder that holds {pattern}")
     elif DATA_VARIABLE in os.environ:
         folder = Path(os.environ[DATA_VARIABLE]) / data_set
     else:
         return []
-    return sorted(
-        confined(path, folder)
-        for pattern in patterns
-        for end in ("", ".gz")
-        for path in folder.glob(pattern + end)
-    )
+    found = (*folder.glob(pattern), *folder.glob(pattern + ".gz"))
+    return sorted(confined(path, folder) for path in found)
 
 
 def most_bytes(path: Path) -> int:
-    """No file holds more than this, whatever its header says. Raises InputError where there is
-    none.
+    """Return an upper bound on the unpacked size of a file, from its size on disk.
+
+    Raises:
+        InputError: the file does not exist.
     """
     try:
         size = path.stat().st_size
@@ -74,10 +64,11 @@ def most_bytes(path: Path) -> int:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file for reading, unpacked on the way where its name ends in .gz.
+    """Open a file for reading; unpack it on the fly if its name ends in .gz.
 
     Raises:
-        InputError: it does not exist; also while it is read, where it is no whole gzip file.
+        InputError: the file does not exist, or turns out to be a damaged gzip file while it is
+            read.
     """
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
@@ -90,10 +81,11 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def download(file: PublishedFile, data_set: str) -> Path:
-    """The file in the user's cache, fetched if it is not there yet, its checksum verified.
+    """Download a file to the user's cache unless it is there; verify its checksum; return its path.
 
     Raises:
-        InputError: it cannot be fetched, or what came is something else; says where to put it.
+        InputError: the download failed or the checksum differs. The message says where to put the
+            file instead.
     """
     import pooch
 

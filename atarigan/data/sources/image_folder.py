@@ -18,12 +18,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 LARGEST_FILE = 64 << 20
 MOST_PIXELS = 1 << 26
-_PIXELS_PER_BYTE = 8 * 1032  # deflate makes 1032 bytes of one, and a byte can hold 8 pixels
+_PIXELS_PER_BYTE = 8 * 1032  # deflate expands at most 1032 times; a byte can hold 8 pixels
 
 
 @SOURCES.register("folder")
 def open_folder(config: RunConfig) -> ImageSet:
-    """The images in a folder, as RGB; --data names it, --image-size makes them one size."""
+    """The images in the folder --data, as RGB; --image-size resizes them to one size."""
     if config.data is None:
         raise InputError("--source folder needs --data DIR, a folder of images")
     folder = Path(config.data)
@@ -46,11 +46,11 @@ def open_folder(config: RunConfig) -> ImageSet:
 
 
 def read_image(path: Path) -> Frames:
-    """One image file as RGB, uint8 (H, W, 3).
+    """Read an image file as RGB, uint8 (H, W, 3).
 
     Raises:
-        InputError: it is larger than 64 MiB, has more than 64 Mi pixels or than its bytes can hold,
-            or is no image.
+        InputError: the file is larger than 64 MiB, claims more than 64 Mi pixels or more than its
+            bytes can hold, or is not an image.
     """
     num_bytes = path.stat().st_size
     if num_bytes > LARGEST_FILE:
@@ -72,9 +72,9 @@ def read_image(path: Path) -> Frames:
 
 
 def _size_in_header(path: Path) -> tuple[int, int]:
-    """(height, width) before anything is decoded."""
+    """Return (height, width) without decoding the image."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
             return image.height, image.width
-    except Exception:  # whatever a file that is something else leads to
+    except Exception:  # Pillow may raise anything on a damaged file
         raise InputError(f"{path} is not an image that can be read") from None

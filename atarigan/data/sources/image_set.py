@@ -1,30 +1,28 @@
 """A set of images in memory as a source."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sample_spec import SampleSpec
-from atarigan.data.sources.source import Batch, shown_format, shuffled_indices
+from atarigan.data.sources.source import DataSource, shown_format
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import FrameFormat, Frames
 
 
-class ImageSet:
-    """Images of one size, each once an epoch.
+class ImageSet(DataSource):
+    """Images of one size.
 
     Args:
         images: uint8 (N, H, W, C), C 1 or 3.
-        config: in which colors and at which size to give them, and whether with their labels as
-            conditions: float32 (num_classes,), 1 at the label and 0 elsewhere.
-        labels: int64 (N,), each below `num_classes`; None where there are none.
-        num_classes: 0 where there are no labels.
+        config: color and size of the samples, and whether the labels are conditions: one-hot
+            float32 (num_classes,).
+        labels: int64 (N,), each below `num_classes`; None without labels.
+        num_classes: number of classes; 0 without labels.
 
     Raises:
-        InputError: there are no images, or no labels where they are wanted.
+        InputError: there are no images, or the condition needs labels or RAM that they lack.
     """
 
     def __init__(
@@ -38,8 +36,7 @@ class ImageSet:
             raise InputError("an image source must hold at least 1 image, not 0")
         if config.condition == "ram":
             raise InputError(
-                f"--condition ram needs frames with the console's memory, and {config.source!r} "
-                "has none"
+                f"--condition ram needs frames with RAM, and {config.source!r} has none"
             )
         self._with_condition = config.condition == "class"
         if self._with_condition and labels is None:
@@ -59,14 +56,6 @@ class ImageSet:
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
         return self.images[indices]
-
-    def batches(
-        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
-    ) -> Iterator[Batch]:
-        for indices in shuffled_indices(
-            self.num_samples, batch_size, seed, start, rank, world_size
-        ):
-            yield Batch(self.samples_at(indices), self.conditions_at(indices))
 
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         if not self._with_condition:

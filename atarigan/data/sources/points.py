@@ -1,15 +1,13 @@
-"""Points in the plane as sources, with their exact densities."""
+"""Points in the plane as sources, with the distributions that they are drawn from."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sample_spec import SampleSpec
-from atarigan.data.sources.source import SOURCES, Batch, shuffled_indices
+from atarigan.data.sources.source import SOURCES, DataSource
 from atarigan.errors import InputError
 
 Points = npt.NDArray[np.float32]
@@ -18,78 +16,64 @@ NUM_MIXTURE_POINTS = 20_000
 _SINE_NOISE = 0.1
 
 
-class Distribution(Protocol):
-    """A distribution of points in the plane."""
-
-    def draw(self, num_points: int, seed: int) -> Points:
-        """Points float32 (num_points, 2)."""
-
-    def density(self, points: Points) -> npt.NDArray[np.float64]:
-        """Probability density at points (N, 2), float64 (N,); it integrates to 1."""
-
-
 @dataclass(frozen=True)
 class NoisySine:
-    """x in [-1, 1], evenly spaced when drawn; y = sin(5x) + 0.1·U[0, 1)."""
+    """x evenly spaced in [-1, 1], y = sin(5x) + 0.1·U[0, 1)."""
 
     def draw(self, num_points: int, seed: int) -> Points:
+        """Draw points, float32 (num_points, 2)."""
         x = np.linspace(-1.0, 1.0, num_points)
         noise = np.random.default_rng(seed).random(num_points)
         return np.stack([x, np.sin(5 * x) + _SINE_NOISE * noise], axis=1).astype(np.float32)
 
-    def density(self, points: Points) -> npt.NDArray[np.float64]:
-        x, y = points.astype(np.float64).T
-        above = y - np.sin(5 * x)
-        inside = (np.abs(x) <= 1) & (above >= 0) & (above < _SINE_NOISE)
-        return np.where(inside, 1 / (2 * _SINE_NOISE), 0.0)
-
 
 @dataclass(frozen=True)
 class GaussianMixture:
-    """Equally likely round Gaussians: centers float64 (K, 2) and one standard deviation."""
+    """A mixture of K equally likely isotropic Gaussians with one standard deviation.
+
+    Attributes:
+        centers: float64 (K, 2).
+        std: standard deviation of each.
+    """
 
     centers: npt.NDArray[np.float64]
     std: float
 
     def draw(self, num_points: int, seed: int) -> Points:
+        """Draw points, float32 (num_points, 2)."""
         rng = np.random.default_rng(seed)
         chosen = self.centers[rng.integers(len(self.centers), size=num_points)]
         return (chosen + self.std * rng.standard_normal((num_points, 2))).astype(np.float32)
 
-    def density(self, points: Points) -> npt.NDArray[np.float64]:
-        offsets = points[:, None, :].astype(np.float64) - self.centers
-        squared = (offsets**2).sum(-1) / self.std**2
-        densities: npt.NDArray[np.float64] = np.exp(-squared / 2).mean(1) / (
-            2 * np.pi * self.std**2
-        )
-        return densities
+
+Distribution = NoisySine | GaussianMixture
 
 
 def ring() -> GaussianMixture:
-    """Eight Gaussians on the unit circle."""
+    """Return eight Gaussians on the unit circle."""
     angles = np.arange(8) * np.pi / 4
     return GaussianMixture(np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.05)
 
 
 def grid() -> GaussianMixture:
-    """Five by five Gaussians, half a unit apart."""
+    """Return five by five Gaussians, half a unit apart."""
     steps = np.linspace(-1.0, 1.0, 5)
     return GaussianMixture(np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2), 0.05)
 
 
 def spiral() -> GaussianMixture:
-    """Two turns outwards to the unit circle, as many small Gaussians along the way."""
-    fraction = np.sqrt(np.linspace(0.01, 1.0, 500))  # near enough evenly along the arc
+    """Return 500 narrow Gaussians along a spiral of two turns that ends on the unit circle."""
+    fraction = np.sqrt(np.linspace(0.01, 1.0, 500))  # about evenly along the arc
     angles = 4 * np.pi * fraction
     centers = fraction[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return GaussianMixture(centers, 0.02)
 
 
-class PointSet:
-    """A fixed set of points, float32 (N, 2), each once an epoch.
+class PointSet(DataSource):
+    """A fixed set of points, float32 (N, 2).
 
     Attributes:
-        distribution: what they were drawn from; None where that is not known.
+        distribution: the distribution that they were drawn from; None if unknown.
     """
 
     def __init__(self, points: Points, distribution: Distribution | None = None) -> None:
@@ -104,17 +88,9 @@ class PointSet:
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> None:
         return None
 
-    def batches(
-        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
-    ) -> Iterator[Batch]:
-        for indices in shuffled_indices(
-            self.num_samples, batch_size, seed, start, rank, world_size
-        ):
-            yield Batch(self.samples_at(indices))
-
 
 def _drawn(distribution: Distribution, num_points: int, config: RunConfig) -> PointSet:
-    """Points of a distribution. Raises InputError where the flags ask for what points have not."""
+    """Draw points. Raise InputError if a flag is set that points do not support."""
     asked = {
         "--condition": config.condition != "none",
         "--color": config.color != "stored",

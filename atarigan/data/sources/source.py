@@ -1,4 +1,4 @@
-"""The protocol of data sources, and what they share: the order of samples, the shown format."""
+"""The protocol of data sources, the order of their samples, and the format of their images."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
@@ -14,11 +14,11 @@ from atarigan.images.pixels import FrameFormat
 
 
 class Batch(NamedTuple):
-    """Real samples as they are kept: bytes stay bytes until they are on the device.
+    """Real samples. Images stay uint8 until they are on the device.
 
     Attributes:
         samples: uint8 (B, H, W, C) for images, float32 (B, 2) for points.
-        condition: (B, *condition_shape), or None where there is nothing to condition on.
+        condition: (B, *condition_shape), or None without a condition.
     """
 
     samples: npt.NDArray[Any]
@@ -26,36 +26,38 @@ class Batch(NamedTuple):
 
 
 class DataSource(Protocol):
-    """An endless, seeded supply of real samples.
+    """An endless, seeded stream of real samples. Each epoch has every sample once.
 
     Attributes:
-        spec: what one sample is.
-        num_samples: how many different ones there are.
+        spec: shape and format of a sample.
+        num_samples: number of different samples.
     """
 
     spec: SampleSpec
     num_samples: int
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Numbered samples, each below `num_samples`, as `batches` gives them."""
+        """Return numbered samples, as `batches` yields them; numbers are below `num_samples`."""
 
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any] | None:
-        """What numbered samples are conditioned on, as `batches` gives it; None means nothing."""
+        """Return the conditions of numbered samples, or None without a condition."""
 
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
-        """Batches number start, start + 1, … of the order that `seed` sets, without end.
+        """Yield batches number start, start + 1, … without end, in an order set by `seed`.
 
-        Batch n is the same wherever iteration starts. With `world_size` processes, the global batch
-        n has world_size * batch_size samples and process `rank` gets its own slice of it.
+        Batch n does not depend on `start`. With `world_size` processes, the global batch n has
+        world_size * batch_size samples, and process `rank` gets its own slice of it.
         """
+        for indices in shuffled_indices(
+            self.num_samples, batch_size, seed, start, rank, world_size
+        ):
+            yield Batch(self.samples_at(indices), self.conditions_at(indices))
 
 
 class SourceOpener(Protocol):
-    """Makes a source from a run's configuration. Raises InputError where its data is missing or
-    damaged.
-    """
+    """Open a source by a run's configuration. Raise InputError if data is missing or damaged."""
 
     def __call__(self, config: RunConfig) -> DataSource: ...
 
@@ -66,11 +68,10 @@ SOURCES: Registry[SourceOpener] = Registry("source")
 def shuffled_indices(
     num_samples: int, batch_size: int, seed: int, start: int, rank: int, world_size: int
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """For each batch, which samples it holds: every epoch has each sample once, in an order of its
-    own.
+    """Yield the sample numbers of each batch, without end.
 
-    Epochs follow one another without a gap, so that a batch may end one and begin the next. The
-    order depends on the seed and the epoch's number alone.
+    Every epoch has each sample once. Its order depends on the seed and the epoch's number only. A
+    batch may span two epochs.
     """
     orders: dict[int, npt.NDArray[np.int64]] = {}
     number = start
@@ -89,12 +90,12 @@ def shuffled_indices(
 
 
 def shown_format(stored: FrameFormat, config: RunConfig) -> FrameFormat:
-    """Return the format in which networks see images, by the flags --color and --image-size.
+    """Return the format of the images that networks see, as --color and --image-size say.
 
-    Without the flags images keep their size; gray stays gray and everything else becomes RGB.
+    Without the flags, images keep their size, gray frames stay gray, and others become RGB.
 
     Raises:
-        InputError: the size cannot be read.
+        InputError: the size is malformed.
     """
     name = config.color
     if name == "stored":

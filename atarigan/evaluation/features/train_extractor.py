@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TrainExtractorArguments, words, command=COMMAND, package="atarigan.evaluation.features."
     )
     from atarigan.config.run_config import RunConfig
-    from atarigan.data.sources.labeled import open_split
+    from atarigan.data.sources.labeled_images import open_split
 
     config = RunConfig(source=arguments.source, data=arguments.data)
     train, test = (open_split(config, split) for split in ("train", "test"))

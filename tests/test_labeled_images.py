@@ -8,8 +8,7 @@ import pytest
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
-from atarigan.data.sources.idx_images import published_files
-from atarigan.data.sources.labeled import LABELED, open_split
+from atarigan.data.sources.labeled_images import LABELED, open_split, published_files
 from atarigan.errors import InputError
 
 needs_data = pytest.mark.skipif(
