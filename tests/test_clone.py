@@ -7,7 +7,7 @@ from stable_baselines3 import PPO
 from atarigan import clone, collect
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
+from atarigan.data.collection.scripted import NUM_FEATURES, PaddleTeacher, scripted_game
 from atarigan.errors import InputError
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
@@ -83,7 +83,7 @@ def test_a_teacher_scores_and_is_deterministic(game, least):
             if terminated:
                 break
         played.append((score, actions))
-        assert np.isfinite(teacher.judged).all() or np.isnan(teacher.judged).all()
+        assert np.isfinite(teacher.features).all() or np.isnan(teacher.features).all()
     (score, actions), (_, again) = played
     assert score >= least
     assert actions[:300] == again
@@ -103,7 +103,7 @@ def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
     assert shares[-1] == pytest.approx(0.1)
     assert cloning.num_steps == 320
     cloning.close()
-    assert NUM_JUDGED == 7
+    assert NUM_FEATURES == 7
 
 
 def test_a_cloned_policy_collects(tmp_path, capsys):

@@ -170,7 +170,9 @@ def test_collecting_on(played: Path, tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(InputError, match="--no-frames must be False, as .*both was begun"):
         collect.main([*words, "--append", "--no-frames"])
     words = ["--env-id", "tests.fakes:Counting-v0", "--no-frames", "--out", str(tmp_path / "none")]
-    with pytest.raises(InputError, match="nothing to store of tests.fakes:Counting-v0"):
+    with pytest.raises(
+        InputError, match="without frames needs an ALE environment, not tests.fakes:Counting-v0"
+    ):
         collect.main(words)
     assert not (tmp_path / "none").exists()
     capsys.readouterr()

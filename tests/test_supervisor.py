@@ -68,7 +68,7 @@ def test_a_process_that_dies_time_and_again_is_given_up(path: Path) -> None:
     with begin(path, trouble="dies") as buffer:
         with (
             pytest.warns(
-                UserWarning, match="SIGKILL after (6|12) steps; another goes on"
+                UserWarning, match="SIGKILL after (6|12) steps; a new process continues"
             ) as warned,
             pytest.raises(WorkerDiedError, match="SIGKILL after 18 steps$"),
         ):

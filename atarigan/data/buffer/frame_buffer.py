@@ -1,9 +1,8 @@
-"""FrameBuffer: a disk-backed replay buffer of frames that many writers fill and anyone may read."""
+"""FrameBuffer: a replay buffer on disk with many writers and many readers."""
 
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -37,13 +36,32 @@ class FrameBuffer:
 
     ```
     data/breakout/
-      meta.json         what is stored and where it came from
-      writer-000/       one ring of steps a writer (see atarigan.data.buffer.ring)
+      meta.json         what is stored, and where it comes from
+      writer-000/       a ring of steps for each writer (see atarigan.data.buffer.ring)
     ```
 
-    Each writer owns a folder, so that processes and machines can collect at once; readers see all
-    of them. A writer killed at any moment leaves everything it had committed. `len` counts the
-    steps that can be read.
+    Each writer has its own folder, so that many processes and machines can write at the same time.
+    Readers see all of them. If a writer is killed, all steps that it committed remain. `len` is the
+    number of steps that can be read. RAM is the console's 128 bytes of memory.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from atarigan import FrameBuffer
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = f"{folder.name}/toy"
+        >>> with FrameBuffer.create(path, capacity=100, frame_shape=(84, 84, 1)) as buffer:
+        ...     for step in range(10):
+        ...         frame = np.full((84, 84, 1), step, np.uint8)
+        ...         buffer.add(frame, action=step % 4, reward=1.0, terminated=step == 9)
+        >>> buffer = FrameBuffer.open(path)
+        >>> len(buffer)
+        10
+        >>> buffer.sample(32, seed=0).shape
+        (32, 84, 84, 1)
+        >>> buffer.sample_transitions(8, num_stack=4, seed=0).next_frames.shape
+        (8, 4, 84, 84, 1)
+        >>> folder.cleanup()
     """
 
     def __init__(self, path: Path, meta: BufferMeta) -> None:
@@ -69,22 +87,23 @@ class FrameBuffer:
         stores_frames: bool = True,
         origin: Origin | None = None,
     ) -> Self:
-        """Make a new, empty buffer.
+        """Create an empty buffer.
 
         Args:
             path: a folder that does not exist yet or is empty.
-            capacity: steps kept altogether, shared out among `num_writers`.
+            capacity: steps to keep in total.
             frame_shape: (H, W, C) of a frame, C 1 or 3.
-            frame_format: what the bytes mean; None means gray for C = 1 and RGB for C = 3.
-            num_writers: expected writers; each keeps ceil(capacity / num_writers) steps.
+            frame_format: meaning of the bytes; None means gray for C = 1 and RGB for C = 3.
+            num_writers: number of writers to expect; each keeps ceil(capacity / num_writers) steps.
             action_dtype: "int64" or "float32".
-            action_shape: of one action; () for a discrete one.
-            ram_size: bytes of console memory a step; 0 stores none.
-            stores_frames: false keeps the memory alone, for frames that `GeneratedReplay` makes.
+            action_shape: shape of an action; () for discrete actions.
+            ram_size: bytes of RAM in each step; 0 stores none.
+            stores_frames: false stores RAM without frames; `GeneratedReplay` generates frames from
+                it.
             origin: where the frames come from.
 
         Raises:
-            InputError: the folder is in use, or a size is out of range.
+            InputError: the folder is not empty, or a size is out of range.
         """
         path = Path(path)
         if path.exists() and (
@@ -112,10 +131,10 @@ class FrameBuffer:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """An existing buffer, for reading and, once `add` or `new_writer` is called, for writing.
+        """Open an existing buffer, for reading and writing.
 
         Raises:
-            InputError: no buffer is there, it is damaged, or it is of another format version.
+            InputError: the folder holds no buffer, a damaged one, or another format version.
         """
         path = Path(path)
         if not (path / "meta.json").is_file():
@@ -123,22 +142,25 @@ class FrameBuffer:
         return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))
 
     def refresh(self) -> None:
-        """Look for writers that came since the buffer was opened."""
+        """Find writers that were added since the buffer was opened."""
         for folder in ring_folders(self.path):
             if folder.name not in self._rings:
                 self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
         self._rings = dict(sorted(self._rings.items()))
 
-    def new_writer(self, name: str | None = None, besides: Collection[str] = ()) -> BufferWriter:
-        """A writer of its own ring: the first that nobody is writing, those named in `besides` left
-        alone, or a new one, or the named.
+    def new_writer(self, name: str | None = None, reserved: Collection[str] = ()) -> BufferWriter:
+        """Claim a ring, or create one, and return its writer.
+
+        Args:
+            name: folder of the ring; None means the first that nobody is writing, or a new one.
+            reserved: folders of rings not to claim.
 
         Raises:
             InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
-            OSError: the disk is full or may not be written.
+            OSError: the disk is full or not writable.
         """
         refuse_links_outside(self.path)
-        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, name, besides)
+        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, name, reserved)
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)
@@ -154,21 +176,21 @@ class FrameBuffer:
         truncated: bool = False,
         ram: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """Store one step through this buffer's own writer; see `BufferWriter.add`."""
+        """Store one step with this object's own writer; see `BufferWriter.add`."""
         if self._own_writer is None:
             self._own_writer = self.new_writer()
         self._own_writer.add(frame, action, reward, terminated, truncated, ram)
 
     def save(self) -> None:
-        """Flush what this object wrote to the disk.
+        """Flush all written steps to the disk.
 
-        Without it nothing is lost, unless the machine itself stops.
+        This protects them from a crash of the machine. A crash of the process loses nothing anyway.
         """
         for ring in self._rings.values():
             ring.flush()
 
     def close(self) -> None:
-        """Close this object's writers; reading still works."""
+        """Close all writers of this object. Reading still works."""
         for writer in self._writers:
             writer.close()
         self._writers.clear()
@@ -177,12 +199,7 @@ class FrameBuffer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __len__(self) -> int:
@@ -190,7 +207,7 @@ class FrameBuffer:
 
     @property
     def num_collected(self) -> int:
-        """Steps committed since the beginning, those written over included."""
+        """Number of steps ever committed, including overwritten ones."""
         return sum(ring.num_committed for ring in self._rings.values())
 
     @property
@@ -199,15 +216,17 @@ class FrameBuffer:
 
     @property
     def writer_lengths(self) -> list[int]:
-        """Steps of each writer that can be read, in the order in which `values_at` numbers them."""
+        """Number of readable steps of each writer, in the order of `values_at`."""
         return [len(ring) for ring in self._rings.values()]
 
     def sample(self, batch_size: int, seed: Seed = None, column: str = "frames") -> Frames:
-        """Frames, or another column, drawn uniformly and independently, uint8 (B, H, W, C), grouped
-        by writer.
+        """Draw frames, or another column, uniformly with replacement.
+
+        Returns:
+            uint8 (B, H, W, C), grouped by writer.
 
         Raises:
-            InputError: the buffer is empty, or stores none.
+            InputError: the buffer is empty, or has no such column.
         """
         parts = self._sample(batch_size, seed, column, lambda ring, rows: take(ring, column, rows))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -215,13 +234,15 @@ class FrameBuffer:
     def sample_stacks(
         self, batch_size: int, num_stack: int, seed: Seed = None, column: str = "frames"
     ) -> Frames:
-        """Stacks of frames, or another column, that followed one another, uint8 (B, K, H, W, C),
-        oldest first.
+        """Draw stacks of consecutive frames, or of another column, uniformly.
 
-        They are grouped by writer. At an episode's beginning its first frame is repeated.
+        At the beginning of an episode, its first frame is repeated.
+
+        Returns:
+            uint8 (B, K, H, W, C), oldest frame first, grouped by writer.
 
         Raises:
-            InputError: the buffer is empty or stores none, or `num_stack` is below 1.
+            InputError: the buffer is empty or has no such column, or `num_stack` is below 1.
         """
         behind = num_behind(num_stack)
         gather = partial(take_stacks, num_stack=num_stack, column=column)
@@ -230,12 +251,12 @@ class FrameBuffer:
     def sample_transitions(
         self, batch_size: int, num_stack: int = 1, seed: Seed = None, column: str = "frames"
     ) -> Transitions:
-        """Steps with what came after them, drawn uniformly from those whose next step is known.
+        """Draw transitions uniformly from all steps whose next step is known.
 
-        Where `column` is "ram", memory is stacked in the place of frames.
+        With `column="ram"`, stacks of RAM take the place of stacks of frames.
 
         Raises:
-            InputError: there is no such step, no frame is stored, or `num_stack` is below 1.
+            InputError: there is no such step or column, or `num_stack` is below 1.
         """
         behind = num_behind(num_stack)
         gather = partial(take_transitions, num_stack=num_stack, column=column)
@@ -243,17 +264,17 @@ class FrameBuffer:
         return concatenate_transitions(parts)
 
     def values_at(self, column: str, indices: Rows) -> npt.NDArray[Any]:
-        """Values of one column at numbered steps, (len(indices), *row shape).
+        """Return the values of a column at numbered steps, (N, *row shape).
 
-        Steps are numbered 0 … len - 1, writer by writer, oldest first. The numbers move while a
-        writer goes on.
+        Steps are numbered 0 … len - 1, writer by writer, oldest first. The numbers shift while a
+        writer adds steps.
 
         Args:
             column: "frames", "actions", "rewards", "terminations", "truncations" or "ram".
             indices: int64 (N,).
 
         Raises:
-            IndexError: a number outside that range.
+            IndexError: a number out of range.
             InputError: the buffer has no such column.
         """
         self._check_column(column)
@@ -285,7 +306,7 @@ class FrameBuffer:
         gather: Callable[[Ring, Rows], _T],
         **draw: Any,
     ) -> list[_T]:
-        """What `gather` makes, out of that column, of the rows drawn from each ring."""
+        """Draw rows of each ring and return the result of `gather` for each."""
         self._check_column(column)
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")

@@ -13,21 +13,22 @@ ActionDtype = Literal["int64", "float32"]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the frames of a buffer come from; every field may stay unknown.
+    """Where the frames of a buffer come from. Every field may be unknown.
 
     Attributes:
         env_id: Gymnasium id.
         env_kwargs: further arguments of `gymnasium.make`.
         action_meanings: name of each discrete action, in order.
-        policy: the policy's description, as the command line takes it.
+        policy: name of the policy, as --policy takes it.
         epsilon: probability of a random action instead of the policy's.
-        vary_epsilon: whether each episode draws its own, from 0 to `epsilon`, more often near 0.
-        seed: the seed that the environments' seeds were derived from.
-        frame_skip: emulator frames an agent step; 0 means unknown.
-        max_pool: whether a frame shows the brighter of the last two emulator frames.
+        vary_epsilon: whether each episode draws its own probability from 0 to `epsilon`, mostly
+            near 0.
+        seed: seed of the collection, from which the seeds of environments and policies derive.
+        frame_skip: frames in each agent step; 0 means unknown.
+        max_pool: whether a frame is the pixelwise maximum of the last two emulator frames.
 
     Raises:
-        InputError: a number out of its range.
+        InputError: a number out of range.
     """
 
     env_id: str | None = None
@@ -51,20 +52,21 @@ class Origin:
 
 @dataclass(frozen=True)
 class BufferMeta:
-    """Everything needed to map a buffer's files.
+    """What is needed to map a buffer's files.
 
     Attributes:
-        frame_format: of the stored frames; of those generated from memory where none are stored.
+        frame_format: format of the stored frames or, without them, of frames generated from RAM.
         capacity: steps that each writer keeps, at least 1.
-        action_dtype: of the actions column.
-        action_shape: of one action; () for a discrete one.
-        ram_size: bytes of console memory a step; 0 means none is stored.
-        stores_frames: false where console memory stands for them.
-        versions: packages that wrote it, name to version.
-        format_version: of the files; only `FORMAT_VERSION` can be read.
+        action_dtype: dtype of the actions column.
+        action_shape: shape of an action; () for discrete actions.
+        ram_size: bytes of RAM (the console's 128 bytes of memory) in each step; 0 stores none.
+        stores_frames: false stores RAM without frames.
+        origin: where the frames come from.
+        versions: versions of the packages that created it, by name.
+        format_version: version of the file format; only `FORMAT_VERSION` can be read.
 
     Raises:
-        InputError: a size out of range, or actions of another dtype.
+        InputError: a size is out of range, or the dtype of actions is unknown.
     """
 
     frame_format: FrameFormat
@@ -92,7 +94,7 @@ class BufferMeta:
 
     @property
     def columns(self) -> dict[str, Column]:
-        """The column files of a writer's folder: name to (dtype, shape of one row)."""
+        """The column files of each writer: name to (dtype, shape of one row)."""
         frames: dict[str, Column] = {"frames": ("uint8", self.frame_format.shape)}
         columns: dict[str, Column] = {
             **(frames if self.stores_frames else {}),
@@ -107,10 +109,10 @@ class BufferMeta:
 
 
 def stored_format(shape: tuple[int, ...], frame_format: FrameFormat | None) -> FrameFormat:
-    """The format of frames of a shape (H, W, C): the given one, else gray for C = 1 and RGB for 3.
+    """Return the given format, or that of frames (H, W, C): gray for C = 1, RGB for C = 3.
 
     Raises:
-        InputError: another shape, or not the format's.
+        InputError: the shape is not one of frames, or not that of the given format.
     """
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"frame_shape must be (H, W, 1) or (H, W, 3), not {shape}")

@@ -1,15 +1,14 @@
-"""One writer's ring of steps: a folder of .npy memory maps that survives a kill at any moment.
+"""A writer's ring of steps: a folder of memory-mapped .npy files that survives a kill at any time.
 
 ```
 writer-000/
-  num_committed.npy  int64 (1,): steps committed since the beginning
+  num_committed.npy  int64 (1,): number of steps ever committed
   frames.npy         uint8 (slots, H, W, C)
-  actions.npy …      one file a column, one row a step, in the same order
+  actions.npy …      a file for each column, with a row for each step
 ```
 
-A step is written in two moves: its row is filled, then it is counted. The row being filled lies in
-the slot that no readable row uses, so a reader may open the folder while it is written and after
-its writer was killed.
+A writer first fills a step's row, in a slot that no readable row uses, and then increments the
+counter. So a reader may open the folder while it is written, and after its writer was killed.
 """
 
 import contextlib
@@ -32,7 +31,9 @@ from atarigan.images.pixels import Frames
 
 try:
     import fcntl
-except ImportError:  # Windows: no advisory lock; one writer a folder is then the user's care
+except (
+    ImportError
+):  # Windows has no advisory locks: the user must not start two writers of one folder
     fcntl = None  # type: ignore[assignment]
 
 Column = tuple[str, tuple[int, ...]]  # dtype name, shape of one row
@@ -48,21 +49,20 @@ _HEADER = re.compile(
 
 
 class RingInUseError(InputError):
-    """Another process is writing this ring."""
+    """Another process is writing to this ring."""
 
 
 class Ring:
-    """A ring of rows, one column a file.
+    """A ring of rows, with a file for each column.
 
-    Rows are numbered since the beginning: row n lies in slot n % num_slots, and the newest
-    `capacity` committed rows can be read. There is one slot more than that, so that a row can be
-    filled while all of them stay readable.
+    Row n, counted from the first ever, is in slot n % num_slots. The newest `capacity` committed
+    rows can be read. One more slot holds the row that is being filled.
 
     Args:
-        folder: where the column files are.
-        columns: column name to (dtype, row shape); all must be there and fit.
-        capacity: rows kept, at least 1.
-        writable: take the folder's writer lock and map for writing.
+        folder: folder of the column files.
+        columns: column name to (dtype, row shape).
+        capacity: rows to keep, at least 1.
+        writable: take the folder's writer lock, and map the files for writing.
 
     Raises:
         InputError: a column file is missing, damaged or of another shape, or another process holds
@@ -92,7 +92,7 @@ class Ring:
 
     @classmethod
     def create(cls, folder: Path, columns: dict[str, Column], capacity: int) -> None:
-        """Make the folder and its files: full size at once, disk blocks as they are written."""
+        """Create the folder and its files: sparse files of full size."""
         folder.mkdir()
         for name, (dtype, shape) in columns.items():
             _create_column(folder / f"{name}.npy", dtype, (capacity + 1, *shape))
@@ -100,17 +100,17 @@ class Ring:
         (folder / "lock").touch()
 
     def __len__(self) -> int:
-        """Rows that can be read."""
+        """Return the number of rows that can be read."""
         return min(self.num_committed, self.capacity)
 
     @property
     def num_committed(self) -> int:
-        """Rows committed since the beginning, those written over included."""
+        """Number of rows ever committed, including overwritten ones."""
         return int(self._counter[0])
 
     @property
     def oldest(self) -> int:
-        """Number of the oldest row that can be read."""
+        """Index of the oldest row that can be read."""
         return max(0, self.num_committed - self.capacity)
 
     @property
@@ -119,11 +119,13 @@ class Ring:
         return self._lock is not None
 
     def stage(self) -> int:
-        """The slot of the next row: fill `columns[name][slot]`, and `frame_at(slot)` where there
-        are frames, then commit.
+        """Return the slot of the next row.
+
+        The caller fills `columns[name][slot]`, and `frame_at(slot)` for the frame, and then calls
+        `commit`.
 
         Raises:
-            OSError: the disk has no room for it.
+            OSError: the disk is full.
             RuntimeError: the ring was opened for reading, or is closed.
         """
         if not self.is_writable:
@@ -134,8 +136,10 @@ class Ring:
         return slot
 
     def frame_at(self, slot: int) -> Frames:
-        """Where the staged row's frame goes: its row of the map, or, where frames have several
-        pages, memory that `commit` writes to the file.
+        """Return the array to write the staged row's frame to.
+
+        It is a row of the map or, for large frames, a memory buffer that `commit` writes to the
+        file.
         """
         frame: Frames = (
             self.columns["frames"][slot] if self._large_frame is None else self._large_frame[1]
@@ -143,7 +147,7 @@ class Ring:
         return frame
 
     def commit(self) -> None:
-        """Make the staged row one that readers see.
+        """Make the staged row visible to readers.
 
         Raises:
             OSError: the disk is full.
@@ -157,12 +161,12 @@ class Ring:
         self._counter[0] += 1
 
     def flush(self) -> None:
-        """Ask the system to put everything on the disk, the count last."""
+        """Flush all columns to the disk, the counter last."""
         for column in self._maps.values():
             column.flush()
 
     def close(self) -> None:
-        """Flush, and let go of the writer's lock."""
+        """Flush, and release the writer's lock."""
         if self._lock is not None:
             self.flush()
             if self._large_frame is not None:
@@ -181,8 +185,9 @@ class Ring:
         }
 
     def _open_large_frame(self) -> tuple[IO[bytes], Frames] | None:
-        """The file of frames of several pages, and memory for one: a system call is faster there
-        than a map, whose pages are faulted in one by one.
+        """Return the file of large frames and memory for one frame; None for small frames.
+
+        For frames of several pages, a system call is faster than page faults of a memory map.
         """
         frames = self.columns.get("frames")
         if frames is None or frames[0].nbytes < _LARGE_FRAME_BYTES or not hasattr(os, "pwrite"):
@@ -190,9 +195,9 @@ class Ring:
         return (self.folder / "frames.npy").open("r+b", buffering=0), np.empty_like(frames[0])
 
     def _allocate(self, slot: int) -> None:
-        """Claim disk blocks ahead.
+        """Allocate disk blocks ahead.
 
-        On a full disk, a store into a hole of a memory map would kill the process.
+        On a full disk, writing to an unallocated part of a memory map would kill the process.
         """
         largest_row = max(column[0].nbytes for column in self.columns.values())
         num_rows = min(self.num_slots - slot, max(1, _ALLOCATION_BYTES // largest_row))
@@ -215,32 +220,32 @@ def claim_ring(
     columns: dict[str, Column],
     capacity: int,
     name: str | None = None,
-    besides: Collection[str] = (),
+    reserved: Collection[str] = (),
 ) -> Ring:
-    """Open a ring for writing: the named one, or the first that is free, or a new one.
+    """Open a ring for writing: the named one, the first that nobody is writing, or a new one.
 
     Args:
         buffer: folder of the buffer.
         columns: see `Ring`.
-        capacity: rows kept.
+        capacity: rows to keep.
         name: folder of the ring; None means any.
-        besides: folders of rings that are not to be taken.
+        reserved: folders of rings not to claim.
 
     Raises:
         InputError: a ring is damaged, or the named one is being written.
-        OSError: the disk is full or may not be written.
+        OSError: the disk is full or not writable.
     """
     if name is not None:
         return Ring(buffer / name, columns, capacity, writable=True)
     own: list[Path] = []
     while True:
         for folder in [*own, *ring_folders(buffer)]:
-            if folder.name in besides:
+            if folder.name in reserved:
                 continue
             with contextlib.suppress(RingInUseError):
                 return Ring(folder, columns, capacity, writable=True)
-        # Another process may lock the new ring before this one does. Each process tries its own
-        # first, or else two that make one at the same time would swap them and make a third.
+        # Another process may lock the new ring first. Each process tries its own ring before
+        # others: two processes could otherwise swap their new rings and create a third.
         make = partial(Ring.create, columns=columns, capacity=capacity)
         own = [atomic.add_numbered_folder(buffer, _STEM, make)]
 
@@ -255,7 +260,7 @@ def _create_column(path: Path, dtype: str, shape: tuple[int, ...]) -> None:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Give a system error that names no file the one it was about."""
+    """Add the file name to a system error."""
     try:
         yield
     except OSError as error:
@@ -266,9 +271,9 @@ def _naming(path: Path) -> Iterator[None]:
 def _open_column(
     path: Path, dtype: str, shape: tuple[int, ...], mode: Literal["r", "r+"]
 ) -> "np.memmap[Any, Any]":
-    """Map one .npy file once its header and size are what they must be.
+    """Map a .npy file after checking its header and size.
 
-    A file that is too short would kill whoever reads its end.
+    Reading past the end of a file that is too short would kill the process.
     """
     expected = f"{np.dtype(dtype)} {shape}"
     try:
@@ -284,10 +289,10 @@ def _open_column(
 
 
 def _read_header(path: Path) -> tuple[str, int]:
-    """Return what a .npy file holds, "uint8 (5, 84, 84, 1)", and where its data begins.
+    """Return the type of a .npy file, such as "uint8 (5, 84, 84, 1)", and the offset of its data.
 
-    NumPy's own reader compiles the header as Python source. CPython 3.11 raises SystemError when
-    two threads compile and one of them is interrupted by garbage collection, so it is not used.
+    NumPy's reader is not used because it compiles the header as Python source: CPython 3.11 may
+    raise SystemError when garbage collection interrupts one of two threads that compile.
     """
     with path.open("rb") as file:
         magic, size = file.read(len(_MAGIC)), int.from_bytes(file.read(2), "little")
@@ -301,7 +306,7 @@ def _read_header(path: Path) -> tuple[str, int]:
 
 
 def _take_lock(folder: Path) -> IO[bytes]:
-    """The folder's writer lock; the system lets go of it when the process ends, however it ends."""
+    """Take the folder's writer lock. The system releases it when the process ends or is killed."""
     try:
         file = (folder / "lock").open("ab")
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Sample rows of rings as frames, stacks or transitions that never cross an episode's end."""
+"""Sample rows of rings as frames, stacks or transitions within one episode."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -18,17 +18,17 @@ _NUM_TRIES = 8
 
 @dataclass(frozen=True)
 class Transitions:
-    """A batch of steps with what came after, for replay.
+    """A batch of transitions, for replay.
 
     Attributes:
-        frames: uint8 (B, K, H, W, C), the stack acted on, oldest frame first; (B, K, bytes) where
-            console memory is stacked in its place.
+        frames: stacks that were acted on, uint8 (B, K, H, W, C), oldest frame first; (B, K, bytes)
+            for stacks of RAM.
         actions: (B, *action shape).
         rewards: float32 (B,).
-        next_frames: uint8 of that shape. Behind a termination there is no next frame and the last
-            is repeated.
+        next_frames: stacks after the action, of the same shape. After a termination there is no
+            next frame, and the last one is repeated.
         terminations: bool (B,).
-        ram, next_ram: uint8 (B, bytes), or None where the buffer stores none.
+        ram, next_ram: uint8 (B, bytes), or None if the buffer stores none.
     """
 
     frames: Frames
@@ -41,21 +41,21 @@ class Transitions:
 
 
 def take(ring: Ring, column: str, rows: Rows) -> npt.NDArray[Any]:
-    """Values of a column at row numbers of any shape; a fresh array."""
+    """Return a copy of a column's values at row numbers of any shape."""
     return np.take(ring.columns[column], rows % ring.num_slots, axis=0)
 
 
 def episode_ends(ring: Ring, rows: Rows) -> npt.NDArray[np.bool_]:
-    """Whether each row is the last of its episode."""
+    """Return whether each row is the last of its episode."""
     ends: npt.NDArray[np.bool_] = take(ring, "terminations", rows) | take(ring, "truncations", rows)
     return ends
 
 
 def stack_rows(ring: Ring, rows: Rows, num_stack: int) -> Rows:
-    """Row numbers (B, K) of the stacks that end at `rows` (B,), oldest first.
+    """Return row numbers (B, K) of the stacks that end at `rows` (B,), oldest first.
 
-    At an episode's beginning its first frame is repeated, as Gymnasium's FrameStackObservation does
-    by default.
+    At the beginning of an episode, its first frame is repeated, as in Gymnasium's
+    FrameStackObservation.
     """
     back = np.arange(1, num_stack, dtype=np.int64)
     earlier = rows[:, None] - back
@@ -66,21 +66,21 @@ def stack_rows(ring: Ring, rows: Rows, num_stack: int) -> Rows:
 
 
 def num_behind(num_stack: int) -> int:
-    """Steps before a step that a stack reaches back. Raises InputError where it is below 1."""
+    """Return how many steps a stack reaches back. Raise InputError if `num_stack` is below 1."""
     if num_stack < 1:
         raise InputError(f"num_stack must be at least 1, not {num_stack}")
     return num_stack - 1
 
 
 def take_stacks(ring: Ring, rows: Rows, num_stack: int, column: str) -> npt.NDArray[Any]:
-    """Each row's value after those before it in its episode, (N, num_stack, *row shape)."""
+    """Return the stacks of a column that end at `rows`, (N, num_stack, *row shape)."""
     return take(ring, column, stack_rows(ring, rows, num_stack))
 
 
 def has_next(ring: Ring, rows: Rows, num_committed: int) -> npt.NDArray[np.bool_]:
-    """Whether the step after each row is known: stored, or none because the episode terminated.
+    """Return whether the next step of each row is known: it is stored, or the episode terminated.
 
-    A truncated episode goes on unseen, so its last step has no next.
+    The next step after a truncation is unknown.
     """
     terminated: npt.NDArray[np.bool_] = take(ring, "terminations", rows)
     known: npt.NDArray[np.bool_] = terminated | (
@@ -90,7 +90,7 @@ def has_next(ring: Ring, rows: Rows, num_committed: int) -> npt.NDArray[np.bool_
 
 
 def take_transitions(ring: Ring, rows: Rows, num_stack: int, column: str) -> Transitions:
-    """The transitions at `rows`, all of which have a next step, with stacks of that column."""
+    """Return the transitions at `rows`, with stacks of `column`. All rows need a next step."""
     terminations = take(ring, "terminations", rows)
     stacks = stack_rows(ring, rows, num_stack)
     next_rows = np.where(terminations, rows, rows + 1)
@@ -108,7 +108,7 @@ def take_transitions(ring: Ring, rows: Rows, num_stack: int, column: str) -> Tra
 
 
 def concatenate_transitions(parts: list[Transitions]) -> Transitions:
-    """One batch out of several."""
+    """Concatenate several batches."""
     if len(parts) == 1:
         return parts[0]
     columns: dict[str, Any] = {}
@@ -127,15 +127,17 @@ def sample_rings(
     num_behind: int = 0,
     needs_next: bool = False,
 ) -> list[_T]:
-    """What `gather` makes of rows drawn uniformly from all that can be read, one value a ring.
+    """Draw rows uniformly from all readable rows; return the result of `gather` for each ring.
 
-    Writers may go on meanwhile. When one has written over a row that was drawn, all are drawn anew,
-    farther from the oldest than it got.
+    Writers may add steps at the same time. If one overwrites a drawn row, all rows are drawn again,
+    with a larger distance from the oldest row.
 
     Args:
-        rings: at least one; those that none of the rows fell on give no value.
-        num_rows: at least 1.
-        num_behind: rows before a drawn one that are looked at too.
+        rings: at least one. Rings without a drawn row give no result.
+        num_rows: number of rows to draw, at least 1.
+        rng: source of randomness.
+        gather: reads drawn rows of a ring.
+        num_behind: number of rows before each drawn row that `gather` reads too.
         needs_next: draw only rows whose next step is known.
 
     Raises:
@@ -153,7 +155,7 @@ def sample_rings(
 
 
 def _span(ring: Ring, num_behind: int, margin: int) -> range:
-    """The row numbers to draw from: all that are there, with `num_behind` rows before them."""
+    """Return the row numbers to draw from: all that have `num_behind` readable rows before them."""
     oldest, end = ring.oldest, ring.num_committed
     if oldest == 0:
         return range(end)
@@ -168,9 +170,10 @@ def _draw_rows(
     rng: np.random.Generator,
     needs_next: bool,
 ) -> list[tuple[Ring, Rows]]:
-    """Rows uniform over all spans, for each ring that got any.
+    """Draw rows uniformly from all spans; return the rings with at least one row, and the rows.
 
-    A few tries find them, unless hardly any row has a next.
+    Rows without a known next step are drawn again. If they are still missing after a few tries,
+    the rest is drawn from a list of all valid rows.
     """
     kept: list[list[Rows]] = [[] for _ in rings]
     num_missing = num_rows
@@ -183,7 +186,11 @@ def _draw_rows(
         if num_missing == 0:
             break
     else:
-        pools = [_rows_with_next(ring, span) for ring, span in zip(rings, spans, strict=True)]
+        everything = [np.arange(span.start, span.stop) for span in spans]
+        pools = [
+            rows[has_next(ring, rows, span.stop)]
+            for ring, rows, span in zip(rings, everything, spans, strict=True)
+        ]
         positions = _draw_positions([len(pool) for pool in pools], num_missing, rng)
         for pool, found, there in zip(pools, positions, kept, strict=True):
             there.append(pool[found])
@@ -191,16 +198,11 @@ def _draw_rows(
     return [(ring, rows) for ring, rows in drawn if len(rows)]
 
 
-def _rows_with_next(ring: Ring, span: range) -> Rows:
-    rows = np.arange(span.start, span.stop)
-    return rows[has_next(ring, rows, span.stop)]
-
-
 def _draw_positions(lengths: list[int], num: int, rng: np.random.Generator) -> list[Rows]:
-    """`num` positions, uniform over several stretches one behind another, as positions in each."""
+    """Draw `num` positions uniformly from ranges of these lengths; return those in each range."""
     total = sum(lengths)
     if total == 0:
-        raise InputError("no step stored so far has the steps around it that are asked for")
+        raise InputError("no stored step has the neighboring steps that are needed")
     shares = rng.multinomial(num, np.divide(lengths, total))
     return [
         rng.integers(max(1, length), size=share)

@@ -1,4 +1,4 @@
-"""Write an environment's steps into a ring, in order."""
+"""Write the steps of an environment into a ring, in order."""
 
 from typing import Any
 
@@ -13,17 +13,16 @@ _LARGEST_REWARD = float(np.finfo(np.float32).max)
 
 
 class BufferWriter:
-    """Writes one environment's steps, in order, into one ring of a buffer.
+    """Writes the steps of one environment, in order, into one ring of a buffer.
 
-    A step is the frame that the agent acted on, what it did, and what came of it. The frame is
-    known first, so it is staged; `commit` adds the rest:
+    A step consists of a frame, the action taken on it, and the reward, termination and truncation
+    that followed. The frame is known first, so it is staged; `commit` adds the rest:
 
         writer.stage()[:] = frame
         writer.commit(action, reward, terminated, truncated)
 
-    Where a buffer stores no frames, `stage_ram` takes the place of `stage`. `add` does both. Rows
-    that follow one another are steps that followed one another, except behind a row whose
-    termination or truncation is set.
+    If a buffer stores no frames, `stage_ram` takes the place of `stage`. `add` stages and commits.
+    Consecutive rows are consecutive steps of an episode, unless termination or truncation is set.
     """
 
     def __init__(self, ring: Ring) -> None:
@@ -38,17 +37,17 @@ class BufferWriter:
 
     @property
     def num_committed(self) -> int:
-        """Steps committed to this ring since its beginning, those written over included."""
+        """Number of steps ever committed to this ring, including overwritten ones."""
         return self._ring.num_committed
 
     def stage(self, ram: npt.NDArray[np.uint8] | None = None) -> Frames:
-        """Begin a step: the next frame's place, uint8 (H, W, C), for the caller to fill.
+        """Begin a step; return an array uint8 (H, W, C) for the caller to fill with the frame.
 
-        A step staged before and not committed is dropped.
+        An uncommitted step is dropped.
 
         Raises:
-            InputError: the buffer stores no frames, or console memory is given and the buffer has
-                none, or the other way round.
+            InputError: the buffer stores no frames, or RAM is given and not stored, or stored and
+                not given.
             OSError: the disk is full.
             RuntimeError: the writer is closed.
         """
@@ -57,7 +56,7 @@ class BufferWriter:
         return self._ring.frame_at(self.stage_ram(ram))
 
     def stage_ram(self, ram: npt.NDArray[np.uint8] | None) -> int:
-        """Begin a step as `stage` does, without its frame; returns its slot in the ring."""
+        """Begin a step without a frame; return its slot in the ring. See `stage`."""
         if (ram is not None) != ("ram" in self._columns):
             raise InputError(
                 "ram must be given exactly when the buffer stores it: "
@@ -79,7 +78,7 @@ class BufferWriter:
         """Complete the staged step.
 
         Raises:
-            InputError: the reward is NaN, infinite, or beyond what a float32 holds.
+            InputError: the reward is not a finite float32.
             OSError: the disk is full.
             RuntimeError: no step is staged.
         """
@@ -104,8 +103,15 @@ class BufferWriter:
         truncated: bool = False,
         ram: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """Store one whole step; `frame` is uint8 (H, W, C), copied, or None where the buffer
-        stores none.
+        """Store one step.
+
+        Args:
+            frame: uint8 (H, W, C), which is copied, or None if the buffer stores no frames.
+            action: the action taken on the frame.
+            reward: the reward for the action.
+            terminated: whether the episode terminated after the action.
+            truncated: whether it was truncated.
+            ram: uint8 (bytes,), or None if the buffer stores no RAM.
 
         Raises:
             InputError: a frame of another shape or dtype, or a reward that is not finite.
@@ -127,10 +133,10 @@ class BufferWriter:
         return frame
 
     def end_episode(self) -> None:
-        """Say that what follows does not continue what was written.
+        """End the episode: the next step does not continue the last one.
 
-        A staged step is dropped, and the last committed one is marked truncated unless its episode
-        has ended.
+        An uncommitted step is dropped. The last committed step is marked truncated unless it is
+        terminated.
         """
         self._slot = None
         if self._ring.num_committed == 0:
@@ -140,10 +146,7 @@ class BufferWriter:
             self._columns["truncations"][last] = True
 
     def close(self) -> None:
-        """End the episode, flush to disk and free the ring for another writer.
-
-        On a closed writer it does nothing.
-        """
+        """End the episode, flush, and release the ring. A closed writer may be closed again."""
         if self._ring.is_writable:
             self.end_episode()
             self._ring.close()

@@ -1,4 +1,4 @@
-"""An environment as an agent meets it: one decision at a time, however many frames that takes."""
+"""Agent steps of an environment: one action, repeated over several frames."""
 
 import difflib
 import importlib
@@ -15,14 +15,14 @@ _OWN_KWARGS = ("frameskip", "obs_type", "render_mode")
 
 
 class AgentSteps:
-    """An environment whose action is repeated over several frames, and the screen it shows.
+    """An environment that repeats each action over several frames, and its screen.
 
     Args:
-        env_id: Gymnasium id, with the module that registers it before a colon where need be.
-        frame_skip: frames that each action is repeated for, at least 1; None means 4 for ALE and 1
-            for anything else. They are emulator frames of an ALE environment, whatever its id says
-            of skipping, and steps of any other.
-        max_pool: the screen shows the brighter, pixel by pixel, of the last two of those frames.
+        env_id: Gymnasium id; "module:id" imports the module that registers it.
+        frame_skip: frames that each action is repeated for, at least 1; None means 4 for ALE
+            environments and 1 for others. ALE environments count emulator frames and ignore the
+            frame skip of their id; others count environment steps.
+        max_pool: the screen shows the pixelwise maximum of the last two of these frames.
         env_kwargs: further arguments of `gymnasium.make`.
 
     Raises:
@@ -61,20 +61,20 @@ class AgentSteps:
 
     @property
     def action_meanings(self) -> tuple[str, ...]:
-        """Name of each discrete action, in order; empty where they have none."""
+        """Name of each discrete action, in order; empty if the actions have no names."""
         if not isinstance(self.action_space, gym.spaces.Discrete):
             return ()
         meanings = getattr(self.env.unwrapped, "get_action_meanings", tuple)
         return tuple(meanings())
 
     def reset(self, seed: int | None = None) -> None:
-        """Begin an episode; its first frame stands alone."""
+        """Begin an episode. Its first frame is not pooled with an earlier one."""
         observation, _ = self.env.reset(seed=seed)
         for _ in range(self._num_watched):
             self.screen.observe(observation)
 
     def step(self, action: Any) -> tuple[float, bool, bool]:
-        """Do one thing: the sum of its rewards, and whether the episode terminated or truncated."""
+        """Repeat an action; return the sum of rewards, terminated and truncated."""
         total = 0.0
         for repeat in range(1, self._num_repeats + 1):
             observation, reward, terminated, truncated, _ = self.env.step(action)
@@ -90,10 +90,11 @@ class AgentSteps:
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
-    """What Gymnasium has registered under an id.
+    """Return Gymnasium's registration of an id.
 
     Raises:
-        InputError: nothing; the message names the nearest id that there is.
+        InputError: the id is unknown, or its module cannot be imported. The message names the
+            nearest known id.
     """
     module, _, name = env_id.rpartition(":")
     try:
@@ -107,7 +108,7 @@ def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
 
 
 def _hint(name: str) -> str:
-    """The nearest id, the namespace and the case left out of account."""
+    """Name the nearest known id, ignoring namespace and case, or return an empty text."""
     known = {env_id.lower(): env_id for env_id in gym.registry}
     known |= {env_id.rpartition("/")[2]: known[env_id] for env_id in known}
     near = difflib.get_close_matches(name.lower(), known, n=1)
@@ -121,7 +122,7 @@ def is_ale(spec: gym.envs.registration.EnvSpec) -> bool:
 def _make_image_env(
     spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any]
 ) -> gym.Env[Any, Any]:
-    """The environment as it is if it shows something, else with its rendering switched on."""
+    """Make an environment with image observations, or else with rendering as its image."""
     env = _make(spec, **env_kwargs)
     try:
         screen_of(env)

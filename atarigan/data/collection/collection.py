@@ -1,4 +1,4 @@
-"""Collection: several processes, an environment each, fill one buffer."""
+"""Collect with several processes, each with one environment, into one buffer."""
 
 import math
 from collections.abc import Callable
@@ -23,8 +23,8 @@ class CollectionSummary:
     Attributes:
         num_steps: agent steps stored.
         num_episodes: episodes finished.
-        mean_return: of these episodes; NaN if there are none.
-        elapsed_s: seconds of stepping, without the start of the processes.
+        mean_return: mean return of these episodes; NaN without episodes.
+        elapsed_s: seconds of stepping, without starting the processes.
     """
 
     num_steps: int
@@ -34,7 +34,7 @@ class CollectionSummary:
 
 
 def default_num_envs(num_steps: int) -> int:
-    """Return the number of processes to use: one a CPU core, of at least 1,000 steps each."""
+    """Return one process for each CPU core, but at most 8, and at least 1,000 steps for each."""
     return max(1, min(num_cores(), _MOST_ENVS, num_steps // _FEWEST_STEPS_PER_ENV))
 
 
@@ -47,23 +47,23 @@ def collect(
     report: Callable[[int], None] = lambda num_steps: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> CollectionSummary:
-    """Play the environment that the buffer's origin names and store every agent step.
+    """Play the environment that the buffer's origin names, and store every agent step.
 
     Processes are spawned, so a script that calls this needs `if __name__ == "__main__":`.
 
     Args:
-        buffer: made by `new_buffer.create_buffer`. If it holds steps already, no episode of them is
-            repeated.
-        num_steps: agent steps to add, at least 1, shared out evenly.
-        num_envs: processes, at least 1.
+        buffer: created by `new_buffer.create_buffer`. Seeds depend on the number of its steps, so
+            that a continued collection repeats no episode.
+        num_steps: agent steps to add, at least 1, divided evenly among the processes.
+        num_envs: number of processes, at least 1.
         patience_s: seconds without a step after which a process is killed and restarted; 0 waits
             forever. The first step may take at least five minutes.
-        report: called from time to time with the number of steps added so far.
-        should_stop: called as often; returning true ends the collection and keeps what was stored.
+        report: called about ten times a second with the number of steps added so far.
+        should_stop: called as often; if it returns true, collection ends and stored steps are kept.
 
     Raises:
-        InputError: a number out of range, an origin that cannot be collected from, or an
-            environment that violates its own spaces.
+        InputError: a number out of range, an origin that cannot be played, or an environment that
+            violates its own spaces.
         OSError: the disk is full.
         WorkerDiedError: a process failed, or died repeatedly.
     """

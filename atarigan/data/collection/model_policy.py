@@ -1,4 +1,4 @@
-"""A stable-baselines3 model as a policy, with the preprocessing that it was trained behind."""
+"""A stable-baselines3 model as a policy, with the preprocessing of its training."""
 
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,20 @@ from atarigan.images.pixels import Frames
 
 
 class ModelPolicy:
-    """Shows a model the stack of frames that its observation space describes, and obeys it.
+    """Acts by a model, on stacks of frames as its observation space describes them.
 
-    Actions are drawn from the model's distribution, as in its training. Where the game has FIRE it
-    is pressed first in each life, as stable-baselines3's AtariWrapper does: models trained behind
-    it never learn to.
+    Actions are sampled from the model's distribution, as in training. If the game has FIRE, it is
+    pressed at the start of each life: stable-baselines3's AtariWrapper does this in training, so
+    models do not learn it.
 
     Args:
         algorithm: name of a stable-baselines3 class: "PPO".
-        file: what its `save` wrote.
+        file: saved model.
         env: the environment to act in.
-        rng: seeds the model's draws at each episode.
+        rng: seeds the model at each episode.
 
     Raises:
-        InputError: an unknown algorithm, a file that is not its model, or spaces that do not fit.
+        InputError: an unknown algorithm, a file that is not its model, or spaces that do not match.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ModelPolicy:
     ) -> None:
         import torch
 
-        torch.set_num_threads(1)  # every environment has a process of its own
+        torch.set_num_threads(1)  # each environment has its own process
         self._model = load_model(algorithm, file)
         self._layout = checked_layout(self._model, file, env.action_space)
         self._stacks = FrameStacks(self._layout)
@@ -62,7 +62,7 @@ class FireAtNewLife:
     """Presses FIRE at the first step of each life, as stable-baselines3's AtariWrapper does.
 
     Args:
-        action_meanings: name of each action; without FIRE nothing is pressed.
+        action_meanings: name of each action. Without FIRE, `action` always returns None.
     """
 
     def __init__(self, action_meanings: tuple[str, ...]) -> None:
@@ -80,19 +80,19 @@ class FireAtNewLife:
 
 
 def warped(screen: Screen, layout: ImageLayout) -> Frames:
-    """The screen as a frame of the layout, uint8 (H, W, C).
+    """Return the screen as a frame of the layout, uint8 (H, W, C).
 
-    Equals stable-baselines3's WarpFrame for gray layouts; color ones are only resized.
+    For gray layouts this equals stable-baselines3's WarpFrame. Color frames are only resized.
     """
     frame = screen.rgb() if layout.num_channels == 3 else pixels.rgb_to_gray(screen.rgb())
     return pixels.resize(frame, layout.height, layout.width)
 
 
 def named_model(name: str) -> tuple[str, Path]:
-    """Algorithm and file of "FILE.zip", a model of PPO, or of "sb3:ALGO:FILE.zip".
+    """Parse "sb3:ALGO:FILE.zip", or "FILE.zip" for PPO, into algorithm and file.
 
     Raises:
-        InputError: it is neither, or there is no such file.
+        InputError: the name is malformed, or the file does not exist.
     """
     algorithm, file = "PPO", name
     if name.partition(":")[0] == "sb3":
@@ -106,7 +106,7 @@ def named_model(name: str) -> tuple[str, Path]:
 
 
 def load_model(algorithm: str, file: Path) -> Any:
-    """A stable-baselines3 model on the CPU, from a file that is trusted: loading can run code.
+    """Load a stable-baselines3 model to the CPU. The file must be trusted: loading can run code.
 
     Raises:
         InputError: an unknown algorithm, or a file that is not its model.
@@ -124,15 +124,15 @@ def load_model(algorithm: str, file: Path) -> Any:
         raise InputError(f"stable-baselines3 has no algorithm {algorithm!r}: {hint}")
     try:
         return algorithms[algorithm].load(file, device="cpu")
-    except Exception as error:  # whatever a file that is something else leads to
+    except Exception as error:  # another kind of file may raise anything
         raise InputError(f"{file} is not a model of {algorithm}: {error}") from error
 
 
 def checked_layout(model: Any, file: Path, action_space: gym.Space[Any]) -> ImageLayout:
-    """How a model's observations show frames.
+    """Return the image layout of a model's observations.
 
     Raises:
-        InputError: they show none, or its actions are others than the environment's.
+        InputError: the observations are not images, or its actions differ from the environment's.
     """
     layout = layout_of_space(model.observation_space)
     if layout is None:

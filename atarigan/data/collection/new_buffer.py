@@ -1,4 +1,4 @@
-"""A new buffer that fits what an environment shows and how it is acted on."""
+"""Create a buffer that fits the frames and actions of an environment."""
 
 import contextlib
 from dataclasses import replace
@@ -26,19 +26,20 @@ def create_buffer(
     num_envs: int = 1,
     stores_frames: bool = True,
 ) -> FrameBuffer:
-    """An empty buffer for frames of the environment that `origin` names, to `collect` into.
+    """Create an empty buffer for the environment that `origin` names, to `collect` into.
 
     Args:
         path: a folder that does not exist yet or is empty.
-        origin: what is to be collected. What it leaves open is filled in: policy random, seed 0,
-            the environment's usual frame skip, the meanings of its actions.
-        format_name: what is stored of the screen.
-        size: (height, width) of the stored frames; None means the environment's own.
-        capacity: steps kept, shared out among `num_envs` processes.
-        stores_frames: false stores the console's memory alone.
+        origin: what to collect. Missing settings are filled in: policy random, seed 0, the default
+            frame skip, and the meanings of the actions.
+        format_name: "gray", "rgb" or "palette".
+        size: (height, width) of the stored frames; None means the environment's own size.
+        capacity: steps to keep, divided among the processes.
+        num_envs: processes that will collect.
+        stores_frames: false stores RAM without frames.
 
     Raises:
-        InputError: environment, policy or format are unknown or do not fit one another.
+        InputError: environment, policy or format are unknown, or do not fit each other.
     """
     policy = origin.policy or "random"
     with contextlib.closing(
@@ -51,7 +52,9 @@ def create_buffer(
         action_dtype, action_shape = actions_column(env.action_space)
         ram = env.screen.ram()
         if ram is None and not stores_frames:
-            raise InputError(f"without frames there is nothing to store of {origin.env_id}: no ALE")
+            raise InputError(
+                f"a buffer without frames needs an ALE environment, not {origin.env_id}"
+            )
         return FrameBuffer.create(
             path,
             capacity,
@@ -73,14 +76,14 @@ def create_buffer(
 
 
 def screen_format(screen: Screen, format_name: str, size: tuple[int, int] | None) -> FrameFormat:
-    """How a screen is stored.
+    """Return the format in which to store a screen.
 
     Args:
         format_name: "gray", "rgb" or "palette".
-        size: (height, width); None means the screen's own.
+        size: (height, width); None means the screen's own size.
 
     Raises:
-        InputError: an unknown format, a size below 1, or a palette where the screen has none.
+        InputError: an unknown format, a size below 1, or "palette" for a screen without palette.
     """
     if format_name not in get_args(FormatName):
         hint = did_you_mean(format_name, get_args(FormatName))
@@ -93,10 +96,10 @@ def screen_format(screen: Screen, format_name: str, size: tuple[int, int] | None
 
 
 def actions_column(space: gym.Space[object]) -> tuple[ActionDtype, tuple[int, ...]]:
-    """dtype and row shape of stored actions: int64 of whole numbers, float32 of others.
+    """Return dtype and row shape of stored actions.
 
     Raises:
-        InputError: a space whose actions are not one array or number.
+        InputError: the actions are neither numbers nor arrays.
     """
     if isinstance(space, gym.spaces.Box):
         return "float32", space.shape

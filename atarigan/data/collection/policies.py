@@ -1,4 +1,4 @@
-"""Who decides what to do while frames are collected: named policies, and chance in their place."""
+"""Policies that act during collection, and random actions in their place."""
 
 import copy
 import importlib
@@ -25,28 +25,29 @@ class Policy(Protocol):
     """Chooses an action at each agent step."""
 
     def begin_episode(self) -> None:
-        """The next screen is an episode's first."""
+        """Forget the last episode."""
+        return
 
     def act(self, screen: Screen) -> Any:
-        """An action of the environment's action space."""
+        """Return an action of the environment's action space."""
 
 
 PolicyMaker = Callable[[np.random.Generator], Policy]
 
 
 def policy_maker(name: str, env: AgentSteps) -> PolicyMaker:
-    """What makes the named policy out of the generator that all its chance comes from.
+    """Return a function that makes the named policy from a random generator.
 
     Args:
-        name: "random"; "scripted"; "sb3:ALGO:FILE.zip", a stable-baselines3 model, whose file is
-            trusted (loading one can run code that it holds); or "module:function", called as
-            `function(frame_rgb, ram, action_space, rng)` with uint8 (H, W, 3) and (bytes,) or None,
-            which returns an action. Modules are looked for in the current folder too.
+        name: "random"; "scripted"; "sb3:ALGO:FILE.zip", a stable-baselines3 model, whose file must
+            be trusted because loading can run code; or "module:function", called as
+            `function(frame_rgb, ram, action_space, rng)` with uint8 (H, W, 3) and uint8 (bytes,) or
+            None, which returns an action. Modules are also searched for in the current folder.
         env: the environment to act in.
 
     Raises:
-        InputError: no such policy, or not for this environment. Of a model, some reasons only show
-            when it is made.
+        InputError: an unknown policy, or one that cannot play this environment. Errors in a model's
+            file are raised when the policy is made.
     """
     kind, _, rest = name.partition(":")
     if name == "random":
@@ -61,25 +62,22 @@ def policy_maker(name: str, env: AgentSteps) -> PolicyMaker:
     raise InputError(f"unknown policy {name!r}: {did_you_mean(name, NAMES)}")
 
 
-class RandomPolicy:
+class RandomPolicy(Policy):
     """Draws every action uniformly from the action space."""
 
     def __init__(self, action_space: gym.Space[Any], rng: np.random.Generator) -> None:
         self._action_space = copy.deepcopy(action_space)
         self._action_space.seed(int(rng.integers(2**31)))
 
-    def begin_episode(self) -> None:
-        """Nothing is remembered."""
-
     def act(self, screen: Screen) -> Any:
         return self._action_space.sample()
 
 
-class FunctionPolicy:
-    """Asks a function; see `policy_maker`.
+class FunctionPolicy(Policy):
+    """Calls a function for each action; see `policy_maker`.
 
     Raises:
-        InputError: from `act`, where the function's answer is no action.
+        InputError: from `act`, if the function does not return an action.
     """
 
     def __init__(
@@ -94,9 +92,6 @@ class FunctionPolicy:
         self._action_space = action_space
         self._rng = rng
 
-    def begin_episode(self) -> None:
-        """The function is not told."""
-
     def act(self, screen: Screen) -> Any:
         action = self._function(screen.rgb(), screen.ram(), self._action_space, self._rng)
         if isinstance(self._action_space, gym.spaces.Box):
@@ -110,16 +105,15 @@ class FunctionPolicy:
 
 
 class EpsilonMixture:
-    """Acts at random with probability epsilon; the policy sees every screen all the same.
+    """Acts at random with probability epsilon, otherwise by a policy, which sees every screen.
 
     Args:
         policy: acts otherwise.
         epsilon: from 0 to 1.
         action_space: of the random actions.
-        rng: decides.
-        varies: whether each episode has a probability of its own, so that some go well and others
-            badly: epsilon times the third power of a number that is uniform from 0 to 1, because
-            what good games show is rare, and bad ones are soon over.
+        rng: source of randomness.
+        varies: draw the probability anew for each episode, as epsilon · U[0, 1)³. The power keeps
+            most of them low, because badly played episodes are short.
     """
 
     def __init__(

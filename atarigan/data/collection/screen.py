@@ -1,4 +1,4 @@
-"""What an environment shows now, in the formats that a buffer stores and a policy looks at."""
+"""Read the current picture of an environment, in the formats of buffers and policies."""
 
 from typing import Any, Protocol
 
@@ -13,41 +13,52 @@ from atarigan.images.pixels import FrameFormat, Frames
 
 
 class Screen(Protocol):
-    """The picture of one environment, read anew after every reset and step.
+    """The picture of one environment.
 
-    Frames are uint8 (H, W, C) at the environment's own size, and only valid until the next step.
+    Frames are uint8 (H, W, C) in the environment's own size. They are valid until the next step.
+    An environment that is not ALE has no RAM, palette or lives.
     """
 
     height: int
     width: int
 
     def observe(self, observation: Any) -> None:
-        """Take notice of a reset or a step: what the environment returned from it."""
+        """Update the picture from the observation that a reset or a step returned."""
+        return
 
     def rgb(self) -> Frames:
-        """(H, W, 3)."""
+        """Return the picture in RGB, (H, W, 3)."""
 
     def gray(self) -> Frames:
-        """(H, W, 1)."""
+        """Return the picture in gray, (H, W, 1)."""
 
     def palette(self) -> Frames:
-        """(H, W, 1) of ALE color indices. Raises InputError where there is no palette."""
+        """Return ALE's color indices, (H, W, 1).
+
+        Raises:
+            InputError: the screen has no palette.
+        """
+        raise InputError("frame format palette needs an ALE environment, which this is not")
 
     def ram(self) -> npt.NDArray[np.uint8] | None:
-        """The console's memory, (bytes,), or None where there is none."""
+        """Return the RAM (the console's 128 bytes of memory), or None without RAM."""
+        return None
 
     def lives(self) -> int:
-        """Lives that the player has left; 0 where they are not counted."""
+        """Return the number of lives left; 0 if the game does not count them."""
+        return 0
 
     def palette_name(self) -> str | None:
-        """Which of `pixels.PALETTES` the indices point into; None where there is no palette."""
+        """Return the entry of `pixels.PALETTES` that the indices refer to, or None."""
+        return None
 
 
 def screen_of(env: gym.Env[Any, Any], *, max_pool: bool = False) -> Screen:
-    """ALE's own screen where there is an emulator, else the image observation, else the rendering.
+    """Return a screen that reads the emulator, else the image observation, else the rendering.
 
     Args:
-        max_pool: show the brighter, pixel by pixel, of the last two frames observed.
+        env: the environment.
+        max_pool: show the pixelwise maximum of the last two observed frames.
 
     Raises:
         InputError: the environment shows no image.
@@ -58,25 +69,22 @@ def screen_of(env: gym.Env[Any, Any], *, max_pool: bool = False) -> Screen:
 
 
 def read_frame(screen: Screen, frame_format: FrameFormat) -> Frames:
-    """The screen in a buffer's format, uint8 `frame_format.shape`.
+    """Return the screen in a buffer's format, uint8 `frame_format.shape`.
 
     Raises:
-        InputError: palette indices of an environment that has none.
+        InputError: the format is "palette" and the screen has no palette.
     """
     frame: Frames = getattr(screen, frame_format.name)()
     is_palette = frame_format.name == "palette"
     return pixels.resize(frame, frame_format.height, frame_format.width, indices=is_palette)
 
 
-class AleScreen:
-    """The screen of an `ale_py.ALEInterface`, read from the emulator, whatever is observed."""
+class AleScreen(Screen):
+    """The screen of an `ale_py.ALEInterface`, read from the emulator when it is asked for."""
 
     def __init__(self, ale: Any) -> None:
         self._ale = ale
         self.height, self.width = ale.getScreenDims()
-
-    def observe(self, observation: Any) -> None:
-        """Nothing to do: the emulator is asked when a frame is wanted."""
 
     def rgb(self) -> Frames:
         frame: Frames = self._ale.getScreenRGB()
@@ -98,7 +106,7 @@ class AleScreen:
         return int(self._ale.lives())
 
     def palette_name(self) -> str:
-        """Found by comparing colors; where the screen shows none that tell, by its height."""
+        """Find the palette by the colors on the screen or, if both palettes fit, by its height."""
         indices, colors = self._ale.getScreen(), self._ale.getScreenRGB()
         fitting = [
             name
@@ -111,9 +119,9 @@ class AleScreen:
 
 
 class PooledAleScreen(AleScreen):
-    """The brighter, pixel by pixel, of the last two screens observed.
+    """The brighter of the last two screens at each pixel.
 
-    Pooled are color indices by their gray level, so every pixel has a color that the game showed.
+    Brightness is the gray level of the color index, so every color is one that the game showed.
     """
 
     def __init__(self, ale: Any) -> None:
@@ -140,11 +148,11 @@ class PooledAleScreen(AleScreen):
         return self._palette_name
 
 
-class ImageScreen:
-    """The screen of any other environment: its image observation, or `render()` in mode rgb_array.
+class ImageScreen(Screen):
+    """The image observation of an environment, or its `render()` in mode rgb_array.
 
-    Of an observation that is a stack of frames, the newest is shown; see
-    `atarigan.images.layout.layout_of_space` for what counts as an image.
+    Stacked observations show their newest frame. `atarigan.images.layout.layout_of_space` defines
+    which observations are images.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -184,25 +192,13 @@ class ImageScreen:
         frame = self._shown()
         return frame if frame.shape[2] == 1 else pixels.rgb_to_gray(frame)
 
-    def palette(self) -> Frames:
-        raise InputError("frame format palette needs an ALE environment, which this is not")
-
-    def ram(self) -> None:
-        return None
-
-    def lives(self) -> int:
-        return 0
-
-    def palette_name(self) -> None:
-        return None
-
     def _shown(self) -> Frames:
         return self._frame
 
     def _rendered(self) -> Frames:
         try:
             picture: Any = self._env.render()
-        except gym.error.Error as error:  # a package that draws is missing
+        except gym.error.Error as error:  # a package for rendering is missing
             raise InputError(f"the environment cannot be rendered: {error}") from error
         frame: Frames = np.asarray(picture)
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
@@ -216,7 +212,7 @@ class ImageScreen:
 
 
 class PooledImageScreen(ImageScreen):
-    """The brighter, channel by channel, of the last two frames observed."""
+    """The elementwise maximum of the last two observed frames."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
@@ -225,7 +221,7 @@ class PooledImageScreen(ImageScreen):
     def observe(self, observation: Any) -> None:
         self._earlier = self._frame
         super().observe(observation)
-        self._frame = self._frame.copy()  # environments may draw into the same array again
+        self._frame = self._frame.copy()  # the environment may reuse the array
 
     def _shown(self) -> Frames:
         return np.maximum(self._frame, self._earlier)

@@ -1,4 +1,4 @@
-"""Players of Pong and Breakout that read ball and paddle off the console's memory."""
+"""Scripted players of Pong and Breakout, which read ball and paddle from RAM."""
 
 import math
 from dataclasses import dataclass
@@ -11,36 +11,35 @@ from atarigan.data.collection.screen import Screen
 from atarigan.errors import InputError
 
 Places = tuple[int, int]
-NUM_JUDGED = 7
+NUM_FEATURES = 7
 _LARGEST_GAP = 100
-# Further ahead, a small error of a student's eyes would make a large one of where to go.
+# A clone estimates the ball's speed from pixels. Predicting further would amplify its errors.
 _TAUGHT_LEAD, _TAUGHT_REACH = 2, 8
 
 
 @dataclass(frozen=True)
 class PaddleGame:
-    """Where a game of ball and paddle keeps its state, and how the paddle answers.
+    """RAM addresses and dynamics of a game with a ball and a paddle.
 
-    The ball comes across the field to the line that the paddle moves along. Places are in the
-    game's own units, one a pixel.
+    The paddle moves along a line. One coordinate of the ball is its position across the field,
+    towards this line; the other is its position along the line. One unit is about a pixel.
 
     Attributes:
-        across: RAM byte of the ball's place on its way to the paddle's line; 0 means no ball.
-        along: RAM byte of the ball's place in the paddle's direction; 0 means no ball.
-        paddle: RAM byte of the paddle's place.
-        line: `across` where the ball meets the paddle.
-        walls: the values of `along` that the ball bounces off.
-        middle: `along` less `paddle` where the ball meets the paddle's middle.
-        drift: how far the paddle still moves after a press of 4 emulator frames, at once and an
-            agent step later.
-        momentum: how far it still moves for each unit that it moved in the last agent step, without
-            knowing what was pressed.
-        home: `paddle` in the middle of the field.
-        reach: `PaddlePlayer` draws how far from its middle the paddle may meet the ball from this
-            range, anew each time; a whole paddle's half is about 9.
-        outward: how much further from the field's middle than the paddle's own the ball should meet
-            it, by `PaddleTeacher`: steep balls end a rally that would go on for ever.
-        back, forth: meanings of the actions that make `paddle` smaller and larger.
+        across: RAM address of the ball's position across the field; the value 0 means no ball.
+        along: RAM address of the ball's position along the line; the value 0 means no ball.
+        paddle: RAM address of the paddle's position.
+        line: position across the field where the ball meets the paddle.
+        walls: positions along the line where the ball bounces.
+        middle: the ball's position minus the paddle's when the ball meets the paddle's middle.
+        drift: distance that the paddle still moves after a press of 4 emulator frames, in the same
+            agent step and in the next.
+        momentum: distance that the paddle still moves, as a fraction of its last movement.
+        home: the paddle's position in the middle of the field.
+        reach: range of the distance from the paddle's middle at which `PaddlePlayer` accepts to
+            meet the ball, drawn for each approach. Half a paddle is about 9.
+        outward: offset, away from the middle of the field, at which `PaddleTeacher` meets the ball.
+            It makes steep returns, which end a rally.
+        back, forth: meanings of the actions that decrease and increase the paddle's position.
     """
 
     across: int
@@ -58,8 +57,12 @@ class PaddleGame:
     forth: str
 
     def coming(self, ball: Places, speed: Places, most_steps: float = math.inf) -> float:
-        """Where along the paddle's line a ball that comes towards it is when it meets the line, or
-        after so many agent steps; bouncing off the walls brings a place beyond them back.
+        """Predict where along the line an approaching ball arrives, with reflections at the walls.
+
+        Args:
+            ball: position across and along.
+            speed: movement in the last agent step, with the part across above 0.
+            most_steps: agent steps to look ahead at most.
         """
         time_left = min(most_steps, (self.line - ball[0]) / speed[0])
         low, high = self.walls
@@ -67,13 +70,13 @@ class PaddleGame:
         return low + min(beyond, 2 * (high - low) - beyond)
 
     def actions(self, meanings: tuple[str, ...]) -> dict[int, int]:
-        """The action that goes back (-1), stays (0), and goes forth (1)."""
+        """Return the action that moves the paddle back (-1), not at all (0), and forth (1)."""
         names = {-1: self.back, 0: "NOOP", 1: self.forth}
         return {way: meanings.index(name) for way, name in names.items()}
 
 
-# Found by fitting every RAM byte to the places of ball and paddle on the screen, and by pressing
-# single actions without sticky ones.
+# Measured: addresses by regression of RAM bytes on screen positions of ball and paddle, dynamics by
+# single presses without sticky actions.
 GAMES = {
     "breakout": PaddleGame(
         across=101,
@@ -109,10 +112,10 @@ GAMES = {
 
 
 class PaddlePlayer:
-    """Goes where the ball will come down, and lets the paddle's edge meet it now and then.
+    """Moves the paddle to where the ball will arrive, sometimes with its edge. Serves with FIRE.
 
-    One press moves the paddle further than half its width, so it presses only while the ball would
-    miss the part of the paddle within reach. Serves with FIRE.
+    One press moves the paddle by more than half its width. So it presses only if the ball would
+    arrive out of reach.
 
     Args:
         game: one of `GAMES`.
@@ -130,7 +133,7 @@ class PaddlePlayer:
 
     def begin_episode(self) -> None:
         self._ball: Places | None = None
-        self._presses = (0, 0)  # of the last agent step and the one before
+        self._presses = (0, 0)  # in the last two agent steps, newest first
         self._reach = self._game.reach[1]
 
     def act(self, screen: Screen) -> int:
@@ -149,7 +152,7 @@ class PaddlePlayer:
         return self._actions[press]
 
     def _press(self, ball: Places, speed: Places, paddle: int) -> int:
-        """-1, 0 or 1: the way to go."""
+        """Return the direction to press: -1, 0 or 1."""
         game = self._game
         rest = paddle + game.drift[0] * self._presses[0] + game.drift[1] * self._presses[1]
         if speed[0] > 0:
@@ -161,21 +164,21 @@ class PaddlePlayer:
 
 
 class PaddleTeacher:
-    """Says what to do to somebody who sees the last frames, neither memory nor what was pressed.
+    """A player for a clone to imitate, which sees frames but neither RAM nor past actions.
 
-    It goes by places now and an agent step ago alone, and says the same of the same places.
+    Its action is a function of the positions in this agent step and in the last.
 
     Args:
         game: one of `GAMES`.
         meanings: name of each action.
 
     Attributes:
-        judged: what it last went by, float32 (7,): ball across and along and the paddle, now and
-            before, and how far the paddle is from where it should be, all in about -2 … 2; not
-            numbers where there was no ball.
+        features: inputs of the last decision, float32 (7,), in about -2 … 2: the ball's positions
+            across and along and the paddle's position, now and an agent step ago, and the distance
+            from the paddle to its target. NaN without a ball.
     """
 
-    judged: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]
 
     def __init__(self, game: PaddleGame, meanings: tuple[str, ...]) -> None:
         self._game = game
@@ -191,18 +194,19 @@ class PaddleTeacher:
         before = self._before
         now = int(ram[game.across]), int(ram[game.along]), int(ram[game.paddle])
         self._before = now if 0 not in now[:2] else None
-        self.judged = np.full(NUM_JUDGED, np.nan, np.float32)
+        self.features = np.full(NUM_FEATURES, np.nan, np.float32)
         if self._before is None:
             return self._serve
         if before is None:
             return self._actions[0]
         gap = self._gap(before, now)
         places = np.array([*now, *before], np.float32) / 64 - 2
-        self.judged = np.append(places, np.float32(np.clip(gap, -_LARGEST_GAP, _LARGEST_GAP) / 50))
+        clipped = np.float32(np.clip(gap, -_LARGEST_GAP, _LARGEST_GAP) / 50)
+        self.features = np.append(places, clipped)
         return self._actions[_way(gap, _TAUGHT_REACH)]
 
     def _gap(self, before: tuple[int, int, int], now: tuple[int, int, int]) -> float:
-        """How far the paddle will be from where it should be."""
+        """Return the distance from where the paddle will come to rest to its target."""
         game = self._game
         rest = now[2] + game.momentum * (now[2] - before[2])
         speed = now[0] - before[0], now[1] - before[1]
@@ -213,15 +217,15 @@ class PaddleTeacher:
 
 
 def _way(gap: float, reach: float) -> int:
-    """-1, 0 or 1: to close a gap that is out of reach."""
+    """Return the direction of a gap, -1 or 1; 0 if it is within reach."""
     return 0 if abs(gap) <= reach else 1 if gap > 0 else -1
 
 
 def scripted_game(env: AgentSteps) -> PaddleGame:
-    """What the scripted player must know to play in an environment.
+    """Return the game that an environment plays.
 
     Raises:
-        InputError: there is no script for it.
+        InputError: no scripted player can play it.
     """
     if env.game not in GAMES or not env.action_meanings:
         raise InputError(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
 from typing import Self
 
 from atarigan.data.collection.worker import STOP_SIGNALS, Failure, Share, Signals, run_worker
@@ -76,12 +75,7 @@ class Supervisor:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._end()
 
     def _end(self) -> None:
@@ -126,10 +120,10 @@ class Supervisor:
             worker.num_steps = num_steps
             worker.quiet_s = worker.quiet_s + passed_s if is_quiet else 0.0
             if self._is_hung(worker):
-                worker.process.kill()  # the next look finds it dead
+                worker.process.kill()  # the next call of `look` handles its death
 
     def _is_hung(self, worker: _Worker) -> bool:
-        """Return whether a process took no step for too long; before the first it loads models."""
+        """Return whether a process took no step for too long. The first may take longer."""
         has_stepped = worker.num_steps > worker.first_step
         patience_s = self._patience_s if has_stepped else max(self._patience_s, _START_S)
         return self._patience_s > 0 and worker.quiet_s >= patience_s
@@ -163,18 +157,20 @@ class Supervisor:
         num_deaths = 1 if got_far else worker.num_deaths + 1
         if num_deaths >= MOST_DEATHS or self._signals.must_stop:
             return WorkerDiedError(what)
-        warnings.warn(f"{what}; another goes on, its episode is cut off", stacklevel=2)
+        warnings.warn(
+            f"{what}; a new process continues, and the episode is truncated", stacklevel=2
+        )
         self._start(replace(worker.share, attempt=worker.share.attempt + 1), num_deaths)
         return None
 
 
 @contextlib.contextmanager
 def _stop_signals_held_back() -> Iterator[None]:
-    """Keep a Ctrl-C from killing a process that has not yet got to ignoring it."""
+    """Block Ctrl-C until a new process ignores it, as it would kill the process before that."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # its own start would let the signals through again
+    resource_tracker.ensure_running()  # starting it later would unblock the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

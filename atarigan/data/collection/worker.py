@@ -1,4 +1,4 @@
-"""One process of a collection: plays one environment and writes what happens into a buffer."""
+"""Worker process of a collection: play one environment and write its steps into a buffer."""
 
 import contextlib
 import ctypes
@@ -23,7 +23,7 @@ from atarigan.data.collection.screen import read_frame
 from atarigan.errors import InputError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LONGEST_EPISODE = 108_000  # agent steps; as long as ALE lets its own be, in emulator frames
+LONGEST_EPISODE = 108_000  # agent steps; ALE has the same limit in emulator frames
 _LOOK_EVERY_S = 0.02
 _NO_WRITER = -1
 
@@ -89,8 +89,8 @@ class Signals:
     def wait_for_writers(self) -> None:
         """Wait until every process has its own writer, or must stop.
 
-        No writer may be released before: a process that starts late would take it, and a ring has
-        no room for two shares.
+        Before that, no writer may be released: a process that starts late would claim it, and a
+        ring has room for one share only.
         """
         while _NO_WRITER in self._writers[:] and not self.must_stop:
             time.sleep(_LOOK_EVERY_S)
@@ -139,7 +139,7 @@ def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
 
     It ends soon after it is told to stop or its parent process dies.
     """
-    for number in STOP_SIGNALS:  # they reach the parent too, which passes them on
+    for number in STOP_SIGNALS:  # the parent gets them too, and sets the stop flag
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
     cv2.setNumThreads(1)
@@ -168,7 +168,7 @@ def collect_share(share: Share, signals: Signals) -> Tally:
         env_seed, policy_seed = share.seeds
         policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
         taken = signals.writers_of_others(share.index)
-        writer = buffer.new_writer(signals.writer_of(share.index), besides=taken)
+        writer = buffer.new_writer(signals.writer_of(share.index), reserved=taken)
         signals.took_writer(share.index, writer.folder_name)
         env.reset(env_seed)
         policy.begin_episode()

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import read_frame
-from atarigan.data.collection.scripted import NUM_JUDGED, PaddleTeacher, scripted_game
+from atarigan.data.collection.scripted import NUM_FEATURES, PaddleTeacher, scripted_game
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.pixels import Frames
@@ -51,7 +51,7 @@ class Cloning:
         self._envs = [AgentSteps(env_id) for _ in range(NUM_GAMES)]
         game, meanings = scripted_game(self._envs[0]), self._envs[0].action_meanings
         self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
-        self.policy = ClonedPolicy(len(meanings), NUM_JUDGED, seed)
+        self.policy = ClonedPolicy(len(meanings), NUM_FEATURES, seed)
         self._stacks = FrameStacks(self.policy.layout, NUM_GAMES)
         self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps
@@ -59,7 +59,7 @@ class Cloning:
         capacity = min(num_steps, CAPACITY) // NUM_GAMES * NUM_GAMES
         self._features = np.zeros((capacity, self.policy.num_features), np.float16)
         self._labels = np.zeros(capacity, np.int64)
-        self._targets = np.zeros((capacity, NUM_JUDGED), np.float32)
+        self._targets = np.zeros((capacity, NUM_FEATURES), np.float32)
         for env, teacher in zip(self._envs, self._teachers, strict=True):
             env.reset(int(self._rng.integers(2**31)))
             teacher.begin_episode()
@@ -129,7 +129,7 @@ class Cloning:
         """
         env, teacher = self._envs[game], self._teachers[game]
         label = teacher.act(env.screen)
-        targets = teacher.judged
+        targets = teacher.features
         _, terminated, truncated = env.step(label if chosen is None else chosen)
         self._is_first[game] = terminated or truncated
         if self._is_first[game]:
