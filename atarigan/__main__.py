@@ -1,4 +1,4 @@
-"""`python -m atarigan`: lists the commands, and runs the one that is named first."""
+"""`python -m atarigan`: list the commands, or run one of them."""
 
 import runpy
 import sys
@@ -8,14 +8,14 @@ from atarigan.cli import command_line
 from atarigan.errors import did_you_mean
 
 COMMANDS = {
-    "collect": "play an environment and store what it shows",
+    "collect": "play an environment and store its steps",
     "train": "train a GAN on stored frames or another source",
     "sample": "draw pictures, animations or arrays from a generator",
-    "evaluate": "measure how good a generator's samples are, or what a policy keeps of its score",
+    "evaluate": "evaluate a generator's samples, or a policy's score on generated frames",
     "export": "write a generator as an ONNX file",
-    "pack": "write a generator alone into a small folder, to pass it on",
-    "clone": "teach a pixel policy what a scripted player does",
-    "demo": "all of it on Breakout: collect, train, and play in generated frames",
+    "pack": "write only the generator into a small folder, to share it",
+    "clone": "train a pixel policy to imitate a scripted player",
+    "demo": "run everything on Breakout: collect, train, and play in generated frames",
 }
 
 
@@ -23,10 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `atarigan COMMAND [flags]`; without a command, or with --help, list them.
 
     Args:
-        argv: words to parse; None means those of the process.
+        argv: command line to parse; None means that of the process.
 
     Returns:
-        the exit status of the list. A command ends the process with its own.
+        the exit status, if no command was run. A command exits with its own status.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     name = words[0] if words else "--help"

@@ -1,4 +1,4 @@
-"""`python -m atarigan.collect`: play an environment and store what it shows."""
+"""`python -m atarigan.collect`: play an environment and store its steps."""
 
 import contextlib
 import dataclasses
@@ -34,7 +34,7 @@ HARMLESS_POLICIES = (None, "random", "scripted")
 
 
 def _default(value: str, metavar: str) -> Any:
-    """How --help shows a flag that --append takes from the buffer."""
+    """Set the help of a flag whose default with --append is the buffer's setting."""
     hint = f"(default: {value}; with --append the buffer's)"
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint)
 
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_PROCESS_DIED
     print(described(summary, buffer))
     if summary.num_steps < arguments.num_steps:
-        print(f"stopped; {buffer.path} holds {len(buffer):,} agent steps: go on with --append")
+        print(f"stopped; {buffer.path} holds {len(buffer):,} agent steps: continue with --append")
         return command_line.EXIT_INTERRUPTED
     return command_line.EXIT_OK
 
@@ -155,12 +155,12 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
     path = Path(arguments.out)
     if arguments.append:
         buffer = FrameBuffer.open(path)
-        refuse_code_of_the_buffers_choice(arguments, buffer)
+        refuse_code_named_by_buffer(arguments, buffer)
         check_flags(arguments, buffer, num_envs)
         yield buffer
         return
     if (path / "meta.json").exists():
-        raise InputError(f"{path} holds a buffer already: add --append to go on with it")
+        raise InputError(f"{path} holds a buffer already: add --append to continue with it")
     buffer = _new_buffer(path, arguments, num_envs)
     try:
         yield buffer
@@ -195,18 +195,19 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
     )
 
 
-def refuse_code_of_the_buffers_choice(arguments: CollectArguments, buffer: FrameBuffer) -> None:
-    """Raise InputError if code would run that only meta.json names: a buffer may come from
-    anywhere, so the user has to name the code.
+def refuse_code_named_by_buffer(arguments: CollectArguments, buffer: FrameBuffer) -> None:
+    """Raise InputError if code would run that only meta.json names.
+
+    A buffer may come from elsewhere, so the user has to name the code.
     """
     origin = buffer.meta.origin
     env_id = origin.env_id or ""
-    named_by_the_buffer = {
+    named_by_buffer = {
         "policy": origin.policy if origin.policy not in HARMLESS_POLICIES else None,
         "env_id": env_id if ":" in env_id else None,
         "env_kwargs": origin.env_kwargs if not env_id.startswith("ALE/") else None,
     }
-    for name, value in named_by_the_buffer.items():
+    for name, value in named_by_buffer.items():
         if value and getattr(arguments, name) is None:
             flag = name.replace("_", "-")
             raise InputError(
@@ -217,53 +218,45 @@ def refuse_code_of_the_buffers_choice(arguments: CollectArguments, buffer: Frame
 
 def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int) -> None:
     """Raise InputError if a flag differs from the settings that the buffer was created with."""
-    meta, origin = buffer.meta, buffer.meta.origin
+    meta = buffer.meta
     asked = dataclasses.asdict(arguments)
     if arguments.env_kwargs is not None:
         asked["env_kwargs"] = parsed_kwargs(arguments.env_kwargs)
     if arguments.frame_size is not None:
         asked["frame_size"] = parsed_size(arguments.frame_size) or native_size(buffer)
     for name in ("vary_epsilon", "max_pool", "no_frames"):
-        asked[name] = asked[name] or None  # a flag that is not given
-    begun = {
-        "env_id": origin.env_id,
-        "env_kwargs": origin.env_kwargs,
-        "policy": origin.policy,
-        "epsilon": origin.epsilon,
-        "vary_epsilon": origin.vary_epsilon,
-        "seed": origin.seed,
-        "frame_skip": origin.frame_skip,
-        "max_pool": origin.max_pool,
+        asked[name] = asked[name] or None  # the flag is not given
+    settings = dataclasses.asdict(buffer.meta.origin) | {
         "no_frames": not meta.stores_frames,
         "frame_format": meta.frame_format.name,
         "frame_size": (meta.frame_format.height, meta.frame_format.width),
     }
-    for name, value in begun.items():
-        if asked[name] not in (None, value):
+    for name, value in settings.items():
+        if asked.get(name) not in (None, value):
             flag = name.replace("_", "-")
             raise InputError(
-                f"--{flag} must be {value!r}, as {buffer.path} was begun, not {asked[name]!r}"
+                f"--{flag} must be {value!r}, as in {buffer.path}, not {asked[name]!r}"
             )
     if arguments.capacity is not None and -(-arguments.capacity // num_envs) != meta.capacity:
         raise InputError(
-            f"--capacity must come to {meta.capacity} steps a process, as {buffer.path} was begun, "
+            f"--capacity must be {meta.capacity} steps for each process, as in {buffer.path}, "
             f"not {arguments.capacity} for {num_envs}"
         )
 
 
 def native_size(buffer: FrameBuffer) -> tuple[int, int]:
-    """(height, width) of what the buffer's environment shows."""
+    """Return (height, width) of the screen of the buffer's environment."""
     with contextlib.closing(env_of(buffer.meta)) as env:
         return env.screen.height, env.screen.width
 
 
 def parsed_size(text: str) -> tuple[int, int] | None:
-    """(height, width) of "84x84"; None for "native". Raises InputError."""
+    """Parse "84x84" to (height, width), and "native" to None; else raise InputError."""
     return None if text == "native" else parse_size(text, "--frame-size", other=" or native")
 
 
 def parsed_kwargs(text: str) -> dict[str, Any]:
-    """A JSON object as keyword arguments. Raises InputError."""
+    """Parse a JSON object as keyword arguments; else raise InputError."""
     try:
         kwargs = json.loads(text)
     except json.JSONDecodeError as error:

@@ -10,6 +10,12 @@ class InputError(ValueError):
     The message is one line that names the thing, the rule and the actual value. The commands print
     it without a traceback and exit with status 2. Every other exception is a bug and keeps its
     traceback.
+
+    Example:
+        >>> import atarigan
+        >>> atarigan.FrameBuffer.open("no/such/folder")
+        Traceback (most recent call last):
+        atarigan.errors.InputError: no/such/folder is not a frame buffer: it has no meta.json
     """
 
 

@@ -106,7 +106,7 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
         path = Path(flags.out) / "config.json"
         if not path.is_file():
             raise InputError(f"--resume needs a run in --out, and {path} does not exist")
-        refuse_links_outside(path.parent, besides="wandb")  # whose logs are links into its cache
+        refuse_links_outside(path.parent, skipped="wandb")  # its logs are links to its cache
         return typed_json.read_json(path, ModelConfig).run
     if flags.config:
         return config_file(Path(flags.config))

@@ -153,7 +153,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*APPEND, "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),
         ([*APPEND, "--frame-skip", "2"], "--frame-skip must be 1, as .* not 2"),
         ([*APPEND, "--max-pool"], "--max-pool must be False, as .* not True"),
-        ([*APPEND, "--capacity", "99"], "--capacity must come to 20 steps .* not 99 for 1"),
+        ([*APPEND, "--capacity", "99"], "--capacity must be 20 steps for each .* not 99 for 1"),
     ],
 )
 def test_buffer_is_gone_on_with_as_it_was_begun(
@@ -213,7 +213,7 @@ def test_stop_signal_to_all_processes_keeps_what_was_stored(
     stored, advice = printed.splitlines()
     buffer = FrameBuffer.open(out)
     assert stored.startswith(f"stored {len(buffer):,} agent steps")
-    assert advice == f"stopped; {out} holds {len(buffer):,} agent steps: go on with --append"
+    assert advice == f"stopped; {out} holds {len(buffer):,} agent steps: continue with --append"
     last = np.array([len(buffer) - 1])
     assert buffer.values_at("truncations", last) | buffer.values_at("terminations", last)
 

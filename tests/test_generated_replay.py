@@ -167,7 +167,7 @@ def test_collecting_on(played: Path, tmp_path: Path, capsys: Any) -> None:
     assert collect.main([*words, "--append", "--no-frames"]) == 0
     words[-1] = str(tmp_path / "both")
     assert collect.main(words) == 0
-    with pytest.raises(InputError, match="--no-frames must be False, as .*both was begun"):
+    with pytest.raises(InputError, match="--no-frames must be False, as in .*both, not True"):
         collect.main([*words, "--append", "--no-frames"])
     words = ["--env-id", "tests.fakes:Counting-v0", "--no-frames", "--out", str(tmp_path / "none")]
     with pytest.raises(

@@ -57,7 +57,7 @@ def test_a_linked_folder_on_the_way_counts(folder: Path) -> None:
     ):
         with pytest.raises(InputError, match="must lie in"):
             ask()
-    refuse_links_outside(folder, besides="inner")
+    refuse_links_outside(folder, skipped="inner")
 
 
 def test_what_is_not_there_or_goes_in_circles(folder: Path) -> None:

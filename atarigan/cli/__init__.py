@@ -1,1 +1,1 @@
-"""What every command shares: flags, progress, Ctrl-C, tables."""
+"""Parts that all commands share: flags, progress, Ctrl-C, tables."""

@@ -1,4 +1,4 @@
-"""What every command does alike: parse flags, answer mistakes with one line, choose the status."""
+"""Parse the flags of a command, run it, and turn errors into one line and an exit status."""
 
 import contextlib
 import io
@@ -28,22 +28,22 @@ def parse(
     default: T | None = None,
     package: str = "atarigan.",
 ) -> T:
-    """Flags as a typed dataclass, `--help` included.
+    """Parse flags into a dataclass. `--help` is included.
 
     Args:
-        arguments: dataclass with a field a flag; its docstring is the command's description.
-        argv: words to parse; None means those of the process.
+        arguments: dataclass with a field for each flag; its docstring describes the command.
+        argv: command line to parse; None means that of the process.
         command: the command's name, "collect".
-        default: an instance whose values the flags override; None means the fields' own defaults.
-        package: what stands before the command's name in `python -m …`.
+        default: instance with the default values; None means the defaults of the fields.
+        package: prefix of the command's name in `python -m …`.
 
     Raises:
-        SystemExit: 0 after `--help`; 2 after one line on stderr that says what is wrong.
+        SystemExit: status 0 after `--help`, or status 2 after an error message on stderr.
     """
     program = f"python -m {package}{command}"
-    complaint = io.StringIO()
+    message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(message):
             return tyro.cli(
                 arguments,
                 prog=program,
@@ -53,17 +53,17 @@ def parse(
             )
     except SystemExit as stop:
         if stop.code != EXIT_OK:
-            print(f"{program}: {_one_line(complaint.getvalue())}", file=sys.stderr)
+            print(f"{program}: {_one_line(message.getvalue())}", file=sys.stderr)
             raise SystemExit(EXIT_BAD_INPUT) from None
         raise
 
 
 def run(main: Callable[[], int | None], *, command: str, package: str = "atarigan.") -> NoReturn:
-    """Run a command's work and leave the process with its exit status.
+    """Run a command and exit with its status.
 
-    `InputError` and the system's refusals (a full disk, a missing permission) become one line on
-    stderr and status 2, Ctrl-C status 130; anything else is a defect and keeps its traceback.
-    Warnings are a line as well.
+    `InputError` and OSError, such as a full disk, print one line on stderr and exit with status 2.
+    Ctrl-C exits with status 130. Any other exception is a bug and keeps its traceback. Warnings
+    are one line as well.
     """
     _let_idle_threads_sleep()
     program = f"python -m {package}{command}"
@@ -71,7 +71,7 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
     try:
         status = main() or EXIT_OK
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_OK
     except (InputError, OSError) as error:
@@ -83,17 +83,16 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
 
 
 def _let_idle_threads_sleep() -> None:
-    """Keep OpenMP's waiting threads from spinning, which slows down torch fivefold on a busy
-    machine.
+    """Keep idle OpenMP threads from spinning, which slows torch down fivefold on a busy machine.
 
-    Torch reads this when it is loaded, which commands do after this.
+    Commands call this before they import torch, which reads these variables.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 
 def describe(error: BaseException) -> str:
-    """An error as one line: for the system's own, the file and what was wrong with it."""
+    """Return an error as one line; of an OSError, the file and the reason."""
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror.lower()}"
@@ -101,7 +100,7 @@ def describe(error: BaseException) -> str:
 
 
 def _one_line(boxed: str) -> str:
-    """The paragraphs of tyro's boxed complaint: what is wrong, and what may have been meant."""
+    """Return the error and the suggestion in tyro's boxed message as one line."""
     lines = [line.strip("│ ").strip() for line in boxed.splitlines()]
     paragraphs: list[list[str]] = [[]]
     for line in lines:

@@ -1,8 +1,7 @@
-"""Progress with rate and remaining time: a bar on a terminal, occasional lines in a log."""
+"""Progress with rate and remaining time: a bar on a terminal, a line now and then in a log."""
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -16,12 +15,12 @@ class ProgressDisplay:
     """Shows the progress of long work on stderr.
 
     Args:
-        title: what is being done: "collecting".
-        unit: what is counted: "agent steps".
-        total: how many there will be; 0 means unknown.
-        max_seconds: how long the work takes at most; 0 means no limit.
-        start: how many were there before; not counted in the rate.
-        spent_seconds: how long was worked on those, of the seconds that it takes at most.
+        title: name of the work: "collecting".
+        unit: plural name of what is counted: "agent steps".
+        total: final count; 0 means unknown.
+        max_seconds: time limit of the work; 0 means no limit.
+        start: count of an earlier session, which does not enter the rate.
+        spent_seconds: time of an earlier session, which counts towards the limit.
     """
 
     def __init__(
@@ -59,26 +58,21 @@ class ProgressDisplay:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._unshown is not None:
             self._show(*self._unshown)
         if self._bar is not None:
             self._bar.stop()
 
     def update(self, completed: int, note: str = "") -> None:
-        """Say how many are done: cheap, so call it at every step. The last is always shown."""
+        """Set the count. Calls are cheap; the display changes now and then, and on exit."""
         if time.monotonic() < self._next_update:
             self._unshown = (completed, note)
         else:
             self._show(completed, note)
 
     def advance(self, num_more: int) -> None:
-        """Say how many more are done."""
+        """Add to the count, and show it."""
         self._num_done += num_more
         self.update(self._num_done)
 

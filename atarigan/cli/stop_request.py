@@ -2,19 +2,19 @@
 
 import signal
 import time
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM only sets `is_set`; the second interrupts at once.
+    """A context in which the first SIGINT or SIGTERM sets `is_set`.
 
-    The second raises KeyboardInterrupt. Usable in the main thread, where Python delivers signals;
-    elsewhere it never sets itself.
+    The second one raises KeyboardInterrupt. In threads other than the main one, where Python does
+    not deliver signals, `is_set` stays false.
 
     Args:
-        echo_s: seconds in which further signals are taken for echoes of the first: a launcher such
-            as torchrun passes on a Ctrl-C that its processes have had from the terminal.
+        echo_s: seconds after the first signal in which further ones are ignored. A launcher such as
+            torchrun forwards a Ctrl-C that its processes already got from the terminal.
     """
 
     def __init__(self, echo_s: float = 0.0) -> None:
@@ -31,12 +31,7 @@ class StopRequest:
                 break
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

@@ -1,11 +1,12 @@
-"""Tables for a terminal."""
+"""Text tables for a terminal."""
 
 from collections.abc import Collection, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
-    """Rows of as many cells each as lines of text, the columns `left` flush left and the others
-    flush right.
+    """Format rows of cells as aligned lines: columns `left` to the left, others to the right.
+
+    All rows must have the same number of cells.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (

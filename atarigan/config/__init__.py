@@ -1,1 +1,1 @@
-"""What can be chosen: run configurations, recipes, and entries by name."""
+"""Run configurations, recipes, and registries of named entries."""

@@ -1,4 +1,4 @@
-"""What a result was computed with: CPU cores and package versions."""
+"""CPU cores and package versions of this machine."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ def num_cores() -> int:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide what a buffer holds."""
+    """Return the versions of Python and of the packages that affect the contents of a buffer."""
     versions = {"python": platform.python_version()}
     for package in ("atarigan", "gymnasium", "ale-py", "numpy"):
         try:

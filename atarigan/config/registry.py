@@ -1,4 +1,4 @@
-"""Tables of everything that can be chosen by name."""
+"""Registries of entries that a user selects by name."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A table of named entries that refuses duplicates and answers a wrong name with the nearest.
+    """A table of named entries that refuses duplicates and suggests the nearest name.
 
     Args:
-        kind: what the entries are, for messages: "objective", "network".
+        kind: kind of the entries, for messages: "objective".
     """
 
     def __init__(self, kind: str) -> None:
@@ -20,7 +20,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that enters what it decorates under `name`.
+        """Return a decorator that registers a class or function under `name`.
 
         Raises:
             KeyError: the name is taken.
@@ -35,10 +35,10 @@ class Registry(Generic[T]):
         return enter
 
     def __getitem__(self, name: str) -> T:
-        """The entry of that name.
+        """Return the entry of that name.
 
         Raises:
-            InputError: the name is unknown; the message names the nearest and all known names.
+            InputError: the name is unknown. The message lists the nearest and all known names.
         """
         try:
             return self._entries[name]

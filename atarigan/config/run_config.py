@@ -9,17 +9,20 @@ LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
 Condition = Literal["none", "class", "ram"]
 MOST_LAYERS = 64
+_STEPS = ("critic_steps", "generator_steps", "penalty_every")
+_AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate")
+_FRACTIONS = ("generator_lr", "critic_lr", "final_lr", "beta1", "beta2")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What to learn, with which networks and losses, and for how long.
+    """Settings of a training run: source, networks, losses and limits.
 
-    Images are counted as real images shown to the critic.
+    Images are counted when the critic sees them, real ones only.
 
     Attributes:
-        FORMER_NAMES: former name to name of settings that were renamed. Files and flags may still
-            use the former name.
+        FORMER_NAMES: former name to current name of renamed settings. Files and flags may use
+            both.
 
     Raises:
         InputError: a value is out of range.
@@ -38,8 +41,8 @@ class RunConfig:
     color: Color = "stored"
     """Color of the images that the networks see: gray, rgb, or as stored."""
     condition: Condition = "none"
-    """Input of generator and critic besides the latent vector or the image: the class label of each
-    sample, or the RAM behind each frame (the console's 128 bytes of memory).
+    """Additional input of generator and critic: the class label of each sample, or the RAM of each
+    frame (the console's 128 bytes of memory).
     """
     objective: str = "wasserstein"
     """Adversarial loss."""
@@ -111,7 +114,7 @@ class RunConfig:
     sample_every: int = 20_000
     """Images between two sample pictures; 0: only at the end."""
     critic_pictures: int = 0
-    """Pictures of points during each step's critic updates, besides the one at its end; 0: none."""
+    """Additional pictures of points during the critic updates of each step; 0: none."""
     save_arrays: bool = False
     """Also save the samples of each picture as an array, .npz."""
     checkpoint_every_s: float = 120.0
@@ -134,36 +137,10 @@ class RunConfig:
     """Seed of weights, latent vectors and the order of the data."""
 
     def __post_init__(self) -> None:
-        at_least = {
-            "critic_steps": 1,
-            "generator_steps": 1,
-            "penalty_every": 1,
-            "latent_size": 1,
-            "batch_size": 1,
-            "accumulate": 1,
-            "generator_width": 0,
-            "critic_width": 0,
-            "penalty_weight": 0,
-            "adversarial_weight": 0,
-            "reconstruction_steps": 0,
-            "leaky_slope": 0,
-            "latent_bank": 0,
-            "average_half_life": 0,
-            "max_minutes": 0,
-            "max_images": 0,
-            "max_epochs": 0,
-            "sample_every": 0,
-            "critic_pictures": 0,
-            "checkpoint_every_s": 0,
-            "evaluate_every_s": 0,
-            "max_rollbacks": 0,
-            "seed": 0,
-        }
-        for name, least in at_least.items():
-            if not getattr(self, name) >= least:
-                raise InputError(
-                    f"{_flag(name)} must be at least {least}, not {getattr(self, name)}"
-                )
+        for name, value in vars(self).items():
+            least = 1 if name in _AT_LEAST_ONE else 0
+            if isinstance(value, int | float) and name not in _FRACTIONS and not value >= least:
+                raise InputError(f"{_flag(name)} must be at least {least}, not {value}")
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"
@@ -177,17 +154,15 @@ class RunConfig:
                     f"{_flag(name)} must be at most {MOST_LAYERS} sizes, not {len(sizes)}"
                 )
         for name in ("generator_lr", "critic_lr"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(
-                    f"{_flag(name)} must be between 0 and 1, not {getattr(self, name)}"
-                )
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise InputError(f"{_flag(name)} must be between 0 and 1, not {value}")
         if not 0 < self.final_lr <= 1:
             raise InputError(f"--final-lr must be above 0 and at most 1, not {self.final_lr}")
         for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(
-                    f"{_flag(name)} must be at least 0 and below 1, not {getattr(self, name)}"
-                )
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise InputError(f"{_flag(name)} must be at least 0 and below 1, not {value}")
 
 
 def _flag(name: str) -> str:

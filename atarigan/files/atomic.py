@@ -1,7 +1,7 @@
-"""Files and folders that readers see whole or not at all, whenever the writer is killed.
+"""Write files and folders atomically: even if the writer is killed, readers see all or nothing.
 
-They are written next to their place under a temporary name that begins with `PREFIX`, flushed to
-the disk and renamed. Readers ignore such names, and the next writer replaces what a kill left.
+They are written under a temporary name that begins with `PREFIX`, flushed to the disk and renamed.
+Readers ignore such names, and the next writer replaces remains of a killed one.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ PREFIX = "new-"
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write a file to, and put the file in the place of `path`.
+    """Yield a temporary path to write a file to, then rename the file to `path`.
 
     Raises:
-        OSError: the disk is full or may not be written; an older file stays.
+        OSError: the disk is full or not writable; an older file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(PREFIX + path.name)
@@ -30,10 +30,10 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give an empty temporary folder to write files into, and put it in the place of `path`.
+    """Yield an empty temporary folder to write files into, then rename it to `path`.
 
     Raises:
-        OSError: the disk is full or may not be written; an older folder stays.
+        OSError: the disk is full or not writable; an older folder stays.
     """
     temporary = path.with_name(PREFIX + path.name)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -47,15 +47,17 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def add_numbered_folder(parent: Path, stem: str, make: Callable[[Path], None]) -> Path:
-    """Make a folder and give it the first free name of stem-000, stem-001, …; return its path.
+    """Make a folder with the first free name of stem-000, stem-001, …; return its path.
 
     Many processes may do this in one parent folder at the same time.
 
     Args:
+        parent: where to make the folder.
+        stem: first part of its name.
         make: makes a folder at a path, and its files.
 
     Raises:
-        OSError: the disk is full or may not be written.
+        OSError: the disk is full or not writable.
     """
     temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     try:
@@ -69,7 +71,7 @@ def add_numbered_folder(parent: Path, stem: str, make: Callable[[Path], None]) -
 
 
 def _moved(folder: Path, destination: Path) -> bool:
-    """Rename a folder, and return whether the name was free."""
+    """Rename a folder; return whether the name was free."""
     try:
         folder.rename(destination)
     except OSError:
@@ -80,7 +82,7 @@ def _moved(folder: Path, destination: Path) -> bool:
 
 
 def _flush(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

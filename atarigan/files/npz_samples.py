@@ -1,4 +1,4 @@
-"""Samples in an .npz file, made here or elsewhere."""
+"""Read samples from an .npz file, which may come from elsewhere."""
 
 import math
 import zipfile
@@ -10,16 +10,19 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError, one_line
 
-_BYTES_PER_PACKED_BYTE = 1032  # the most that deflate makes of one
+_BYTES_PER_PACKED_BYTE = 1032  # the largest expansion by deflate
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_samples(path: Path) -> npt.NDArray[Any]:
-    """The one array of an .npz: frames uint8 (N, H, W, C), stacks of them uint8 (N, K, H, W, C), or
-    points float (N, 2). Gray frames may lack their channel in the file, in stacks they have it.
+    """Read the only array of an .npz file.
+
+    Returns:
+        frames uint8 (N, H, W, C), stacks of frames uint8 (N, K, H, W, C), or points float (N, 2).
+        The file may hold gray frames as (N, H, W).
 
     Raises:
-        InputError: it cannot be read, or holds more than one array, no samples, or other ones.
+        InputError: the file cannot be read, holds several arrays, or an array that is not samples.
     """
     try:
         samples = _only_array(path)
@@ -27,7 +30,7 @@ def read_samples(path: Path) -> npt.NDArray[Any]:
         raise InputError(f"{path} does not exist") from None
     except InputError:
         raise
-    except Exception as error:  # zipfile and NumPy let through whatever damage leads to
+    except Exception as error:  # zipfile and NumPy may raise anything on a damaged file
         reason = one_line(error)
         raise InputError(f"{path} is not a readable .npz: {reason}") from None
     if samples.dtype == np.uint8 and samples.ndim == 3:
@@ -51,14 +54,14 @@ def _only_array(path: Path) -> npt.NDArray[Any]:
             names = ", ".join(member.filename.removesuffix(".npy") for member in members)[:200]
             raise InputError(f"{path} must hold 1 array, not {len(members)}: {names}")
         if members[0].compress_type not in _PACKINGS:
-            raise ValueError("it is packed otherwise than NumPy does it")
+            raise ValueError("its compression is not one that NumPy uses")
         most_bytes = min(members[0].file_size, path.stat().st_size * _BYTES_PER_PACKED_BYTE)
         with archive.open(members[0]) as file:
             return _array_in(file, most_bytes)
 
 
 def _array_in(file: Any, most_bytes: int) -> npt.NDArray[Any]:
-    """The array of an .npy file, once it is known that the file can hold it."""
+    """Read the array of an .npy file after checking that its size fits into the file."""
     read_header = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -66,9 +69,11 @@ def _array_in(file: Any, most_bytes: int) -> npt.NDArray[Any]:
     shape, is_fortran, dtype = read_header(file)
     num_bytes = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or not 0 <= num_bytes <= most_bytes:
-        raise ValueError(f"{dtype} {shape} is no array of numbers in at most {most_bytes:,} bytes")
+        raise ValueError(
+            f"{dtype} {shape} is not an array of numbers in at most {most_bytes:,} bytes"
+        )
     content = bytearray(file.read(num_bytes))
-    if file.read(1):  # which also compares the checksum
-        raise ValueError(f"there is more behind its {dtype} {shape}")
+    if file.read(1):  # reading to the end also verifies the checksum
+        raise ValueError(f"more bytes follow its {dtype} {shape}")
     order: Any = "F" if is_fortran else "C"
     return np.frombuffer(content, dtype).reshape(shape, order=order)

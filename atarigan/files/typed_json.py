@@ -1,4 +1,4 @@
-"""Dataclasses to dictionaries and back, checked field by field: what configuration files hold."""
+"""Convert dataclasses to JSON and back, and check the type of every field."""
 
 import dataclasses
 import json
@@ -12,20 +12,20 @@ from atarigan.errors import InputError, did_you_mean, shown
 
 T = TypeVar("T")
 _LARGEST_FILE = 1 << 20
-_LARGEST_EXACT = 1 << 53  # integers up to here are floats without rounding
+_LARGEST_EXACT = 1 << 53  # integers up to this are exact as floats
 
 
 def read_json(path: Path, cls: type[T]) -> T:
-    """The dataclass written in a JSON file.
+    """Read a dataclass from a JSON file.
 
     Raises:
-        InputError: the file is missing, over 1 MiB, not JSON, or not of that class.
+        InputError: the file is missing, over 1 MiB, not JSON, or does not match the class.
     """
     return from_dict(cls, load_json(path), str(path))
 
 
 def load_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """Read a JSON file.
 
     Raises:
         InputError: the file is missing, over 1 MiB or not JSON.
@@ -47,22 +47,24 @@ def load_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a dataclass so that `read_json` gives it back."""
+    """Write a dataclass to a JSON file that `read_json` reads."""
     path.write_text(json.dumps(dataclasses.asdict(value), indent=2) + "\n", encoding="utf-8")
 
 
 def from_dict(cls: type[T], data: Any, where: str) -> T:
-    """A dataclass from a dictionary, checked.
+    """Make a dataclass from a dictionary.
 
-    There must be no unknown key, none missing that has no default, and every value must be of its
-    field's type. If the class has a field `format_version`, only its default can be read. If it has
-    a table `FORMER_NAMES`, former name to name, keys may have their former names.
+    If the class has a field `format_version`, only its default is accepted. If the class has a
+    table `FORMER_NAMES`, former name to name, keys may have their former names.
 
     Args:
+        cls: the dataclass.
+        data: the dictionary.
         where: what the dictionary is, to begin messages with.
 
     Raises:
-        InputError: as said, or raised by the class itself.
+        InputError: an unknown key, a missing key without a default, a value of another type, or an
+            error raised by the class itself.
     """
     if not isinstance(data, dict):
         raise InputError(f"{where} must hold a table of settings, not {shown(data)}")
@@ -94,7 +96,7 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
 def _check_format_version(
     fields: dict[str, dataclasses.Field[Any]], data: dict[str, Any], where: str
 ) -> None:
-    """Comes first: what another release wrote may well have other settings."""
+    """Check the version before the keys, because another version may have other keys."""
     if "format_version" not in fields:
         return
     readable = fields["format_version"].default
@@ -143,7 +145,7 @@ def _converted_to_any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:
     others = [hint for hint in hints if hint is not type(None)]
     if value is None and len(others) < len(hints):
         return None
-    if len(others) == 1:  # whose own message says more
+    if len(others) == 1:  # its own message is more precise
         return _converted(value, others[0], where)
     for hint in others:
         try:

@@ -1,4 +1,4 @@
-"""Folders that came from elsewhere: nothing in them may lead out of them."""
+"""Checks of folders that come from elsewhere: links in them must not lead out of them."""
 
 import os
 import stat
@@ -8,19 +8,19 @@ from atarigan.errors import InputError
 
 
 def confined(path: Path, folder: Path) -> Path:
-    """`path`, once it is known to be a file that lies in `folder`, links followed.
+    """Return `path` if it is a regular file inside `folder` after following links.
 
-    The folder itself may be a link. Pipes and devices, which can block or never end, are no files.
+    The folder itself may be a link. Pipes and devices are refused, as reading them can block.
 
     Raises:
-        InputError: it is something else than a file, or a link in it leads out of the folder.
-        FileNotFoundError: nothing is there.
+        InputError: it is not a regular file, or a link leads out of the folder.
+        FileNotFoundError: it does not exist.
     """
     try:
         place = path.resolve(strict=True)
     except FileNotFoundError:
         raise
-    except (OSError, RuntimeError) as error:  # links that go in circles
+    except (OSError, RuntimeError) as error:  # circular links
         raise InputError(f"{path} cannot be followed: {error}") from None
     if not place.is_relative_to(folder.resolve()):
         raise InputError(f"{path} must lie in {folder}, not lead to {place}")
@@ -29,23 +29,25 @@ def confined(path: Path, folder: Path) -> Path:
     return path
 
 
-def refuse_links_outside(folder: Path, besides: str | None = None) -> None:
-    """Look through a folder and all in it, before something is written there.
+def refuse_links_outside(folder: Path, skipped: str | None = None) -> None:
+    """Check all links in a folder, before something is written there.
 
     Args:
-        besides: name of a part that is left alone.
+        folder: the folder to check, with all its subfolders.
+        skipped: name of a subfolder that is not checked.
 
     Raises:
-        InputError: a link leads out of it or nowhere, or something is neither file nor folder.
+        InputError: a link is broken or leads out of the folder, or something is neither a regular
+            file nor a folder.
     """
     root = folder.resolve()
     for place, folders, files in os.walk(folder):
-        if besides in folders:
-            folders.remove(besides)
+        if skipped in folders:
+            folders.remove(skipped)
         for path in (Path(place, name) for name in (*folders, *files)):
             try:
                 mode = path.lstat().st_mode
-            except FileNotFoundError:  # another process is at work
+            except FileNotFoundError:  # another process removed it
                 continue
             if stat.S_ISLNK(mode):
                 target = Path(os.path.realpath(path))

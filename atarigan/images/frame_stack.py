@@ -1,4 +1,4 @@
-"""Stacks of each environment's newest frames, as observations of one layout."""
+"""Stacks of the newest frames of several environments, as observations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from atarigan.images.layout import ImageLayout
 
 
 class FrameStacks:
-    """One stack of frames for each environment; all zeros at first.
+    """A stack of frames for each environment, initially zeros.
 
     Args:
-        layout: of the observations.
-        num_envs: environments, numbered from 0.
+        layout: layout of the observations.
+        num_envs: number of environments.
 
     Attributes:
         observations: (num_envs, *layout.shape) in the layout's dtype, changed in place.
@@ -25,12 +25,12 @@ class FrameStacks:
         self._stacks = [layout.stack(observation) for observation in self.observations]
 
     def push(self, index: int, frame: npt.NDArray[Any], is_first: bool = False) -> None:
-        """Add one environment's newest frame and drop its oldest.
+        """Add the newest frame of one environment and drop the oldest.
 
         Args:
-            index: the environment.
+            index: number of the environment, from 0.
             frame: (H, W, C) in the layout's dtype and scale; see `ImageLayout.from_frames`.
-            is_first: whether it begins an episode. Such a frame fills the whole stack, as in
+            is_first: whether the frame begins an episode. It then fills the whole stack, as in
                 Gymnasium's FrameStackObservation.
         """
         stack = self._stacks[index]
@@ -46,7 +46,7 @@ class FrameStacks:
         """Push one frame for each of several environments.
 
         Returns:
-            their observations, (len(indices), *layout.shape), a copy.
+            a copy of their observations, (len(indices), *layout.shape).
         """
         for index, frame, first in zip(indices, frames, is_first, strict=True):
             self.push(index, frame, first)

@@ -1,4 +1,4 @@
-"""How frames sit in an image observation: its rows, columns, colors and stack of frames."""
+"""Layouts of image observations: which axes are rows, columns, colors and stacked frames."""
 
 import math
 from dataclasses import dataclass
@@ -14,24 +14,25 @@ from atarigan.images import pixels
 from atarigan.images.pixels import FrameFormat, Frames
 
 _CANONICAL_AXES = "KHWC"
-_SMALLEST_SIDE = 8  # a stack of RAM observations, (4, 128), is no picture
+_SMALLEST_SIDE = 8  # (4, 128) is a stack of RAM observations, not an image
 
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """The places of K stacked frames of H x W pixels and C colors in an observation.
+    """The arrangement of K stacked frames of H×W pixels and C colors in an observation.
 
-    `axes` names an observation's axes in order: K the stack, oldest frame first, H rows, W columns,
-    C colors. A letter that is left out stands for a size of 1. Where there is one axis fewer than
-    letters, the neighbors K and C share one: SB3's stack of RGB frames (H, W, 3K) is "HWKC".
+    `axes` names the axes of an observation in order: K for the stack, oldest frame first, H for
+    rows, W for columns, C for colors. A missing letter means a size of 1. If there is one axis
+    fewer than letters, K and C share an axis: stable-baselines3's stack of RGB frames (H, W, 3K)
+    is "HWKC".
 
     Attributes:
         axes: "HW", "HWC", "CHW", "KHW", "HWK", "KHWC", "KCHW" or "HWKC".
-        shape: of the observation.
+        shape: shape of an observation.
         num_stack: K, at least 1.
         height, width: pixels.
         num_channels: C, 1 (gray) or 3 (RGB).
-        dtype: uint8 for levels in 0 … 255, a float type for levels in [0, 1].
+        dtype: uint8 for values in 0 … 255, or a float type for values in [0, 1].
     """
 
     axes: str
@@ -44,7 +45,7 @@ class ImageLayout:
 
     @property
     def frame_format(self) -> FrameFormat:
-        """Of one frame."""
+        """Format of one frame."""
         return FrameFormat("rgb" if self.num_channels == 3 else "gray", self.height, self.width)
 
     @property
@@ -53,25 +54,25 @@ class ImageLayout:
         return gym.spaces.Box(0, high, self.shape, self.dtype.type)
 
     def stack(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The frames of one observation, (K, H, W, C), oldest first: a view to read or write."""
+        """Return a view of the frames of one observation, (K, H, W, C), oldest first."""
         sizes, order = self._view
         return observation.reshape(sizes).transpose(order)
 
     def newest(self, observation: npt.NDArray[Any]) -> Frames:
-        """The newest frame of one observation, uint8 (H, W, C)."""
+        """Return the newest frame of one observation, uint8 (H, W, C)."""
         frame: Frames = self.stack(observation)[-1]
         return frame if self.dtype == np.uint8 else pixels.unit_floats_to_frames(frame)
 
     def from_frames(self, frames: Frames) -> npt.NDArray[Any]:
-        """uint8 frames in the observation's dtype and scale."""
+        """Convert uint8 frames to the dtype and scale of the observation."""
         if self.dtype == np.uint8:
             return frames
         return pixels.frames_to_unit_floats(frames, self.dtype)
 
     @cached_property
     def _view(self) -> tuple[list[int], list[int]]:
-        """An observation's size along each axis, those left out last, and which of them are K, H,
-        W and C.
+        """Shape of an observation with a separate axis for each of K, H, W and C, and the places of
+        these axes.
         """
         num_of = {"K": self.num_stack, "H": self.height, "W": self.width, "C": self.num_channels}
         axes = self.axes + "".join(axis for axis in _CANONICAL_AXES if axis not in self.axes)
@@ -79,7 +80,7 @@ class ImageLayout:
 
 
 def layout_of_frames(frame_format: FrameFormat) -> ImageLayout:
-    """Observations that are single frames, uint8 (H, W, C); palette indices become RGB."""
+    """Return the layout of single frames, uint8 (H, W, C); palette indices become RGB."""
     height, width, _ = frame_format.shape
     num_channels = 1 if frame_format.name == "gray" else 3
     shape = (height, width, num_channels)
@@ -87,19 +88,19 @@ def layout_of_frames(frame_format: FrameFormat) -> ImageLayout:
 
 
 def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayout | None:
-    """The layout of an observation space, or None where its observations are no images.
+    """Return the layout of an observation space, or None if its observations are not images.
 
-    An image is a Box of uint8 in 0 … 255 or of floats in 0 … 1 with sides of at least 8 pixels.
-    Which axis is which is read off the shape unless `axes` says it:
+    Images are Boxes of uint8 in 0 … 255 or of floats in [0, 1], with sides of at least 8 pixels.
+    Without `axes`, the layout is inferred from the shape:
 
     - (H, W) is one gray frame; (K, H, W, 1 or 3) and (K, 1 or 3, H, W) are stacks.
-    - Of three axes, the smaller of the first and the last (the last where they are equal) holds
-      colors and stack together. A size divisible by 3 means RGB frames, any other means gray ones:
-      (84, 84, 4) is a stack of 4 gray frames, (4, 84, 84) too, (84, 84, 3) one RGB frame, (12, 84,
-      84) a stack of 4 RGB frames.
+    - With three axes, the smaller of the first and the last holds colors and stack; if they are
+      equal, the last. A size divisible by 3 means RGB, any other gray: (84, 84, 4) and (4, 84, 84)
+      are stacks of 4 gray frames, (84, 84, 3) is an RGB frame, and (12, 84, 84) is a stack of 4 RGB
+      frames.
 
     Raises:
-        InputError: `axes` is given and does not fit the space.
+        InputError: `axes` does not fit the space.
     """
     if not _is_image_box(space):
         if axes is None:
@@ -148,7 +149,7 @@ def _guessed_axes(shape: tuple[int, ...]) -> str:
 
 
 def _sizes_by_axis(shape: tuple[int, ...], axes: str) -> dict[str, int]:
-    """Letter to size, in the axes' order; empty where they do not fit."""
+    """Return the size of each axis by its letter, or an empty dict if the letters do not fit."""
     if len(set(axes)) != len(axes) or not set("HW") <= set(axes) <= set(_CANONICAL_AXES):
         return {}
     sizes = list(shape)

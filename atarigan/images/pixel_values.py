@@ -1,4 +1,4 @@
-"""Which values a pixel takes over many frames, how often, and where it takes an unusual one."""
+"""Statistics of the colors of each pixel over many frames."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _AT_ONCE = 256
 
 
 def color_codes(frames: Frames) -> npt.NDArray[np.int32]:
-    """One number a color, int32 (..., H, W), of frames uint8 (..., H, W, C), C at most 3."""
+    """Encode each color as one number: frames uint8 (..., H, W, C), C ≤ 3, to int32 (..., H, W)."""
     codes: npt.NDArray[np.int32] = frames[..., 0].astype(np.int32)
     for channel in range(1, frames.shape[-1]):
         codes |= frames[..., channel].astype(np.int32) << (8 * channel)
@@ -21,20 +21,20 @@ def color_codes(frames: Frames) -> npt.NDArray[np.int32]:
 
 
 def colors_of(codes: npt.NDArray[np.int32], num_channels: int) -> Frames:
-    """The colors that codes (...) stand for, uint8 (..., num_channels)."""
+    """Decode color codes (...) to colors, uint8 (..., num_channels)."""
     return (codes[..., None] >> (8 * np.arange(num_channels)) & 255).astype(np.uint8)
 
 
 def frequent_values(frames: Frames, num_values: int) -> tuple[Frames, npt.NDArray[np.int64]]:
-    """The most frequent values of each pixel and how often it has them.
+    """Return the most frequent colors of each pixel, and their counts.
 
     Args:
         frames: uint8 (N, H, W, C), C at most 3.
-        num_values: how many to find a pixel.
+        num_values: number of colors for each pixel.
 
     Returns:
-        values uint8 (num_values, H, W, C), the most frequent first, and counts int64 (num_values,
-        H, W); where a pixel has fewer values, its first is repeated with count 0.
+        colors uint8 (num_values, H, W, C), the most frequent first, and counts int64 (num_values,
+        H, W). If a pixel has fewer colors, its most frequent one is repeated with count 0.
     """
     _, height, width, num_channels = frames.shape
     codes = color_codes(frames).reshape(len(frames), -1)
@@ -51,7 +51,7 @@ def frequent_values(frames: Frames, num_values: int) -> tuple[Frames, npt.NDArra
 
 
 def usual_colors(frames: Frames) -> Frames:
-    """Each pixel's most frequent color in evenly picked frames (N, H, W, C), uint8 (H, W, C)."""
+    """Return each pixel's most frequent color, uint8 (H, W, C), in up to 2,000 of the frames."""
     picked = evenly_spaced(len(frames), _MOST_COUNTED)
     values, _ = frequent_values(frames[picked], 1)
     usual: Frames = values[0]
@@ -61,8 +61,12 @@ def usual_colors(frames: Frames) -> Frames:
 def unusual_pixels(frames: Frames, usual: Frames) -> Iterator[tuple[npt.NDArray[np.int64], Frames]]:
     """Yield, per chunk of frames, the pixels that differ from the background.
 
-    Returns:
-        their positions (n,) in the flattened frame and their colors, uint8 (n, C).
+    Args:
+        frames: uint8 (N, H, W, C).
+        usual: the background, uint8 (H, W, C).
+
+    Yields:
+        positions (n,) in the flattened frame, and colors uint8 (n, C).
     """
     num_channels = usual.shape[-1]
     for start in range(0, len(frames), _AT_ONCE):

@@ -1,4 +1,4 @@
-"""Frames to floats and back, gray and color, ALE's palettes: the only place that converts.
+"""All conversions of pixels: frames and floats, gray and color, ALE's palettes, sizes.
 
 Frames are uint8 NumPy arrays or tensors with the channel last, (..., H, W, C). Networks see float
 tensors with the channel first, (B, C, H, W), in [-1, 1].
@@ -26,17 +26,16 @@ PALETTES = ("ntsc", "pal")
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """What the bytes of a frame mean.
+    """The meaning of a frame's bytes.
 
     Attributes:
         name: "gray" (1 channel), "rgb" (3 channels) or "palette" (1 channel of ALE color indices).
         height: pixels, at least 1.
         width: pixels, at least 1.
-        palette: for "palette", which table the indices point into, one of `PALETTES`; otherwise
-            None.
+        palette: table that color indices refer to, one of `PALETTES`; None for other formats.
 
     Raises:
-        InputError: a size below 1, an unknown name, a palette missing or out of place.
+        InputError: a size below 1, an unknown name, a missing or unexpected palette.
     """
 
     name: FormatName
@@ -64,13 +63,13 @@ class FrameFormat:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of one stored frame."""
+        """Shape of a stored frame, (H, W, C)."""
         return (self.height, self.width, self.num_channels)
 
     def to_rgb(self, frames: Frames) -> Frames:
-        """Stored frames (..., H, W, C) as RGB (..., H, W, 3), both uint8.
+        """Convert stored frames, uint8 (..., H, W, C), to RGB, uint8 (..., H, W, 3).
 
-        Palette indices give ALE's exact colors.
+        Color indices become ALE's exact colors.
         """
         if self.name == "rgb":
             return frames
@@ -80,9 +79,9 @@ class FrameFormat:
         return np.take(ale_palette(self.palette), frames[..., 0], axis=0)
 
     def to_gray(self, frames: Frames) -> Frames:
-        """Stored frames (N, H, W, C) as gray (N, H, W, 1), both uint8.
+        """Convert stored frames, uint8 (N, H, W, C), to gray, uint8 (N, H, W, 1).
 
-        Palette indices give ALE's grays.
+        Color indices become ALE's exact gray levels.
         """
         if self.name == "gray":
             return frames
@@ -94,23 +93,24 @@ class FrameFormat:
 
 
 def ale_palette(name: str) -> Frames:
-    """ALE's colors by index, uint8 (256, 3).
+    """Return ALE's colors by index, uint8 (256, 3).
 
-    NTSC games show even indices only; in PAL games an odd index is the gray of the one below it.
+    NTSC games use even indices only. In PAL, an odd index is the gray of the index below it.
     """
     return _ale_tables()[PALETTES.index(name), :, :3]
 
 
 def ale_grays(name: str) -> Frames:
-    """ALE's gray level of each color index, uint8 (256,), as `getScreenGrayscale` gives it."""
+    """Return ALE's gray level of each color index, uint8 (256,), as in `getScreenGrayscale`."""
     return _ale_tables()[PALETTES.index(name), :, 3]
 
 
 @cache
 def _ale_tables() -> Frames:
-    """RGB and gray of each index, uint8 (palettes, 256, 4).
+    """Load RGB and gray of each color index, uint8 (palettes, 256, 4).
 
-    Read off ale-py 0.12: `getScreen` beside `getScreenRGB` and `getScreenGrayscale`.
+    They were measured with ale-py 0.12: `getScreen` against `getScreenRGB` and
+    `getScreenGrayscale`.
     """
     with files(__package__).joinpath("ale_palettes.npy").open("rb") as file:
         tables: Frames = np.load(file, allow_pickle=False)
@@ -122,8 +122,9 @@ def parse_size(text: str, flag: str, *, other: str = "") -> tuple[int, int]:
     """Return (height, width) of a size such as "84x84".
 
     Args:
-        flag: the flag that gave the text, for the message: "--image-size".
-        other: what else the flag accepts, for the message: " or native".
+        text: the size.
+        flag: name of the flag, for messages: "--image-size".
+        other: other value that the flag accepts, for messages: " or native".
 
     Raises:
         InputError: the text is not a size, or a side is below 1.
@@ -136,12 +137,12 @@ def parse_size(text: str, flag: str, *, other: str = "") -> tuple[int, int]:
 
 
 def rgb_to_gray(frame: Frames) -> Frames:
-    """One RGB frame (H, W, 3) as luminance (H, W, 1), ITU-R BT.601 weights, rounded to uint8."""
+    """Convert an RGB frame (H, W, 3) to luma (H, W, 1) by ITU-R BT.601, rounded to uint8."""
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)[..., None]
 
 
 def gray_to_rgb(frames: Frames) -> Frames:
-    """Gray frames (..., H, W, 1) as RGB (..., H, W, 3)."""
+    """Convert gray frames (..., H, W, 1) to RGB (..., H, W, 3)."""
     if frames.size == 0:
         return np.empty((*frames.shape[:-1], 3), np.uint8)
     one_tall_picture = frames.reshape(-1, frames.shape[-2])
@@ -150,10 +151,10 @@ def gray_to_rgb(frames: Frames) -> Frames:
 
 
 def resize(frame: Frames, height: int, width: int, *, indices: bool = False) -> Frames:
-    """One frame (H, W, C) at another size, (height, width, C).
+    """Resize a frame (H, W, C) to (height, width, C).
 
-    Shrinking averages over the covered area, as Gymnasium's AtariPreprocessing does; color indices
-    cannot be averaged and take the nearest pixel.
+    Shrinking averages over the covered area, as in Gymnasium's AtariPreprocessing. Color indices
+    cannot be averaged and are taken from the nearest pixel.
     """
     if frame.shape[:2] == (height, width):
         return frame
@@ -163,17 +164,17 @@ def resize(frame: Frames, height: int, width: int, *, indices: bool = False) -> 
 
 
 def convert(frames: Frames, source: FrameFormat, target: FrameFormat) -> Frames:
-    """Frames of one format, uint8 (N, *source.shape), in another, uint8 (N, *target.shape).
+    """Convert frames, uint8 (N, *source.shape), to another format, uint8 (N, *target.shape).
 
     Raises:
-        InputError: palette indices are wanted of frames that do not hold them.
+        InputError: the target is "palette" and the source has another palette or none.
     """
     if target.name == "palette":
         if (source.name, source.palette) != (target.name, target.palette):
             found = source.palette or source.name
             raise InputError(f"{target.palette} palette indices cannot be made of {found} frames")
     else:
-        # gray ones get their colors last, when there is a third of the work
+        # gray frames become RGB last: resizing one channel is a third of the work
         is_gray = "gray" in (source.name, target.name)
         frames = source.to_gray(frames) if is_gray else source.to_rgb(frames)
     if (source.height, source.width) != (target.height, target.width):
@@ -188,29 +189,26 @@ def _resized(frames: Frames, target: FrameFormat) -> Frames:
 
 
 def frames_to_unit_floats(frames: Frames, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
-    """uint8 frames of any shape as floats in [0, 1], the scale of float observations."""
+    """Convert uint8 frames of any shape to floats in [0, 1], the scale of float observations."""
     return np.divide(frames, 255, dtype=np.dtype(dtype))
 
 
 def unit_floats_to_frames(floats: npt.NDArray[Any]) -> Frames:
-    """Floats in [0, 1], values outside clipped, as uint8 of the same shape, rounded."""
+    """Convert floats to uint8 of the same shape: clip to [0, 1], scale and round."""
     levels: npt.NDArray[Any] = np.rint(np.clip(floats, 0, 1) * 255)
     return levels.astype(np.uint8)
 
 
 def frames_to_floats(frames: "torch.Tensor") -> "torch.Tensor":
-    """uint8 (B, H, W, C) in 0 … 255 to float32 (B, C, H, W) in [-1, 1], on the frames' device.
+    """Convert uint8 (B, H, W, C) in 0 … 255 to float32 (B, C, H, W) in [-1, 1], on the same device.
 
-    The result keeps the frames' memory order (it is channels_last).
+    The memory format of the result is channels_last.
     """
     return frames.permute(0, 3, 1, 2).float().mul_(1 / 127.5).sub_(1.0)
 
 
 def floats_to_frames(floats: "torch.Tensor") -> "torch.Tensor":
-    """Float (B, C, H, W) to uint8 (B, H, W, C), rounded to the nearest level.
-
-    Values outside [-1, 1] are clipped.
-    """
+    """Convert floats (B, C, H, W) to uint8 (B, H, W, C): clip to [-1, 1], scale and round."""
     levels = floats.float().add(1.0).mul(127.5).round().clamp(0, 255)
     return levels.permute(0, 2, 3, 1).contiguous().to(dtype=_uint8())
 

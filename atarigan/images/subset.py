@@ -1,4 +1,4 @@
-"""Which items of a long sequence to look at where looking at all of them takes too long."""
+"""Pick an evenly spaced subset of a long sequence."""
 
 import numpy as np
 import numpy.typing as npt

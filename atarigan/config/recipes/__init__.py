@@ -1,4 +1,4 @@
-"""Named complete configurations, one TOML file each, whose first line says what it is for."""
+"""Recipes: named configurations in TOML files. The first line of each is its summary."""
 
 import dataclasses
 import tomllib
@@ -24,7 +24,7 @@ DEFAULT_RECIPES = {
 
 
 def load_recipe(name: str) -> RunConfig:
-    """The configuration of that name.
+    """Load a recipe by name.
 
     Raises:
         InputError: there is no such recipe.
@@ -36,10 +36,14 @@ def load_recipe(name: str) -> RunConfig:
 
 
 def parse_recipe(text: str, where: str) -> RunConfig:
-    """The configuration that a recipe's text sets.
+    """Parse the text of a recipe.
+
+    Args:
+        text: TOML.
+        where: what the text is, to begin messages with.
 
     Raises:
-        InputError: it is not TOML, or not a configuration; begins with `where`.
+        InputError: the text is not TOML, or not a configuration.
     """
     try:
         settings = tomllib.loads(text)
@@ -49,13 +53,13 @@ def parse_recipe(text: str, where: str) -> RunConfig:
 
 
 def default_config(source: str) -> RunConfig:
-    """The configuration that training on a source starts from when no recipe is named."""
-    recipe = DEFAULT_RECIPES.get(source, _FRAMES)  # an unknown source is refused elsewhere
+    """Return the default configuration of a source."""
+    recipe = DEFAULT_RECIPES.get(source, _FRAMES)  # the source is checked when it is opened
     return dataclasses.replace(load_recipe(recipe), source=source)
 
 
 def recipe_summaries() -> dict[str, str]:
-    """Name to what a recipe is for, in alphabetical order."""
+    """Return the summary of each recipe by name, in alphabetical order."""
     return {name: text.partition("\n")[0].strip("# ") for name, text in _texts().items()}
 
 
