@@ -98,10 +98,14 @@ def pairs_of(network, source, is_whole):
     ]
 
 
-@pytest.mark.parametrize(
-    "is_whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["few", "all"]
-)
-@pytest.mark.parametrize("source", list(SOURCES))
+ALIKE = ("fashion-mnist", "folder", "grid", "spiral")  # in shape, to another source
+CASES = [
+    *((source, False) for source in SOURCES if source not in ALIKE),
+    *(pytest.param(source, True, marks=pytest.mark.slow) for source in SOURCES),
+]
+
+
+@pytest.mark.parametrize(("source", "is_whole"), CASES)
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_every_objective_and_penalty(network, source, is_whole, opened, monkeypatch):
     if source in DATA_SETS and "ATARIGAN_DATA" not in os.environ:
