@@ -113,18 +113,18 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
     if flags.recipe:
         return load_recipe(flags.recipe)
     source = flags.source or RunConfig.source
-    if source == "frames" and flags.data and not _stores_memory(Path(flags.data)):
+    if source == "frames" and flags.data and not _stores_ram(Path(flags.data)):
         return load_recipe("atari-frames")
     return default_config(source)
 
 
-def _stores_memory(path: Path) -> bool:
-    """Whether a buffer has the console's memory beside its frames; one that cannot be read has."""
+def _stores_ram(path: Path) -> bool:
+    """Return whether a buffer stores RAM. An unreadable buffer counts as storing it."""
     from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     try:
         return FrameBuffer.open(path).meta.ram_size > 0
-    except InputError:  # which opening it as a source says better
+    except InputError:  # opening it as a source gives a better message
         return True
 
 

@@ -1,1 +1,1 @@
-"""How fast the parts of atarigan are, beside the bare limit and a peer: `python -m benchmarks`."""
+"""Measure speed, compared with the bare limit and a peer: `python -m benchmarks`."""

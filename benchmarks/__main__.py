@@ -27,9 +27,9 @@ MODULES = {
 
 @dataclass(frozen=True)
 class BenchmarkArguments:
-    """Measure how fast atarigan is here, beside the bare limit and a peer in the same run.
+    """Measure the speed of atarigan, compared with the bare limit and a peer in the same run.
 
-    `python -m benchmarks quality` compares what trainings come to instead, with flags of its own.
+    `python -m benchmarks quality` compares the results of training instead, with its own flags.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()

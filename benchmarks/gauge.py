@@ -1,4 +1,4 @@
-"""A gauge: one judge for candidates whose samples have formats of their own."""
+"""Evaluate generators with different sample formats in one common format."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -21,31 +21,30 @@ Scores = dict[str, Score]
 
 @dataclass(frozen=True)
 class Gauge:
-    """Judges samples of whatever size and colors in one format.
+    """Evaluates samples of any size and color after converting them to one format.
 
     Attributes:
-        judge: of samples in that format.
-        source: real samples in it.
-        tested: what real samples are opened with whose states are given to those who draw frames of
-            given states.
+        evaluator: evaluator of samples in this format.
+        source: real samples in this format.
+        tested: configuration of the frames whose states are given to generators that read RAM.
     """
 
-    judge: Evaluator
+    evaluator: Evaluator
     source: DataSource
     tested: RunConfig
 
     @classmethod
     def of(cls, config: RunConfig, num: int, test_data: str | None = None) -> Self:
-        """A gauge in the format that a configuration shows its source in.
+        """Make a gauge with the sample format of a configuration.
 
         Args:
-            config: of the source.
-            num: samples to judge.
-            test_data: folder of the source that given states are taken from; the configuration's
-                own without it.
+            config: configuration of the source.
+            num: number of samples to evaluate.
+            test_data: folder of the source that states are taken from; None means the folder of
+                the configuration.
 
         Raises:
-            InputError: there is no judge for such a source, or test_data holds no states.
+            InputError: the source has no evaluator, or `test_data` holds no states.
         """
         source = SOURCES[config.source](config)
         tested = dataclasses.replace(config, data=test_data or config.data, condition="ram")
@@ -55,37 +54,37 @@ class Gauge:
 
     @property
     def frame_format(self) -> FrameFormat | None:
-        """In which frames are judged; None for points."""
+        """Format in which frames are evaluated; None for points."""
         return self.source.spec.frame_format
 
     def scores(self, generator: FrameGenerator) -> Scores:
-        """Every measurement of samples of a generator, and of frames of given states where it draws
-        such.
-        """
-        num = self.judge.num
+        """Evaluate samples of a generator and, if it reads RAM, its frames of given states."""
+        num = self.evaluator.num
         if self.frame_format is None:
-            return self.judge.scores(generator.sample_points(num))
-        scores = self.judge.scores(self.brought(generator.sample(num), generator.frame_format))
-        if generator.reads_ram and self.judge.statistics is not None:
+            return self.evaluator.scores(generator.sample_points(num))
+        scores = self.evaluator.scores(
+            self.converted(generator.sample(num), generator.frame_format)
+        )
+        if generator.reads_ram and self.evaluator.statistics is not None:
             tested = SOURCES[self.tested.source](self.tested)
-            drawn, true = draw_pairs(generator, tested, num, self.judge.seed)
-            drawn = self.brought(drawn, generator.frame_format)
-            scores |= pair_scores(drawn, true, self.judge.statistics)
+            drawn, true = draw_pairs(generator, tested, num, self.evaluator.seed)
+            drawn = self.converted(drawn, generator.frame_format)
+            scores |= pair_scores(drawn, true, self.evaluator.statistics)
         return scores
 
-    def brought(self, frames: Samples, frame_format: FrameFormat) -> Samples:
-        """Frames of another format in that of the judge."""
+    def converted(self, frames: Samples, frame_format: FrameFormat) -> Samples:
+        """Convert frames to the format of the evaluator."""
         assert self.frame_format is not None
         return pixels.convert(frames, frame_format, self.frame_format)
 
     def own_floor(self, model: RunConfig) -> Scores:
-        """What real frames score that are shown as a configuration shows them and brought back: the
-        best that a candidate of its format can expect.
+        """Evaluate real frames that are converted to the format of a configuration and back.
 
-        They are those that set the judge's own floor.
+        This is the best score that a generator of this format can expect. The frames are those that
+        set the evaluator's floor.
         """
         own = SOURCES[model.source](model)
         assert own.spec.frame_format is not None
-        _, others = two_real_sets(self.source.num_samples, self.judge.num, self.judge.seed)
-        frames = self.brought(own.samples_at(others), own.spec.frame_format)
-        return self.judge.scores(frames)
+        _, others = two_real_sets(self.source.num_samples, self.evaluator.num, self.evaluator.seed)
+        frames = self.converted(own.samples_at(others), own.spec.frame_format)
+        return self.evaluator.scores(frames)

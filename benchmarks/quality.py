@@ -1,6 +1,6 @@
-"""`python -m benchmarks quality`: train several configurations for as many minutes each, and judge.
+"""`python -m benchmarks quality`: train several configurations for equal minutes, and evaluate.
 
-Runs are resumable: what is trained and judged is not done again, what was cut short goes on.
+Interrupted runs are resumed, and finished ones are not repeated.
 """
 
 import json
@@ -31,32 +31,32 @@ NUM_SHOWN = 16
 
 @dataclass(frozen=True)
 class QualityArguments:
-    """Train configurations at equal minutes over several seeds, judge their samples, compare."""
+    """Train configurations for equal minutes with several seeds, and compare their samples."""
 
     candidates: tuple[str, ...]
     """Each "NAME: FLAGS of atarigan.train"; without flags NAME is a recipe."""
     source: str
-    """What all of them learn."""
+    """Source that all of them learn."""
     out: str
     """Folder of the runs, the table and the pictures."""
     data: str | None = None
     """Folder of the source."""
     test_data: str | None = None
-    """Folder of the same source, say other episodes, from which states are given to candidates that
-    draw frames of given states; that of --data without it.
+    """Folder of the same source, such as other episodes, whose states are given to generators that
+    read RAM; default: that of --data.
     """
     minutes: tuple[float, ...] = (10.0,)
-    """Of training after which each run is judged, in rising order; it ends with the last."""
+    """Minutes of training after which each run is evaluated, ascending; the last ends the run."""
     seeds: int = 3
     """Runs of each configuration, with seeds 0, 1, …"""
     num: int = 10_000
-    """Samples to judge."""
+    """Number of samples to evaluate."""
     color: Color = "stored"
-    """In which images are judged, whatever a candidate makes."""
+    """Color in which images of all candidates are evaluated."""
     image_size: str | None = None
-    """At which size images are judged; as the source stores them without it."""
+    """Size at which images are evaluated; default: the size that the source stores."""
     jobs: int = 1
-    """Runs at once, on one CPU thread each where there are several."""
+    """Number of parallel runs; each has one CPU thread if there are several."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Candidate:
 
     @classmethod
     def parse(cls, text: str) -> "Candidate":
-        """From "NAME: FLAGS", or the name of a recipe. Raises InputError where there is no name."""
+        """Parse "NAME: FLAGS" or the name of a recipe; else raise InputError."""
         name, _, flags = text.partition(":")
         name = name.strip()
         if not name or "/" in name:
@@ -77,7 +77,7 @@ class Candidate:
 
 
 def main(words: Sequence[str]) -> int:
-    """Train, judge, print the table, as flags say; returns the exit status."""
+    """Train, evaluate and print the table; return the exit status."""
     arguments = command_line.parse(
         QualityArguments, words, command="benchmarks quality", package=""
     )
@@ -91,21 +91,21 @@ def main(words: Sequence[str]) -> int:
     )
     gauge = Gauge.of(config, arguments.num, arguments.test_data)
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda run: _train_and_judge(arguments, gauge, *run), runs))
+        list(pool.map(lambda run: _train_and_evaluate(arguments, gauge, *run), runs))
     out = Path(arguments.out)
     table = "\n".join(table_lines(list(_rows(arguments, gauge, candidates))))
     heading = f"{machine.describe_machine()}, commit {machine.commit()}"
     command = shlex.join(["python", "-m", "benchmarks", "quality", *words])
     (out / "table.md").write_text(f"{heading}\n\n`{command}`\n\n{table}\n", encoding="utf-8")
     print(table)
-    _draw_beside(arguments, gauge, candidates)
+    _draw_comparison(arguments, gauge, candidates)
     return command_line.EXIT_OK
 
 
 def _rows(
     arguments: QualityArguments, gauge: Gauge, candidates: Sequence[Candidate]
 ) -> Iterator[Row]:
-    """What every candidate reached at every time."""
+    """Yield the scores of each candidate at each time."""
     for candidate in candidates:
         folders = [run_folder(arguments, candidate, seed) for seed in range(arguments.seeds)]
         own_floor = _own_floor(gauge, folders[0])
@@ -115,9 +115,7 @@ def _rows(
 
 
 def _own_floor(gauge: Gauge, folder: Path) -> Scores | None:
-    """What real frames score in the format of the run in that folder; None where it is the
-    judge's.
-    """
+    """Evaluate real frames in the format of a run; return None if it is the evaluator's format."""
     path = folder / "own-floor.json"
     generator = FrameGenerator.load(folder, device="cpu")
     if not generator.makes_frames or generator.frame_format == gauge.frame_format:
@@ -128,16 +126,16 @@ def _own_floor(gauge: Gauge, folder: Path) -> Scores | None:
 
 
 def run_folder(arguments: QualityArguments, candidate: Candidate, seed: int) -> Path:
-    """Where a run of a candidate is kept."""
+    """Return the folder of a run of a candidate."""
     return Path(arguments.out) / candidate.name / f"seed-{seed}"
 
 
 def scores_file(folder: Path, minutes: float) -> Path:
-    """Where a run's scores after so many minutes are kept."""
+    """Return the file of a run's scores after this many minutes."""
     return folder / f"scores-after-{minutes:g}-minutes.json"
 
 
-def _train_and_judge(
+def _train_and_evaluate(
     arguments: QualityArguments, gauge: Gauge, candidate: Candidate, seed: int
 ) -> None:
     folder = run_folder(arguments, candidate, seed)
@@ -185,12 +183,10 @@ def _environment(*, one_thread: bool) -> dict[str, str]:
     return {**os.environ, **({"OMP_NUM_THREADS": "1"} if one_thread else {})}
 
 
-def _draw_beside(
+def _draw_comparison(
     arguments: QualityArguments, gauge: Gauge, candidates: Sequence[Candidate]
 ) -> None:
-    """A row of real frames, and one of samples a candidate, those of seed 0, each in its own
-    format, under its name.
-    """
+    """Draw a row of real frames, and one of each candidate's samples at seed 0, with titles."""
     if gauge.frame_format is None:
         return
     shown = evenly_spaced(gauge.source.num_samples, NUM_SHOWN, repeats=True)

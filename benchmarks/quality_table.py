@@ -1,4 +1,4 @@
-"""The table of a quality comparison: medians, ranges, and multiples of what real samples score."""
+"""The table of a quality comparison: medians, ranges, and multiples of the floor."""
 
 import statistics
 from collections.abc import Collection, Iterator, Sequence
@@ -21,14 +21,14 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Row:
-    """What a candidate reached.
+    """The scores of a candidate.
 
     Attributes:
-        name: of the candidate.
-        minutes: of training.
-        scores: of each seed.
-        own_floor: what real frames score in the candidate's own format; None where that is the
-            judge's.
+        name: name of the candidate.
+        minutes: minutes of training.
+        scores: scores of each seed.
+        own_floor: scores of real frames in the candidate's format; None if it is the evaluator's
+            format.
     """
 
     name: str
@@ -38,12 +38,11 @@ class Row:
 
 
 def table_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """A Markdown table: a row a candidate and time, the median and the range over the seeds; below
-    them what real samples score, those in candidates' own formats included.
+    """Yield the lines of a Markdown table: median and range over the seeds for each row.
 
-    Of frames, whose measurements are many, it shows the distances, with their multiples of the
-    floor and, where a candidate has one, of its own floor, what small objects, colors and
-    background tell, and how right frames of given states are, of those who draw such.
+    The last rows are the scores of real samples, also in the formats of candidates. For frames, the
+    table shows a choice of metrics. Distances are also given as multiples of the floor and of the
+    candidate's own floor.
     """
     known = {name: score for row in rows for name, score in row.scores[0].items()}
     metrics = _shown(known)
@@ -75,7 +74,7 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _shown(known: Collection[str]) -> tuple[str, ...]:
-    """Which of the known measurements have a column: all of them, but of frames a choice."""
+    """Return the metrics that have a column: all of them, except for frames."""
     if "small_presence" not in known:
         return tuple(known)
     return (*OF_FRAMES, *(name for name in OF_GIVEN_STATES if name in known))
@@ -90,7 +89,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
-    """Their median and range; nothing where a candidate was not measured so."""
+    """Return median and range, or "-" without values."""
     if not values:
         return NOTHING
     spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
@@ -98,8 +97,9 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def _multiple(values: Sequence[float], floor: float) -> str:
-    """How many times the floor a median is; nothing where either is none, as an unbiased distance
-    of like sets often is.
+    """Return the median as a multiple of the floor, or "-" if either is not positive.
+
+    An unbiased distance of similar sets is often negative.
     """
     median = statistics.median(values)
     return f"{median / floor:.3g}" if floor > 0 and median > 0 else NOTHING

@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A run's rows with what is needed to judge them.
+    """The rows of a run, and the machine and versions that they were measured with.
 
     Attributes:
         machine: cores, processor, graphics card.

@@ -89,7 +89,7 @@ def test_policy_is_told_of_every_episode(path: Path, monkeypatch: pytest.MonkeyP
     assert len(told) == 3  # episodes last 5 steps
 
 
-def test_memory_is_that_of_the_frame_beside_it(path: Path) -> None:
+def test_ram_belongs_to_the_frame_of_its_step(path: Path) -> None:
     """In Pong the ball is where RAM byte 49 says."""
     with begin(path, "ALE/Pong-v5", format_name="palette") as buffer:
         play_share(buffer, 300)

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import atarigan
-from atarigan import FrameGenerator
+from atarigan import FrameGenerator, errors
 from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer import frame_buffer
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.errors import InputError
 from atarigan.files import typed_json
@@ -145,8 +146,8 @@ def test_config_round_trip(run):
     assert model == FrameGenerator.load(run).model
 
 
-@pytest.mark.parametrize("module", [frame_generator, generated_replay])
+@pytest.mark.parametrize("module", [errors, frame_buffer, frame_generator, generated_replay])
 def test_the_examples_in_docstrings_run(module):
     result = doctest.testmod(module)
-    assert result.attempted > 5
+    assert result.attempted >= 2
     assert result.failed == 0

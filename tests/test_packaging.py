@@ -69,7 +69,7 @@ def test_wheel_holds_every_module_and_envs_inside_atarigan(names_in_wheel: set[s
     assert "atarigan/envs/__init__.py" in expected
 
 
-def test_wheel_installs_nothing_beside_atarigan(names_in_wheel: set[str]) -> None:
+def test_wheel_installs_atarigan_only(names_in_wheel: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names_in_wheel}
     assert tops == {"atarigan", "atarigan-0.1.0.dist-info"}
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks quality`: real runs of a moment each, judged, tabled, resumed."""
+"""`python -m benchmarks quality`: short real runs are evaluated, compared and resumed."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def run(out: Path, when: tuple[str, ...], *candidates: str) -> int:
 
 
 @pytest.mark.slow
-def test_every_candidate_is_trained_and_judged_at_every_time(tmp_path, capsys):
+def test_every_candidate_is_trained_and_evaluated_at_every_time(tmp_path, capsys):
     assert run(tmp_path, TWO_TIMES, "sine", "slow: --recipe sine --generator-lr 1e-5") == 0
     table = capsys.readouterr().out.splitlines()
     assert names_in(table) == [
@@ -39,7 +39,7 @@ def test_every_candidate_is_trained_and_judged_at_every_time(tmp_path, capsys):
     assert (config["generator_lr"], config["seed"]) == (1e-5, 0)
 
 
-def test_what_is_judged_already_is_not_done_again(tmp_path, capsys):
+def test_finished_evaluations_are_not_repeated(tmp_path, capsys):
     assert run(tmp_path, TWO_SEEDS, "sine") == 0
     table = capsys.readouterr().out.splitlines()
     assert table[0].startswith("| configuration | minutes | sliced_wasserstein | ")
@@ -80,7 +80,7 @@ def buffer(tmp_path):
 
 
 @pytest.mark.slow
-def test_candidates_of_other_formats_are_judged_in_one_beside_what_theirs_leaves_of_real_frames(
+def test_candidates_of_other_formats_are_evaluated_in_one_with_their_own_floors(
     tmp_path, buffer, capsys
 ):
     small = "--network mlp --batch-size 16 --evaluate-every-s 0 --log none"

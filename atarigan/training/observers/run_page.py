@@ -76,7 +76,7 @@ def _pictures(folder: RunFolder) -> Iterator[tuple[str, Path]]:
     samples = folder.all_samples()
     if samples:
         yield "Newest samples", samples[-1]
-    yield "Real beside generated", folder.real_beside_generated
+    yield "Real and generated", folder.real_beside_generated
     yield "Training", folder.animation(".mp4")
     yield "Losses and accuracy", folder.curves
 

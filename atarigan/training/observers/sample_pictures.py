@@ -17,7 +17,7 @@ from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
 
 NUM_SHOWN, NUM_POINTS = 64, 1000
-NUM_BESIDE = 16
+NUM_PAIRED = 16
 SMALL, LARGE = 84, 168
 IMAGES_PER_S, POINTS_PER_S = 8, 10
 MOST_PICTURES = 300
@@ -96,9 +96,9 @@ class SamplePictures(Observer):
         if trainer.config.save_arrays:
             self._save_array(path.with_suffix(".npz"), samples)
         if not self._shows_points:
-            real = next(trainer.source.batches(NUM_BESIDE, trainer.config.seed + 1)).samples
+            real = next(trainer.source.batches(NUM_PAIRED, trainer.config.seed + 1)).samples
             left, right = (
-                frame_grid(trainer, frames, pixels=LARGE) for frames in (real, samples[:NUM_BESIDE])
+                frame_grid(trainer, frames, pixels=LARGE) for frames in (real, samples[:NUM_PAIRED])
             )
             both = grids.side_by_side(left, right, ("real", "generated"))
             grids.save_picture(self._folder.real_beside_generated, both)
