@@ -39,6 +39,7 @@ def test_every_candidate_is_trained_and_evaluated_at_every_time(tmp_path, capsys
     assert (config["generator_lr"], config["seed"]) == (1e-5, 0)
 
 
+@pytest.mark.slow
 def test_finished_evaluations_are_not_repeated(tmp_path, capsys):
     assert run(tmp_path, TWO_SEEDS, "sine") == 0
     table = capsys.readouterr().out.splitlines()

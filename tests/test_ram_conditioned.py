@@ -114,11 +114,11 @@ def test_mismatches_are_refused(generator, buffer, tmp_path):
         build_trainer(dataclasses.replace(config, condition="none"))
     with FrameBuffer.create(tmp_path / "blind", 4, SHAPE) as blind:
         blind.add(dot_at(5, 5))
-    with pytest.raises(InputError, match="stores none, and --recipe atari-frames does without"):
+    with pytest.raises(InputError, match="stores none: use --recipe atari-frames, which needs"):
         build_trainer(dataclasses.replace(config, data=str(tmp_path / "blind")))
     with pytest.raises(InputError, match="--condition needs"):
         build_trainer(dataclasses.replace(config, source="sine", network="mlp"))
-    with pytest.raises(InputError, match="--condition ram needs frames with the console's memory"):
+    with pytest.raises(InputError, match="--condition ram needs frames with RAM"):
         ImageSet(np.zeros((4, *SHAPE), np.uint8), config)
 
 
