@@ -109,4 +109,4 @@ def _one_line(boxed: str) -> str:
         else:
             paragraphs[-1].append(line)
     kept = [" ".join(words) for words in paragraphs if words and "full helptext" not in words[0]]
-    return "; ".join(text.replace("Argument helptext: ", "") for text in kept)
+    return re.sub("Argument helptext: |Error parsing [A-Za-z]+: ", "", "; ".join(kept))
