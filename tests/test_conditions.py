@@ -31,7 +31,7 @@ CONFIG = RunConfig(
     critic_lr=1e-3,
     beta2=0.99,
     device="cpu",
-    max_images=16_000,
+    max_images=9_600,
 )
 
 

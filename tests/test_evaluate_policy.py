@@ -55,6 +55,7 @@ def test_a_policy_is_evaluated_with_a_generator(with_generator):
     assert not (with_generator.parent / "evaluation.html").exists()
 
 
+@pytest.mark.slow
 def test_a_policy_without_a_generator_has_the_same_other_returns(
     folder, with_generator, tmp_path, capsys
 ):

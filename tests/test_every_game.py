@@ -16,7 +16,7 @@ from tests.every_game import (
 
 NATIVE_SIZES = [
     pytest.param("ALE/Breakout-v5", (210, 160), marks=pytest.mark.slow),
-    ("ALE/AirRaid-v5", (250, 160)),
+    pytest.param("ALE/AirRaid-v5", (250, 160), marks=pytest.mark.slow),
     pytest.param("ALE/Pong-v5", (210, 160), marks=pytest.mark.slow),
     pytest.param("ALE/Carnival-v5", (214, 160), marks=pytest.mark.slow),
     pytest.param("ALE/Pooyan-v5", (220, 160), marks=pytest.mark.slow),

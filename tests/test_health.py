@@ -114,6 +114,7 @@ def test_a_perfect_critic_wins_only_where_the_generator_no_longer_learns(trained
     assert str(last).startswith("the critic has won")
 
 
+@pytest.mark.slow
 def test_zero_rollbacks_let_a_run_go_on_regardless(tmp_path):
     words = [*LOST["the critic has won"], *COMMON, "--max-images", "100000"]
     assert train.main([*words, "--max-rollbacks", "0", "--out", str(tmp_path)]) == 0

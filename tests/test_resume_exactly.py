@@ -68,7 +68,7 @@ def state_of(run):
     return load_training_state(find_checkpoint(run))
 
 
-FAST = ("sine", "mnist by class", "states")
+FAST = ("sine", "states")
 CASES = [
     *(pytest.param(name, 24, 16, id=f"{name}, 40 steps") for name in FAST),
     *(pytest.param(name, 120, 80, id=name, marks=pytest.mark.slow) for name in SOURCES),
