@@ -129,10 +129,13 @@ def test_folder_in_use_is_refused(path: Path) -> None:
         FrameBuffer.create(path / "meta.json", 10, SHAPE)
 
 
-def test_empty_folder_and_missing_parents_serve(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["empty", "a/b/c"])
+def test_a_buffer_is_made_in_an_empty_folder_or_below_missing_ones(
+    tmp_path: Path, place: str
+) -> None:
     (tmp_path / "empty").mkdir()
-    FrameBuffer.create(tmp_path / "empty", 10, SHAPE)
-    FrameBuffer.create(tmp_path / "a" / "b" / "c", 10, SHAPE)
+    FrameBuffer.create(tmp_path / place, 10, SHAPE)
+    assert FrameBuffer.open(tmp_path / place).meta.capacity == 10
 
 
 @pytest.mark.parametrize("name", ["absent", "file", "folder"])
