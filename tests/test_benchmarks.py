@@ -17,7 +17,7 @@ from benchmarks.report import Row, added_rows, latency_rows, rate_rows
 UNITS = {
     "collect": {"agent steps/s"},
     "buffer": {"frames/s", "transitions/s", "bytes/step"},
-    "train": {"images/s", "MB"},
+    "train": {"images/s", "MB"} if torch.cuda.is_available() else {"images/s"},
     "generate": {"frames/s"},
     "env": {"agent steps/s", "ms"},
 }
