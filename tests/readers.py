@@ -114,7 +114,7 @@ def write_generator(folder: Path) -> None:
 
 
 def write_state_generator(folder: Path) -> None:
-    """One that reads the console's memory, with tables that it made of some."""
+    """A generator that reads RAM, with tables fitted to some."""
     config = RunConfig(network="profiles", condition="ram", latent_size=2)
     sample = SampleSpec((1, 8, 6), FrameFormat("gray", 8, 6), condition_shape=(5,))
     rng = np.random.default_rng(0)

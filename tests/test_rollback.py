@@ -1,12 +1,12 @@
 """A rollback takes back everything that observers have written, in whatever order they stand."""
 
+import dataclasses
 import itertools
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from atarigan.cli.stop_request import StopRequest
-from atarigan.config.run_config import RunConfig
 from atarigan.training.build import build_trainer
 from atarigan.training.observers import evaluations
 from atarigan.training.observers.evaluations import Evaluations, read_lines
@@ -16,20 +16,9 @@ from atarigan.training.observers.run_page import RunPage
 from atarigan.training.observers.sample_pictures import SamplePictures
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer
+from tests.test_evaluations import SMALL
 
-CONFIG = RunConfig(
-    source="sine",
-    network="mlp",
-    objective="non_saturating",
-    penalty="r1",
-    penalty_weight=0.1,
-    batch_size=40,
-    critic_steps=1,
-    device="cpu",
-    max_images=320,
-    sample_every=40,
-    evaluate_every_s=1e-9,
-)
+CONFIG = dataclasses.replace(SMALL, max_images=320, sample_every=40)
 KEPT, LOST = 120, 240
 
 
