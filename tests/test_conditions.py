@@ -11,7 +11,6 @@ from atarigan import sample
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
-from atarigan.data.sources import SOURCES
 from atarigan.data.sources.image_set import ImageSet
 from atarigan.errors import InputError
 from atarigan.models.frame_generator import FrameGenerator
@@ -43,9 +42,8 @@ def two_gray_levels(config):
 
 
 @pytest.fixture
-def trainer(monkeypatch):
-    monkeypatch.setitem(SOURCES._entries, "mnist", two_gray_levels)
-    return build_trainer(CONFIG)
+def trainer():
+    return build_trainer(CONFIG, source=two_gray_levels(CONFIG))
 
 
 def test_each_class_is_drawn_when_it_is_asked_for(trainer):

@@ -114,7 +114,6 @@ def test_every_objective_and_penalty(network, source, is_whole, opened, monkeypa
     for generator in (Generator, ProfilesGenerator):
         monkeypatch.setattr(generator, "num_fitted", 16)
     monkeypatch.setattr(ProfilesGenerator, "num_observed", 0)
-    monkeypatch.setitem(SOURCES._entries, source, lambda config: data_source)
     num_trained = 0
     for objective, penalty in pairs_of(network, source, is_whole):
         config = dataclasses.replace(
@@ -144,7 +143,7 @@ def test_every_objective_and_penalty(network, source, is_whole, opened, monkeypa
                 build_trainer(config)
             assert network in str(refused.value)
         else:
-            assert_trains(build_trainer(config), names)
+            assert_trains(build_trainer(config, source=data_source), names)
             num_trained += 1
     assert (num_trained > 0) == (source not in POINT_SOURCES or network.startswith("mlp"))
 

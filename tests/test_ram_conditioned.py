@@ -71,10 +71,15 @@ def buffer(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def generator(buffer):
+def trainer(buffer):
     trainer = build_trainer(dataclasses.replace(CONFIG, data=str(buffer)))
     trainer.run([], StopRequest())
     assert trainer.updates.losses["reconstruction_loss"].isfinite()
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def generator(trainer):
     return FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
 
 
@@ -189,9 +194,9 @@ def test_constant_ram_has_no_features():
     assert torch.equal(encoder(ram), torch.zeros(10, 3))
 
 
-def test_loading_a_state_resizes_the_tables(generator):
+def test_loading_a_state_resizes_the_tables(trainer, generator):
     fresh = build_generator(generator.model)
-    fresh.load_state_dict(generator._network.state_dict())
+    fresh.load_state_dict(trainer.averaged_generator.state_dict())
     again = FrameGenerator(generator.model, fresh, torch.device("cpu"))
     np.testing.assert_array_equal(again.sample(4), generator.sample(4))
 

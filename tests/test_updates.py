@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from atarigan.config.run_config import RunConfig
-from atarigan.data.sources import SOURCES
 from atarigan.data.sources.image_set import ImageSet
 from atarigan.training.build import build_trainer
 
@@ -49,9 +48,8 @@ def two_classes(config):
 
 
 @pytest.fixture
-def trainer(monkeypatch):
-    monkeypatch.setitem(SOURCES._entries, "mnist", two_classes)
-    return build_trainer(CONFIG)
+def trainer():
+    return build_trainer(CONFIG, source=two_classes(CONFIG))
 
 
 def steps_by_hand(trainer, num_steps):

@@ -1,5 +1,6 @@
 """Summaries of networks: layers, parameters, and floating-point operations for one sample."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from atarigan.cli.text_table import aligned
 from atarigan.models.families import NETWORKS, NetworkShape
 
-_TITLE_ROW = ("layer", "kind", "output", "  parameters")
+_TITLE_ROW = ("layer", "kind", "output", "parameters")
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,13 @@ class NetworkSummary:
                 layer.name,
                 layer.kind,
                 "×".join(map(str, layer.output_shape)),
-                f"{layer.num_parameters:12,}" if layer.num_parameters else "",
+                f"{layer.num_parameters:,}" if layer.num_parameters else "",
             )
             for layer in self.layers
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        ]
+        table = textwrap.indent(aligned(rows, left={0, 1, 2}), "  ")
         total = f"{self.num_parameters:,} parameters, {_in_millions(self.num_flop)} MFLOP a sample"
-        return "\n".join([f"{self.title}: {total}", *(line.rstrip() for line in lines)])
+        return f"{self.title}: {total}\n{table}"
 
 
 def summarize(network: str, shape: NetworkShape) -> tuple[NetworkSummary, NetworkSummary]:

@@ -25,8 +25,15 @@ MOST_FITTED_NUMBERS, MOST_OBSERVED_NUMBERS = 1 << 28, 1 << 30
 MOST_STATES = 1 << 18
 
 
-def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
-    """Build the trainer of a run, for one process of a group or alone.
+def build_trainer(
+    config: RunConfig, group: ProcessGroup = ALONE, *, source: DataSource | None = None
+) -> Trainer:
+    """Build the trainer of a run.
+
+    Args:
+        config: the settings of the run.
+        group: the processes that train together.
+        source: real samples; None opens the source that `config` names.
 
     Raises:
         InputError: a name is unknown, or parts do not fit one another.
@@ -35,7 +42,8 @@ def build_trainer(config: RunConfig, group: ProcessGroup = ALONE) -> Trainer:
     objective = OBJECTIVES[config.objective]()
     penalty = PENALTIES[config.penalty]()
     check_compatible(config, family, objective, penalty)
-    source = SOURCES[config.source](config)
+    if source is None:
+        source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec)
     torch.manual_seed(config.seed)
