@@ -105,13 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation = evaluate_samples(arguments)
     else:
         evaluation = evaluate_policy(arguments)
-    print(f"{evaluation.name}: {evaluation.summary}\n{evaluation.table()}")
     json_path = Path(arguments.json) if arguments.json else arguments.folder / "metrics.json"
     page_path = arguments.folder / "evaluation.html"
-    for path in (json_path, page_path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    json_path.write_text(json.dumps(evaluation.record(), indent=2) + "\n", encoding="utf-8")
-    evaluation.write_page(page_path)
+    try:
+        for path in (json_path, page_path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(evaluation.record(), indent=2) + "\n", encoding="utf-8")
+        evaluation.write_page(page_path)
+    finally:  # print the scores even where they cannot be written
+        print(f"{evaluation.name}: {evaluation.summary}\n{evaluation.table()}")
     print(f"wrote {json_path} and {page_path}")
     return command_line.EXIT_OK
 

@@ -69,15 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     after = print_profile if arguments.profile else None
     stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick, after)
     report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])
+    _write(report, arguments.json)
     report.print_heading()
     print(f"command   {shlex.join(['python', '-m', 'benchmarks', *words])}")
-    _write(report, arguments.json)
     for name in dict.fromkeys(names):
         print(f"measuring {name} …", file=sys.stderr)
         rows = list(importlib.import_module(f"benchmarks.{MODULES[name]}").measure(stopwatch))
         report.rows.extend(rows)
-        print_table(name, rows)
         _write(report, arguments.json)
+        print_table(name, rows)
     if arguments.charts is not None:
         write_charts(report.rows, Path(arguments.charts))
     return command_line.EXIT_OK

@@ -97,8 +97,8 @@ def main(words: Sequence[str]) -> int:
     heading = f"{machine.describe_machine()}, commit {machine.commit()}"
     command = shlex.join(["python", "-m", "benchmarks", "quality", *words])
     (out / "table.md").write_text(f"{heading}\n\n`{command}`\n\n{table}\n", encoding="utf-8")
-    print(table)
     _draw_comparison(arguments, gauge, candidates)
+    print(table)
     return command_line.EXIT_OK
 
 

@@ -188,3 +188,82 @@ def test_interrupt_is_status_130_without_a_traceback() -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 130
+
+
+PRINT_ANYTHING = """
+import sys
+from atarigan.cli import command_line
+
+def main():
+    print("28\\xd728, Fr\\xe9chet \\u2264 \\u2026 \\u2603", "odd-\\udcff.npz")
+    print("28\\xd728, Fr\\xe9chet", file=sys.stderr)
+
+command_line.run(main, command="evaluate")
+"""
+ASCII_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+def output_of(*command: str, **environment: str) -> tuple[int, bytes, bytes]:
+    """Status, output and errors of a Python process."""
+    done = subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        env={**os.environ, **environment},
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({"PYTHONIOENCODING": "ascii"}, b"28x28, Frechet <= ... \\u2603"),
+        (ASCII_LOCALE, b"28x28, Frechet <= ... \\u2603"),
+        ({"PYTHONIOENCODING": "latin-1"}, b"28\xd728, Fr\xe9chet <= ... \\u2603"),
+        ({"PYTHONIOENCODING": "utf-8"}, "28×28, Fréchet ≤ … \u2603".encode()),
+    ],
+)
+def test_every_text_prints_in_every_encoding(environment: dict[str, str], shown: bytes) -> None:
+    status, output, errors = output_of("-c", PRINT_ANYTHING, **environment)
+    assert (status, output) == (0, shown + b" odd-\xff.npz\n")
+    assert b"chet" in errors
+    assert b"Traceback" not in errors
+
+
+def test_choices_are_listed_in_an_ascii_terminal() -> None:
+    status, output, errors = output_of("-m", "atarigan.train", "--list", PYTHONIOENCODING="ascii")
+    assert (status, errors) == (0, b"")
+    assert b"60,000 handwritten digits, 28x28 gray" in output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes file descriptors as a shell does")
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_closed_outputs_do_not_fail_a_command(closed: str, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    code = (
+        "from pathlib import Path; from atarigan.cli import command_line, progress\n"
+        "def main():\n"
+        "    with progress.ProgressDisplay('working', 'steps', 9) as display:\n"
+        "        display.update(9)\n"
+        "    print('a result')\n"
+        f"    Path({str(done)!r}).touch()\n"
+        "command_line.run(main, command='train')"
+    )
+    shell = f'exec "$0" -c "$1" {closed}'
+    ended = subprocess.run(["sh", "-c", shell, sys.executable, code], check=False, timeout=60)
+    assert ended.returncode == 0
+    assert done.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ignores a signal as nohup and shells do")
+def test_a_command_that_ignores_interrupts_ends_by_sigterm() -> None:
+    command = 'trap "" INT; exec "$0" -c "$1"'
+    with subprocess.Popen(
+        ["sh", "-c", command, sys.executable, WAIT_FOR_EVER], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == -signal.SIGTERM

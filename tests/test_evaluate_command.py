@@ -1,7 +1,11 @@
 """`python -m atarigan.evaluate`: runs, and samples from files."""
 
+import errno
+import io
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +187,29 @@ def test_features_and_stacks_that_do_not_fit_are_refused(tmp_path, buffer):
     words[1] = str(tmp_path / "stacks.npz")
     with pytest.raises(InputError, match="stacks must have at least 2 frames, not 1"):
         evaluate.main([*words, "--features", "thumbnails-8x8"])
+
+
+class FullOutput(io.StringIO):
+    """A standard output on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_figures_are_written_before_they_are_printed(tmp_path, monkeypatch):
+    np.savez(tmp_path / "curve.npz", points=NoisySine().draw(100, seed=1))
+    monkeypatch.setattr(sys, "stdout", FullOutput())
+    with pytest.raises(OSError, match="No space"):
+        evaluate.main(["--samples", str(tmp_path / "curve.npz"), "--source", "sine"])
+    folder = tmp_path / "curve-evaluation"
+    assert json.loads((folder / "metrics.json").read_text())["metrics"]
+    assert (folder / "evaluation.html").stat().st_size > 1000
+
+
+def test_figures_that_cannot_be_written_are_printed(tmp_path, capsys):
+    np.savez(tmp_path / "curve.npz", points=NoisySine().draw(100, seed=1))
+    (tmp_path / "file").touch()
+    words = ["--samples", str(tmp_path / "curve.npz"), "--source", "sine"]
+    with pytest.raises(OSError, match="file"):
+        evaluate.main([*words, "--json", str(tmp_path / "file" / "scores.json")])
+    assert "sliced_wasserstein" in capsys.readouterr().out

@@ -117,3 +117,25 @@ def test_terminal_gets_a_bar_that_ends_full() -> None:
     assert "━" in text
     assert "2,000/2,000 agent steps" in text
     assert text.count("\n") < 10
+
+
+class GoneTerminal:
+    """A standard error whose reader went away."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+    def isatty(self) -> bool:
+        return False
+
+
+def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", GoneTerminal())
+    num_done = 0
+    with ProgressDisplay("training", "images", 3) as display:
+        for num_done in range(1, 4):
+            display.update(num_done)
+    assert num_done == 3

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 
 import tyro
 
+from atarigan.cli.terminal import prepare_streams
 from atarigan.errors import InputError, one_line
 
 T = TypeVar("T")
@@ -63,8 +64,9 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
 
     `InputError` and OSError, such as a full disk, print one line on stderr and exit with status 2.
     Ctrl-C exits with status 130. Any other exception is a bug and keeps its traceback. Warnings
-    are one line as well.
+    are one line as well. Text prints in terminals of any encoding.
     """
+    prepare_streams()
     _let_idle_threads_sleep()
     program = f"python -m {package}{command}"
     warnings.formatwarning = lambda message, *_: f"{program}: warning: {message}\n"

@@ -1,5 +1,6 @@
 """Progress with rate and remaining time: a bar on a terminal, a line now and then in a log."""
 
+import contextlib
 import sys
 import time
 from typing import Self
@@ -7,12 +8,14 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from atarigan.cli.terminal import print_note
+
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_BETWEEN_UPDATES = 0.2
 
 
 class ProgressDisplay:
-    """Shows the progress of long work on stderr.
+    """Shows the progress of long work on stderr. The work goes on where the terminal is gone.
 
     Args:
         title: name of the work: "collecting".
@@ -55,14 +58,16 @@ class ProgressDisplay:
 
     def __enter__(self) -> Self:
         if self._bar is not None:
-            self._bar.start()
+            with contextlib.suppress(OSError):
+                self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._unshown is not None:
             self._show(*self._unshown)
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError):
+                self._bar.stop()
 
     def update(self, completed: int, note: str = "") -> None:
         """Set the count. Calls are cheap; the display changes now and then, and on exit."""
@@ -86,7 +91,7 @@ class ProgressDisplay:
             self._bar.update(self._task, completed=fraction, text=text)
             self._next_update = now + _SECONDS_BETWEEN_UPDATES
         else:
-            print(f"{self.title} {fraction:4.0%}  {text}", file=sys.stderr, flush=True)
+            print_note(f"{self.title} {fraction:4.0%}  {text}")
             self._next_update = now + _SECONDS_BETWEEN_LINES
 
     def _state(self, completed: int, elapsed: float) -> tuple[float, str]:

@@ -1,13 +1,13 @@
 """The health of a run: how a lost one is recognized, and how it is taken back to a checkpoint."""
 
 import math
-import sys
 import time
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
+from atarigan.cli.terminal import print_note
 from atarigan.models.checkpoint import find_checkpoint, load_training_state, save_checkpoint
 from atarigan.training.fixed_samples import FixedSamples
 from atarigan.training.measurements import critic_accuracy
@@ -77,9 +77,9 @@ class HealthGuard:
         self._report(f"{lost}; back to {checkpoint.name}, {outcome}")
 
     def _report(self, line: str) -> None:
-        print(f"\n{line}", file=sys.stderr, flush=True)
         with self._folder.events.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
+        print_note(f"\n{line}")
 
 
 class HealthMonitor:
