@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(arguments.out)
     rates = {}
     if (out / "frames" / "meta.json").exists():
-        print(f"using the frames in {out / 'frames'}")
+        use_frames(arguments, out / "frames")
         status = command_line.EXIT_OK
     else:
         began = time.perf_counter()
@@ -65,6 +65,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         play_episode(arguments, out)
         print(summary(out, rates))
     return status
+
+
+def use_frames(arguments: DemoArguments, path: Path) -> None:
+    """Print what the frames of an earlier run are.
+
+    Raises:
+        InputError: they are of another game or policy than the flags name.
+    """
+    from atarigan.data.buffer.frame_buffer import FrameBuffer
+
+    buffer = FrameBuffer.open(path)
+    for name in ("env_id", "policy"):
+        asked, found = getattr(arguments, name), getattr(buffer.meta.origin, name)
+        if asked != found:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{flag} must be {found}, as in {path}, not {asked}: name another --out"
+            )
+    print(
+        f"using the frames in {path}: {len(buffer):,} agent steps of {arguments.env_id}, "
+        f"policy {arguments.policy}, seed {buffer.meta.origin.seed}"
+    )
 
 
 def collect_frames(arguments: DemoArguments, path: Path) -> int:

@@ -17,6 +17,7 @@ from atarigan.files.npz_samples import read_samples
 if TYPE_CHECKING:
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
+    from atarigan.models.model_config import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class EvaluateArguments:
     """Folder for evaluation.html and metrics.json. Default: the folder of the run, or
     NAME-evaluation for a shipped model NAME, NAME.npz or NAME.zip.
     """
+    allow_other_game: bool = False
+    """Evaluate a generator of one game against frames of another, or in another."""
     json: str | None = None
     """File for the scores instead of metrics.json in that folder."""
 
@@ -126,6 +129,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     """
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
+    from atarigan.data.provenance import check_same_game
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.build import evaluator_for, progress_total
     from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples
@@ -136,13 +140,20 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
 
     if arguments.run is not None:
         generator = FrameGenerator.load(arguments.run, device="cpu")
-        config = _config(arguments, generator.model.run)
+        config = _config_of_run(arguments, generator.model)
         source = SOURCES[config.source](config)
+        check_same_game(
+            generator.provenance,
+            source.provenance,
+            str(config.data),
+            reads_ram=generator.reads_ram,
+            allow=None if arguments.allow_other_game else "--allow-other-game",
+        )
         with ProgressDisplay("drawing", "samples") as display:
             drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
     else:
         drawn = DrawnSamples.of(read_samples(Path(str(arguments.samples))))
-        config = _config(arguments, RunConfig())
+        config = RunConfig(source=str(arguments.source), data=arguments.data)
         source = SOURCES[config.source](config)
     num = min(len(drawn.samples), arguments.num)
     total = progress_total(source, num, arguments.features, drawn.stacks)
@@ -200,7 +211,12 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
         if arguments.run is not None:
             generator = FrameGenerator.load(arguments.run)
             generated = GeneratedFrames(
-                generator, env.env, layout.frame_format, MAX_PARALLEL, arguments.seed
+                generator,
+                env.env,
+                layout.frame_format,
+                MAX_PARALLEL,
+                arguments.seed,
+                allow_other_game=arguments.allow_other_game,
             )
     comparison = PolicyComparison(model, layout, config, arguments.episodes, arguments.seed)
     total = comparison.max_steps(generated is not None)
@@ -218,11 +234,19 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     return PolicyEvaluation(file.stem, results, layout.frame_format, facts, arguments.seed)
 
 
-def _config(arguments: EvaluateArguments, config: RunConfig) -> RunConfig:
-    """Return the run's configuration with the source and the data that the flags name."""
-    return dataclasses.replace(
-        config, source=arguments.source or config.source, data=arguments.data or config.data
-    )
+def _config_of_run(arguments: EvaluateArguments, model: "ModelConfig") -> RunConfig:
+    """Return the run's configuration with the source and the data that the flags name.
+
+    Raises:
+        InputError: no flag names data, and the run's own does not exist.
+    """
+    from atarigan.models.run_data import refuse_missing_data
+
+    source = arguments.source or model.run.source
+    if arguments.data is not None or source != model.run.source:
+        return dataclasses.replace(model.run, source=source, data=arguments.data)
+    refuse_missing_data(model, str(arguments.run))
+    return model.run
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ class TrainArguments:
     resume: bool = False
     """Go on from the newest checkpoint in --out, with its configuration; other flags override it.
     """
+    allow_other_game: bool = False
+    """With --resume, go on with data of another game than before."""
     list: bool = False
     """Print everything that can be chosen by name, a line each, and train nothing."""
     summary: bool = False
@@ -60,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.summary:
         print(summary(arguments.run))
         return command_line.EXIT_OK
-    return train(Path(arguments.out), arguments.run, resume=arguments.resume)
+    return train(
+        Path(arguments.out),
+        arguments.run,
+        resume=arguments.resume,
+        allow_other_game=arguments.allow_other_game,
+    )
 
 
 def parse(words: Sequence[str]) -> TrainArguments:
@@ -171,12 +178,15 @@ def summary(config: RunConfig) -> str:
     return "\n\n".join(map(str, summarize(config.network, shape)))
 
 
-def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
+def train(
+    out: Path, config: RunConfig, *, resume: bool = False, allow_other_game: bool = False
+) -> int:
     """Train as configured and leave everything in `out`; returns the exit status. Where there are
     several processes, the first one does all writing.
 
     Raises:
-        InputError: the folder holds another run, or a part of the configuration cannot work.
+        InputError: the folder holds another run, a part of the configuration cannot work, or
+            the data is of another game than that of the run to resume.
     """
     from atarigan.training.build import build_trainer
     from atarigan.training.process_group import joined, leave
@@ -187,11 +197,18 @@ def train(out: Path, config: RunConfig, *, resume: bool = False) -> int:
             with StopRequest(group.stop_echo_s) as stop:
                 build_trainer(config, group).run([], stop)
             leave(command_line.EXIT_OK)
-        return _train_and_record(RunFolder(out), config, group, resume=resume)
+        return _train_and_record(
+            RunFolder(out), config, group, resume=resume, allow_other_game=allow_other_game
+        )
 
 
 def _train_and_record(
-    folder: "RunFolder", config: RunConfig, group: "ProcessGroup", *, resume: bool
+    folder: "RunFolder",
+    config: RunConfig,
+    group: "ProcessGroup",
+    *,
+    resume: bool,
+    allow_other_game: bool,
 ) -> int:
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.models.checkpoint import find_checkpoint
@@ -206,6 +223,9 @@ def _train_and_record(
     trainer = build_trainer(config, group)
     check_memory(trainer)
     if resume:
+        trainer.model = _same_game(
+            typed_json.read_json(folder.config, ModelConfig), trainer.model, allow_other_game
+        )
         restore(trainer, find_checkpoint(out))
     else:
         choose_num_threads(trainer)
@@ -238,6 +258,27 @@ def _train_and_record(
         print(f"given up: {trainer.stop_reason}; {out} keeps the last healthy weights")
         return command_line.EXIT_UNHEALTHY
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
+
+
+def _same_game(before: ModelConfig, now: ModelConfig, allow_other_game: bool) -> ModelConfig:
+    """Compare the data of a run with the data that it goes on with. Data of unknown provenance
+    keeps the provenance of the run.
+
+    Raises:
+        InputError: it is of another game, which the generator's RAM does not fit.
+    """
+    from atarigan.data.provenance import check_same_game
+
+    check_same_game(
+        before.provenance,
+        now.provenance,
+        str(now.run.data),
+        reads_ram=now.reads_ram,
+        allow=None if allow_other_game else "--allow-other-game",
+    )
+    if now.provenance.env_id is not None:
+        return now
+    return dataclasses.replace(now, provenance=before.provenance)
 
 
 def _observers(

@@ -12,6 +12,7 @@ from atarigan.models.latent_stream import Decoder
 
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .observation_stream import ObservationStream, seed_from
+from .provenance_of import provenance_of
 from .ram_info import ram_of
 
 
@@ -43,13 +44,13 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         generator: a FrameGenerator, a run or checkpoint folder, the name of a shipped generator, or
             a .onnx file.
         mode: "replace", "mix" or "info".
-        options: `probability`, `latent`, `walk_length`, `layout` and `render`. `GenerationOptions`
-            describes them and the modes.
+        options: `probability`, `latent`, `walk_length`, `layout`, `render` and `allow_other_game`.
+            `GenerationOptions` describes them and the modes.
 
     Raises:
         InputError: an option is out of range; mode is "mix" and observations are not images; the
             environment's render mode cannot show generated frames; or the generator reads RAM and
-            the environment has none.
+            the environment has none or is another game.
 
     Example:
         >>> import gymnasium as gym
@@ -76,7 +77,9 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         generation = GenerationOptions(mode, **options)
         generation.check_render_mode(env.render_mode)
         self.metadata = {**env.metadata, "render_modes": ["rgb_array"]}
-        self._stream = ObservationStream(generator, env.observation_space, 1, generation)
+        self._stream = ObservationStream(
+            generator, env.observation_space, 1, generation, provenance_of(env)
+        )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none
         self.observation_space = self._stream.space

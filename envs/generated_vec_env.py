@@ -11,6 +11,7 @@ from atarigan.models.latent_stream import Decoder, Ram
 
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .observation_stream import ObservationStream, seed_from
+from .provenance_of import provenance_of_vec_env
 from .ram_info import add_ram_infos, rams_in_list
 
 
@@ -54,7 +55,11 @@ class GeneratedVecEnv(VecEnvWrapper):
         generation = GenerationOptions(mode, **options)
         generation.check_render_mode(venv.render_mode)
         self._stream = ObservationStream(
-            generator, venv.observation_space, venv.num_envs, generation
+            generator,
+            venv.observation_space,
+            venv.num_envs,
+            generation,
+            provenance_of_vec_env(venv),
         )
         if self._stream.reads_ram and isinstance(venv.unwrapped, DummyVecEnv):
             add_ram_infos(venv.unwrapped.envs)

@@ -14,6 +14,7 @@ from atarigan.models.latent_stream import Decoder, Ram
 
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .observation_stream import Observations, ObservationStream, seed_from
+from .provenance_of import provenance_of_vector
 from .ram_info import add_ram_infos, rams_in_vector
 from .vector_api import (
     AnyVectorWrapper,
@@ -78,7 +79,9 @@ class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorAr
         generation.check_render_mode(env.render_mode)
         self._autoreset_mode = autoreset_mode_of(env)
         single_space = env.single_observation_space
-        self._stream = ObservationStream(generator, single_space, env.num_envs, generation)
+        self._stream = ObservationStream(
+            generator, single_space, env.num_envs, generation, provenance_of_vector(env)
+        )
         if self._stream.reads_ram:
             _provide_ram(env)
         self.single_observation_space = self._stream.space

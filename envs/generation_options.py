@@ -18,6 +18,7 @@ class GenerationKwargs(TypedDict, total=False):
     walk_length: float
     layout: str | None
     render: Render
+    allow_other_game: bool
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class GenerationOptions:
             shape.
         render: "agent" renders what the agent sees; "beside" renders the environment's own picture
             on the left and the generated one on the right.
+        allow_other_game: whether a generator of one game may be used on another. A generator that
+            reads RAM then draws its game from RAM that means something else.
 
     Raises:
         InputError: a value is unknown or out of range.
@@ -48,6 +51,7 @@ class GenerationOptions:
     walk_length: float = 50.0
     layout: str | None = None
     render: Render = "agent"
+    allow_other_game: bool = False
 
     def __post_init__(self) -> None:
         for name, value, known in (

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.layout import ImageLayout, layout_of_frames, layout_of_space
@@ -17,6 +18,7 @@ from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
 
 from .generation_options import GenerationOptions
+from .provenance_of import provenance_of
 from .ram_info import ram_of
 
 Observations = npt.NDArray[Any]
@@ -33,6 +35,7 @@ class ObservationStream:
         space: the observation space of one environment.
         num_envs: the number of environments; they are numbered from 0.
         options: how to generate and render.
+        provenance: of the environments' frames, compared with that of the generator's.
 
     Attributes:
         real_layout: the layout of real observations; None if they are not images.
@@ -42,7 +45,7 @@ class ObservationStream:
 
     Raises:
         InputError: the layout does not fit the space, or mode is "mix" and real observations are
-            not images.
+            not images; or the generator reads the RAM of another game.
     """
 
     def __init__(
@@ -51,10 +54,19 @@ class ObservationStream:
         space: gym.Space[Any],
         num_envs: int,
         options: GenerationOptions,
+        provenance: Provenance,
     ) -> None:
         self.options = options
         self.num_envs = num_envs
         self._decoder = load_generator(generator)
+        check_same_game(
+            # one that is not atarigan's need not tell
+            getattr(self._decoder, "provenance", Provenance()),
+            provenance,
+            "the environment",
+            reads_ram=self._decoder.reads_ram,
+            allow=None if options.allow_other_game else "allow_other_game=True",
+        )
         self.real_layout = layout_of_space(space, options.layout)
         if self.real_layout is None and options.mode == "mix":
             raise InputError(f"mode 'mix' needs image observations, not {space}")
@@ -222,9 +234,10 @@ class GeneratedFrames:
         frame_format: the format of the frames, gray or RGB.
         num_games: the number of games; they are numbered from 0.
         seed: game i uses seed + i.
+        allow_other_game: as in `GenerationOptions`.
 
     Raises:
-        InputError: the generator reads RAM and the game has none.
+        InputError: the generator reads RAM and the game has none or is another one.
     """
 
     def __init__(
@@ -234,9 +247,17 @@ class GeneratedFrames:
         frame_format: FrameFormat,
         num_games: int,
         seed: int,
+        *,
+        allow_other_game: bool = False,
     ) -> None:
         space = layout_of_frames(frame_format).space
-        self._stream = ObservationStream(generator, space, num_games, GenerationOptions())
+        self._stream = ObservationStream(
+            generator,
+            space,
+            num_games,
+            GenerationOptions(allow_other_game=allow_other_game),
+            provenance_of(env),
+        )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none
         self._stream.seed(range(num_games), range(seed, seed + num_games), lambda: [])

@@ -268,7 +268,9 @@ def test_the_wrapper_passes_the_checker(pong):
 
 def test_the_wrapper_needs_an_ale_environment(pong):
     with pytest.raises(InputError, match="reading RAM needs an ALE environment, not <"):
-        GeneratedObservation(gym.make("tests.fakes:Counting-v0"), pong / "run")
+        GeneratedObservation(
+            gym.make("tests.fakes:Counting-v0"), pong / "run", allow_other_game=True
+        )
 
 
 @pytest.mark.parametrize("autoreset_mode", list(gym.vector.AutoresetMode))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.config.run_config import LatentDistribution
+from atarigan.data.provenance import Provenance
 from atarigan.errors import InputError, one_line
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import shipped
@@ -100,6 +101,11 @@ class FrameGenerator:
     def frame_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of a frame. Raises InputError if it generates points."""
         return self.frame_format.shape
+
+    @property
+    def provenance(self) -> Provenance:
+        """The environment that the training data came from, as far as it is known."""
+        return self.model.provenance
 
     @property
     def latent_size(self) -> int:

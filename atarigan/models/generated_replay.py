@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer, Seed
 from atarigan.data.buffer.sampling import Transitions
+from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import Frames
@@ -30,10 +31,11 @@ class GeneratedReplay:
         buffer: one that stores RAM, or its folder.
         generator: one that reads RAM, a run or checkpoint folder, or a shipped name.
         seed: of the latents.
+        allow_other_game: whether the generator may be of another game than the buffer.
 
     Raises:
-        InputError: the buffer stores no RAM, the generator does not read it or expects another
-            size, or its frames cannot be converted to the buffer's format.
+        InputError: the buffer stores no RAM, the generator does not read it, expects another size
+            or is of another game, or its frames cannot be converted to the buffer's format.
 
     Example:
         >>> import tempfile
@@ -58,6 +60,8 @@ class GeneratedReplay:
         buffer: FrameBuffer | str | Path,
         generator: FrameGenerator | str | Path,
         seed: int = 0,
+        *,
+        allow_other_game: bool = False,
     ) -> None:
         if not isinstance(buffer, FrameBuffer):
             buffer = FrameBuffer.open(buffer)
@@ -67,6 +71,13 @@ class GeneratedReplay:
             raise InputError("GeneratedReplay needs a generator trained with --condition ram")
         if not buffer.meta.ram_size:
             raise InputError(f"{buffer.path} stores no ram to generate frames from")
+        check_same_game(
+            getattr(generator, "provenance", Provenance()),
+            Provenance.of(buffer.meta),
+            str(buffer.path),
+            reads_ram=True,
+            allow=None if allow_other_game else "allow_other_game=True",
+        )
         self.buffer = buffer
         self._generator = generator
         self._latents = generator.latents(_NUM_LATENTS, seed)

@@ -1,18 +1,27 @@
 """ModelConfig: the part of a checkpoint that describes its networks."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atarigan.config.run_config import RunConfig
+from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A checkpoint's config.json: enough to rebuild its networks without the data."""
+    """A checkpoint's config.json: enough to rebuild its networks without the data.
+
+    Attributes:
+        run: the settings of the run.
+        sample: shape and format of a sample.
+        provenance: the environment that the training data came from; unknown for other data, and
+            for runs of earlier releases.
+    """
 
     run: RunConfig
     sample: SampleSpec
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def num_classes(self) -> int:

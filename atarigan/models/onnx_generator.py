@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.run_config import LatentDistribution
+from atarigan.data.provenance import Provenance
 from atarigan.errors import InputError, one_line
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
@@ -71,6 +72,11 @@ class OnnxGenerator:
         if self.model.sample.frame_format is None:
             raise InputError("this generator makes points, not frames")
         return self.model.sample.frame_format
+
+    @property
+    def provenance(self) -> Provenance:
+        """The environment that the training data came from, as far as it is known."""
+        return self.model.provenance
 
     @property
     def latent_size(self) -> int:

@@ -45,7 +45,7 @@ def build_trainer(
     if source is None:
         source = SOURCES[config.source](config)
     plan = plan_for(config)
-    model = ModelConfig(config, source.spec)
+    model = ModelConfig(config, source.spec, source.provenance)
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
     states = _states(source) if model.reads_ram else None

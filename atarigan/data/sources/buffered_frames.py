@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources.source import SOURCES, DataSource, shown_format
 from atarigan.errors import InputError
@@ -24,6 +25,7 @@ class BufferedFrames(DataSource):
 
     def __init__(self, buffer: FrameBuffer, config: RunConfig) -> None:
         self.num_samples = len(buffer)
+        self.provenance = Provenance.of(buffer.meta)
         if self.num_samples == 0:
             raise InputError(f"{buffer.path} must hold at least 1 step to learn from, not 0")
         self._buffer = buffer

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from atarigan.config.registry import Registry
 from atarigan.config.run_config import RunConfig
+from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.images import pixels
 from atarigan.images.pixels import FrameFormat
@@ -31,10 +32,12 @@ class DataSource(Protocol):
     Attributes:
         spec: shape and format of a sample.
         num_samples: number of different samples.
+        provenance: the environment that samples come from; unknown for most sources.
     """
 
     spec: SampleSpec
     num_samples: int
+    provenance: Provenance = Provenance()
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Return numbered samples, as `batches` yields them; numbers are below `num_samples`."""

@@ -1,0 +1,164 @@
+"""Provenance: the game whose frames a generator learned, compared with the game it is used on."""
+
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from atarigan.errors import InputError
+from atarigan.images.pixels import FrameFormat
+
+if TYPE_CHECKING:
+    from atarigan.data.buffer.meta import BufferMeta
+
+_SAME_PICTURE = frozenset(  # arguments of environments that do not change what a state looks like
+    (
+        "continuous",
+        "continuous_action_threshold",
+        "frameskip",
+        "full_action_space",
+        "game",
+        "max_num_frames_per_episode",
+        "obs_type",
+        "render_mode",
+        "repeat_action_probability",
+        "sound_obs",
+    )
+)
+_NUMBERED = ("mode", "difficulty")  # of ALE's games; None is the console's default, 0
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The environment that frames come from, and how they were taken. Every field may be unknown.
+
+    Attributes:
+        env_id: Gymnasium id; None means unknown, and then nothing is compared.
+        env_kwargs: further arguments of `gymnasium.make`, such as ALE's game mode.
+        frame_skip: frames in each agent step; 0 means unknown.
+        num_pooled: emulator frames of which a frame is the pixelwise maximum, 1 for none; 0 means
+            unknown.
+        frame_format: format in which the frames were stored; None means unknown.
+
+    Raises:
+        InputError: a number below 0.
+    """
+
+    env_id: str | None = None
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    frame_skip: int = 0
+    num_pooled: int = 0
+    frame_format: FrameFormat | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("frame_skip", "num_pooled"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be at least 0, not {getattr(self, name)}")
+
+    @classmethod
+    def of(cls, meta: "BufferMeta") -> Self:
+        """Return the provenance of a buffer's frames."""
+        origin = meta.origin
+        is_known = origin.frame_skip > 0  # only `collect` takes frames itself
+        pooled = int(origin.max_pool) if origin.max_pool > 1 else 1 + bool(origin.max_pool)
+        return cls(
+            env_id=origin.env_id,
+            env_kwargs=origin.env_kwargs,
+            frame_skip=origin.frame_skip,
+            num_pooled=pooled if is_known else 0,
+            frame_format=meta.frame_format,
+        )
+
+    @property
+    def game(self) -> str | None:
+        """The name of the game in lower case, such as "spaceinvaders"; None if unknown."""
+        return None if self.env_id is None else game_of(self.env_id)
+
+    def differences(self, other: "Provenance") -> Iterator[str]:
+        """Yield each setting of the same game that differs and is known on both sides, in words."""
+        names = self.env_kwargs.keys() | other.env_kwargs.keys()
+        for name in sorted(names - _SAME_PICTURE):
+            ours, theirs = _setting(self, name), _setting(other, name)
+            if ours != theirs:
+                yield f"{name} {ours}, not {theirs}"
+        for name in ("frame_skip", "num_pooled"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours and theirs and ours != theirs:
+                words = {"frame_skip": "frame skip", "num_pooled": "frames pooled"}[name]
+                yield f"{words} {ours}, not {theirs}"
+
+
+def check_same_game(
+    trained: Provenance, used: Provenance, where: str, *, reads_ram: bool, allow: str | None
+) -> None:
+    """Compare the game that a generator learned with the one that it is used on.
+
+    Another game is refused for generators that read RAM, whose bytes mean something else in each
+    game, and warned of for others. Other settings of the same game are warned of.
+
+    Args:
+        trained: of the generator.
+        used: of the environment or the buffer.
+        where: what it is used on, for messages: "the environment".
+        reads_ram: whether the generator reads RAM.
+        allow: how to allow another game, for the message; None if the user allowed it.
+
+    Raises:
+        InputError: another game, the generator reads RAM, and the user did not allow it.
+    """
+    if trained.env_id is None or used.env_id is None:
+        return
+    if trained.env_id != used.env_id and trained.game != used.game:
+        if allow is None:
+            return
+        text = f"the generator learned {trained.env_id}, and {where} is of {used.env_id}"
+        if reads_ram:
+            raise InputError(f"{text}: {allow} draws one game from the RAM of another")
+        warnings.warn(f"{text}; {allow} silences this", stacklevel=3)
+        return
+    found = ", ".join(trained.differences(used))
+    if found:
+        warnings.warn(
+            f"the generator learned {trained.env_id} with other settings than {where}: {found}",
+            stacklevel=3,
+        )
+
+
+def game_of(env_id: str) -> str:
+    """Return the game of a Gymnasium id, in lower case: that of ALE's games under all their ids,
+    otherwise the id without its module, namespace and version.
+    """
+    import gymnasium as gym  # not above: configurations are read without it
+
+    name = env_id.rpartition(":")[2]
+    spec = gym.registry.get(name)
+    game = spec.kwargs.get("game") if spec is not None else None
+    if not isinstance(game, str):
+        stem = re.sub(r"-v\d+$", "", name.rpartition("/")[2])
+        game = re.sub(r"(-ram)?(NoFrameskip|Deterministic)?$", "", stem)
+    return game.replace("_", "").lower()
+
+
+def own_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an environment that differ from those it is registered with."""
+    import gymnasium as gym
+
+    spec = gym.registry.get(env_id.rpartition(":")[2])
+    registered = {} if spec is None else spec.kwargs
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if name not in registered or _text(registered[name]) != _text(value)
+    }
+
+
+def _setting(provenance: Provenance, name: str) -> str:
+    value = provenance.env_kwargs.get(name)
+    return _text(0 if value is None and name in _NUMBERED else value)
+
+
+def _text(value: Any) -> str:
+    """Return a value as JSON, in which tuples and lists are the same."""
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,183 @@
+"""What a generator learned travels with it, and is compared with what it is used on."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.wrappers import AtariPreprocessing
+from stable_baselines3.common.atari_wrappers import AtariWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from atarigan import FrameBuffer, FrameGenerator, GeneratedReplay, demo, evaluate, pack, train
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.provenance import Provenance, game_of
+from atarigan.envs import GeneratedObservation, GeneratedVecEnv, GeneratedVectorObservation
+from atarigan.envs.observation_stream import GeneratedFrames
+from atarigan.errors import InputError
+from atarigan.images.pixels import FrameFormat
+from atarigan.models import shipped
+
+gym.register_envs(ale_py)
+OTHER_GAME = "the generator learned ALE/Breakout-v5, and .* is of ALE/Pong-v5: "
+
+
+@pytest.fixture(scope="module")
+def breakout() -> FrameGenerator:
+    return FrameGenerator.load("breakout", "cpu")
+
+
+@pytest.fixture(scope="module")
+def pong() -> FrameGenerator:
+    return FrameGenerator.load("pong", "cpu")
+
+
+def buffer_of(path: Path, **origin: Any) -> FrameBuffer:
+    """A buffer of twenty small frames that says it is of a game."""
+    whole = {"env_id": "ALE/Pong-v5", "frame_skip": 4} | origin
+    with FrameBuffer.create(path, 20, (8, 6, 1), ram_size=128, origin=Origin(**whole)) as buffer:
+        rng = np.random.default_rng(0)
+        for frame in rng.integers(256, size=(20, 8, 6, 1), dtype=np.uint8):
+            buffer.add(frame, ram=rng.integers(256, size=128, dtype=np.uint8))
+        return buffer
+
+
+def trained(data: Path, out: Path, *words: str) -> Path:
+    """A run of one step on frames alone."""
+    flags = ["--recipe", "mlp-gan", "--source", "frames", "--data", str(data), "--out", str(out)]
+    flags += ["--log", "none", "--evaluate-every-s", "0", "--max-images", "1", "--device", "cpu"]
+    assert train.main([*flags, *words]) == 0
+    return out
+
+
+def test_another_game_is_refused_whatever_is_wrapped(breakout: FrameGenerator) -> None:
+    with pytest.raises(InputError, match=OTHER_GAME + "allow_other_game=True"):
+        GeneratedObservation(gym.make("ALE/Pong-v5"), breakout)
+    envs = gym.make_vec("ALE/Pong-v5", 2, "sync")
+    with pytest.raises(InputError, match=OTHER_GAME):
+        GeneratedVectorObservation(envs, breakout)
+    with pytest.raises(InputError, match=OTHER_GAME):
+        GeneratedVecEnv(DummyVecEnv([lambda: gym.make("ALE/Pong-v5")]), breakout)
+    with pytest.raises(InputError, match=OTHER_GAME):
+        gym.make("atarigan:atarigan/Generated-v0", env_id="ALE/Pong-v5", generator=breakout)
+    gray = FrameFormat("gray", 84, 84)
+    with pytest.raises(InputError, match=OTHER_GAME):
+        GeneratedFrames(breakout, gym.make("ALE/Pong-v5"), gray, 1, 0)
+    env = GeneratedObservation(gym.make("ALE/Pong-v5"), breakout, allow_other_game=True)
+    assert env.reset(seed=0)[0].shape == (210, 160, 3)
+
+
+def test_environments_in_other_processes_tell_their_game(breakout: FrameGenerator) -> None:
+    envs = gym.make_vec("ALE/Pong-v5", 1, "async")
+    try:
+        with pytest.raises(InputError, match=OTHER_GAME):
+            GeneratedVectorObservation(envs, breakout)
+    finally:
+        envs.close()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"mode": 1}, "learned ALE/Pong-v5 with other settings .*: mode 0, not 1"),
+        ({"difficulty": 1, "frameskip": 2}, "difficulty 0, not 1, frame skip 4, not 2"),
+    ],
+)
+def test_other_settings_of_the_game_are_warned_of(
+    pong: FrameGenerator, kwargs: dict[str, Any], message: str
+) -> None:
+    with pytest.warns(UserWarning, match=message):
+        GeneratedObservation(gym.make("ALE/Pong-v5", **kwargs), pong)
+
+
+def test_skipping_and_pooling_wrappers_are_seen(pong: FrameGenerator) -> None:
+    unskipped = gym.make("ALE/Pong-v5", frameskip=1)
+    with pytest.warns(UserWarning, match="frames pooled 1, not 2$"):
+        GeneratedObservation(AtariPreprocessing(unskipped), pong)
+    with pytest.warns(UserWarning, match="frame skip 4, not 3, frames pooled 1, not 2"):
+        GeneratedVecEnv(DummyVecEnv([lambda: AtariWrapper(unskipped, frame_skip=3)]), pong)
+
+
+def test_what_does_not_change_the_picture_is_silent(pong: FrameGenerator) -> None:
+    with warnings.catch_warnings(action="error"):
+        for kwargs in ({"mode": 0}, {"full_action_space": True, "obs_type": "ram"}):
+            GeneratedObservation(gym.make("ALE/Pong-v5", **kwargs), pong)
+        GeneratedObservation(gym.make("PongNoFrameskip-v4", frameskip=4), pong)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "game"),
+    [
+        ("ALE/SpaceInvaders-v5", "spaceinvaders"),
+        ("SpaceInvadersNoFrameskip-v4", "spaceinvaders"),
+        ("Unregistered-ramDeterministic-v0", "unregistered"),
+        ("some.module:Own/Maze-v12", "maze"),
+    ],
+)
+def test_all_ids_of_a_game_name_it(env_id: str, game: str) -> None:
+    assert game_of(env_id) == game
+
+
+def test_a_replay_compares_its_buffer(pong: FrameGenerator, tmp_path: Path) -> None:
+    buffer = buffer_of(tmp_path / "breakout", env_id="ALE/Breakout-v5")
+    with pytest.raises(InputError, match="learned ALE/Pong-v5, and .*breakout is of ALE/Breakout"):
+        GeneratedReplay(buffer, pong)
+    assert len(GeneratedReplay(buffer, pong, allow_other_game=True)) == 20
+    other = buffer_of(tmp_path / "hard", env_kwargs={"difficulty": 3}, max_pool=True)
+    with pytest.warns(UserWarning, match="difficulty 0, not 3, frames pooled 1, not 2"):
+        GeneratedReplay(other, pong)
+
+
+def test_it_travels_from_the_buffer_to_what_is_packed(tmp_path: Path) -> None:
+    buffer_of(tmp_path / "data", env_kwargs={"mode": 1})
+    run = trained(tmp_path / "data", tmp_path / "run")
+    assert pack.main(["--run", str(run), "--out", str(tmp_path / "packed")]) == 0
+    gray = FrameFormat("gray", 8, 6)
+    expected = Provenance("ALE/Pong-v5", {"mode": 1}, 4, 1, gray)
+    for source in (run, tmp_path / "packed"):
+        assert FrameGenerator.load(source, "cpu").provenance == expected
+
+
+def test_generators_of_earlier_releases_are_silent(tmp_path: Path) -> None:
+    old = shutil.copytree(shipped.resolved("pong"), tmp_path / "old")
+    (old / "SHA256SUMS").unlink()
+    config = json.loads((old / "config.json").read_text())
+    del config["provenance"]
+    (old / "config.json").write_text(json.dumps(config))
+    with warnings.catch_warnings(action="error"):
+        GeneratedObservation(gym.make("ALE/Breakout-v5"), old)
+
+
+def test_a_run_goes_on_with_its_own_game(tmp_path: Path) -> None:
+    for name in ("Pong", "Breakout"):
+        buffer_of(tmp_path / name, env_id=f"ALE/{name}-v5")
+    run = trained(tmp_path / "Pong", tmp_path / "run")
+    words = ["--out", str(run), "--resume", "--data", str(tmp_path / "Breakout")]
+    with pytest.warns(UserWarning, match="learned ALE/Pong-v5, and .*Breakout is of ALE/Breakout"):
+        assert train.main(words) == 0
+    assert train.main([*words, "--max-images", "400", "--allow-other-game"]) == 0
+    assert FrameGenerator.load(run, "cpu").model.provenance.env_id == "ALE/Breakout-v5"
+
+
+def test_evaluation_compares_run_and_data(tmp_path: Path) -> None:
+    buffer_of(tmp_path / "data", env_id="ALE/Breakout-v5")
+    words = ["--run", "pong", "--num", "4", "--out", str(tmp_path / "out")]
+    with pytest.raises(InputError, match=r"learned ALE/Pong-v5, and .* --allow-other-game"):
+        evaluate.main([*words, "--data", str(tmp_path / "data")])
+    with pytest.raises(InputError, match=r"pong comes without its data: .* --env-id ALE/Pong-v5 "):
+        evaluate.main(words)
+
+
+def test_the_demo_keeps_to_its_game(tmp_path: Path) -> None:
+    buffer_of(tmp_path / "demo" / "frames", policy="scripted")
+    with pytest.raises(InputError, match="--env-id must be ALE/Pong-v5, as in .*not ALE/Boxing"):
+        demo.main(["--out", str(tmp_path / "demo"), "--env-id", "ALE/Boxing-v5"])
+    with pytest.raises(InputError, match="--policy must be scripted"):
+        demo.main(
+            ["--out", str(tmp_path / "demo"), "--env-id", "ALE/Pong-v5", "--policy", "random"]
+        )
