@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 from atarigan import __version__
@@ -27,6 +28,7 @@ extensions = [
 exclude_patterns = ["_build", "README.md"]
 smartquotes = False  # which makes dashes of flags
 pygments_dark_style = "monokai"
+highlight_language = "none"  # of blocks that name none
 default_role = "code"  # docstrings write names in single backticks
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
@@ -76,5 +78,13 @@ def plain_docstring(
     lines[:] = result
 
 
+def dashes(app: Sphinx, document: nodes.document) -> None:
+    """Put a dash between the name of a parameter and its description."""
+    for text in list(document.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("doctree-read", dashes)
     app.connect("autodoc-process-docstring", plain_docstring, priority=100)  # before napoleon

@@ -109,13 +109,13 @@ class FrameGenerator:
 
     @property
     def latent_size(self) -> int:
-        """Length of a latent: the network's part, then the part that determines a state."""
+        """Length of a latent, the network's part and the part that determines a state together."""
         prior = self._state_prior
         return self.model.run.latent_size + (prior.num_quantiles if prior else 0)
 
     @property
     def latent_distribution(self) -> LatentDistribution:
-        """Distribution of latents: "normal" N(0, 1), "uniform" U(-1, 1) or "unit" U[0, 1)."""
+        """Distribution of latents, "normal" N(0, 1), "uniform" U(-1, 1) or "unit" U[0, 1)."""
         return self.model.run.latent_prior
 
     def latents(self, num: int, seed: Seed = None) -> Latents:

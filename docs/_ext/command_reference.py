@@ -14,6 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 FLAG = re.compile(
     r"(?P<flag>--?[\w-]+(?:, --?[\w-]+)*)(?: (?P<value>\S.*?))?(?:\s{2,}|$)(?P<text>.*)"
 )
+NAMED_FLAG = re.compile(r"(?<![\w`-])--[a-z][\w-]*")
 NOTE = re.compile(
     r"\s*\((?:default: (?P<default>[^()]*(?:\([^()]*\)[^()]*)*)|(?P<required>required))\)$"
 )
@@ -46,10 +47,10 @@ class NamedChoices(SphinxDirective):
 
 
 def flags_of(command: str) -> tuple[list[str], list[tuple[str, str, str, str]]]:
-    """Paragraphs of a command's description, and (flag, value, default, meaning) of each flag."""
+    """A command's description, and (flag, value, default, meaning) of each flag."""
     lines = help_of(command).splitlines()
     boxed = [line.strip("│").strip() for line in lines if line.startswith("│")]
-    description = [line for line in lines[1:] if line and line[0] not in "╭│╰"]
+    description = [line for line in lines[1:] if line[:1] not in set("╭│╰")]
     flags: list[tuple[str, str, str, str]] = []
     for line in boxed:
         match = FLAG.match(line)
@@ -58,7 +59,8 @@ def flags_of(command: str) -> tuple[list[str], list[tuple[str, str, str, str]]]:
         else:
             flag, value, default, text = flags[-1]
             flags[-1] = (flag, value, default, f"{text} {line}".strip())
-    return ["\n\n".join(description)], [_with_default(*flag) for flag in flags[1:]]
+    marked = [NAMED_FLAG.sub(r"`\g<0>`", line) for line in description]
+    return marked, [_with_default(*flag) for flag in flags[1:]]
 
 
 def help_of(command: str) -> str:
@@ -103,7 +105,8 @@ def _cell(text: str) -> str:
     """Text that stays in its cell of a Markdown table and is no markup."""
     if text.startswith("`"):
         return text.replace("|", r"\|")
-    return re.sub(r"([|<*_$])", r"\\\1", text).replace("{", r"\{")
+    escaped = re.sub(r"([|<*_$])", r"\\\1", text).replace("{", r"\{")
+    return NAMED_FLAG.sub(r"`\g<0>`", escaped)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
