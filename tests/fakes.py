@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any, Literal
 
+import ale_py
 import gymnasium as gym
 import numpy as np
 
@@ -131,6 +132,17 @@ class ConsoleEnv(CountingEnv):
         return ram
 
 
+class StillEnv(CountingEnv):
+    """An endless CountingEnv that always shows the same."""
+
+    def __init__(self) -> None:
+        super().__init__(length=10**12)
+
+    def step(self, action: Any) -> Any:
+        self.number -= 1
+        return super().step(action)
+
+
 class UnseenEnv(CountingEnv):
     """A CountingEnv without images: its observation is one number, and it does not render."""
 
@@ -167,8 +179,53 @@ class MisbehavingEnv(CountingEnv):
         return observation, {"nan": np.nan, "infinite": np.inf}.get(self._trouble, reward), *rest
 
 
+class RenamedActionsEnv(gym.ActionWrapper):
+    """Breakout with two actions: 0 goes to the left and 1 to the right."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.action_space = gym.spaces.Discrete(2)
+
+    def action(self, action: int) -> int:
+        return 3 - action
+
+
+def inverted_breakout(**kwargs: Any) -> gym.Env:
+    """Breakout whose colors a wrapper inverts."""
+    env = gym.make("ALE/Breakout-v5", **kwargs)
+    return gym.wrappers.TransformObservation(env, lambda frame: 255 - frame, None)
+
+
+class Inverted(gym.ObservationWrapper):
+    """Inverts images; an additional wrapper of a registration."""
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        return 255 - observation
+
+
+gym.register_envs(ale_py)
+gym.register("InvertedBreakout-v0", inverted_breakout)
+gym.register(
+    "FurtherWrappedBreakout-v0",
+    "ale_py.env:AtariEnv",
+    kwargs={"game": "breakout", "frameskip": 4},
+    additional_wrappers=(
+        gym.envs.registration.WrapperSpec("Inverted", "tests.fakes:Inverted", {}),
+    ),
+)
+gym.register(
+    "TwoActions-v0",
+    lambda **kwargs: RenamedActionsEnv(gym.make("ALE/Breakout-v5", **kwargs)),
+)
+gym.register(
+    "ShortPong-v0",
+    "ale_py.env:AtariEnv",
+    kwargs={"game": "pong", "frameskip": 4},
+    max_episode_steps=30,
+)
 # Other processes make these environments by an id such as "tests.fakes:Counting-v0".
 gym.register("Counting-v0", CountingEnv)
+gym.register("Still-v0", StillEnv)
 gym.register("Unseen-v0", UnseenEnv)
 gym.register("Misbehaving-v0", MisbehavingEnv)
 gym.register("Endless-v0", CountingEnv, kwargs={"length": 10**12})
@@ -191,6 +248,11 @@ gym.register(
 def brightness_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
     """Choose the action by the brightness of the frame's first pixel."""
     return int(frame[0, 0, 0]) % 4
+
+
+def silent_paddle(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> int:
+    """Never launch the ball of Breakout."""
+    return 0
 
 
 def silent_policy(frame: Any, ram: Any, action_space: Any, rng: np.random.Generator) -> None:

@@ -10,7 +10,7 @@ from gymnasium.wrappers import AtariPreprocessing
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.new_buffer import screen_format
-from atarigan.data.collection.screen import ImageScreen, PooledImageScreen, read_frame, screen_of
+from atarigan.data.collection.screen import ImageScreen, PooledImageScreen, read_frame
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat, ale_grays, ale_palette
 from tests.fakes import CountingEnv
@@ -84,6 +84,30 @@ def test_pooled_frames_keep_sprites_that_flicker_in_the_games_own_colors() -> No
     assert np.array_equal(pooled.screen.gray(), np.maximum(grays[newest], grays[earlier]))
 
 
+@pytest.mark.parametrize("env_id", ["ALE/Asteroids-v5", "ALE/MsPacman-v5"])
+def test_more_than_two_frames_can_be_pooled(env_id: str) -> None:
+    """Four frames, of which three belong to this agent step and one to the last."""
+    plain = AgentSteps(env_id, frame_skip=1)
+    pooled = AgentSteps(env_id, frame_skip=3, max_pool=True, num_pooled=4)
+    for env in (plain, pooled):
+        env.reset(seed=0)
+    recent = [plain.screen.palette()] * 4
+    differs = 0
+    for _ in range(40):
+        for _ in range(3):
+            plain.step(0)
+            recent = [*recent[1:], plain.screen.palette()]
+        pooled.step(0)
+        grays = ale_grays("ntsc")[np.stack(recent)]
+        assert np.array_equal(pooled.screen.gray(), grays.max(axis=0))
+        shown = pooled.screen.palette()
+        assert np.array_equal(ale_grays("ntsc")[shown], grays.max(axis=0))
+        assert (shown == np.stack(recent)).any(axis=0).all()
+        assert np.array_equal(pooled.screen.rgb(), ale_palette("ntsc")[shown[..., 0]])
+        differs += not np.array_equal(grays.max(axis=0), grays[-2:].max(axis=0))
+    assert differs > 0
+
+
 def test_first_frame_of_an_episode_is_not_pooled_with_the_last_one() -> None:
     env = AgentSteps("ALE/Breakout-v5", max_pool=True)
     env.reset(seed=0)
@@ -119,7 +143,7 @@ def test_image_screen_shows_the_newest_frame_of_an_observation(
 
 def test_environment_without_image_is_shown_by_its_rendering() -> None:
     env = CountingEnv(gym.spaces.Box(0, 1, (2,)), render_mode="rgb_array")
-    screen = screen_of(env)
+    screen = ImageScreen(env)
     assert (screen.height, screen.width) == (20, 30)
     env.reset(seed=1)
     screen.observe(None)
@@ -131,7 +155,7 @@ def test_environment_without_image_is_shown_by_its_rendering() -> None:
 
 def test_environment_that_shows_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="must have image observations or render_mode='rgb_array'"):
-        screen_of(CountingEnv(gym.spaces.Box(0, 1, (2,))))
+        ImageScreen(CountingEnv(gym.spaces.Box(0, 1, (2,))))
 
 
 def test_pooling_survives_an_environment_that_draws_into_one_array() -> None:
@@ -142,6 +166,15 @@ def test_pooling_survives_an_environment_that_draws_into_one_array() -> None:
         canvas[:, column] = 200
         screen.observe(canvas)
     assert screen.gray()[0, :, 0].tolist()[:4] == [0, 200, 200, 0]
+
+
+def test_images_are_pooled_over_as_many_frames_as_asked() -> None:
+    screen = PooledImageScreen(CountingEnv(image_box(16, 12)), num_pooled=3)
+    for column in range(5):
+        frame = np.zeros((16, 12), np.uint8)
+        frame[:, column] = 200
+        screen.observe(frame)
+    assert screen.gray()[0, :, 0].tolist()[:6] == [0, 0, 200, 200, 200, 0]
 
 
 @pytest.mark.parametrize(

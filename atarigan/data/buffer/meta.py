@@ -25,7 +25,10 @@ class Origin:
             near 0.
         seed: seed of the collection, from which the seeds of environments and policies derive.
         frame_skip: frames in each agent step; 0 means unknown.
-        max_pool: whether a frame is the pixelwise maximum of the last two emulator frames.
+        max_pool: whether a frame is the pixelwise maximum of the last `num_pooled` frames.
+        num_pooled: number of these frames, if `max_pool` is set; at least 2.
+        max_still_frames: frames without a reward, a lost life or a new screen after which an
+            episode is truncated; 0 means no limit.
 
     Raises:
         InputError: a number out of range.
@@ -40,6 +43,8 @@ class Origin:
     seed: int | None = None
     frame_skip: int = 0
     max_pool: bool = False
+    num_pooled: int = 2
+    max_still_frames: int = 8_000
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 1:
@@ -48,6 +53,10 @@ class Origin:
             raise InputError(f"seed must not be negative, not {self.seed}")
         if self.frame_skip < 0:
             raise InputError(f"frame_skip must not be negative, not {self.frame_skip}")
+        if self.num_pooled < 2:
+            raise InputError(f"num_pooled must be at least 2, not {self.num_pooled}")
+        if self.max_still_frames < 0:
+            raise InputError(f"max_still_frames must be at least 0, not {self.max_still_frames}")
 
 
 @dataclass(frozen=True)

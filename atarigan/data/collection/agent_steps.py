@@ -2,28 +2,47 @@
 
 import difflib
 import importlib
-from typing import Any
+from typing import Any, Self
 
 import ale_py
 import gymnasium as gym
 
-from atarigan.data.collection.screen import Screen, screen_of
-from atarigan.errors import InputError, one_line
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.screen import (
+    AleScreen,
+    ImageScreen,
+    PooledAleScreen,
+    PooledImageScreen,
+    Screen,
+)
+from atarigan.data.collection.standstill import MAX_STILL_FRAMES, StandstillLimit
+from atarigan.errors import InputError, one_line, shown
 
 ALE_FRAME_SKIP = 4
-_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")
+NUM_POOLED = 2
+MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
+MAX_NUM_POOLED = 100
+_ALE_ENTRY_POINTS = ("ale_py.env:AtariEnv", "ale_py:AtariEnv", ale_py.AtariEnv)
+_ALE_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")
 
 
 class AgentSteps:
     """An environment that repeats each action over several frames, and its screen.
+
+    ALE's own environments show the emulator's screen. All others, among them ALE's games in further
+    wrappers, show what they observe or render.
 
     Args:
         env_id: Gymnasium id; "module:id" imports the module that registers it.
         frame_skip: frames that each action is repeated for, at least 1; None means 4 for ALE
             environments and 1 for others. ALE environments count emulator frames and ignore the
             frame skip of their id; others count environment steps.
-        max_pool: the screen shows the pixelwise maximum of the last two of these frames.
-        env_kwargs: further arguments of `gymnasium.make`.
+        max_pool: the screen shows the pixelwise maximum of the last `num_pooled` frames.
+        env_kwargs: further arguments of `gymnasium.make`. `max_episode_steps` counts agent steps,
+            whatever the other settings are; -1 means no limit.
+        num_pooled: see `max_pool`; at least 2.
+        max_still_frames: frames without a reward, a lost life or a new screen after which an
+            episode is truncated; 0 means no limit.
 
     Raises:
         InputError: an unknown id, arguments that the environment refuses, or no image to show.
@@ -35,41 +54,78 @@ class AgentSteps:
         frame_skip: int | None = None,
         max_pool: bool = False,
         env_kwargs: dict[str, Any] | None = None,
+        *,
+        num_pooled: int = NUM_POOLED,
+        max_still_frames: int = MAX_STILL_FRAMES,
     ) -> None:
         spec = find_spec(env_id)
         if frame_skip is None:
             frame_skip = ALE_FRAME_SKIP if is_ale(spec) else 1
         if frame_skip < 1:
             raise InputError(f"frame_skip must be at least 1, not {frame_skip}")
-        env_kwargs = env_kwargs or {}
-        for name in _OWN_KWARGS:
+        if frame_skip > MAX_FRAME_SKIP:
+            raise InputError(f"frame_skip must be at most {MAX_FRAME_SKIP}, not {frame_skip}")
+        if not 2 <= num_pooled <= MAX_NUM_POOLED:
+            raise InputError(f"num_pooled must be from 2 to {MAX_NUM_POOLED}, not {num_pooled}")
+        env_kwargs = dict(env_kwargs or {})
+        for name in _ALE_OWN_KWARGS if is_ale(spec) else ("render_mode",):
             if name in env_kwargs:
                 raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
         self.frame_skip = frame_skip
         self._num_repeats = frame_skip
-        self._num_watched = 2 if max_pool else 1
+        self._num_watched = num_pooled if max_pool else 1
+        self._max_steps = _take_max_steps(spec, env_kwargs)
+        self.game: str | None = None
+        self.screen: Screen
         if is_ale(spec):
             self._num_repeats = frame_skip if max_pool else 1
             skipped_inside = 1 if max_pool else frame_skip
             ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
             self.env = _make(spec, obs_type="ram", frameskip=skipped_inside, **env_kwargs)
+            ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
+            self.screen = PooledAleScreen(ale, num_pooled) if max_pool else AleScreen(ale)
+            self.game = env_kwargs.get("game", spec.kwargs.get("game"))
         else:
             self.env = _make_image_env(spec, env_kwargs)
-        self.screen: Screen = screen_of(self.env, max_pool=max_pool)
+            pooled = PooledImageScreen(self.env, num_pooled) if max_pool else None
+            self.screen = pooled or ImageScreen(self.env)
         self.action_space = self.env.action_space
-        self.game: str | None = spec.kwargs.get("game")
+        self._standstill = StandstillLimit(max_still_frames, frame_skip)
+        self._num_steps = 0
+
+    @classmethod
+    def of(cls, origin: Origin) -> Self:
+        """Make the environment that an origin describes; a frame skip of 0 means the default."""
+        return cls(
+            origin.env_id or "",
+            origin.frame_skip or None,
+            origin.max_pool,
+            origin.env_kwargs,
+            num_pooled=origin.num_pooled,
+            max_still_frames=origin.max_still_frames,
+        )
 
     @property
     def action_meanings(self) -> tuple[str, ...]:
-        """Name of each discrete action, in order; empty if the actions have no names."""
+        """Name of each discrete action, in order; empty if the actions have no names.
+
+        Wrappers that change the actions take their names away, unless they name them themselves.
+        """
         if not isinstance(self.action_space, gym.spaces.Discrete):
             return ()
-        meanings = getattr(self.env.unwrapped, "get_action_meanings", tuple)
-        return tuple(meanings())
+        layer: gym.Env[Any, Any] = self.env
+        while isinstance(layer, gym.Wrapper) and not hasattr(layer, "get_action_meanings"):
+            if isinstance(layer, gym.ActionWrapper) or layer.action_space != layer.env.action_space:
+                return ()
+            layer = layer.env
+        meanings = tuple(getattr(layer, "get_action_meanings", tuple)())
+        return meanings if len(meanings) == self.action_space.n else ()
 
     def reset(self, seed: int | None = None) -> None:
         """Begin an episode. Its first frame is not pooled with an earlier one."""
         observation, _ = self.env.reset(seed=seed)
+        self._num_steps = 0
+        self._standstill.begin_episode()
         for _ in range(self._num_watched):
             self.screen.observe(observation)
 
@@ -83,6 +139,11 @@ class AgentSteps:
                 break
             if repeat > self._num_repeats - self._num_watched:
                 self.screen.observe(observation)
+        self._num_steps += 1
+        if self._num_steps == self._max_steps:
+            truncated = True
+        if not (terminated or truncated):
+            truncated = self._standstill.is_reached(self.screen, total)
         return total, bool(terminated), bool(truncated)
 
     def close(self) -> None:
@@ -116,7 +177,29 @@ def _hint(name: str) -> str:
 
 
 def is_ale(spec: gym.envs.registration.EnvSpec) -> bool:
-    return spec.entry_point == "ale_py.env:AtariEnv"
+    """Return whether a registration is one of ALE's own kind, without further wrappers."""
+    return spec.entry_point in _ALE_ENTRY_POINTS and not spec.additional_wrappers
+
+
+def _take_max_steps(spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any]) -> int | None:
+    """Return the longest episode in agent steps, and turn off Gymnasium's own limit.
+
+    That one counts steps of the environment, of which one agent step may take several. The limit of
+    a registration other than ALE's belongs to the environment and stays.
+    """
+    name = "max_episode_steps"
+    max_steps = env_kwargs.get(name)
+    if max_steps is None and is_ale(spec):
+        max_steps = spec.max_episode_steps
+    if max_steps is None:
+        return None
+    env_kwargs[name] = -1
+    if type(max_steps) is not int or (max_steps < 1 and max_steps != -1):
+        raise InputError(
+            f"{name} must be a whole number of at least 1 agent step, or -1 for no limit, "
+            f"not {shown(max_steps)}"
+        )
+    return max_steps
 
 
 def _make_image_env(
@@ -125,7 +208,7 @@ def _make_image_env(
     """Make an environment with image observations, or else with rendering as its image."""
     env = _make(spec, **env_kwargs)
     try:
-        screen_of(env)
+        ImageScreen(env)
     except InputError:
         if "rgb_array" not in env.metadata.get("render_modes", ()):
             raise
@@ -138,5 +221,22 @@ def _make(spec: gym.envs.registration.EnvSpec, **kwargs: Any) -> gym.Env[Any, An
     try:
         return gym.make(spec, disable_env_checker=True, **kwargs)
     except (gym.error.Error, ImportError, TypeError, RuntimeError) as error:
-        reason = one_line(error)
+        reason = _refused_setting(spec, kwargs) if is_ale(spec) else None
+        reason = reason or one_line(error)
         raise InputError(f"environment {spec.id} cannot be made: {reason}") from error
+
+
+def _refused_setting(spec: gym.envs.registration.EnvSpec, kwargs: dict[str, Any]) -> str | None:
+    """Name a mode or difficulty that the game does not have, and those that it has."""
+    rom = ale_py.roms.get_rom_path(str(kwargs.get("game", spec.kwargs.get("game"))))
+    if rom is None:
+        return None
+    ale = ale_py.ALEInterface()
+    ale.loadROM(rom)
+    known = {"mode": ale.getAvailableModes(), "difficulty": ale.getAvailableDifficulties()}
+    for name, values in known.items():
+        value = kwargs.get(name)
+        if value is not None and value not in values:
+            listed = ", ".join(str(each) for each in values)
+            return f"{name} must be one of {listed}, not {shown(value)}"
+    return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import Screen
+from atarigan.data.collection.standstill import FireAtNewLife
 from atarigan.errors import InputError, did_you_mean
 from atarigan.images import pixels
 from atarigan.images.frame_stack import FrameStacks
@@ -51,32 +52,11 @@ class ModelPolicy:
 
     def act(self, screen: Screen) -> Any:
         self._stacks.push(0, self._layout.from_frames(warped(screen, self._layout)))
-        fire = self._fire.action(screen.lives())
+        fire = self._fire.action(screen)
         if fire is not None:
             return fire
         action, _ = self._model.predict(self._stacks.observations[0])
         return action if action.ndim else action.item()
-
-
-class FireAtNewLife:
-    """Presses FIRE at the first step of each life, as stable-baselines3's AtariWrapper does.
-
-    Args:
-        action_meanings: name of each action. Without FIRE, `action` always returns None.
-    """
-
-    def __init__(self, action_meanings: tuple[str, ...]) -> None:
-        self._fire = action_meanings.index("FIRE") if "FIRE" in action_meanings else None
-        self.begin_episode()
-
-    def begin_episode(self) -> None:
-        self._lives = -1
-
-    def action(self, lives: int) -> int | None:
-        """Return FIRE if the number of lives has changed since the last call, else None."""
-        is_new = lives != self._lives
-        self._lives = lives
-        return self._fire if is_new else None
 
 
 def warped(screen: Screen, layout: ImageLayout) -> Frames:

@@ -42,11 +42,9 @@ def create_buffer(
         InputError: environment, policy or format are unknown, or do not fit each other.
     """
     policy = origin.policy or "random"
-    with contextlib.closing(
-        AgentSteps(
-            origin.env_id or "", origin.frame_skip or None, origin.max_pool, origin.env_kwargs
-        )
-    ) as env:
+    if origin.vary_epsilon and origin.epsilon == 0:
+        raise InputError("vary_epsilon draws from 0 to epsilon, which must be above 0, not 0.0")
+    with contextlib.closing(AgentSteps.of(origin)) as env:
         policy_maker(policy, env)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
@@ -91,7 +89,9 @@ def screen_format(screen: Screen, format_name: str, size: tuple[int, int] | None
     height, width = size or (screen.height, screen.width)
     palette = screen.palette_name() if format_name == "palette" else None
     if format_name == "palette" and palette is None:
-        raise InputError("frame format palette needs an ALE environment, which this is not")
+        raise InputError(
+            "frame format palette needs an ALE environment without wrappers, which this is not"
+        )
     return FrameFormat(cast(FormatName, format_name), height, width, palette)
 
 

@@ -1,5 +1,7 @@
 """Read the current picture of an environment, in the formats of buffers and policies."""
 
+import itertools
+from collections import deque
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -16,7 +18,7 @@ class Screen(Protocol):
     """The picture of one environment.
 
     Frames are uint8 (H, W, C) in the environment's own size. They are valid until the next step.
-    An environment that is not ALE has no RAM, palette or lives.
+    An environment without an emulator has no RAM and no lives.
     """
 
     height: int
@@ -38,7 +40,9 @@ class Screen(Protocol):
         Raises:
             InputError: the screen has no palette.
         """
-        raise InputError("frame format palette needs an ALE environment, which this is not")
+        raise InputError(
+            "frame format palette needs an ALE environment without wrappers, which this is not"
+        )
 
     def ram(self) -> npt.NDArray[np.uint8] | None:
         """Return the RAM (the console's 128 bytes of memory), or None without RAM."""
@@ -52,20 +56,9 @@ class Screen(Protocol):
         """Return the entry of `pixels.PALETTES` that the indices refer to, or None."""
         return None
 
-
-def screen_of(env: gym.Env[Any, Any], *, max_pool: bool = False) -> Screen:
-    """Return a screen that reads the emulator, else the image observation, else the rendering.
-
-    Args:
-        env: the environment.
-        max_pool: show the pixelwise maximum of the last two observed frames.
-
-    Raises:
-        InputError: the environment shows no image.
-    """
-    if hasattr(env.unwrapped, "ale"):
-        return (PooledAleScreen if max_pool else AleScreen)(env.unwrapped.ale)
-    return (PooledImageScreen if max_pool else ImageScreen)(env)
+    def fingerprint(self) -> int:
+        """Return a hash of the picture, which is valid in this process only."""
+        return hash(self.gray().tobytes())
 
 
 def read_frame(screen: Screen, frame_format: FrameFormat) -> Frames:
@@ -80,7 +73,10 @@ def read_frame(screen: Screen, frame_format: FrameFormat) -> Frames:
 
 
 class AleScreen(Screen):
-    """The screen of an `ale_py.ALEInterface`, read from the emulator when it is asked for."""
+    """The screen of an `ale_py.ALEInterface`, read from the emulator when it is asked for.
+
+    It is what the environment shows only if no wrapper changes observations.
+    """
 
     def __init__(self, ale: Any) -> None:
         self._ale = ale
@@ -105,6 +101,9 @@ class AleScreen(Screen):
     def lives(self) -> int:
         return int(self._ale.lives())
 
+    def fingerprint(self) -> int:
+        return hash(self._ale.getScreen().tobytes())
+
     def palette_name(self) -> str:
         """Find the palette by the colors on the screen or, if both palettes fit, by its height."""
         indices, colors = self._ale.getScreen(), self._ale.getScreenRGB()
@@ -119,30 +118,37 @@ class AleScreen(Screen):
 
 
 class PooledAleScreen(AleScreen):
-    """The brighter of the last two screens at each pixel.
+    """The brightest of the last screens at each pixel.
 
     Brightness is the gray level of the color index, so every color is one that the game showed.
+
+    Args:
+        ale: the emulator.
+        num_pooled: number of screens, at least 2.
     """
 
-    def __init__(self, ale: Any) -> None:
+    def __init__(self, ale: Any, num_pooled: int = 2) -> None:
         super().__init__(ale)
         self._palette_name = super().palette_name()
-        self._earlier = self._newest = super().palette()
+        self._observed = deque([super().palette()], maxlen=num_pooled)
 
     def observe(self, observation: Any) -> None:
-        self._earlier, self._newest = self._newest, super().palette()
+        self._observed.append(super().palette())
 
     def palette(self) -> Frames:
         grays = pixels.ale_grays(self._palette_name)
-        is_newest = grays[self._newest] >= grays[self._earlier]
-        return np.where(is_newest, self._newest, self._earlier)
+        brightest = self._observed[0]
+        for newer in itertools.islice(self._observed, 1, None):
+            brightest = np.where(grays[newer] >= grays[brightest], newer, brightest)
+        return brightest
 
     def rgb(self) -> Frames:
         return pixels.ale_palette(self._palette_name)[self.palette()[..., 0]]
 
     def gray(self) -> Frames:
         grays = pixels.ale_grays(self._palette_name)
-        return np.maximum(grays[self._newest], grays[self._earlier])
+        brightest: Frames = np.maximum.reduce([grays[screen] for screen in self._observed])
+        return brightest
 
     def palette_name(self) -> str:
         return self._palette_name
@@ -152,11 +158,16 @@ class ImageScreen(Screen):
     """The image observation of an environment, or its `render()` in mode rgb_array.
 
     Stacked observations show their newest frame. `atarigan.images.layout.layout_of_space` defines
-    which observations are images.
+    which observations are images. RAM and lives are those of the emulator, if there is one below
+    the wrappers.
+
+    Raises:
+        InputError: the environment shows no image.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._env = env
+        self._ale: Any = getattr(env.unwrapped, "ale", None)
         self._layout = layout_of_space(env.observation_space)
         if self._layout is not None:
             self.height, self.width = self._layout.height, self._layout.width
@@ -192,6 +203,12 @@ class ImageScreen(Screen):
         frame = self._shown()
         return frame if frame.shape[2] == 1 else pixels.rgb_to_gray(frame)
 
+    def ram(self) -> npt.NDArray[np.uint8] | None:
+        return None if self._ale is None else self._ale.getRAM()
+
+    def lives(self) -> int:
+        return 0 if self._ale is None else int(self._ale.lives())
+
     def _shown(self) -> Frames:
         return self._frame
 
@@ -212,16 +229,21 @@ class ImageScreen(Screen):
 
 
 class PooledImageScreen(ImageScreen):
-    """The elementwise maximum of the last two observed frames."""
+    """The elementwise maximum of the last observed frames.
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    Args:
+        env: the environment.
+        num_pooled: number of frames, at least 2.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], num_pooled: int = 2) -> None:
         super().__init__(env)
-        self._earlier = self._frame
+        self._observed = deque([self._frame], maxlen=num_pooled)
 
     def observe(self, observation: Any) -> None:
-        self._earlier = self._frame
         super().observe(observation)
-        self._frame = self._frame.copy()  # the environment may reuse the array
+        self._observed.append(self._frame.copy())  # the environment may reuse the array
 
     def _shown(self) -> Frames:
-        return np.maximum(self._frame, self._earlier)
+        pooled: Frames = np.maximum.reduce(list(self._observed))
+        return pooled

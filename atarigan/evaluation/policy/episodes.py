@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.model_policy import FireAtNewLife
 from atarigan.data.collection.policies import RandomPolicy
 from atarigan.data.collection.screen import read_frame
+from atarigan.data.collection.standstill import FireAtNewLife
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.images.frame_stack import FrameStacks
@@ -160,7 +160,7 @@ class _Game:
 
     def act(self, action: Any) -> None:
         """Step by the policy's action, or by FIRE at the beginning of a life."""
-        fire = self._fire.action(self.env.screen.lives())
+        fire = self._fire.action(self.env.screen)
         self.step(action if fire is None else fire)
 
     def step(self, action: Any) -> None:

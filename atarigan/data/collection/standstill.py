@@ -1,0 +1,89 @@
+"""Games that stand still: press FIRE again where it had no effect, and end hopeless episodes."""
+
+from atarigan.data.collection.screen import Screen
+
+MAX_STILL_FRAMES = 8_000
+_LOOK_EVERY = 4  # agent steps: hashing every screen would slow collection down
+_MOST_PRESSES = 4
+_STILL_STEPS = 60
+
+
+class FireAtNewLife:
+    """Presses FIRE at the first step of each life, as stable-baselines3's AtariWrapper does.
+
+    Sticky actions may swallow the press, so it presses up to four times in a row until the screen
+    changes, and once more after every 60 agent steps in a row that show no screen that is new in
+    this life.
+
+    Args:
+        action_meanings: name of each action. Without FIRE, `action` always returns None.
+    """
+
+    def __init__(self, action_meanings: tuple[str, ...]) -> None:
+        self._fire = action_meanings.index("FIRE") if "FIRE" in action_meanings else None
+        self.begin_episode()
+
+    def begin_episode(self) -> None:
+        self._lives = -1
+        self._seen: set[int] = set()
+        self._num_still = 0
+        self._num_presses = 0
+        self._newest = 0
+
+    def action(self, screen: Screen) -> int | None:
+        """Return FIRE if it has to be pressed now, else None. Call it once for each agent step."""
+        if self._fire is None:
+            return None
+        lives, newest = screen.lives(), screen.fingerprint()
+        if lives != self._lives:
+            self._seen.clear()
+            self._num_presses = 0
+            must_press = True
+        else:
+            had_no_effect = 0 < self._num_presses < _MOST_PRESSES and newest == self._newest
+            self._num_still = self._num_still + 1 if newest in self._seen else 0
+            must_press = had_no_effect or (self._num_still + 1) % _STILL_STEPS == 0
+        self._lives, self._newest = lives, newest
+        self._seen.add(newest)
+        self._num_presses = self._num_presses + 1 if must_press else 0
+        return self._fire if must_press else None
+
+
+class StandstillLimit:
+    """Tells when a game has shown nothing new for long: no reward, no lost life and no new screen.
+
+    Args:
+        max_frames: frames without anything new, at least 0; 0 means no limit.
+        frame_skip: frames of an agent step.
+    """
+
+    def __init__(self, max_frames: int, frame_skip: int) -> None:
+        self._max_frames = max_frames
+        self._frame_skip = frame_skip
+        self.begin_episode()
+
+    def begin_episode(self) -> None:
+        self._lives = -1
+        self._forget()
+
+    def is_reached(self, screen: Screen, reward: float) -> bool:
+        """Return whether the episode has to end. Call it after each agent step."""
+        if self._max_frames == 0:
+            return False
+        lives = screen.lives()
+        if reward != 0 or lives != self._lives:
+            self._lives = lives
+            self._forget()
+        self._num_steps += 1
+        if self._num_steps % _LOOK_EVERY:
+            return False
+        newest = screen.fingerprint()
+        if newest not in self._seen:
+            self._seen.add(newest)
+            self._last_new = self._num_steps
+        return (self._num_steps - self._last_new) * self._frame_skip >= self._max_frames
+
+    def _forget(self) -> None:
+        self._seen: set[int] = set()
+        self._num_steps = 0
+        self._last_new = 0
