@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from atarigan.cli.progress import ProgressDisplay
 from atarigan.cli.stop_request import StopRequest
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP, MAX_NUM_POOLED, NUM_POOLED
 from atarigan.data.collection.collection import (
     PATIENCE_S,
     CollectionSummary,
@@ -24,12 +26,14 @@ from atarigan.data.collection.collection import (
     default_num_envs,
 )
 from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.data.collection.standstill import MAX_STILL_FRAMES
 from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import env_of
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import parse_size
 
 EXIT_PROCESS_DIED = 1
+MAX_NUM_ENVS = 1024
 HARMLESS_POLICIES = (None, "random", "scripted")
 
 
@@ -43,7 +47,8 @@ def _default(value: str, metavar: str) -> Any:
 class CollectArguments:
     """Play an environment and store the frame, action, reward and RAM of every agent step.
 
-    Ctrl-C keeps the stored steps; --append continues from there.
+    Ctrl-C keeps the stored steps; --append continues from there, also in several processes and on
+    several machines at the same time. Each part of a buffer has seeds of its own.
     """
 
     out: str
@@ -53,10 +58,12 @@ class CollectArguments:
     env_id: Annotated[str | None, _default("ALE/Breakout-v5", "ID")] = None
     """Gymnasium id of an environment with image observations or rgb_array rendering."""
     env_kwargs: Annotated[str | None, _default("{}", "JSON")] = None
-    """Further arguments of the environment, as JSON: '{"difficulty": 1}'."""
+    """Further arguments of the environment, as JSON: '{"difficulty": 1}'. max_episode_steps counts
+    agent steps.
+    """
     num_envs: int = 0
-    """Number of processes, each with one environment; 0: one for each CPU core, at most 8, with
-    at least 1000 steps each.
+    """Number of processes, each with one environment, whose seeds and episodes differ; 0: one for
+    each CPU core, at most 8, with at least 1000 steps each. The number chosen is printed.
     """
     policy: Annotated[str | None, _default("random", "NAME")] = None
     """random; scripted (Pong and Breakout); sb3:ALGO:FILE.zip, a stable-baselines3 model (only one
@@ -79,12 +86,24 @@ class CollectArguments:
     """Store the pixelwise maximum of the last two emulator frames of each agent step, for games
     whose objects flicker.
     """
+    num_pooled: Annotated[int | None, _default("2 with --max-pool, else 1", "INT")] = None
+    """Number of frames in this maximum, for games whose objects flicker over more than two frames;
+    implies --max-pool.
+    """
+    max_still_frames: Annotated[int | None, _default("8000", "INT")] = None
+    """Frames without a reward, a lost life or a new screen after which an episode is truncated; 0:
+    never.
+    """
     no_frames: bool = False
     """Store the RAM (the console's 128 bytes of memory) without frames. GeneratedReplay generates
     frames from it, in the format and size given here.
     """
     capacity: Annotated[int | None, _default("--num-steps", "INT")] = None
-    """Number of steps to keep; further steps overwrite the oldest."""
+    """Number of steps that the buffer keeps. If it is less than --num-steps, further steps
+    overwrite the oldest. With --append, a larger number lets the buffer grow.
+    """
+    overwrite_oldest: bool = False
+    """With --append, let further steps overwrite the oldest ones if the buffer is full."""
     seed: Annotated[int | None, _default("0", "INT")] = None
     """Seed of environments and policy."""
     patience_s: float = PATIENCE_S
@@ -98,12 +117,7 @@ class CollectArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = command_line.parse(CollectArguments, argv, command="collect")
-    if arguments.num_steps < 1:
-        raise InputError(f"--num-steps must be at least 1, not {arguments.num_steps}")
-    if arguments.num_envs < 0:
-        raise InputError(f"--num-envs must be at least 0, not {arguments.num_envs}")
-    if not arguments.patience_s >= 0:
-        raise InputError(f"--patience-s must be at least 0, not {arguments.patience_s}")
+    check_numbers(arguments)
     num_envs = min(arguments.num_steps, arguments.num_envs or default_num_envs(arguments.num_steps))
     try:
         with _buffer_for(arguments, num_envs) as buffer:
@@ -112,10 +126,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"python -m atarigan.collect: {error}", file=sys.stderr)
         return EXIT_PROCESS_DIED
     print(described(summary, buffer))
-    if summary.num_steps < arguments.num_steps:
-        print(f"stopped; {buffer.path} holds {len(buffer):,} agent steps: continue with --append")
+    num_left = arguments.num_steps - summary.num_steps
+    if num_left:
+        print(
+            f"stopped; {buffer.path} holds {len(buffer):,} agent steps: continue with "
+            f"--append --num-steps {num_left}"
+        )
         return command_line.EXIT_INTERRUPTED
     return command_line.EXIT_OK
+
+
+def check_numbers(arguments: CollectArguments) -> None:
+    """Raise InputError if a number is out of range, whatever the environment is."""
+    ranges: dict[str, tuple[float | None, float, float]] = {
+        "num_steps": (arguments.num_steps, 1, math.inf),
+        "num_envs": (arguments.num_envs, 0, MAX_NUM_ENVS),
+        "patience_s": (arguments.patience_s, 0, math.inf),
+        "frame_skip": (arguments.frame_skip, 1, MAX_FRAME_SKIP),
+        "num_pooled": (arguments.num_pooled, 2, MAX_NUM_POOLED),
+        "max_still_frames": (arguments.max_still_frames, 0, math.inf),
+        "capacity": (arguments.capacity, 1, math.inf),
+        "seed": (arguments.seed, 0, math.inf),
+    }
+    for name, (value, least, most) in ranges.items():
+        if value is not None and not least <= value <= most:
+            rule = f"at least {least}" if not value >= least else f"at most {most}"
+            raise InputError(f"--{name.replace('_', '-')} must be {rule}, not {value}")
+    if arguments.vary_epsilon and not arguments.append and not arguments.epsilon:
+        raise InputError("--vary-epsilon needs --epsilon above 0, the most that it draws")
 
 
 def _collected(
@@ -123,11 +161,15 @@ def _collected(
 ) -> CollectionSummary:
     """Collect, show the progress, and stop after Ctrl-C."""
     num_steps = arguments.num_steps
+    if arguments.num_envs == 0:
+        print(f"collecting with --num-envs {num_envs}, by the number of CPU cores and of steps")
+    is_small = not arguments.append and (arguments.capacity or num_steps) < num_steps
     with ProgressDisplay("collecting", "agent steps", num_steps) as display, StopRequest() as stop:
         return collect(
             buffer,
             num_steps,
             num_envs=num_envs,
+            overwrite_oldest=arguments.overwrite_oldest or is_small,
             patience_s=arguments.patience_s,
             report=display.update,
             should_stop=lambda: stop.is_set,
@@ -156,7 +198,11 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
     if arguments.append:
         buffer = FrameBuffer.open(path)
         refuse_code_named_by_buffer(arguments, buffer)
-        check_flags(arguments, buffer, num_envs)
+        check_flags(arguments, buffer)
+        if not arguments.overwrite_oldest:
+            check_room(buffer, arguments.num_steps, arguments.capacity or 0)
+        if arguments.capacity is not None:
+            buffer.grow(arguments.capacity)
         yield buffer
         return
     if (path / "meta.json").exists():
@@ -172,8 +218,6 @@ def _buffer_for(arguments: CollectArguments, num_envs: int) -> Iterator[FrameBuf
 
 
 def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> FrameBuffer:
-    if arguments.frame_skip is not None and arguments.frame_skip < 1:
-        raise InputError(f"--frame-skip must be at least 1, not {arguments.frame_skip}")
     origin = Origin(
         env_id=arguments.env_id or "ALE/Breakout-v5",
         env_kwargs=parsed_kwargs(arguments.env_kwargs or "{}"),
@@ -182,7 +226,11 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         vary_epsilon=arguments.vary_epsilon,
         seed=arguments.seed,
         frame_skip=arguments.frame_skip or 0,
-        max_pool=arguments.max_pool,
+        max_pool=arguments.max_pool or arguments.num_pooled is not None,
+        num_pooled=arguments.num_pooled or NUM_POOLED,
+        max_still_frames=(
+            MAX_STILL_FRAMES if arguments.max_still_frames is None else arguments.max_still_frames
+        ),
     )
     return create_buffer(
         path,
@@ -216,7 +264,18 @@ def refuse_code_named_by_buffer(arguments: CollectArguments, buffer: FrameBuffer
             )
 
 
-def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int) -> None:
+def check_room(buffer: FrameBuffer, num_steps: int, capacity: int) -> None:
+    """Raise InputError if further steps would overwrite stored ones, also with this capacity."""
+    num_needed = len(buffer) + num_steps
+    if num_needed > max(buffer.capacity, capacity):
+        raise InputError(
+            f"{buffer.path} keeps {buffer.capacity} steps and holds {len(buffer)}, so that "
+            f"--num-steps {num_steps} would overwrite the oldest: let it grow with "
+            f"--capacity {num_needed}, or add --overwrite-oldest"
+        )
+
+
+def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
     """Raise InputError if a flag differs from the settings that the buffer was created with."""
     meta = buffer.meta
     asked = dataclasses.asdict(arguments)
@@ -226,6 +285,8 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int)
         asked["frame_size"] = parsed_size(arguments.frame_size) or native_size(buffer)
     for name in ("vary_epsilon", "max_pool", "no_frames"):
         asked[name] = asked[name] or None  # the flag is not given
+    if arguments.num_pooled is not None and not meta.origin.max_pool:
+        asked["max_pool"] = True
     settings = dataclasses.asdict(buffer.meta.origin) | {
         "no_frames": not meta.stores_frames,
         "frame_format": meta.frame_format.name,
@@ -237,11 +298,6 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer, num_envs: int)
             raise InputError(
                 f"--{flag} must be {value!r}, as in {buffer.path}, not {asked[name]!r}"
             )
-    if arguments.capacity is not None and -(-arguments.capacity // num_envs) != meta.capacity:
-        raise InputError(
-            f"--capacity must be {meta.capacity} steps for each process, as in {buffer.path}, "
-            f"not {arguments.capacity} for {num_envs}"
-        )
 
 
 def native_size(buffer: FrameBuffer) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def collected(path: Path, env_id: str) -> FrameBuffer:
     """A buffer with the native screens of so many agent steps of random play."""
     origin = Origin(env_id=env_id)
     buffer = create_buffer(path, origin, format_name="palette", size=None, capacity=NUM_STEPS)
-    collect_share(Share(path, index=0, num_steps=NUM_STEPS, seed=0, num_before=0), Signals(1))
+    collect_share(Share(path, index=0, num_steps=NUM_STEPS, seed=0), Signals(1))
     return FrameBuffer.open(buffer.path)
 
 

@@ -19,7 +19,7 @@ from atarigan import collect
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import read_frame
-from atarigan.data.collection.worker import Share, env_of
+from atarigan.data.collection.worker import env_of, seeds_of
 
 ROOT = Path(__file__).parents[1]
 FLAGS = ("--env-id", "ALE/Breakout-v5", "--frame-format", "palette", "--frame-size", "native",
@@ -62,7 +62,7 @@ def kill_once(path: Path, rng: Random) -> Killed:
     """Begin a collection or go on with it, and kill it after some more steps."""
     has_begun = (path / "meta.json").exists()
     num_before = FrameBuffer.open(path).num_collected if has_begun else 0
-    process = begin(path, *(["--append"] if has_begun else []))
+    process = begin(path, *(["--append", "--overwrite-oldest"] if has_begun else []))
     num_steps = rng.randint(0, MOST_STEPS)
     while num_collected(path) <= num_before + num_steps:
         check_alive(process)
@@ -95,7 +95,7 @@ def check_steps(path: Path, killed: Killed) -> None:
     assert len(buffer) == buffer.num_collected
     rows = np.arange(killed.num_before, killed.num_after)
     stored = {name: buffer.values_at(name, rows) for name in buffer.meta.columns}
-    env_seed, _ = Share(path, 0, 1, seed=0, num_before=killed.num_before).seeds
+    env_seed, _ = seeds_of(0, "writer-000", killed.num_before)
     env = env_of(buffer.meta)
     env.reset(env_seed)
     for row in range(len(rows)):

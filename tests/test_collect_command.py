@@ -75,10 +75,71 @@ def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixtu
     levels = buffer.values_at("frames", np.arange(60))[:, 0, 0, 0]
     assert levels[:30].tolist() != levels[30:].tolist()
     more = ["--append", "--env-id", COUNTING[1], "--num-steps", 40, "--num-envs", 2]
+    more += ["--overwrite-oldest"]
     assert run_collect("--out", out, *more) == 0
     last_line = capsys.readouterr().out.splitlines()[-1]
     assert "mean return" in last_line
     assert "82 agent steps, the oldest 18 overwritten" in last_line
+
+
+def test_full_buffer_is_kept_unless_overwriting_or_growing_is_asked_for(out: Path) -> None:
+    words = ["--out", out, *COUNTING, "--num-envs", 1]
+    assert run_collect(*words, "--num-steps", 20) == 0
+    stored = all_frames(out)
+    ways = "--num-steps 10 would overwrite the oldest: .*--capacity 30, or add --overwrite-oldest"
+    with pytest.raises(InputError, match=rf"keeps 20 steps and holds 20, so that {ways}"):
+        run_collect(*words, "--append", "--num-steps", 10)
+    with pytest.raises(InputError, match="--capacity 30"):
+        run_collect(*words, "--append", "--num-steps", 10, "--capacity", 25)
+    assert FrameBuffer.open(out).num_writers == 1
+    assert run_collect(*words, "--append", "--num-steps", 10, "--capacity", 30) == 0
+    assert all_frames(out)[:20] == stored
+    assert FrameBuffer.open(out).capacity == 40
+    assert run_collect(*words, "--append", "--num-steps", 10) == 0
+    assert all_frames(out)[:20] == stored
+    assert run_collect(*words, "--append", "--num-steps", 10, "--overwrite-oldest") == 0
+    assert all_frames(out)[:20] != stored
+    assert len(FrameBuffer.open(out)) == 40
+
+
+def all_frames(out: Path) -> list[Any]:
+    buffer = FrameBuffer.open(out)
+    frames: list[Any] = buffer.values_at("frames", np.arange(len(buffer))).tolist()
+    return frames
+
+
+def test_room_in_one_ring_is_used_when_another_is_full(out: Path) -> None:
+    """Rings of 20 steps, of which one is full and the other holds 5."""
+    words = ["--out", out, *COUNTING]
+    assert run_collect(*words, "--num-steps", 10, "--num-envs", 2, "--capacity", 40) == 0
+    assert run_collect(*words, "--num-steps", 15, "--num-envs", 1, "--append") == 0
+    assert run_collect(*words, "--num-steps", 15, "--num-envs", 1, "--append") == 0
+    buffer = FrameBuffer.open(out)
+    assert (buffer.writer_lengths, buffer.num_collected) == ([20, 20], 40)
+
+
+def test_number_of_processes_that_was_chosen_is_told(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_collect("--out", out, *COUNTING, "--num-steps", 3) == 0
+    assert "collecting with --num-envs 1, by the number of CPU cores" in capsys.readouterr().out
+
+
+def test_pooling_over_more_frames_is_stored_and_gone_on_with(out: Path) -> None:
+    words = ["--out", out, "--env-id", "ALE/MsPacman-v5", "--num-envs", 1]
+    assert run_collect(*words, "--num-steps", 3, "--capacity", 9, "--num-pooled", 4) == 0
+    origin = FrameBuffer.open(out).meta.origin
+    assert (origin.max_pool, origin.num_pooled) == (True, 4)
+    assert run_collect(*words, "--num-steps", 3, "--append", "--max-pool", "--num-pooled", 4) == 0
+    with pytest.raises(InputError, match="--num-pooled must be 4, as in .* not 2"):
+        run_collect(*words, "--num-steps", 3, "--append", "--num-pooled", 2)
+
+
+def test_huge_seed_is_a_seed_like_others(out: Path) -> None:
+    words = ["--out", out, *COUNTING, "--num-envs", 1, "--num-steps", 3, "--seed", 10**30]
+    assert run_collect(*words) == 0
+    assert FrameBuffer.open(out).meta.origin.seed == 10**30
+    assert run_collect(*words, "--append", "--overwrite-oldest") == 0
 
 
 @pytest.mark.parametrize(
@@ -103,10 +164,19 @@ def test_append_goes_on_with_new_episodes(out: Path, capsys: pytest.CaptureFixtu
         (["--num-steps", "0"], "--num-steps must be at least 1, not 0"),
         (["--num-envs", "-1"], "--num-envs must be at least 0, not -1"),
         (["--frame-skip", "0"], "--frame-skip must be at least 1, not 0"),
-        (["--capacity", "0"], "capacity and num_writers must be at least 1, not 0 and 1"),
+        (["--capacity", "0"], "--capacity must be at least 1, not 0"),
         (["--epsilon", "1.5"], "epsilon must be from 0 to 1, not 1.5"),
         (["--epsilon", "nan"], "epsilon must be from 0 to 1, not nan"),
-        (["--seed", "-1"], "seed must not be negative, not -1"),
+        (["--seed", "-1"], "--seed must be at least 0, not -1"),
+        (["--num-envs", "100000"], "--num-envs must be at most 1024, not 100000"),
+        (["--frame-skip", "1000000000"], "--frame-skip must be at most 108000, not 1000000000"),
+        (["--num-pooled", "1"], "--num-pooled must be at least 2, not 1"),
+        (["--num-pooled", "101"], "--num-pooled must be at most 100, not 101"),
+        (["--max-still-frames", "-1"], "--max-still-frames must be at least 0, not -1"),
+        (["--patience-s", "nan"], "--patience-s must be at least 0, not nan"),
+        (["--vary-epsilon"], "--vary-epsilon needs --epsilon above 0"),
+        (["--vary-epsilon", "--epsilon", "0"], "--vary-epsilon needs --epsilon above 0"),
+        (["--num-steps", "1000000000000000000"], "frames.npy must be at most .* bytes, not"),
         (["--env-kwargs", "[1]"], r"--env-kwargs must be a JSON object, not '\[1\]'"),
         (["--env-kwargs", "{"], "--env-kwargs must be JSON, not '{'"),
         (["--append"], "is not a frame buffer"),
@@ -153,7 +223,9 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*APPEND, "--frame-size", "9x9"], r"--frame-size must be \(16, 12\), .* not \(9, 9\)"),
         ([*APPEND, "--frame-skip", "2"], "--frame-skip must be 1, as .* not 2"),
         ([*APPEND, "--max-pool"], "--max-pool must be False, as .* not True"),
-        ([*APPEND, "--capacity", "99"], "--capacity must be 20 steps for each .* not 99 for 1"),
+        ([*APPEND, "--num-pooled", "3"], "--max-pool must be False, as .* not True"),
+        ([*APPEND, "--max-still-frames", "9"], "--max-still-frames must be 8000, as .* not 9"),
+        ([*APPEND, "--capacity", "25"], "--num-steps 20000 would .* with --capacity 20020, or"),
     ],
 )
 def test_buffer_is_gone_on_with_as_it_was_begun(
@@ -213,7 +285,10 @@ def test_stop_signal_to_all_processes_keeps_what_was_stored(
     stored, advice = printed.splitlines()
     buffer = FrameBuffer.open(out)
     assert stored.startswith(f"stored {len(buffer):,} agent steps")
-    assert advice == f"stopped; {out} holds {len(buffer):,} agent steps: continue with --append"
+    assert advice == (
+        f"stopped; {out} holds {len(buffer):,} agent steps: continue with "
+        f"--append --num-steps {1_000_000 - len(buffer)}"
+    )
     last = np.array([len(buffer) - 1])
     assert buffer.values_at("truncations", last) | buffer.values_at("terminations", last)
 
@@ -245,6 +320,7 @@ def test_file_size_limit_is_one_line_and_what_was_stored_stays(begun: Path, out:
     shutil.copytree(begun, out)
     frames = (out / "writer-000" / "frames.npy").stat().st_size
     words = ["--append", *COUNTING, "--out", str(out), "--num-steps", "500", "--num-envs", "2"]
+    words += ["--overwrite-oldest"]
     result = subprocess.run(
         [*COMMAND, *words],
         cwd=ROOT,

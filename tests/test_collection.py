@@ -1,9 +1,12 @@
 """Collection by processes of their own, from Python."""
 
 import itertools
+import json
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,11 @@ import pytest
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
-from atarigan.data.collection.collection import collect, default_num_envs
+from atarigan.data.collection.collection import collect, default_num_envs, divided
 from atarigan.data.collection.new_buffer import actions_column, create_buffer
 from atarigan.data.collection.policies import RandomPolicy
 from atarigan.data.collection.supervisor import WorkerDiedError
-from atarigan.data.collection.worker import Share, Signals, Tally, collect_share
+from atarigan.data.collection.worker import Share, Signals, Tally, collect_share, seeds_of
 from atarigan.errors import InputError
 
 COUNTING = "tests.fakes:Counting-v0"
@@ -53,7 +56,7 @@ def begin(
 def play_share(buffer: FrameBuffer, num_steps: int, index: int = 0) -> Tally:
     """What one process does, in this one."""
     seed = buffer.meta.origin.seed or 0
-    share = Share(buffer.path, index, num_steps, seed, buffer.num_collected)
+    share = Share(buffer.path, index, num_steps, seed)
     tally = collect_share(share, Signals(1))
     buffer.refresh()
     return tally
@@ -121,12 +124,92 @@ def test_same_seed_gives_the_same_buffer(
     assert contents[0]["actions"] != contents[2]["actions"]
 
 
-def test_environments_and_later_collections_have_seeds_of_their_own(path: Path) -> None:
+def test_rings_and_later_collections_have_seeds_of_their_own() -> None:
+    rings = [*(f"writer-00{number}" for number in range(4)), "writer-000-copy"]
     seeds = {
-        Share(path, index, 1, seed, num_before).seeds
-        for index, seed, num_before in itertools.product(range(4), range(4), range(4))
+        seeds_of(seed, ring, first_step)
+        for ring, seed, first_step in itertools.product(rings, range(4), range(4))
     }
-    assert len(seeds) == 64
+    assert len(seeds) == 80
+
+
+def test_seeds_are_stored_with_the_ring(path: Path) -> None:
+    with begin(path, seed=5) as buffer:
+        for num_steps in (7, 4):
+            play_share(buffer, num_steps)
+    stored = (path / "writer-000" / "seeds.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in stored] == [
+        dict(zip(("first_step", "env_seed", "policy_seed"), (first, *seeds), strict=True))
+        for first, seeds in [(0, seeds_of(5, "writer-000", 0)), (7, seeds_of(5, "writer-000", 7))]
+    ]
+
+
+def test_collections_at_the_same_time_repeat_no_episode(path: Path) -> None:
+    """Both count the same steps of the buffer when they begin."""
+    start = threading.Barrier(2)
+
+    def append(buffer: FrameBuffer) -> None:
+        start.wait()
+        collect(buffer, 150, num_envs=1)
+
+    with begin(path, "ALE/Breakout-v5", size=(84, 84), capacity=1000) as buffer:
+        collect(buffer, 50)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(append, [FrameBuffer.open(path) for _ in range(2)]))
+        collect(buffer, 50)
+        buffer.refresh()
+        assert len(buffer) == 400
+        played = [part for ring in sorted(path.glob("writer-*")) for part in parts_of(ring)]
+    assert sorted(len(part) for part in played) == [50, 50, 150, 150]
+    for some, others in itertools.combinations(played, 2):
+        num = min(len(some), len(others))
+        assert (some[20:num] != others[20:num]).any(axis=1).mean() > 0.9
+
+
+def parts_of(ring: Path) -> list[np.ndarray]:
+    """Return the RAM of the steps of each pair of seeds."""
+    seeds = (ring / "seeds.jsonl").read_text().splitlines()
+    starts = [json.loads(line)["first_step"] for line in seeds]
+    num_steps = int(np.load(ring / "num_committed.npy")[0])
+    return np.split(np.load(ring / "ram.npy")[:num_steps], starts[1:])
+
+
+def test_full_ring_is_followed_by_another_with_an_episode_of_its_own(path: Path) -> None:
+    with begin(path, capacity=12) as buffer:
+        collect(buffer, 40)
+        assert buffer.writer_lengths == [12, 12, 12, 4]
+        assert buffer.num_collected == len(buffer) == 40
+        ends = column(buffer, "terminations") | column(buffer, "truncations")
+        assert ends[[11, 23, 35, 39]].all()
+        levels = column(buffer, "frames")[:, 0, 0, 0].astype(int)
+        assert len({*levels[[0, 12, 24, 36]]}) == 4
+        with pytest.raises(InputError, match="capacity must be at least 48 steps, which .* not 36"):
+            buffer.grow(36)
+        buffer.grow(61)
+        assert (buffer.capacity, len(buffer)) == (72, 40)
+
+
+def test_oldest_steps_are_overwritten_if_asked(path: Path) -> None:
+    with begin(path, capacity=12) as buffer:
+        collect(buffer, 12)
+        collect(buffer, 5, overwrite_oldest=True)
+        assert (buffer.num_writers, len(buffer), buffer.num_collected) == (1, 12, 17)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "limits", "shares"),
+    [
+        (10, [5, 5], [5, 5]),
+        (7, [9, 9, 9], [3, 2, 2]),
+        (10, [2, 100, 100], [2, 4, 4]),
+        (10, [100, 1, 4], [5, 1, 4]),
+        (10, [1, 2], [5, 5]),
+    ],
+)
+def test_steps_are_divided_by_the_room_of_rings(
+    num_steps: int, limits: list[int], shares: list[int]
+) -> None:
+    assert divided(num_steps, limits) == shares
 
 
 @pytest.mark.parametrize(
@@ -195,7 +278,7 @@ def test_processes_share_the_steps_and_each_has_a_ring(path: Path) -> None:
     with begin(path, capacity=103, num_envs=3) as buffer:
         summary = collect(buffer, 103, num_envs=3, report=told.append)
         assert (len(buffer), buffer.num_collected) == (103, 103)
-        assert buffer.num_writers >= 3
+        assert buffer.num_writers == 3
         ends = column(buffer, "terminations")
         beginnings = column(buffer, "frames")[np.flatnonzero(ends[:-1]) + 1, 0, 0, 0]
         assert told[-1] == 103

@@ -129,6 +129,22 @@ def test_folder_in_use_is_refused(path: Path) -> None:
         FrameBuffer.create(path / "meta.json", 10, SHAPE)
 
 
+def test_one_of_many_that_create_a_buffer_together_does(path: Path) -> None:
+    start = threading.Barrier(8)
+
+    def create(ram_size: int) -> FrameBuffer | None:
+        start.wait()
+        with contextlib.suppress(InputError):
+            return FrameBuffer.create(path, 10, SHAPE, ram_size=ram_size)
+        return None
+
+    with ThreadPoolExecutor(8) as threads:
+        made = [buffer for buffer in threads.map(create, range(8)) if buffer is not None]
+    assert len(made) == 1
+    assert FrameBuffer.open(path).meta == made[0].meta
+    assert [child.name for child in path.iterdir()] == ["meta.json"]
+
+
 @pytest.mark.parametrize("place", ["empty", "a/b/c"])
 def test_a_buffer_is_made_in_an_empty_folder_or_below_missing_ones(
     tmp_path: Path, place: str

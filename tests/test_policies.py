@@ -289,7 +289,7 @@ def test_buffer_stores_the_screen_and_not_what_the_model_sees(
 ) -> None:
     origin = Origin(env_id="ALE/Breakout-v5", policy=f"sb3:PPO:{model_file}")
     buffer = create_buffer(tmp_path / "b", origin, format_name="rgb", size=None, capacity=20)
-    collect_share(Share(buffer.path, index=0, num_steps=20, seed=0, num_before=0), Signals(1))
+    collect_share(Share(buffer.path, index=0, num_steps=20, seed=0), Signals(1))
     buffer.refresh()
     assert buffer.values_at("frames", np.arange(20)).shape == (20, 210, 160, 3)
     assert buffer.values_at("actions", np.arange(1)).tolist() == [1]  # FIRE

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import gc
 import os
 import random
@@ -108,6 +109,22 @@ def test_second_writer_is_refused_until_the_first_closes(folder: Path) -> None:
     first.close()
     first.close()
     Ring(folder, COLUMNS, 10, writable=True).close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_file_system_without_locks_is_named_with_what_to_do(
+    folder: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    reason = os.strerror(number).lower()
+    with pytest.raises(
+        InputError, match=rf"writer-000/lock must be on .* locks, .* \({reason}\): .* local disk"
+    ):
+        Ring(folder, COLUMNS, 10, writable=True)
+    assert len(Ring(folder, COLUMNS, 10)) == 0
 
 
 def test_only_an_open_writer_can_write(folder: Path) -> None:

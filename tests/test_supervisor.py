@@ -13,7 +13,7 @@ from atarigan.data.collection import worker
 from atarigan.data.collection.collection import collect
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.supervisor import WorkerDiedError
-from atarigan.data.collection.worker import Share, Signals, collect_share
+from atarigan.data.collection.worker import Share, Signals, collect_share, seeds_of
 from atarigan.errors import InputError
 
 MISBEHAVING = "tests.fakes:Misbehaving-v0"
@@ -78,10 +78,10 @@ def test_a_process_that_dies_time_and_again_is_given_up(path: Path) -> None:
         check_episodes(buffer)
 
 
-def test_successors_have_seeds_of_their_own(path: Path) -> None:
+def test_successors_have_seeds_of_their_own() -> None:
     seeds = {
-        Share(path, index, 1, 0, num_before, attempt).seeds
-        for index, num_before, attempt in itertools.product(range(4), range(4), range(4))
+        seeds_of(0, f"writer-00{ring}", first_step, attempt)
+        for ring, first_step, attempt in itertools.product(range(4), range(4), range(4))
     }
     assert len(seeds) == 64
 
@@ -109,7 +109,7 @@ def test_an_environment_that_does_not_do_as_it_says_is_refused(
 def test_episodes_without_end_are_cut_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "LONGEST_EPISODE", 20)
     with begin(path, "tests.fakes:Endless-v0") as buffer:
-        tally = collect_share(Share(path, 0, 50, seed=0, num_before=0), Signals(1))
+        tally = collect_share(Share(path, 0, 50, seed=0), Signals(1))
         buffer.refresh()
         assert np.flatnonzero(column(buffer, "truncations")).tolist() == [19, 39, 49]
         assert not column(buffer, "terminations").any()

@@ -29,6 +29,34 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def first_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write a file to, then name the file `path` unless that exists.
+
+    Of many processes that do this at the same time, one succeeds.
+
+    Raises:
+        FileExistsError: there is a file already; it stays.
+        OSError: the disk is full or not writable.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
+    try:
+        temporary = folder / path.name
+        yield temporary
+        _flush(temporary)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if path.exists():
+                raise FileExistsError(path) from None
+            temporary.replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder to write files into, then rename it to `path`.
 

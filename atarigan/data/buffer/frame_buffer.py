@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from atarigan.config.machine import package_versions
 from atarigan.data.buffer.meta import BufferMeta, Origin, stored_format
-from atarigan.data.buffer.ring import Ring, claim_ring, ring_folders
+from atarigan.data.buffer.ring import Ring, add_ring, claim_ring, ring_folders
 from atarigan.data.buffer.sampling import (
     Rows,
     Transitions,
@@ -125,8 +125,11 @@ class FrameBuffer:
             origin=origin or Origin(),
             versions=package_versions(),
         )
-        with atomic.new_file(path / "meta.json") as temporary:
-            typed_json.write_json(temporary, meta)
+        try:
+            with atomic.first_file(path / "meta.json") as temporary:
+                typed_json.write_json(temporary, meta)
+        except FileExistsError:  # another process has just created it
+            raise InputError(f"{path} must not exist yet or be an empty folder") from None
         return cls(path, meta)
 
     @classmethod
@@ -148,19 +151,47 @@ class FrameBuffer:
                 self._rings[folder.name] = Ring(folder, self.meta.columns, self.meta.capacity)
         self._rings = dict(sorted(self._rings.items()))
 
-    def new_writer(self, name: str | None = None, reserved: Collection[str] = ()) -> BufferWriter:
+    def grow(self, capacity: int) -> None:
+        """Create rings until the buffer keeps at least `capacity` steps. It never shrinks.
+
+        Raises:
+            InputError: the buffer keeps more than that already, by a whole ring.
+            OSError: the disk is full or not writable.
+        """
+        refuse_links_outside(self.path)
+        num_rings = -(-capacity // self.meta.capacity)
+        if num_rings < len(self._rings):
+            raise InputError(
+                f"capacity must be at least {self.capacity} steps, which {self.path} keeps, "
+                f"not {capacity}: a buffer can only grow"
+            )
+        for _ in range(num_rings - len(self._rings)):
+            add_ring(self.path, self.meta.columns, self.meta.capacity)
+        self.refresh()
+
+    def new_writer(
+        self,
+        preferred: str | None = None,
+        reserved: Collection[str] = (),
+        *,
+        needs_room: bool = False,
+    ) -> BufferWriter:
         """Claim a ring, or create one, and return its writer.
 
         Args:
-            name: folder of the ring; None means the first that nobody is writing, or a new one.
+            preferred: folder of the ring to try before the others; None means the first that nobody
+                is writing, or a new one.
             reserved: folders of rings not to claim.
+            needs_room: leave out full rings, whose oldest steps would be overwritten.
 
         Raises:
             InputError: a ring is damaged, or a link in the buffer's folder leads out of it.
             OSError: the disk is full or not writable.
         """
         refuse_links_outside(self.path)
-        ring = claim_ring(self.path, self.meta.columns, self.meta.capacity, name, reserved)
+        ring = claim_ring(
+            self.path, self.meta.columns, self.meta.capacity, preferred, reserved, needs_room
+        )
         self._rings[ring.folder.name] = ring
         self.refresh()
         writer = BufferWriter(ring)
@@ -204,6 +235,11 @@ class FrameBuffer:
 
     def __len__(self) -> int:
         return sum(len(ring) for ring in self._rings.values())
+
+    @property
+    def capacity(self) -> int:
+        """Number of steps that all rings together keep."""
+        return self.meta.capacity * max(1, len(self._rings))
 
     @property
     def num_collected(self) -> int:

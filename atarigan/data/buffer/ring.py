@@ -114,6 +114,11 @@ class Ring:
         return max(0, self.num_committed - self.capacity)
 
     @property
+    def room(self) -> int:
+        """Number of rows that can be added before the oldest is overwritten."""
+        return max(0, self.capacity - self.num_committed)
+
+    @property
     def is_writable(self) -> bool:
         """Whether this object holds the writer's lock."""
         return self._lock is not None
@@ -215,39 +220,66 @@ def ring_folders(buffer: Path) -> list[Path]:
     return sorted(buffer.glob(f"{_STEM}-*"))
 
 
+def ring_number(folder_name: str) -> int:
+    """Return the number of a ring's folder: 7 of "writer-007". Other names give large numbers."""
+    number = folder_name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else int.from_bytes(folder_name.encode(), "big")
+
+
+def is_being_written(folder: Path) -> bool:
+    """Return whether a writer holds the lock of a ring."""
+    try:
+        _take_lock(folder).close()
+    except RingInUseError:
+        return True
+    return False
+
+
+def add_ring(buffer: Path, columns: dict[str, Column], capacity: int) -> Path:
+    """Create a ring with the next free number; return its folder.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    make = partial(Ring.create, columns=columns, capacity=capacity)
+    return atomic.add_numbered_folder(buffer, _STEM, make)
+
+
 def claim_ring(
     buffer: Path,
     columns: dict[str, Column],
     capacity: int,
-    name: str | None = None,
+    preferred: str | None = None,
     reserved: Collection[str] = (),
+    needs_room: bool = False,
 ) -> Ring:
-    """Open a ring for writing: the named one, the first that nobody is writing, or a new one.
+    """Open a ring for writing: the preferred one, the first that nobody is writing, or a new one.
 
     Args:
         buffer: folder of the buffer.
         columns: see `Ring`.
         capacity: rows to keep.
-        name: folder of the ring; None means any.
+        preferred: folder of the ring to try first; None prefers none.
         reserved: folders of rings not to claim.
+        needs_room: leave out full rings, whose oldest rows would be overwritten.
 
     Raises:
-        InputError: a ring is damaged, or the named one is being written.
+        InputError: a ring is damaged, or the file system has no locks.
         OSError: the disk is full or not writable.
     """
-    if name is not None:
-        return Ring(buffer / name, columns, capacity, writable=True)
-    own: list[Path] = []
+    first = [] if preferred is None else [buffer / preferred]
     while True:
-        for folder in [*own, *ring_folders(buffer)]:
+        for folder in [*first, *ring_folders(buffer)]:
             if folder.name in reserved:
                 continue
             with contextlib.suppress(RingInUseError):
-                return Ring(folder, columns, capacity, writable=True)
+                ring = Ring(folder, columns, capacity, writable=True)
+                if ring.room or not needs_room:
+                    return ring
+                ring.close()
         # Another process may lock the new ring first. Each process tries its own ring before
         # others: two processes could otherwise swap their new rings and create a third.
-        make = partial(Ring.create, columns=columns, capacity=capacity)
-        own = [atomic.add_numbered_folder(buffer, _STEM, make)]
+        first = [add_ring(buffer, columns, capacity)]
 
 
 def _create_column(path: Path, dtype: str, shape: tuple[int, ...]) -> None:
@@ -307,8 +339,9 @@ def _read_header(path: Path) -> tuple[str, int]:
 
 def _take_lock(folder: Path) -> IO[bytes]:
     """Take the folder's writer lock. The system releases it when the process ends or is killed."""
+    path = folder / "lock"
     try:
-        file = (folder / "lock").open("ab")
+        file = path.open("ab")
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder} is missing from the buffer") from None
     if fcntl is not None:
@@ -317,4 +350,11 @@ def _take_lock(folder: Path) -> IO[bytes]:
         except BlockingIOError:
             file.close()
             raise RingInUseError(f"{folder} is being written by another process") from None
+        except OSError as error:  # ENOLCK, ENOTSUP and others, by file system
+            file.close()
+            raise InputError(
+                f"{path} must be on a file system with locks, which this one refuses "
+                f"({(error.strerror or str(error)).lower()}): write the buffer to a local disk and "
+                "copy it afterwards"
+            ) from error
     return file

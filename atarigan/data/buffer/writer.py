@@ -1,5 +1,6 @@
 """Write the steps of an environment into a ring, in order."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,21 @@ class BufferWriter:
     def num_committed(self) -> int:
         """Number of steps ever committed to this ring, including overwritten ones."""
         return self._ring.num_committed
+
+    @property
+    def room(self) -> int:
+        """Number of steps that can be added before the oldest is overwritten."""
+        return self._ring.room
+
+    def record_seeds(self, env_seed: int, policy_seed: int) -> None:
+        """Append to the ring's seeds.jsonl which seeds the steps from the next one on come from.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        seeds = {"env_seed": env_seed, "policy_seed": policy_seed}
+        with (self._ring.folder / "seeds.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"first_step": self.num_committed, **seeds}) + "\n")
 
     def stage(self, ram: npt.NDArray[np.uint8] | None = None) -> Frames:
         """Begin a step; return an array uint8 (H, W, C) for the caller to fill with the frame.

@@ -1,11 +1,12 @@
 """Collect with several processes, each with one environment, into one buffer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from atarigan.config.machine import num_cores
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.ring import Ring, add_ring, is_being_written, ring_folders
 from atarigan.data.collection.supervisor import Supervisor
 from atarigan.data.collection.worker import Share, Signals, Tally
 from atarigan.errors import InputError
@@ -43,6 +44,7 @@ def collect(
     num_steps: int,
     *,
     num_envs: int = 1,
+    overwrite_oldest: bool = False,
     patience_s: float = PATIENCE_S,
     report: Callable[[int], None] = lambda num_steps: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -52,10 +54,13 @@ def collect(
     Processes are spawned, so a script that calls this needs `if __name__ == "__main__":`.
 
     Args:
-        buffer: created by `new_buffer.create_buffer`. Seeds depend on the number of its steps, so
-            that a continued collection repeats no episode.
+        buffer: created by `new_buffer.create_buffer`. Seeds depend on each process's ring and on
+            the number of its steps, so that no two collections into one buffer repeat an episode,
+            even at the same time.
         num_steps: agent steps to add, at least 1, divided evenly among the processes.
         num_envs: number of processes, at least 1.
+        overwrite_oldest: each process overwrites the oldest steps of its ring when that is full. If
+            false, rings are added instead.
         patience_s: seconds without a step after which a process is killed and restarted; 0 waits
             forever. The first step may take at least five minutes.
         report: called about ten times a second with the number of steps added so far.
@@ -71,12 +76,7 @@ def collect(
         raise InputError(
             f"num_steps and num_envs must be at least 1, not {num_steps} and {num_envs}"
         )
-    num_before = buffer.num_collected
-    shares = [
-        Share(buffer.path, index, share, buffer.meta.origin.seed or 0, num_before)
-        for index, share in enumerate(_even_shares(num_steps, num_envs))
-        if share
-    ]
+    shares = _shares(buffer, num_steps, min(num_envs, num_steps), overwrite_oldest)
     signals = Signals(len(shares))
     failures: list[BaseException] = []
     with Supervisor(shares, signals, patience_s) as supervisor:
@@ -85,15 +85,71 @@ def collect(
             if failures or should_stop():
                 signals.stop()
             buffer.refresh()
-            report(buffer.num_collected - num_before)
+            report(sum(signals.tally(share.index).num_steps for share in shares))
     if failures:
         raise failures[0]
     return _summary([signals.tally(share.index) for share in shares])
 
 
-def _even_shares(num_steps: int, num_envs: int) -> list[int]:
-    each, rest = divmod(num_steps, num_envs)
-    return [each + (index < rest) for index in range(num_envs)]
+def _shares(
+    buffer: FrameBuffer, num_steps: int, num_envs: int, overwrite_oldest: bool
+) -> list[Share]:
+    """Divide the steps among processes, each with a ring of its own."""
+    rooms = free_rings(buffer, num_envs, needs_room=not overwrite_oldest)
+    limits = [num_steps if overwrite_oldest else room for room in rooms.values()]
+    return [
+        Share(
+            buffer.path,
+            index,
+            share,
+            buffer.meta.origin.seed or 0,
+            ring=ring,
+            reserved=frozenset(rooms) - {ring},
+            overwrites=overwrite_oldest,
+        )
+        for index, (ring, share) in enumerate(zip(rooms, divided(num_steps, limits), strict=True))
+    ]
+
+
+def free_rings(buffer: FrameBuffer, num: int, *, needs_room: bool) -> dict[str, int]:
+    """Find rings of a buffer that nobody is writing, and create missing ones.
+
+    Args:
+        buffer: the buffer.
+        num: number of rings, at least 1.
+        needs_room: leave out full rings.
+
+    Returns:
+        Folder of each ring to the number of steps that can be added before its oldest is
+        overwritten.
+
+    Raises:
+        InputError: a ring is damaged, or the file system has no locks.
+        OSError: the disk is full or not writable.
+    """
+    columns, capacity = buffer.meta.columns, buffer.meta.capacity
+    found: dict[str, int] = {}
+    for folder in ring_folders(buffer.path):
+        if len(found) == num:
+            break
+        room = Ring(folder, columns, capacity).room
+        if (room or not needs_room) and not is_being_written(folder):
+            found[folder.name] = room
+    while len(found) < num:
+        found[add_ring(buffer.path, columns, capacity).name] = capacity
+    return found
+
+
+def divided(num_steps: int, limits: Sequence[int]) -> list[int]:
+    """Divide steps evenly into shares up to their limits, and what exceeds all limits evenly."""
+    excess = max(0, num_steps - sum(limits))
+    shares, left = [0] * len(limits), num_steps - excess
+    by_limit = sorted(range(len(limits)), key=limits.__getitem__)
+    for num_done, index in enumerate(by_limit):
+        shares[index] = min(limits[index], -(-left // (len(limits) - num_done)))
+        left -= shares[index]
+    each, rest = divmod(excess, len(limits))
+    return [share + each + (index < rest) for index, share in enumerate(shares)]
 
 
 def _summary(tallies: list[Tally]) -> CollectionSummary:

@@ -130,8 +130,9 @@ class Supervisor:
 
     def _outcome(self, connection: Connection, worker: _Worker) -> BaseException | None:
         """Return the error if the share of a process that has ended failed, else None."""
-        num_steps = self._signals.tally(worker.share.index).num_steps
-        who = f"environment {worker.share.index} (seed {worker.share.seeds[0]})"
+        tally = self._signals.tally(worker.share.index)
+        num_steps = tally.num_steps
+        who = f"environment {worker.share.index} (seed {tally.env_seed})"
         try:
             outcome = connection.recv()
         except EOFError:

@@ -16,6 +16,7 @@ import numpy as np
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import BufferMeta
+from atarigan.data.buffer.ring import ring_number
 from atarigan.data.buffer.writer import BufferWriter
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
@@ -24,20 +25,21 @@ from atarigan.errors import InputError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LONGEST_EPISODE = 108_000  # agent steps; ALE has the same limit in emulator frames
-_LOOK_EVERY_S = 0.02
-_NO_WRITER = -1
 
 
 class Tally(ctypes.Structure):
-    """Progress of a share, in memory shared with the supervisor: agent steps, finished episodes,
-    the sum of their returns, and seconds spent stepping.
+    """Progress of a share, in memory shared with the supervisor: the environment's seed (0 before
+    it has one), agent steps, finished episodes, the sum of their returns, and seconds spent
+    stepping.
     """
 
+    env_seed: int
     num_steps: int
     num_episodes: int
     sum_of_returns: float
     elapsed_s: float
     _fields_ = [
+        ("env_seed", ctypes.c_int64),
         ("num_steps", ctypes.c_int64),
         ("num_episodes", ctypes.c_int64),
         ("sum_of_returns", ctypes.c_double),
@@ -55,7 +57,6 @@ class Signals:
     def __init__(self, num_envs: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop = context.RawValue(ctypes.c_bool, False)
-        self._writers = context.RawArray(ctypes.c_int, [_NO_WRITER] * num_envs)
         self._tallies = context.RawArray(Tally, num_envs)
 
     @property
@@ -71,30 +72,6 @@ class Signals:
         tally: Tally = self._tallies[index]
         return tally
 
-    def took_writer(self, index: int, folder_name: str) -> None:
-        self._writers[index] = int(folder_name.rpartition("-")[2])
-
-    def writer_of(self, index: int) -> str | None:
-        """Return the folder of an environment's writer, or None before it has one."""
-        number = self._writers[index]
-        return None if number == _NO_WRITER else f"writer-{number:03d}"
-
-    def writers_of_others(self, index: int) -> set[str]:
-        """Return the folders of the other environments' writers. They stay reserved between the
-        death of a process and its restart.
-        """
-        others = (self.writer_of(other) for other in range(len(self._writers)) if other != index)
-        return {name for name in others if name is not None}
-
-    def wait_for_writers(self) -> None:
-        """Wait until every process has its own writer, or must stop.
-
-        Before that, no writer may be released: a process that starts late would claim it, and a
-        ring has room for one share only.
-        """
-        while _NO_WRITER in self._writers[:] and not self.must_stop:
-            time.sleep(_LOOK_EVERY_S)
-
 
 @dataclass(frozen=True)
 class Share:
@@ -105,8 +82,10 @@ class Share:
         index: of the environment, from 0.
         num_steps: agent steps to collect.
         seed: of the collection.
-        num_before: steps in the buffer at the start. It changes the seeds, so that a continued
-            collection repeats no episode.
+        ring: folder of the ring to write into; None means any that is free. If another process
+            takes it first, or it is full, another ring takes its place.
+        reserved: folders of the rings of the other processes.
+        overwrites: overwrite the oldest steps of a full ring, instead of claiming another one.
         attempt: number of processes that died while working on this share.
     """
 
@@ -114,17 +93,29 @@ class Share:
     index: int
     num_steps: int
     seed: int
-    num_before: int
+    ring: str | None = None
+    reserved: frozenset[str] = frozenset()
+    overwrites: bool = False
     attempt: int = 0
 
-    @property
-    def seeds(self) -> tuple[int, int]:
-        """Return the seeds of this environment and of its policy."""
-        place = (self.num_before, self.index)
-        key = (*place, self.attempt) if self.attempt else place
-        sequence = np.random.SeedSequence(self.seed, spawn_key=key)
-        env_seed, policy_seed = sequence.generate_state(2)
-        return int(env_seed), int(policy_seed)
+
+def seeds_of(seed: int, ring: str, first_step: int, attempt: int = 0) -> tuple[int, int]:
+    """Return the seeds of an environment and of its policy, 32 bits each.
+
+    Rings of a buffer have different numbers, also those of processes that start together, and the
+    number of steps in a ring grows. So no two parts of a buffer have the same seeds.
+
+    Args:
+        seed: of the collection.
+        ring: folder of the ring.
+        first_step: steps that were ever committed to the ring.
+        attempt: number of processes that died while working on the share.
+    """
+    key: tuple[int, ...] = (first_step, ring_number(ring))
+    if first_step or attempt:
+        key = (*key, attempt)
+    env_seed, policy_seed = np.random.SeedSequence(seed, spawn_key=key).generate_state(2)
+    return int(env_seed), int(policy_seed)
 
 
 @dataclass(frozen=True)
@@ -157,25 +148,22 @@ def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
 def collect_share(share: Share, signals: Signals) -> Tally:
     """Play until the share is done or the process must stop.
 
-    Committed steps stay in the buffer in any case. If a process died while working on the share,
-    this one takes over its writer.
+    Committed steps stay in the buffer in any case. When a ring is full, the next one begins with an
+    episode of its own.
 
     Raises:
         InputError: the buffer's origin cannot be collected from, or the environment misbehaves.
         OSError: the disk is full.
     """
+    tally = signals.tally(share.index)
     with FrameBuffer.open(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
-        env_seed, policy_seed = share.seeds
-        policy = _policy_of(buffer.meta, env, np.random.default_rng(policy_seed))
-        taken = signals.writers_of_others(share.index)
-        writer = buffer.new_writer(signals.writer_of(share.index), reserved=taken)
-        signals.took_writer(share.index, writer.folder_name)
-        env.reset(env_seed)
-        policy.begin_episode()
-        tally = signals.tally(share.index)
-        _play(env, policy, writer, buffer.meta, share.num_steps, signals, tally)
-        signals.wait_for_writers()
-        return tally
+        while tally.num_steps < share.num_steps and not signals.must_stop:
+            writer = buffer.new_writer(share.ring, share.reserved, needs_room=not share.overwrites)
+            num_left = share.num_steps - tally.num_steps
+            num_now = num_left if share.overwrites else min(num_left, writer.room)
+            _play(env, writer, buffer.meta, share, tally.num_steps + num_now, signals)
+            writer.close()
+    return tally
 
 
 def env_of(meta: BufferMeta) -> AgentSteps:
@@ -187,7 +175,7 @@ def env_of(meta: BufferMeta) -> AgentSteps:
     origin = meta.origin
     if origin.env_id is None or origin.frame_skip == 0:
         raise InputError("the buffer does not say which environment and frame skip it comes from")
-    return AgentSteps(origin.env_id, origin.frame_skip, origin.max_pool, origin.env_kwargs)
+    return AgentSteps.of(origin)
 
 
 def _policy_of(meta: BufferMeta, env: AgentSteps, rng: np.random.Generator) -> Policy:
@@ -201,14 +189,20 @@ def _policy_of(meta: BufferMeta, env: AgentSteps, rng: np.random.Generator) -> P
 
 def _play(
     env: AgentSteps,
-    policy: Policy,
     writer: BufferWriter,
     meta: BufferMeta,
+    share: Share,
     num_steps: int,
     signals: Signals,
-    tally: Tally,
 ) -> None:
-    """Observe, act and write in a loop until the tally has `num_steps`."""
+    """Observe, act and write in a loop until the share's tally has `num_steps`."""
+    seeds = seeds_of(share.seed, writer.folder_name, writer.num_committed, share.attempt)
+    policy = _policy_of(meta, env, np.random.default_rng(seeds[1]))
+    tally = signals.tally(share.index)
+    tally.env_seed = seeds[0]
+    writer.record_seeds(*seeds)
+    env.reset(seeds[0])
+    policy.begin_episode()
     screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
     began = time.monotonic() - tally.elapsed_s
     episode_return, episode_length = 0.0, 0
