@@ -1,6 +1,8 @@
 """`python -m atarigan.clone`: clone a scripted player into a policy on pixels."""
 
 import contextlib
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +36,10 @@ class CloneArguments:
     """Game: Pong or Breakout, which the scripted player knows."""
     num_steps: int = 500_000
     """Agent steps to play and learn from."""
+    max_minutes: float = 0.0
+    """Stop after this many minutes, if --num-steps takes longer; 0: no limit."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam; it decays exponentially to a fiftieth."""
+    """Initial learning rate of Adam, at most 1; it decays exponentially to a fiftieth."""
     seed: int = 0
     """Seed of weights, games, and batches."""
     overwrite: bool = False
@@ -46,10 +50,14 @@ class CloneArguments:
             raise InputError(f"--out must end in .zip, not {self.out!r}")
         if self.num_steps < MIN_STEPS:
             raise InputError(f"--num-steps must be at least {MIN_STEPS}, not {self.num_steps}")
-        if not self.learning_rate > 0:
-            raise InputError(f"--learning-rate must be above 0, not {self.learning_rate}")
-        if self.seed < 0:
-            raise InputError(f"--seed must be at least 0, not {self.seed}")
+        if not 0 <= self.max_minutes < math.inf:
+            raise InputError(f"--max-minutes must be at least 0, not {self.max_minutes}")
+        if not 0 < self.learning_rate <= 1:
+            raise InputError(
+                f"--learning-rate must be above 0 and at most 1, not {self.learning_rate}"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}")
 
     @property
     def file(self) -> Path:
@@ -77,20 +85,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: CloneArguments, cloning: "Cloning", stop: StopRequest) -> float:
-    """Play and learn in turns until all steps are done or a stop is requested.
+    """Play and learn in turns until all steps are done, time is up, or a stop is requested.
 
     Returns:
         The share of labels predicted in the last turn.
     """
     agreement = 0.0
-    with ProgressDisplay("cloning", "agent steps", arguments.num_steps) as display:
+    max_s, began = 60 * arguments.max_minutes, time.monotonic()
+    with ProgressDisplay(
+        "cloning", "agent steps", arguments.num_steps, max_seconds=max_s
+    ) as display:
         cloning.begin(min(NUM_TEACHER_STEPS, arguments.num_steps // 2))
-        while not stop.is_set and not cloning.is_done:
+        while not stop.is_set and not cloning.is_done and cloning.time_done < 1:
             cloning.play(_ROUNDS)
-            done = cloning.num_steps / arguments.num_steps
+            done = max(cloning.num_steps / arguments.num_steps, cloning.time_done)
             learning_rate = arguments.learning_rate * _FINAL_LR_SHARE**done
             stats = cloning.learn(_BATCHES, _BATCH_SIZE, learning_rate)
             agreement = stats.agreement
+            if max_s:
+                cloning.time_done = min(1.0, (time.monotonic() - began) / max_s)
             note = f"loss {stats.loss:.3f}  agreement {agreement:.1%}"
             display.update(cloning.num_steps, note)
     return agreement

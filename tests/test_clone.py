@@ -1,5 +1,9 @@
 """Cloned policies: learning, saving, and playing."""
 
+import itertools
+import re
+
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
@@ -120,13 +124,33 @@ def test_a_cloned_policy_collects(tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_time_limit_ends_cloning_with_what_was_learned(tmp_path, capsys, monkeypatch):
+    """Time passes by half a minute with each look at the clock."""
+    clock = itertools.count(step=30)
+    monkeypatch.setattr("atarigan.clone.time.monotonic", lambda: next(clock))
+    file = tmp_path / "player.zip"
+    words = ["--env-id", "ALE/Breakout-v5", "--out", str(file), "--num-steps", "1000000000"]
+    monkeypatch.setattr("atarigan.clone.NUM_TEACHER_STEPS", 64)
+    assert clone.main([*words, "--max-minutes", "10"]) == 0
+    assert PPO.load(file, device="cpu").action_space == gym.spaces.Discrete(4)
+    steps = int(
+        re.search(r"after ([\d,]+) agent steps", capsys.readouterr().out)[1].replace(",", "")
+    )
+    assert 64 <= steps < 2000
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (["--out", "a.pt"], "--out must end in .zip, not 'a.pt'"),
         (["--out", "a.zip", "--num-steps", "9"], "--num-steps must be at least 512, not 9"),
-        (["--out", "a.zip", "--learning-rate", "0"], "--learning-rate must be above 0, not 0.0"),
-        (["--out", "a.zip", "--seed", "-1"], "--seed must be at least 0, not -1"),
+        (["--out", "a.zip", "--learning-rate", "0"], "must be above 0 and at most 1, not 0.0"),
+        (["--out", "a.zip", "--learning-rate", "inf"], "must be above 0 and at most 1, not inf"),
+        (["--out", "a.zip", "--learning-rate", "nan"], "must be above 0 and at most 1, not nan"),
+        (["--out", "a.zip", "--seed", "-1"], "--seed must be from 0 to 4294967295, not -1"),
+        (["--out", "a.zip", "--seed", "4294967296"], "--seed must be from 0 to 4294967295, not 4"),
+        (["--out", "a.zip", "--max-minutes", "-1"], "--max-minutes must be at least 0, not -1.0"),
+        (["--out", "a.zip", "--max-minutes", "nan"], "--max-minutes must be at least 0, not nan"),
     ],
 )
 def test_invalid_flags_are_refused(words, complaint, capsys):

@@ -171,7 +171,7 @@ class FrameBuffer:
 
     def new_writer(
         self,
-        preferred: str | None = None,
+        name: str | None = None,
         reserved: Collection[str] = (),
         *,
         needs_room: bool = False,
@@ -179,8 +179,8 @@ class FrameBuffer:
         """Claim a ring, or create one, and return its writer.
 
         Args:
-            preferred: folder of the ring to try before the others; None means the first that nobody
-                is writing, or a new one.
+            name: folder of the ring to try before the others; None means the first that nobody is
+                writing, or a new one.
             reserved: folders of rings not to claim.
             needs_room: leave out full rings, whose oldest steps would be overwritten.
 
@@ -190,7 +190,7 @@ class FrameBuffer:
         """
         refuse_links_outside(self.path)
         ring = claim_ring(
-            self.path, self.meta.columns, self.meta.capacity, preferred, reserved, needs_room
+            self.path, self.meta.columns, self.meta.capacity, name, reserved, needs_room
         )
         self._rings[ring.folder.name] = ring
         self.refresh()

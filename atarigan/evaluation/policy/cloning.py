@@ -42,6 +42,9 @@ class Cloning:
         num_steps: total agent steps to play and label.
         seed: seed of weights, games, the choice of who acts, and batches.
 
+    Attributes:
+        time_done: the share of a time limit that has passed, 0 without one.
+
     Raises:
         InputError: the game has no scripted player.
     """
@@ -56,6 +59,7 @@ class Cloning:
         self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps
         self.num_steps = 0
+        self.time_done = 0.0
         capacity = min(num_steps, CAPACITY) // NUM_GAMES * NUM_GAMES
         self._features = np.zeros((capacity, self.policy.num_features), np.float16)
         self._labels = np.zeros(capacity, np.int64)
@@ -67,7 +71,7 @@ class Cloning:
     @property
     def teacher_share(self) -> float:
         """Probability that the teacher acts."""
-        done = min(1.0, 3 * self.num_steps / self.max_steps)
+        done = min(1.0, 3 * max(self.num_steps / self.max_steps, self.time_done))
         return _MAX_TEACHER_SHARE + done * (_MIN_TEACHER_SHARE - _MAX_TEACHER_SHARE)
 
     @property
