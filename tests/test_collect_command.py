@@ -177,6 +177,8 @@ def test_huge_seed_is_a_seed_like_others(out: Path) -> None:
         (["--vary-epsilon"], "--vary-epsilon needs --epsilon above 0"),
         (["--vary-epsilon", "--epsilon", "0"], "--vary-epsilon needs --epsilon above 0"),
         (["--num-steps", "1000000000000000000"], "frames.npy must be at most .* bytes, not"),
+        (["--num-steps", "1000000000000000"], "frames.npy must be small enough for the file sys"),
+        (["--frame-size", "99999x99999"], "at most 67108864 pixels, not 99999x99999"),
         (["--env-kwargs", "[1]"], r"--env-kwargs must be a JSON object, not '\[1\]'"),
         (["--env-kwargs", "{"], "--env-kwargs must be JSON, not '{'"),
         (["--append"], "is not a frame buffer"),

@@ -286,8 +286,15 @@ def _create_column(path: Path, dtype: str, shape: tuple[int, ...]) -> None:
     num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if num_bytes > sys.maxsize:
         raise InputError(f"{path.name} must be at most {sys.maxsize} bytes, not {num_bytes}")
-    with _naming(path):
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
+    try:
+        with _naming(path):
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise InputError(
+            f"{path.name} must be small enough for the file system, not {num_bytes} bytes"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -77,10 +77,10 @@ class AgentSteps:
         self._max_steps = _take_max_steps(spec, env_kwargs)
         self.game: str | None = None
         self.screen: Screen
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         if is_ale(spec):
             self._num_repeats = frame_skip if max_pool else 1
             skipped_inside = 1 if max_pool else frame_skip
-            ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
             self.env = _make(spec, obs_type="ram", frameskip=skipped_inside, **env_kwargs)
             ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
             self.screen = PooledAleScreen(ale, num_pooled) if max_pool else AleScreen(ale)

@@ -15,6 +15,8 @@ from atarigan.data.collection.screen import Screen
 from atarigan.errors import InputError, did_you_mean
 from atarigan.images.pixels import FormatName, FrameFormat
 
+MAX_PIXELS = 1 << 26  # larger than any screen; the processes hold several frames in memory
+
 
 def create_buffer(
     path: Path,
@@ -87,6 +89,8 @@ def screen_format(screen: Screen, format_name: str, size: tuple[int, int] | None
         hint = did_you_mean(format_name, get_args(FormatName))
         raise InputError(f"unknown frame format {format_name!r}: {hint}")
     height, width = size or (screen.height, screen.width)
+    if height * width > MAX_PIXELS:
+        raise InputError(f"a frame must have at most {MAX_PIXELS} pixels, not {height}x{width}")
     palette = screen.palette_name() if format_name == "palette" else None
     if format_name == "palette" and palette is None:
         raise InputError(
