@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 import shutil
 import sys
@@ -25,6 +24,7 @@ from atarigan.data.collection.collection import (
     collect,
     default_num_envs,
 )
+from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES
 from atarigan.data.collection.supervisor import WorkerDiedError
@@ -69,6 +69,15 @@ class CollectArguments:
     """random; scripted (Pong and Breakout); sb3:ALGO:FILE.zip, a stable-baselines3 model (only one
     that you trust, because loading can run code); or module:function, called as function(frame_rgb,
     ram, action_space, rng).
+    """
+    policy_preprocessing: Annotated[str | None, _default("by the file, else sb3", "NAME")] = None
+    """What the model of --policy sb3 was trained with: sb3 (make_atari_env, which pools the last
+    two frames), sb3-unpooled (AtariWrapper(frame_skip=1)), gymnasium (AtariPreprocessing), or clone
+    (atarigan.clone, unpooled). It decides what the policy sees, and --max-pool what is stored.
+    """
+    policy_layout: Annotated[str | None, _default("by the file, else by the shape", "AXES")] = None
+    """Axes of the model's observations, such as KHW for a stack of gray frames and KCHW for one of
+    RGB frames: K for the stack, C for colors.
     """
     epsilon: Annotated[float | None, _default("0", "FLOAT")] = None
     """Probability of a random action instead of the policy's."""
@@ -222,6 +231,8 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         env_id=arguments.env_id or "ALE/Breakout-v5",
         env_kwargs=parsed_kwargs(arguments.env_kwargs or "{}"),
         policy=arguments.policy,
+        policy_preprocessing=arguments.policy_preprocessing,
+        policy_layout=arguments.policy_layout,
         epsilon=arguments.epsilon or 0.0,
         vary_epsilon=arguments.vary_epsilon,
         seed=arguments.seed,
@@ -309,17 +320,6 @@ def native_size(buffer: FrameBuffer) -> tuple[int, int]:
 def parsed_size(text: str) -> tuple[int, int] | None:
     """Parse "84x84" to (height, width), and "native" to None; else raise InputError."""
     return None if text == "native" else parse_size(text, "--frame-size", other=" or native")
-
-
-def parsed_kwargs(text: str) -> dict[str, Any]:
-    """Parse a JSON object as keyword arguments; else raise InputError."""
-    try:
-        kwargs = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"--env-kwargs must be JSON, not {text!r}: {error}") from None
-    if not isinstance(kwargs, dict):
-        raise InputError(f"--env-kwargs must be a JSON object, not {text!r}")
-    return kwargs
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
 from atarigan.config.run_config import RunConfig
-from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.errors import InputError
 from atarigan.files.npz_samples import read_samples
 
 if TYPE_CHECKING:
+    from atarigan.evaluation.policy.played_policy import PlayedPolicy
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
     from atarigan.models.model_config import ModelConfig
@@ -51,6 +52,19 @@ class EvaluateArguments:
     """
     env_id: str | None = None
     """Game that the policy plays."""
+    env_kwargs: str = "{}"
+    """Further arguments of the game, as JSON: '{"full_action_space": true}'."""
+    frame_skip: int | None = None
+    """Emulator frames of an agent step. Default: what the policy's file tells, else 4."""
+    policy_preprocessing: str | None = None
+    """What the policy was trained with: sb3 (make_atari_env, which pools the last two frames),
+    sb3-unpooled (AtariWrapper(frame_skip=1)), gymnasium (AtariPreprocessing), or clone
+    (atarigan.clone, unpooled). Default: what its file tells, else sb3.
+    """
+    policy_layout: str | None = None
+    """Axes of the policy's observations, such as KHW for a stack of gray frames and KCHW for one of
+    RGB frames: K for the stack, C for colors. Default: what its file tells, else by the shape.
+    """
     episodes: int = 30
     """Episodes that the policy plays with each view of the game."""
     max_frames: int = 20_000
@@ -85,6 +99,8 @@ class EvaluateArguments:
             raise InputError("--policy needs --env-id ID, the game that it plays")
         if self.episodes < 2:
             raise InputError(f"--episodes must be at least 2, not {self.episodes}")
+        if self.frame_skip is not None and self.frame_skip < 1:
+            raise InputError(f"--frame-skip must be at least 1, not {self.frame_skip}")
         if self.max_frames < 4:
             raise InputError(f"--max-frames must be at least 4, not {self.max_frames}")
 
@@ -104,10 +120,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, print the table, write JSON and page; return the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
     evaluation: Evaluation | PolicyEvaluation
+    status = command_line.EXIT_OK
     if arguments.policy is None:
         evaluation = evaluate_samples(arguments)
     else:
         evaluation = evaluate_policy(arguments)
+        status = command_line.EXIT_OK if evaluation.is_complete else command_line.EXIT_INTERRUPTED
     json_path = Path(arguments.json) if arguments.json else arguments.folder / "metrics.json"
     page_path = arguments.folder / "evaluation.html"
     try:
@@ -118,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:  # print the scores even where they cannot be written
         print(f"{evaluation.name}: {evaluation.summary}\n{evaluation.table()}")
     print(f"wrote {json_path} and {page_path}")
-    return command_line.EXIT_OK
+    return status
 
 
 def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
@@ -194,22 +212,20 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
         InputError: policy, game or generator are missing, damaged, or do not fit together.
     """
     from atarigan.cli.progress import ProgressDisplay
+    from atarigan.cli.stop_request import StopRequest
     from atarigan.config.machine import package_versions
-    from atarigan.data.collection.model_policy import checked_layout, load_model, named_model
     from atarigan.envs.observation_stream import GeneratedFrames
-    from atarigan.evaluation.policy.episodes import MAX_PARALLEL, EpisodeConfig
+    from atarigan.evaluation.policy.episodes import MAX_PARALLEL
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.models.frame_generator import FrameGenerator
 
-    algorithm, file = named_model(str(arguments.policy))
-    config = EpisodeConfig(str(arguments.env_id), arguments.max_frames)
-    with contextlib.closing(AgentSteps(config.env_id)) as env:
-        model = load_model(algorithm, file)
-        layout = checked_layout(model, file, env.action_space)
-        generated = None
-        if arguments.run is not None:
-            generator = FrameGenerator.load(arguments.run)
+    played = policy_to_play(arguments)
+    config, layout = played.config, played.layout
+    generated = None
+    if arguments.run is not None:
+        generator = FrameGenerator.load(arguments.run)
+        with contextlib.closing(config.make_env()) as env:
             generated = GeneratedFrames(
                 generator,
                 env.env,
@@ -217,21 +233,42 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
                 MAX_PARALLEL,
                 arguments.seed,
                 allow_other_game=arguments.allow_other_game,
+                provenance=config.provenance(env),
             )
-    comparison = PolicyComparison(model, layout, config, arguments.episodes, arguments.seed)
+    comparison = PolicyComparison(played.model, layout, config, arguments.episodes, arguments.seed)
     total = comparison.max_steps(generated is not None)
-    with ProgressDisplay("evaluating", "agent steps", total) as display:
-        results = comparison.run(generated, display.advance)
+    with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
+        results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set)
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,
-        "env_id": arguments.env_id,
+        **played.facts,
         "episodes": arguments.episodes,
         "max_frames": arguments.max_frames,
         "seed": arguments.seed,
         "versions": package_versions(),
     }
-    return PolicyEvaluation(file.stem, results, layout.frame_format, facts, arguments.seed)
+    name = Path(str(arguments.policy).rpartition(":")[2]).stem
+    return PolicyEvaluation(name, results, layout.frame_format, facts, arguments.seed, unfinished)
+
+
+def policy_to_play(arguments: EvaluateArguments) -> "PlayedPolicy":
+    """Load the policy, and decide how it plays by the flags and by its file.
+
+    Raises:
+        InputError: policy or game are missing or damaged, or do not fit together.
+    """
+    from atarigan.evaluation.policy.played_policy import PlayedPolicy
+
+    return PlayedPolicy.load(
+        str(arguments.policy),
+        str(arguments.env_id),
+        arguments.max_frames,
+        preprocessing=arguments.policy_preprocessing,
+        axes=arguments.policy_layout,
+        frame_skip=arguments.frame_skip,
+        env_kwargs=parsed_kwargs(arguments.env_kwargs),
+    )
 
 
 def _config_of_run(arguments: EvaluateArguments, model: "ModelConfig") -> RunConfig:

@@ -235,6 +235,8 @@ class GeneratedFrames:
         num_games: the number of games; they are numbered from 0.
         seed: game i uses seed + i.
         allow_other_game: as in `GenerationOptions`.
+        provenance: of the real frames that agents see, to compare with the generator's; None means
+            those of the game itself.
 
     Raises:
         InputError: the generator reads RAM and the game has none or is another one.
@@ -249,6 +251,7 @@ class GeneratedFrames:
         seed: int,
         *,
         allow_other_game: bool = False,
+        provenance: Provenance | None = None,
     ) -> None:
         space = layout_of_frames(frame_format).space
         self._stream = ObservationStream(
@@ -256,7 +259,7 @@ class GeneratedFrames:
             space,
             num_games,
             GenerationOptions(allow_other_game=allow_other_game),
-            provenance_of(env),
+            provenance or provenance_of(env),
         )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none

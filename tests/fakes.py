@@ -286,11 +286,18 @@ def noise_frames(num, sample_shape):
 
 def untrained_policy(num_actions):
     """Return an untrained PPO model of stable-baselines3 for observations uint8 (4, 84, 84)."""
+    return policy_for((4, 84, 84), gym.spaces.Discrete(num_actions))
+
+
+def policy_for(shape, actions, algorithm=None, dtype=np.uint8, **options):
+    """Return an untrained model, PPO by default, for image observations of a shape."""
     from stable_baselines3 import PPO
 
     class Spaces(gym.Env):
-        observation_space = gym.spaces.Box(0, 255, (4, 84, 84), np.uint8)
-        action_space = gym.spaces.Discrete(num_actions)
+        observation_space = gym.spaces.Box(0, 255 if dtype == np.uint8 else 1, shape, dtype)
+        action_space = actions
 
     sizes = {"features_extractor_kwargs": {"features_dim": 32}}
-    return PPO("CnnPolicy", Spaces(), n_steps=128, policy_kwargs=sizes, seed=0, device="cpu")
+    if algorithm is None:
+        algorithm, options = PPO, {"n_steps": 128, **options}
+    return algorithm("CnnPolicy", Spaces(), policy_kwargs=sizes, seed=0, device="cpu", **options)

@@ -17,7 +17,9 @@ from tests.fakes import untrained_policy
 def folder(tmp_path_factory):
     """An untrained policy and a barely trained generator of Pong."""
     folder = tmp_path_factory.mktemp("policy")
-    untrained_policy(6).save(folder / "player.zip")
+    policy = untrained_policy(6)
+    policy.trained_on = {"preprocessing": "clone"}
+    policy.save(folder / "player.zip")
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "150", "--num-envs", "1"]
     assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
     words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]

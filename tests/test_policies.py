@@ -8,14 +8,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
-from stable_baselines3.common.atari_wrappers import AtariWrapper, WarpFrame
-from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTransposeImage
+from stable_baselines3.common.atari_wrappers import AtariWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.model_policy import warped
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.data.collection.preprocessing import PREPROCESSINGS
 from atarigan.data.collection.screen import Screen
 from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.errors import InputError
@@ -196,34 +196,6 @@ def test_there_are_scripts_for_two_games_only(env_id: str, env_kwargs: dict[str,
         policy_maker("scripted", AgentSteps(env_id, env_kwargs=env_kwargs))
 
 
-def warped_by_peer(num_stack: int, is_transposed: bool) -> Any:
-    """The observations of stable-baselines3's own wrappers, without skipping or sticky actions."""
-    stacked = VecFrameStack(
-        DummyVecEnv([lambda: WarpFrame(gym.make("BreakoutNoFrameskip-v4"))]), num_stack
-    )
-    return VecTransposeImage(stacked) if is_transposed else stacked
-
-
-@pytest.mark.parametrize("is_transposed", [False, True])
-@pytest.mark.parametrize("num_stack", [1, 4])
-def test_stack_is_that_of_stable_baselines3(num_stack: int, is_transposed: bool) -> None:
-    peer = warped_by_peer(num_stack, is_transposed)
-    layout = layout_of_space(peer.observation_space)
-    assert layout is not None
-    stacks = FrameStacks(layout)
-    env = AgentSteps("BreakoutNoFrameskip-v4", frame_skip=1)
-    for _ in range(2):  # episodes
-        expected = peer.reset()
-        env.reset()
-        stacks.clear(0)
-        for step in range(40):
-            stacks.push(0, warped(env.screen, layout))
-            assert np.array_equal(stacks.observations[0], expected[0])
-            action = 1 if step == 2 else 3
-            expected, *_ = peer.step([action])
-            env.step(action)
-
-
 def test_color_stack_holds_resized_frames_in_order() -> None:
     layout = layout_of_space(gym.spaces.Box(0, 255, (40, 30, 6), np.uint8))
     assert layout is not None
@@ -231,10 +203,10 @@ def test_color_stack_holds_resized_frames_in_order() -> None:
     env = AgentSteps("tests.fakes:Counting-v0")
     env.reset(seed=0)
     level = int(env.screen.rgb()[0, 0, 0])
-    stacks.push(0, warped(env.screen, layout))
+    stacks.push(0, PREPROCESSINGS["sb3"].frame(env.screen, layout))
     assert stacks.observations[0, 0, 0].tolist() == [0, 0, 0, level, level, level]
     env.step(0)
-    stacks.push(0, warped(env.screen, layout))
+    stacks.push(0, PREPROCESSINGS["sb3"].frame(env.screen, layout))
     assert stacks.observations[0, 9, 9].tolist() == [level] * 3 + [level + 1] * 3
 
 
@@ -251,7 +223,8 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_model_sees_its_own_stack_and_fires_first_in_each_life(
     model_file: Path, breakout: AgentSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    seen: list[Any] = []
+    actions: list[Any] = []
 
     def go_right(model: PPO, observation: np.ndarray) -> tuple[np.ndarray, None]:
         seen.append(observation.copy())
@@ -261,18 +234,18 @@ def test_model_sees_its_own_stack_and_fires_first_in_each_life(
     policy = make(f"sb3:PPO:{model_file}", breakout)
     breakout.reset(seed=0)
     policy.begin_episode()
-    lives = -1
-    fired = []
+    lives, began = 0, []
     for _ in range(300):
-        is_new_life = breakout.screen.lives() != lives
-        lives = breakout.screen.lives()
-        action = policy.act(breakout.screen)
-        if is_new_life:
-            fired.append(action)
-        if breakout.step(action)[1]:
+        if breakout.screen.lives() != lives:
+            lives = breakout.screen.lives()
+            began.append(len(actions))
+        actions.append(policy.act(breakout.screen))
+        if breakout.step(actions[-1])[1]:
             break
-    assert len(fired) > 2
-    assert set(fired) == {1}
+    assert len(began) > 3
+    assert actions[:2] == [1, 2]  # FIRE and the next action, as FireResetEnv takes them
+    assert all(actions[step : step + 3] == [0, 1, 2] for step in began[1:])  # NOOP comes first
+    assert len(seen) == len(actions) - 2 - 3 * len(began[1:])
     assert {stack.shape for stack in seen} == {(4, 84, 84)}
     assert len(set(map(bytes, seen))) > 10
 

@@ -20,6 +20,9 @@ class Origin:
         env_kwargs: further arguments of `gymnasium.make`.
         action_meanings: name of each discrete action, in order.
         policy: name of the policy, as --policy takes it.
+        policy_preprocessing: name of the preprocessing of a model's training; None means what the
+            model's file tells, or the default.
+        policy_layout: axes of a model's observations; None means what the file tells, or a guess.
         epsilon: probability of a random action instead of the policy's.
         vary_epsilon: whether each episode draws its own probability from 0 to `epsilon`, mostly
             near 0.
@@ -45,6 +48,8 @@ class Origin:
     max_pool: bool = False
     num_pooled: int = 2
     max_still_frames: int = 8_000
+    policy_preprocessing: str | None = None
+    policy_layout: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 1:

@@ -8,9 +8,11 @@ import ale_py
 import gymnasium as gym
 
 from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.preprocessing import Preprocessing
 from atarigan.data.collection.screen import (
     AleScreen,
     ImageScreen,
+    MaximumAleScreen,
     PooledAleScreen,
     PooledImageScreen,
     Screen,
@@ -72,6 +74,9 @@ class AgentSteps:
             if name in env_kwargs:
                 raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
         self.frame_skip = frame_skip
+        self.is_ale = is_ale(spec)
+        self._spec, self._env_kwargs = spec, env_kwargs
+        self._max_pool, self._num_pooled = max_pool, num_pooled
         self._num_repeats = frame_skip
         self._num_watched = num_pooled if max_pool else 1
         self._max_steps = _take_max_steps(spec, env_kwargs)
@@ -79,16 +84,14 @@ class AgentSteps:
         self.screen: Screen
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         if is_ale(spec):
-            self._num_repeats = frame_skip if max_pool else 1
-            skipped_inside = 1 if max_pool else frame_skip
-            self.env = _make(spec, obs_type="ram", frameskip=skipped_inside, **env_kwargs)
-            ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
-            self.screen = PooledAleScreen(ale, num_pooled) if max_pool else AleScreen(ale)
+            self._make_ale(skips_inside=not max_pool)
             self.game = env_kwargs.get("game", spec.kwargs.get("game"))
         else:
             self.env = _make_image_env(spec, env_kwargs)
             pooled = PooledImageScreen(self.env, num_pooled) if max_pool else None
             self.screen = pooled or ImageScreen(self.env)
+        self._screens = [self.screen]
+        self._noop_max, self._noop_repeats = 0, 1
         self.action_space = self.env.action_space
         self._standstill = StandstillLimit(max_still_frames, frame_skip)
         self._num_steps = 0
@@ -121,13 +124,39 @@ class AgentSteps:
         meanings = tuple(getattr(layer, "get_action_meanings", tuple)())
         return meanings if len(meanings) == self.action_space.n else ()
 
+    def policy_screen(self, preprocessing: Preprocessing) -> Screen:
+        """Return a screen that shows what a policy saw in training, next to `screen`, and begin
+        episodes as in training. Call it before `reset`: the environment and `screen` may change.
+        """
+        pools = preprocessing.pools and self.frame_skip > 1
+        if pools and self._num_watched == 1:
+            self._num_watched = 2
+            if self.is_ale:
+                self.env.close()
+                self._make_ale(skips_inside=False)
+        if self.is_ale:
+            ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
+            screen: Screen = MaximumAleScreen(ale) if pools else AleScreen(ale)
+        else:
+            screen = PooledImageScreen(self.env) if pools else ImageScreen(self.env)
+        self._screens = list({id(each): each for each in (self.screen, screen)}.values())
+        self._noop_repeats = 1 if pools else self._num_repeats
+        self._noop_max = preprocessing.noop_max if self.action_meanings[:1] == ("NOOP",) else 0
+        return screen
+
     def reset(self, seed: int | None = None) -> None:
         """Begin an episode. Its first frame is not pooled with an earlier one."""
         observation, _ = self.env.reset(seed=seed)
         self._num_steps = 0
         self._standstill.begin_episode()
+        if self._noop_max:  # as stable-baselines3's NoopResetEnv does
+            num = self.env.unwrapped.np_random.integers(1, self._noop_max + 1)
+            for _ in range(num * self._noop_repeats):
+                observation, _, terminated, truncated, _ = self.env.step(0)
+                if terminated or truncated:
+                    observation, _ = self.env.reset(seed=seed)
         for _ in range(self._num_watched):
-            self.screen.observe(observation)
+            self._observe(observation)
 
     def step(self, action: Any) -> tuple[float, bool, bool]:
         """Repeat an action; return the sum of rewards, terminated and truncated."""
@@ -138,7 +167,7 @@ class AgentSteps:
             if terminated or truncated:
                 break
             if repeat > self._num_repeats - self._num_watched:
-                self.screen.observe(observation)
+                self._observe(observation)
         self._num_steps += 1
         if self._num_steps == self._max_steps:
             truncated = True
@@ -148,6 +177,19 @@ class AgentSteps:
 
     def close(self) -> None:
         self.env.close()
+
+    def _make_ale(self, *, skips_inside: bool) -> None:
+        """Make an ALE environment. Unless it skips frames itself, each of them can be observed."""
+        self._num_repeats = 1 if skips_inside else self.frame_skip
+        frame_skip = self.frame_skip if skips_inside else 1
+        self.env = _make(self._spec, obs_type="ram", frameskip=frame_skip, **self._env_kwargs)
+        ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
+        pooled = PooledAleScreen(ale, self._num_pooled) if self._max_pool else None
+        self.screen = pooled or AleScreen(ale)
+
+    def _observe(self, observation: Any) -> None:
+        for screen in self._screens:
+            screen.observe(observation)
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:

@@ -1,6 +1,7 @@
 """Create a buffer that fits the frames and actions of an environment."""
 
 import contextlib
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
@@ -10,6 +11,7 @@ import gymnasium as gym
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import ActionDtype, Origin
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.model_policy import training_differences
 from atarigan.data.collection.policies import policy_maker
 from atarigan.data.collection.screen import Screen
 from atarigan.errors import InputError, did_you_mean
@@ -47,7 +49,11 @@ def create_buffer(
     if origin.vary_epsilon and origin.epsilon == 0:
         raise InputError("vary_epsilon draws from 0 to epsilon, which must be above 0, not 0.0")
     with contextlib.closing(AgentSteps.of(origin)) as env:
-        policy_maker(policy, env)
+        training = origin.policy_preprocessing, origin.policy_layout
+        policy_maker(policy, env, *training)
+        if policy.startswith("sb3:"):
+            for difference in training_differences(policy, env, origin.env_id or "", *training):
+                warnings.warn(difference, stacklevel=2)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
         ram = env.screen.ram()

@@ -35,7 +35,9 @@ class Policy(Protocol):
 PolicyMaker = Callable[[np.random.Generator], Policy]
 
 
-def policy_maker(name: str, env: AgentSteps) -> PolicyMaker:
+def policy_maker(
+    name: str, env: AgentSteps, preprocessing: str | None = None, axes: str | None = None
+) -> PolicyMaker:
     """Return a function that makes the named policy from a random generator.
 
     Args:
@@ -43,20 +45,26 @@ def policy_maker(name: str, env: AgentSteps) -> PolicyMaker:
             be trusted because loading can run code; or "module:function", called as
             `function(frame_rgb, ram, action_space, rng)` with uint8 (H, W, 3) and uint8 (bytes,) or
             None, which returns an action. Modules are also searched for in the current folder.
-        env: the environment to act in.
+        env: the environment to act in. Reset it after a policy was made.
+        preprocessing: of a model's training; see `ModelPolicy`.
+        axes: layout of a model's observations; see `ModelPolicy`.
 
     Raises:
         InputError: an unknown policy, or one that cannot play this environment. Errors in a model's
             file are raised when the policy is made.
     """
     kind, _, rest = name.partition(":")
+    if kind != "sb3" and (preprocessing or axes):
+        raise InputError(
+            f"preprocessing and layout are those of a model, sb3:ALGO:FILE.zip, not of {name!r}"
+        )
     if name == "random":
         return partial(RandomPolicy, env.action_space)
     if name == "scripted":
         return partial(PaddlePlayer, scripted_game(env), env.action_meanings)
     if kind == "sb3":
         algorithm, file = named_model(name)
-        return partial(ModelPolicy, algorithm, file, env)
+        return partial(ModelPolicy, algorithm, file, env, preprocessing=preprocessing, axes=axes)
     if kind and rest:
         return partial(FunctionPolicy, name, _imported(kind, rest), env.action_space)
     raise InputError(f"unknown policy {name!r}: {did_you_mean(name, NAMES)}")

@@ -154,6 +154,28 @@ class PooledAleScreen(AleScreen):
         return self._palette_name
 
 
+class MaximumAleScreen(AleScreen):
+    """The elementwise maximum of the last two screens, as policies see it in training.
+
+    stable-baselines3's MaxAndSkipEnv takes it of RGB, Gymnasium's AtariPreprocessing of gray.
+    """
+
+    def __init__(self, ale: Any) -> None:
+        super().__init__(ale)
+        self._rgb = [super().rgb()] * 2
+        self._gray = [super().gray()] * 2
+
+    def observe(self, observation: Any) -> None:
+        self._rgb = [self._rgb[1], super().rgb()]
+        self._gray = [self._gray[1], super().gray()]
+
+    def rgb(self) -> Frames:
+        return np.maximum(*self._rgb)
+
+    def gray(self) -> Frames:
+        return np.maximum(*self._gray)
+
+
 class ImageScreen(Screen):
     """The image observation of an environment, or its `render()` in mode rgb_array.
 

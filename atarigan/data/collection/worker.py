@@ -179,7 +179,9 @@ def env_of(meta: BufferMeta) -> AgentSteps:
 
 
 def _policy_of(meta: BufferMeta, env: AgentSteps, rng: np.random.Generator) -> Policy:
-    policy = policy_maker(meta.origin.policy or "random", env)(rng)
+    origin = meta.origin
+    name = origin.policy or "random"
+    policy = policy_maker(name, env, origin.policy_preprocessing, origin.policy_layout)(rng)
     if meta.origin.epsilon == 0:
         return policy
     return EpsilonMixture(

@@ -48,7 +48,7 @@ class ClonedPolicy:
             "ortho_init": False,
         }
         env = _SpacesOnly(num_actions)
-        self.model = PPO("CnnPolicy", env, policy_kwargs=kwargs, seed=seed, device="cpu")
+        self.model: Any = PPO("CnnPolicy", env, policy_kwargs=kwargs, seed=seed, device="cpu")
         self._policy: Any = self.model.policy
         self._auxiliary_head = nn.Linear(_WIDTHS[-1], num_targets)
         self._weights = [

@@ -55,6 +55,11 @@ class Cloning:
         game, meanings = scripted_game(self._envs[0]), self._envs[0].action_meanings
         self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
         self.policy = ClonedPolicy(len(meanings), NUM_FEATURES, seed)
+        self.policy.model.trained_on = {
+            "preprocessing": "clone",
+            "env_id": env_id,
+            "frame_skip": self._envs[0].frame_skip,
+        }
         self._stacks = FrameStacks(self.policy.layout, NUM_GAMES)
         self._is_first = [True] * NUM_GAMES
         self.max_steps = num_steps

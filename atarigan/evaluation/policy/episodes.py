@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.policies import RandomPolicy
-from atarigan.data.collection.screen import read_frame
-from atarigan.data.collection.standstill import FireAtNewLife
+from atarigan.data.collection.preprocessing import PREPROCESSINGS, LifeStarts, Preprocessing
+from atarigan.data.provenance import Provenance
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.images.frame_stack import FrameStacks
@@ -29,19 +29,34 @@ MAX_PARALLEL = 32
 
 @dataclass(frozen=True)
 class EpisodeConfig:
-    """Game and length of episodes.
+    """Game and length of episodes, and what the policy was trained with.
 
     Attributes:
         env_id: the game.
         max_frames: emulator frames after which an episode is truncated, at least 4.
+        preprocessing: how frames are pooled for the policy, and how episodes and lives begin.
+        frame_skip: as in `AgentSteps`.
+        env_kwargs: further arguments of `gymnasium.make`.
     """
 
     env_id: str
     max_frames: int
+    preprocessing: Preprocessing = PREPROCESSINGS["clone"]
+    frame_skip: int | None = None
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.max_frames < 4:
             raise InputError(f"max_frames must be at least 4, not {self.max_frames}")
+
+    def make_env(self) -> AgentSteps:
+        """Make the environment."""
+        return AgentSteps(self.env_id, self.frame_skip, env_kwargs=self.env_kwargs)
+
+    def provenance(self, env: AgentSteps) -> Provenance:
+        """Return the provenance of the frames that the policy sees."""
+        pools = self.preprocessing.pools and env.frame_skip > 1
+        return Provenance(self.env_id, self.env_kwargs, env.frame_skip, 2 if pools else 1)
 
     def max_steps(self, env: AgentSteps) -> int:
         """Return the same limit in agent steps."""
@@ -72,7 +87,8 @@ class EpisodeResults:
 class Episodes:
     """Plays episodes of a stable-baselines3 model, which always takes its most probable action.
 
-    In games with FIRE, each life begins with it, as in `ModelPolicy`.
+    Episodes and lives begin as in `ModelPolicy`. In actions that the preprocessing takes to begin
+    a life, the policy is not asked.
 
     Args:
         model: the model.
@@ -81,6 +97,10 @@ class Episodes:
         seed: seed of the games; episode i has the same seed with every view.
         progress: called with numbers of agent steps; an episode that ends early counts as one of
             full length.
+        should_stop: asked at each agent step; if it returns true, episodes end early.
+
+    Attributes:
+        is_stopped: whether that happened. Results then hold the finished episodes only.
     """
 
     def __init__(
@@ -90,7 +110,10 @@ class Episodes:
         config: EpisodeConfig,
         seed: int,
         progress: Progress = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.is_stopped = False
+        self._should_stop = should_stop
         self._model = model
         self._layout = layout
         self._config = config
@@ -113,11 +136,15 @@ class Episodes:
         for first in range(0, num_episodes, MAX_PARALLEL):
             numbers = range(first, min(num_episodes, first + MAX_PARALLEL))
             games = [_Game(self._config, self._seed + number) for number in numbers]
-            parallel = _ParallelGames(self._model, self._layout, views, games)
-            while parallel.running:
+            parallel = _ParallelGames(
+                self._model, self._layout, self._config.preprocessing, views, games
+            )
+            while parallel.running and not self._must_stop():
                 parallel.step(results.film if first == 0 else {}, film_steps)
                 self._progress(len(parallel.running))
             self._finish(games, results)
+            if self.is_stopped:
+                break
         return results
 
     def play_at_random(self, num_episodes: int) -> EpisodeResults:
@@ -127,28 +154,37 @@ class Episodes:
             game = _Game(self._config, self._seed + number)
             rng = np.random.default_rng([self._seed, number])
             policy = RandomPolicy(game.env.action_space, rng)
-            while not game.is_over:
+            while not game.is_over and not self._must_stop():
                 game.step(policy.act(game.env.screen))
                 self._progress(1)
             self._finish([game], results)
+            if self.is_stopped:
+                break
         return results
+
+    def _must_stop(self) -> bool:
+        self.is_stopped = self.is_stopped or self._should_stop()
+        return self.is_stopped
 
     def _finish(self, games: Sequence["_Game"], results: EpisodeResults) -> None:
         for game in games:
+            game.env.close()
+            if not game.is_over:
+                continue
             self._progress(game.max_steps - game.num_steps)
             results.returns.append(game.total_reward)
             results.num_steps.append(game.num_steps)
             results.num_queried.append(game.num_queried)
             for name, counts in results.num_agreed.items():
                 counts.append(game.num_agreed.get(name, 0))
-            game.env.close()
 
 
 class _Game:
     """A running episode."""
 
     def __init__(self, config: EpisodeConfig, seed: int) -> None:
-        self.env = AgentSteps(config.env_id)
+        self.env = config.make_env()
+        self.screen = self.env.policy_screen(config.preprocessing)
         self.env.reset(seed)
         self.max_steps = config.max_steps(self.env)
         self.total_reward = 0.0
@@ -156,12 +192,7 @@ class _Game:
         self.num_queried = 0
         self.num_agreed: dict[str, int] = {}
         self.is_over = False
-        self._fire = FireAtNewLife(self.env.action_meanings)
-
-    def act(self, action: Any) -> None:
-        """Step by the policy's action, or by FIRE at the beginning of a life."""
-        fire = self._fire.action(self.env.screen)
-        self.step(action if fire is None else fire)
+        self.starts = LifeStarts(config.preprocessing, self.env.action_meanings)
 
     def step(self, action: Any) -> None:
         reward, terminated, truncated = self.env.step(action)
@@ -169,18 +200,34 @@ class _Game:
         self.num_steps += 1
         self.is_over = terminated or truncated or self.num_steps >= self.max_steps
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether the preprocessing begins a life, and does not ask the policy."""
+        return self.starts.start is not None
+
+    @property
+    def forced(self) -> int | None:
+        """Action that is taken in place of the policy's."""
+        return self.starts.fire if self.starts.start is None else self.starts.start
+
 
 class _ParallelGames:
     """Games that are stepped together, with the frame stacks of each view."""
 
     def __init__(
-        self, model: Any, layout: ImageLayout, views: Mapping[str, View], games: list[_Game]
+        self,
+        model: Any,
+        layout: ImageLayout,
+        preprocessing: Preprocessing,
+        views: Mapping[str, View],
+        games: list[_Game],
     ) -> None:
-        self._model = model
         self._views = views
         self._games = games
         self._layout = layout
+        self._preprocessing = preprocessing
         self._stacks = {name: FrameStacks(layout, len(games)) for name in views}
+        self._predictors = {name: _Predictor(model, len(games)) for name in views}
 
     @property
     def running(self) -> list[int]:
@@ -190,38 +237,108 @@ class _ParallelGames:
     def step(self, film: Mapping[str, list[Frames]], film_steps: int) -> None:
         """Take one agent step in all running games."""
         numbers = self.running
+        for number in numbers:
+            game = self._games[number]
+            game.starts.look(game.screen)
+        shown = self._show(numbers, film, film_steps)
+        asked = [row for row, number in enumerate(numbers) if not self._games[number].is_starting]
+        actions = self._ask(
+            [numbers[row] for row in asked], {name: frames[asked] for name, frames in shown.items()}
+        )
+        for number in numbers:
+            game = self._games[number]
+            game.step(game.forced if game.forced is not None else actions[number])
+
+    def _show(
+        self, numbers: list[int], film: Mapping[str, list[Frames]], film_steps: int
+    ) -> dict[str, Frames]:
+        """Return the frames of the games with each view, uint8 (M, H, W, C)."""
         games = [self._games[number] for number in numbers]
-        observations = self._observe(numbers, film, film_steps)
-        (_, acting), *others = observations.items()
-        actions = self._predict(acting)
-        queried = np.flatnonzero([game.num_steps % QUERY_EVERY == 0 for game in games])
-        for name, other in others if len(queried) else ():
-            for row, action in zip(queried, self._predict(other[queried]), strict=True):
-                agreed = games[row].num_agreed
-                agreed[name] = agreed.get(name, 0) + int(action == actions[row])
+        layout, rams = (
+            self._layout,
+            [ram for game in games if (ram := game.screen.ram()) is not None],
+        )
+        frames = np.stack([self._preprocessing.frame(game.screen, layout) for game in games])
+        is_first = [game.num_steps == 0 for game in games]
+        shown = {}
+        for name, view in self._views.items():
+            shown[name] = view(numbers, is_first, frames, np.stack(rams) if rams else None)
+            if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
+                film[name].append(shown[name][0].copy())
+        return shown
+
+    def _ask(self, numbers: list[int], shown: Mapping[str, Frames]) -> dict[int, Any]:
+        """Return the policy's action in each game, and count where it agrees with other views."""
+        if not numbers:
+            return {}
+        games = [self._games[number] for number in numbers]
+        is_first = [game.starts.is_first for game in games]
+        actions: list[Any] = []
+        queried = [row for row, game in enumerate(games) if game.num_steps % QUERY_EVERY == 0]
         for row in queried:
             games[row].num_queried += 1
-        for game, action in zip(games, actions, strict=True):
-            game.act(action)
+        for name, frames in shown.items():
+            stacks, predictor = self._stacks[name], self._predictors[name]
+            for number, frame, first in zip(
+                numbers, self._layout.from_frames(frames), is_first, strict=True
+            ):
+                self._preprocessing.push(stacks, number, frame, first)
+            if not actions:
+                actions = predictor.actions(stacks.observations, numbers, is_first)
+                # a recurrent policy has to see every step of a view
+                rows = [*range(len(games))] if predictor.is_recurrent else queried
+                continue
+            found = predictor.actions(
+                stacks.observations, [numbers[row] for row in rows], [is_first[row] for row in rows]
+            )
+            others = dict(zip(rows, found, strict=True))
+            for row in queried:
+                agreed = games[row].num_agreed
+                agreed[name] = agreed.get(name, 0) + int(np.array_equal(others[row], actions[row]))
+        return dict(zip(numbers, actions, strict=True))
 
-    def _observe(
-        self, numbers: list[int], film: Mapping[str, list[Frames]], film_steps: int
-    ) -> dict[str, npt.NDArray[Any]]:
-        """Return the policy's observations of the games with each view."""
-        games = [self._games[number] for number in numbers]
-        screens = [game.env.screen for game in games]
-        frames = np.stack([read_frame(screen, self._layout.frame_format) for screen in screens])
-        rams = [ram for screen in screens if (ram := screen.ram()) is not None]
-        is_first = [game.num_steps == 0 for game in games]
-        observations = {}
-        for name, view in self._views.items():
-            shown = view(numbers, is_first, frames, np.stack(rams) if rams else None)
-            seen = self._layout.from_frames(shown)
-            observations[name] = self._stacks[name].push_each(numbers, seen, is_first)
-            if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
-                film[name].append(shown[0].copy())
-        return observations
 
-    def _predict(self, observations: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        actions: npt.NDArray[Any] = self._model.predict(observations, deterministic=True)[0]
-        return actions
+class _Predictor:
+    """Asks a model for its most probable actions, and keeps the states of a recurrent one."""
+
+    def __init__(self, model: Any, num_games: int) -> None:
+        self._model = model
+        self._num_games = num_games
+        self._states: tuple[npt.NDArray[Any], ...] | None = None
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the model has states; known after the first actions."""
+        return self._states is not None
+
+    def actions(
+        self, observations: npt.NDArray[Any], numbers: list[int], is_first: list[bool]
+    ) -> list[Any]:
+        """Return an action for each of some games.
+
+        Args:
+            observations: of all games, (num_games, *shape).
+            numbers: indices of the games to act in.
+            is_first: of each of them, whether to forget its state.
+        """
+        if not numbers:
+            return []
+        recurrent: dict[str, Any] = {}
+        if self._states is not None:
+            states = tuple(state[:, numbers] for state in self._states)
+            recurrent = {"state": states, "episode_start": np.array(is_first)}
+        chosen = observations[np.asarray(numbers, np.intp)]
+        actions, found = self._model.predict(chosen, deterministic=True, **recurrent)
+        if found is not None:
+            self._keep(found, numbers)
+        return list(actions)
+
+    def _keep(self, states: tuple[npt.NDArray[Any], ...], numbers: list[int]) -> None:
+        """Store the states of some games, each (layers, len(numbers), units)."""
+        if self._states is None:
+            self._states = tuple(
+                np.zeros((len(state), self._num_games, *state.shape[2:]), state.dtype)
+                for state in states
+            )
+        for kept, state in zip(self._states, states, strict=True):
+            kept[:, numbers] = state

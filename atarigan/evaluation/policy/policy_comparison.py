@@ -1,13 +1,13 @@
 """Playing one policy through several views of a game."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import Progress
@@ -45,34 +45,53 @@ class PolicyComparison:
 
     def max_steps(self, has_generated: bool) -> int:
         """Return the largest possible number of agent steps of `run`."""
-        with contextlib.closing(AgentSteps(self.config.env_id)) as env:
+        with contextlib.closing(self.config.make_env()) as env:
             num = self.num_episodes * self.config.max_steps(env)
         return num * (_NUM_VIEWS_WITHOUT_GENERATED + has_generated)
 
     def run(
-        self, generated: View | None, progress: Progress = lambda _: None
-    ) -> dict[str, EpisodeResults]:
-        """Play all episodes.
+        self,
+        generated: View | None,
+        progress: Progress = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[dict[str, EpisodeResults], dict[str, EpisodeResults]]:
+        """Play all episodes, or those before a stop.
+
+        Args:
+            generated: the view of generated frames, if there is a generator.
+            progress: called with numbers of agent steps.
+            should_stop: asked at each agent step.
 
         Returns:
             Results by view: "random" (actions, without a view), "real", "generated" if that view is
-            given, and the `disturbances`.
+            given, and the `disturbances`. After a stop, the second has the finished episodes of the
+            view that was interrupted: the shorter ones, which are no fair sample.
         """
-        episodes = Episodes(self.model, self.layout, self.config, self.seed, progress)
-        statistics = GameStatistics.of(self._real_frames())
+        episodes = Episodes(self.model, self.layout, self.config, self.seed, progress, should_stop)
+        num = self.num_episodes
         views = {} if generated is None else {"generated": generated}
-        disturbed = disturbances(statistics, self.seed)
-        results = {"random": episodes.play_at_random(self.num_episodes)}
-        results["real"] = episodes.play({"real": real, **views, **disturbed}, self.num_episodes)
+        disturbed: dict[str, View] = {}
+        if (statistics := self._statistics(should_stop)) is not None:
+            disturbed = disturbances(statistics, self.seed)
+        played: dict[str, Callable[[], EpisodeResults]] = {
+            "random": lambda: episodes.play_at_random(num),
+            "real": lambda: episodes.play({"real": real, **views, **disturbed}, num),
+        }
         for name, view in views.items():
             both = {name: view, "real": real}
-            results[name] = episodes.play(both, self.num_episodes, film_steps=FILM_STEPS)
+            played[name] = partial(episodes.play, both, num, film_steps=FILM_STEPS)
         for name, view in disturbed.items():
-            results[name] = episodes.play({name: view}, self.num_episodes)
-        return results
+            played[name] = partial(episodes.play, {name: view}, num)
+        results: dict[str, EpisodeResults] = {}
+        for name, play in played.items():
+            found = play()
+            if episodes.is_stopped:
+                return results, {name: found}
+            results[name] = found
+        return results, {}
 
-    def _real_frames(self) -> Frames:
-        """Record real frames (N, H, W, C) of separate episodes of the policy."""
+    def _statistics(self, should_stop: Callable[[], bool]) -> GameStatistics | None:
+        """Return statistics of real frames of the policy's other episodes; None after a stop."""
         recorded: list[Frames] = []
 
         def record(
@@ -83,6 +102,7 @@ class PolicyComparison:
 
         max_frames = min(self.config.max_frames, _MAX_STATISTICS_FRAMES)
         config = replace(self.config, max_frames=max_frames)
-        episodes = Episodes(self.model, self.layout, config, self.seed + self.num_episodes)
+        seed = self.seed + self.num_episodes
+        episodes = Episodes(self.model, self.layout, config, seed, should_stop=should_stop)
         episodes.play({"real": record}, _NUM_STATISTICS_EPISODES)
-        return np.concatenate(recorded)
+        return None if episodes.is_stopped else GameStatistics.of(np.concatenate(recorded))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,13 @@ class PolicyEvaluation:
 
     Attributes:
         name: name of the policy.
-        results: results by view. "real" and "random" (random actions) are always among them.
+        results: results by view. "real" and "random" (random actions) are always among them, unless
+            the evaluation was interrupted before.
         frame_format: format of the frames of films.
         facts: further facts of the result, such as counts, limits, seeds and versions.
         seed: seed of the bootstrap.
+        unfinished: the finished episodes of the view that an interruption cut short. They are the
+            shorter ones, so that nothing is computed from them.
     """
 
     name: str
@@ -56,14 +59,23 @@ class PolicyEvaluation:
     frame_format: FrameFormat
     facts: dict[str, Any]
     seed: int
+    unfinished: dict[str, EpisodeResults] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all episodes were played."""
+        return not self.unfinished
 
     @property
     def summary(self) -> str:
         """What was played, in one line."""
-        num = len(self.results["real"].returns)
+        if not self.results:
+            return "stopped before all episodes with a view were played"
+        num = len(next(iter(self.results.values())).returns)
+        stopped = f"; stopped while playing {', '.join(self.unfinished)}" if self.unfinished else ""
         return (
             f"{num} episodes of {self.facts['env_id']} with each view, at most "
-            f"{self.facts['max_frames']:,} emulator frames each"
+            f"{self.facts['max_frames']:,} emulator frames each{stopped}"
         )
 
     def mean_return(self, view: str) -> tuple[float, Interval]:
@@ -73,20 +85,29 @@ class PolicyEvaluation:
 
     def retention(self, view: str) -> tuple[float, Interval]:
         """Return the share of the score that the policy keeps, with its 95 % interval."""
+        if not self.has_baselines:
+            return math.nan, (math.nan, math.nan)
         groups = [self._returns(name) for name in (view, *_BASELINES)]
         return float(retention(*groups)), bootstrap_interval(retention, groups, self.seed)
 
     @property
+    def has_baselines(self) -> bool:
+        """Whether the returns that retention compares with are known."""
+        return all(view in self.results for view in _BASELINES)
+
+    @property
     def is_better_than_random(self) -> bool:
         """Whether the policy scores above random actions with real frames."""
-        return bool(mean(self._returns("real")) > mean(self._returns("random")))
+        return self.has_baselines and bool(
+            mean(self._returns("real")) > mean(self._returns("random"))
+        )
 
     def agreement(self, view: str) -> tuple[float, Interval] | None:
         """Return the share of states of real play in which the policy chooses the same action with
         a view, with its 95 % interval; None for views that were not queried.
         """
-        real = self.results["real"]
-        if view not in real.num_agreed:
+        real = self.results.get("real")
+        if real is None or view not in real.num_agreed:
             return None
         groups = [np.array(real.num_agreed[view], np.float64), np.array(real.num_queried, float)]
         interval = bootstrap_interval(share, groups, self.seed, paired=True)
@@ -129,12 +150,13 @@ class PolicyEvaluation:
             view: {
                 "mean": self.mean_return(view)[0],
                 "interval": self.mean_return(view)[1],
-                "episodes": results.returns,
-                "agent_steps": results.num_steps,
+                **_episodes(results),
             }
             for view, results in self.results.items()
         }
-        return {"metrics": self.scores(), "returns": returns, **self.facts}
+        unfinished = {view: _episodes(results) for view, results in self.unfinished.items()}
+        interrupted = {"interrupted": unfinished} if unfinished else {}
+        return {"metrics": self.scores(), "returns": returns, **interrupted, **self.facts}
 
     def write_page(self, path: Path) -> None:
         """Write the report as an HTML page, and the film that it contains next to it."""
@@ -153,9 +175,10 @@ class PolicyEvaluation:
         panels = {
             f"returns, real against {view}": (self._returns("real"), self._returns(view))
             for view in self.results
-            if view != "real"
+            if view != "real" and "real" in self.results
         }
-        page.picture("Returns", charts.histograms(panels))
+        if panels:
+            page.picture("Returns", charts.histograms(panels))
         page.heading("Settings")
         facts = [*self.facts.items(), ("agreement measured in", f"one state in {QUERY_EVERY}")]
         page.settings({"facts": facts})
@@ -192,6 +215,10 @@ def _cells(found: tuple[float, Interval] | None) -> tuple[str, str]:
         return "", ""
     value, (low, high) = found
     return f"{value:.3f}", f"{low:.3f} to {high:.3f}"
+
+
+def _episodes(results: EpisodeResults) -> dict[str, Any]:
+    return {"episodes": results.returns, "agent_steps": results.num_steps}
 
 
 def _score(value: float, interval: Interval) -> Score:

@@ -1,0 +1,304 @@
+"""Files of stable-baselines3 models: what they tell, and loading them to act."""
+
+import json
+import platform
+import re
+import sys
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium as gym
+import numpy as np
+
+from atarigan.data.collection.preprocessing import Preprocessing, preprocessing_named
+from atarigan.errors import InputError, did_you_mean, one_line, shown
+
+CONTRIB = ("ARS", "CrossQ", "MaskablePPO", "QRDQN", "RecurrentPPO", "TQC", "TRPO")
+TRAINED_ON = "trained_on"  # attribute of a model, saved as JSON
+_CLONED_BY = "atarigan.evaluation.policy.motion_profiles"
+# By the module of a policy class. PPO, A2C and TRPO share one, and differ by their attributes.
+_ALGORITHM_OF_MODULE = {
+    "stable_baselines3.dqn.policies": "DQN",
+    "stable_baselines3.sac.policies": "SAC",
+    "stable_baselines3.td3.policies": "TD3",
+    "sb3_contrib.ars.policies": "ARS",
+    "sb3_contrib.common.maskable.policies": "MaskablePPO",
+    "sb3_contrib.common.recurrent.policies": "RecurrentPPO",
+    "sb3_contrib.crossq.policies": "CrossQ",
+    "sb3_contrib.qrdqn.policies": "QRDQN",
+    "sb3_contrib.tqc.policies": "TQC",
+}
+# What only training needs is replaced before it is unpickled: buffers of the size of the training,
+# and schedules and classes that another version of Python or a missing module cannot restore.
+_ONLY_FOR_TRAINING: dict[str, Any] = {
+    "_episode_storage": None,
+    "_last_episode_starts": None,
+    "_last_lstm_states": None,
+    "_last_obs": None,
+    "_last_original_obs": None,
+    "action_noise": None,
+    "buffer_size": 1,
+    "clip_range": 0.2,
+    "clip_range_vf": None,
+    "env": None,
+    "ep_info_buffer": None,
+    "ep_success_buffer": None,
+    "exploration_schedule": None,
+    "learning_rate": 0.0,
+    "lr_schedule": None,
+    "n_envs": 1,
+    "n_steps": 1,
+    "optimize_memory_usage": False,
+    "replay_buffer": None,
+    "replay_buffer_class": None,
+    "replay_buffer_kwargs": {},
+    "rollout_buffer": None,
+    "rollout_buffer_class": None,
+    "rollout_buffer_kwargs": {},
+    "tensorboard_log": None,
+    "train_freq": 1,
+}
+_NEEDED = ("policy_class", "policy_kwargs", "observation_space", "action_space")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What the file of a model tells. Reading it unpickles nothing.
+
+    Attributes:
+        path: the file.
+        data: attributes of the model as JSON, in which pickled ones have a readable description.
+        versions: versions of the packages that saved it, by name; empty for old files.
+    """
+
+    path: Path
+    data: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, algorithm: str = "stable-baselines3") -> Self:
+        """Read a file.
+
+        Args:
+            path: the file.
+            algorithm: what the file should be a model of, for messages.
+
+        Raises:
+            InputError: it is not a model, or damaged.
+        """
+        wrong = f"{path} is not a model of {algorithm}"
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+                missing = [name for name in ("data", "policy.pth") if name not in names]
+                if missing:
+                    raise InputError(f"{wrong}: it has no {missing[0]!r}, but {shown(names)}")
+                data = json.loads(archive.read("data"))
+                has_info = "system_info.txt" in names
+                info = archive.read("system_info.txt").decode() if has_info else ""
+                damaged = archive.testzip()
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise InputError(f"{wrong}: it is no zip file, or damaged: {one_line(error)}") from None
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{wrong}: its data are damaged: {one_line(error)}") from None
+        if damaged is not None or not isinstance(data, dict):
+            raise InputError(f"{wrong}: its {damaged or 'data'!r} is damaged")
+        return cls(path, data, dict(re.findall(r"^- ([\w-]+): (\S+)", info, re.MULTILINE)))
+
+    @property
+    def algorithm(self) -> str | None:
+        """Name of the algorithm, by the class of its policy and its settings; None if unknown."""
+        described = self.data.get("policy_class")
+        module = described.get("__module__") if isinstance(described, dict) else None
+        if module == "stable_baselines3.common.policies":
+            if "clip_range" in self.data:
+                return "PPO"
+            return "TRPO" if "cg_max_steps" in self.data else "A2C"
+        return _ALGORITHM_OF_MODULE.get(str(module))
+
+    @property
+    def observation_space(self) -> gym.Space[Any] | None:
+        """The space of image observations of bytes; None if it is another or not readable."""
+        return _described_space(self.data.get("observation_space"))
+
+    @property
+    def trained_on(self) -> dict[str, str]:
+        """What the model was trained on, as its attribute `trained_on` says: "preprocessing" (a
+        name in `PREPROCESSINGS`), "layout" (as in `ImageLayout.axes`), "env_id" and "frame_skip".
+        It may be empty. Policies that earlier releases of atarigan.clone made are recognized.
+        """
+        told = self.data.get(TRAINED_ON)
+        known = {
+            name: str(value)
+            for name, value in (told.items() if isinstance(told, dict) else ())
+            if value is not None
+        }
+        if _CLONED_BY in str(self.data.get("policy_kwargs")):
+            known.setdefault("preprocessing", "clone")
+        return known
+
+    @property
+    def frame_skip(self) -> int | None:
+        """Emulator frames of an agent step in training, if the file tells it."""
+        text = self.trained_on.get("frame_skip", "")
+        return int(text) if re.fullmatch(r"[1-9]\d{0,3}", text) else None
+
+    def preprocessing(self, name: str | None, default: str) -> Preprocessing:
+        """Return the named preprocessing, or else the file's, or else the default.
+
+        Raises:
+            InputError: the name is unknown.
+        """
+        return preprocessing_named(name or self.trained_on.get("preprocessing", default))
+
+    @property
+    def saved_by(self) -> str:
+        """Which other versions of Python and stable-baselines3 saved it, for messages."""
+        import stable_baselines3
+
+        here = {
+            "Python": platform.python_version(),
+            "Stable-Baselines3": stable_baselines3.__version__,
+        }
+        other = {
+            name: f"{name} {self.versions[name]}, not {version}"
+            for name, version in here.items()
+            if self.versions.get(name, version) != version
+        }
+        return f"; it was saved by {' and '.join(other.values())}" if other else ""
+
+
+def load_model(algorithm: str, path: Path) -> Any:
+    """Load a stable-baselines3 model to the CPU, to act and not to train.
+
+    Its policy is complete. Buffers have room for one step, and the rest of what only training needs
+    is left out, so that memory does not depend on the settings of the training.
+
+    The file must be trusted: the class of the policy, its arguments, and attributes that
+    stable-baselines3 does not know are unpickled, which can run code. Modules are also searched for
+    in the current folder.
+
+    Args:
+        algorithm: name of a class of stable-baselines3 or sb3-contrib.
+        path: the file.
+
+    Raises:
+        InputError: an unknown algorithm, or a file that is not its model or cannot be loaded here.
+    """
+    loader = algorithm_class(algorithm)
+    file = ModelFile.read(path, algorithm)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            model = loader.load(path, device="cpu", custom_objects=_replaced(file.data))
+        except Exception as error:  # pickled objects may raise anything
+            raise InputError(_cause(file, algorithm, _of_needed(caught) or error)) from error
+    lost = _of_needed(caught)
+    if lost is not None:
+        raise InputError(_cause(file, algorithm, lost))
+    return model
+
+
+def algorithm_class(algorithm: str) -> Any:
+    """Return a class of stable-baselines3 or, if it is installed, of sb3-contrib.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    import stable_baselines3
+
+    known = _algorithms_in(stable_baselines3)
+    try:
+        import sb3_contrib  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        if algorithm in CONTRIB:
+            raise InputError(
+                f"algorithm {algorithm} is in the package sb3-contrib, which is not installed: "
+                "pip install sb3-contrib"
+            ) from None
+    else:
+        known |= _algorithms_in(sb3_contrib)
+    if algorithm not in known:
+        hint = did_you_mean(algorithm, known)
+        raise InputError(f"stable-baselines3 has no algorithm {algorithm!r}: {hint}")
+    return known[algorithm]
+
+
+def _algorithms_in(module: Any) -> dict[str, Any]:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, BaseAlgorithm)
+    }
+
+
+def _replaced(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what replaces attributes of a file: those of training, and spaces that are readable.
+
+    Spaces hold random generators, whose pickles depend on the version of NumPy, and those of old
+    files are of the package gym.
+    """
+    spaces = {
+        name: space
+        for name in ("observation_space", "action_space")
+        if (space := _described_space(data.get(name))) is not None
+    }
+    return _ONLY_FOR_TRAINING | spaces
+
+
+def _described_space(described: Any) -> gym.Space[Any] | None:
+    """Return the space that a readable description means: a Box of all bytes, or Discrete."""
+    if not isinstance(described, dict):
+        return None
+    kind = str(described.get(":type:"))
+    if "Discrete'" in kind and "Multi" not in kind and str(described.get("n")).isdecimal():
+        return gym.spaces.Discrete(int(described["n"]), start=int(described.get("start") or 0))
+    ends = [set(re.findall(r"-?\d+", str(described.get(name)))) for name in ("low", "high")]
+    if (
+        kind.endswith("box.Box'>")
+        and described.get("dtype") == "uint8"
+        and ends == [{"0"}, {"255"}]
+    ):
+        shape = [int(side) for side in re.findall(r"\d+", str(described.get("_shape")))]
+        return gym.spaces.Box(0, 255, tuple(shape), np.uint8) if shape else None
+    return None
+
+
+def _of_needed(caught: list[warnings.WarningMessage]) -> str | None:
+    """Return why an attribute that the policy needs was not restored; None if all were."""
+    for warning in caught:
+        found = re.match(
+            r"Could not deserialize object (\w+)\..*Exception: ", text := str(warning.message), re.S
+        )
+        if found and found[1] in _NEEDED:
+            return f"its {found[1]} cannot be restored: {text[found.end() :]}"
+    return None
+
+
+def _cause(file: ModelFile, algorithm: str, error: Exception | str) -> str:
+    """Say in one line why a file cannot be loaded."""
+    path, found = file.path, file.algorithm
+    if found not in (None, algorithm):
+        return f"{path} is not a model of {algorithm}, but of {found}: write sb3:{found}:{path}"
+    if isinstance(error, ModuleNotFoundError):
+        name = str(error.name)
+        hint = (
+            "pip install sb3-contrib"
+            if name.startswith("sb3_contrib")
+            else "install it, or run the command in the folder that holds it"
+        )
+        return f"{path} needs the module {name}, which is not found: {hint}{file.saved_by}"
+    if isinstance(error, MemoryError):
+        return f"{path} needs more memory than there is: {one_line(error)}"
+    return (
+        f"{path} is not a model of {algorithm} that can be loaded: {one_line(error)}{file.saved_by}"
+    )
