@@ -15,7 +15,7 @@ class InputError(ValueError):
         >>> import atarigan
         >>> atarigan.FrameBuffer.open("no/such/folder")
         Traceback (most recent call last):
-        atarigan.errors.InputError: no/such/folder is not a frame buffer: it has no meta.json
+        atarigan.errors.InputError: no/such/folder does not exist: name the folder of a buffer
     """
 
 

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import refuse_links_outside
 from atarigan.models.model_config import ModelConfig
+from atarigan.models.run_data import refuse_missing_data
 
 if TYPE_CHECKING:
     from atarigan.cli.progress import ProgressDisplay
@@ -59,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(choices())
         return command_line.EXIT_OK
     arguments = parse(words)
+    warn_of_unused(words, arguments.run)
     if arguments.summary:
         print(summary(arguments.run))
         return command_line.EXIT_OK
@@ -79,10 +82,30 @@ def parse(words: Sequence[str]) -> TrainArguments:
 
 
 def _with_current_names(words: Sequence[str]) -> list[str]:
-    """Replace flags that have been renamed: --momentum 0.5 becomes --beta1 0.5."""
+    """Replace flags that have been renamed, and underscores in flags: --momentum 0.5 becomes
+    --beta1 0.5.
+    """
     renamed = {f"--{old}": f"--{new}" for old, new in RunConfig.FORMER_NAMES.items()}
     parts = (word.partition("=") for word in words)
-    return [renamed.get(flag, flag) + equals + value for flag, equals, value in parts]
+    hyphens = ((_hyphened(flag), equals, value) for flag, equals, value in parts)
+    return [renamed.get(flag, flag) + equals + value for flag, equals, value in hyphens]
+
+
+def _hyphened(word: str) -> str:
+    return word.replace("_", "-") if word.startswith("--") else word
+
+
+def warn_of_unused(words: Sequence[str], config: RunConfig) -> None:
+    """Warn of flags that have no effect with the other settings."""
+    from atarigan.training.unused_settings import unused_settings
+
+    flags = {word.partition("=")[0] for word in _with_current_names(words)}
+    if not flags - {"--out", "--resume", "--data", "--recipe", "--config", "--source", *LIMITS}:
+        return
+    for name, reason in unused_settings(config).items():
+        flag = "--" + name.replace("_", "-")
+        if flag in flags:
+            warnings.warn(f"{flag} has no effect: {reason}", stacklevel=2)
 
 
 def base_config(words: Sequence[str]) -> RunConfig:
@@ -114,7 +137,10 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
         if not path.is_file():
             raise InputError(f"--resume needs a run in --out, and {path} does not exist")
         refuse_links_outside(path.parent, skipped="wandb")  # its logs are links to its cache
-        return typed_json.read_json(path, ModelConfig).run
+        model = typed_json.read_json(path, ModelConfig)
+        if flags.data is None:
+            refuse_missing_data(model, flags.out)
+        return model.run
     if flags.config:
         return config_file(Path(flags.config))
     if flags.recipe:
@@ -192,6 +218,8 @@ def train(
     from atarigan.training.process_group import joined, leave
     from atarigan.training.run_folder import RunFolder
 
+    if config.data is not None:  # the run is resumed and evaluated from anywhere
+        config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
     with joined(config.device) as group:
         if not group.is_first:
             with StopRequest(group.stop_echo_s) as stop:
@@ -211,6 +239,7 @@ def _train_and_record(
     allow_other_game: bool,
 ) -> int:
     from atarigan.cli.progress import ProgressDisplay
+    from atarigan.evaluation.build import missing_for_evaluation
     from atarigan.models.checkpoint import find_checkpoint
     from atarigan.training.build import build_trainer
     from atarigan.training.health import HealthGuard
@@ -237,8 +266,11 @@ def _train_and_record(
     typed_json.write_json(folder.config, trainer.model)
     print(
         f"training {config.network} with {config.objective} + {config.penalty} on {config.source} "
-        f"{trainer.model.sample.shape}, {trainer.plan}"
+        f"{trainer.model.sample.shape}, {trainer.source.num_samples:,} samples, {trainer.plan}"
     )
+    missing = missing_for_evaluation(trainer.source, config) if config.evaluate_every_s else None
+    if missing:
+        warnings.warn(f"samples will not be evaluated: {missing}", stacklevel=2)
     display = ProgressDisplay(
         "training",
         "images",

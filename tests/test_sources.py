@@ -206,7 +206,7 @@ def test_palette_frames_come_in_their_colors(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(None, "--data"), ("nowhere", "nowhere is not a frame buffer"), ("empty", "not 0")],
+    [(None, "--data"), ("nowhere", "nowhere does not exist"), ("empty", "not 0")],
 )
 def test_frames_that_are_not_there(tmp_path, monkeypatch, data, message):
     monkeypatch.chdir(tmp_path)

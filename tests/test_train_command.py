@@ -126,7 +126,7 @@ def test_flags_override_a_config_file(tmp_path):
         (["--source", "sine", "--network", "dcgan"], r"'dcgan' needs samples of shape \(C, H, W\)"),
         (["--objective", "energy", "--network", "dcgan"],
          "--objective energy does not go with --network dcgan"),
-        (["--data", "nowhere"], "nowhere is not a frame buffer"),
+        (["--data", "nowhere"], "nowhere does not exist"),
         (["--recipe", "sinus"], "unknown recipe 'sinus'"),
         (["--config", "nowhere.json"], "nowhere.json does not exist"),
         (["--resume"], "config.json does not exist"),

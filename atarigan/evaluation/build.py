@@ -24,6 +24,7 @@ from atarigan.evaluation.motion_evaluator import MAX_STACKS
 from atarigan.evaluation.point_evaluator import point_evaluator
 from atarigan.images.pixels import Frames
 
+MIN_REAL = 8  # two sets of four
 EXTRACTORS = {name: f"{name}-features-v1" for name in LABELED}
 
 
@@ -60,6 +61,18 @@ def evaluator_for(
         return point_evaluator(source.distribution, num, seed)
     with_features = f" with features {features!r}" if features else ""
     raise InputError(f"source {config.source!r} has no metrics{with_features}")
+
+
+def missing_for_evaluation(source: DataSource, config: RunConfig) -> str | None:
+    """Return why samples of a source cannot be evaluated during a run; None if they can."""
+    if source.num_samples < MIN_REAL:
+        return f"it needs at least {MIN_REAL} samples, not {source.num_samples}"
+    if config.source in EXTRACTORS:
+        try:
+            open_split(config, "test")
+        except InputError as error:
+            return f"it needs the test split: {error}"
+    return None
 
 
 def _image_set_evaluator(

@@ -140,6 +140,8 @@ class FrameBuffer:
             InputError: the folder holds no buffer, a damaged one, or another format version.
         """
         path = Path(path)
+        if not path.exists():
+            raise InputError(f"{path} does not exist: name the folder of a buffer")
         if not (path / "meta.json").is_file():
             raise InputError(f"{path} is not a frame buffer: it has no meta.json")
         return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ class PublishedFile:
 
 
 def find_files(data_set: str, pattern: str, data: str | None) -> list[Path]:
-    """Find the local files of a data set, sorted by name. The list may be empty.
+    """Find the local files of a data set, sorted by name.
+
+    The list is empty only where `data` is None: then the published files are to be downloaded.
+    Warns if $ATARIGAN_DATA is set and has none.
 
     Args:
         data_set: name of the folder in $ATARIGAN_DATA: "mnist".
@@ -35,18 +39,34 @@ def find_files(data_set: str, pattern: str, data: str | None) -> list[Path]:
         data: folder to search instead.
 
     Raises:
-        InputError: `data` is not a folder, or a file is a link that leads out of it.
+        InputError: `data` or $ATARIGAN_DATA is not a folder, `data` has no such file, or a file is
+            a link that leads out of it.
     """
     if data is not None:
-        folder = Path(data)
-        if not folder.is_dir():
-            raise InputError(f"--data {data} must be a folder that holds {pattern}")
-    elif DATA_VARIABLE in os.environ:
-        folder = Path(os.environ[DATA_VARIABLE]) / data_set
+        folder = named_folder(data, "--data")
+    elif os.environ.get(DATA_VARIABLE):
+        folder = named_folder(os.environ[DATA_VARIABLE], f"${DATA_VARIABLE}") / data_set
     else:
         return []
     found = (*folder.glob(pattern), *folder.glob(pattern + ".gz"))
+    if not found and data is not None:
+        raise InputError(f"--data {data} must hold {pattern} of {data_set}, and has no such file")
+    if not found:
+        warnings.warn(
+            f"{folder} has no {pattern}: the published file is taken from the cache or downloaded",
+            stacklevel=2,
+        )
     return sorted(confined(path, folder) for path in found)
+
+
+def named_folder(data: str, flag: str) -> Path:
+    """Return the folder that a flag names. Raises InputError if it is missing or no folder."""
+    folder = Path(data)
+    if not folder.exists():
+        raise InputError(f"{flag} {data} does not exist")
+    if not folder.is_dir():
+        raise InputError(f"{flag} {data} must be a folder")
+    return folder
 
 
 def most_bytes(path: Path) -> int:

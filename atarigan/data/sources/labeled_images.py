@@ -22,6 +22,7 @@ from atarigan.data.sources.data_files import (
 from atarigan.data.sources.image_set import ImageSet
 from atarigan.data.sources.source import SOURCES
 from atarigan.errors import InputError, did_you_mean
+from atarigan.files.untrusted_paths import confined
 from atarigan.images.pixels import Frames
 
 Labels = npt.NDArray[np.int64]
@@ -97,9 +98,13 @@ def open_cifar(config: RunConfig, split: Split = "train") -> ImageSet:
         InputError: a file is missing or damaged.
     """
     pattern = {"train": "data_batch_*.bin", "test": "test_batch*.bin"}[split]
-    paths = find_files("cifar10", pattern, config.data)
-    parts = [read_records(path) for path in paths]
-    parts = parts or read_archive(download(_CIFAR_ARCHIVE, "cifar10"), split)
+    archive = Path(config.data or "") / _CIFAR_ARCHIVE.name
+    if config.data is not None and archive.is_file():
+        parts = read_archive(confined(archive, archive.parent), split)
+    else:
+        paths = find_files("cifar10", pattern, config.data)
+        parts = [read_records(path) for path in paths]
+        parts = parts or read_archive(download(_CIFAR_ARCHIVE, "cifar10"), split)
     images, labels = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return ImageSet(images, config, labels, NUM_CLASSES)
 

@@ -11,6 +11,7 @@ from atarigan.data.sources.source import SOURCES, DataSource
 from atarigan.errors import InputError
 
 Points = npt.NDArray[np.float32]
+POINT_SOURCES = ("sine", "ring", "grid", "spiral")
 NUM_SINE_POINTS = 6000
 NUM_MIXTURE_POINTS = 20_000
 _SINE_NOISE = 0.1
@@ -92,13 +93,16 @@ class PointSet(DataSource):
 def _drawn(distribution: Distribution, num_points: int, config: RunConfig) -> PointSet:
     """Draw points. Raise InputError if a flag is set that points do not support."""
     asked = {
+        "--data": config.data is not None,
         "--condition": config.condition != "none",
         "--color": config.color != "stored",
         "--image-size": config.image_size is not None,
     }
     for flag, is_asked in asked.items():
         if is_asked:
-            raise InputError(f"{flag} needs a source of images, and {config.source!r} gives points")
+            raise InputError(
+                f"{flag} needs a source of images or frames, and {config.source!r} gives points"
+            )
     return PointSet(distribution.draw(num_points, seed=0), distribution)
 
 
