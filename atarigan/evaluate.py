@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
+from atarigan.cli.terminal import print_note
 from atarigan.config.run_config import RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.errors import InputError
@@ -135,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation.write_page(page_path)
     finally:  # print the scores even where they cannot be written
         print(f"{evaluation.name}: {evaluation.summary}\n{evaluation.table()}")
+        if evaluation.warning:
+            print_note(f"python -m atarigan.evaluate: warning: {evaluation.warning}")
     print(f"wrote {json_path} and {page_path}")
     return status
 
@@ -150,7 +153,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     from atarigan.data.provenance import check_same_game
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.build import evaluator_for, progress_total
-    from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples
+    from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples, num_drawn
     from atarigan.evaluation.metrics.pairs import pair_scores
     from atarigan.evaluation.motion_evaluator import evaluate_motion
     from atarigan.evaluation.report import Evaluation
@@ -167,12 +170,15 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
             reads_ram=generator.reads_ram,
             allow=None if arguments.allow_other_game else "--allow-other-game",
         )
-        with ProgressDisplay("drawing", "samples") as display:
+        role = _role(config, generator.model.run)
+        total = num_drawn(generator, source, arguments.num, arguments.seed)
+        with ProgressDisplay("drawing", "samples", total) as display:
             drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
     else:
         drawn = DrawnSamples.of(read_samples(Path(str(arguments.samples))))
         config = RunConfig(source=str(arguments.source), data=arguments.data)
         source = SOURCES[config.source](config)
+        role = None
     num = min(len(drawn.samples), arguments.num)
     total = progress_total(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
@@ -184,7 +190,8 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         motion = evaluate_motion(source, evaluator, drawn.stacks, display.advance)
         scores |= motion.scores(display.advance) if motion else {}
     if drawn.pairs is not None and evaluator.statistics is not None:
-        scores = pair_scores(*drawn.pairs, evaluator.statistics) | scores
+        frames, true, episodes = drawn.pairs
+        scores = pair_scores(frames, true, evaluator.statistics, episodes) | scores
     return Evaluation(
         name=Path(str(arguments.run or arguments.samples)).resolve().name,
         source=config.source,
@@ -195,6 +202,10 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
             "source": config.source,
             "data": config.data,
             "num": evaluator.num,
+            "samples_given": evaluated.num_given,
+            "real_samples": evaluator.sets.num_available,
+            "episodes": evaluator.sets.num_episodes,
+            "evaluated_on": role,
             "stacks": motion.num if motion else 0,
             "seed": arguments.seed,
             "versions": package_versions(),
@@ -202,6 +213,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         frame_format=source.spec.frame_format,
         motion=motion,
         pairs=drawn.pairs,
+        role=role,
     )
 
 
@@ -269,6 +281,14 @@ def policy_to_play(arguments: EvaluateArguments) -> "PlayedPolicy":
         frame_skip=arguments.frame_skip,
         env_kwargs=parsed_kwargs(arguments.env_kwargs),
     )
+
+
+def _role(config: RunConfig, trained: RunConfig) -> str:
+    """Return what the real samples of a configuration are to a run's generator."""
+    used, learned = (
+        (each.source, each.data and Path(each.data).resolve()) for each in (config, trained)
+    )
+    return "its training data" if used == learned else "held-out data"
 
 
 def _config_of_run(arguments: EvaluateArguments, model: "ModelConfig") -> RunConfig:

@@ -4,11 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.images.pixels import Frames
+from atarigan.images.subset import drawn
 from atarigan.models.build import build_generator, network_shape
 from atarigan.models.device import choose_device
 from atarigan.models.families import NETWORKS
 from atarigan.models.model_config import ModelConfig
 from atarigan.training.objectives import OBJECTIVES
+
+NUM_FITTED = 512
 
 
 class EagerLoop:
@@ -24,7 +27,7 @@ class EagerLoop:
         self.device = choose_device(config.device)
         self.frames = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
         self.generator = build_generator(model)
-        self.generator.fit(torch.from_numpy(frames[:512]))
+        self.generator.fit(torch.from_numpy(frames[drawn(len(frames), NUM_FITTED)]))
         self.generator.to(self.device)
         family = NETWORKS[config.network]()
         self.critic: nn.Module = family.critic(network_shape(model)).to(self.device)

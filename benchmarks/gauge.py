@@ -9,7 +9,7 @@ from atarigan.data.sources import SOURCES
 from atarigan.data.sources.source import DataSource
 from atarigan.evaluation.build import evaluator_for
 from atarigan.evaluation.drawn_samples import draw_pairs
-from atarigan.evaluation.evaluator import Evaluator, Samples, two_real_sets
+from atarigan.evaluation.evaluator import Evaluator, Samples
 from atarigan.evaluation.metrics.pairs import pair_scores
 from atarigan.evaluation.metrics.score import Score
 from atarigan.images import pixels
@@ -67,9 +67,9 @@ class Gauge:
         )
         if generator.reads_ram and self.evaluator.statistics is not None:
             tested = SOURCES[self.tested.source](self.tested)
-            drawn, true = draw_pairs(generator, tested, num, self.evaluator.seed)
-            drawn = self.converted(drawn, generator.frame_format)
-            scores |= pair_scores(drawn, true, self.evaluator.statistics)
+            pairs = draw_pairs(generator, tested, num, self.evaluator.seed)
+            drawn = self.converted(pairs.frames, generator.frame_format)
+            scores |= pair_scores(drawn, pairs.true, self.evaluator.statistics, pairs.episodes)
         return scores
 
     def converted(self, frames: Samples, frame_format: FrameFormat) -> Samples:
@@ -85,6 +85,6 @@ class Gauge:
         """
         own = SOURCES[model.source](model)
         assert own.spec.frame_format is not None
-        _, others = two_real_sets(self.source.num_samples, self.evaluator.num, self.evaluator.seed)
-        frames = self.converted(own.samples_at(others), own.spec.frame_format)
+        others = own.samples_at(self.evaluator.sets.others)
+        frames = self.converted(others, own.spec.frame_format)
         return self.evaluator.scores(frames)

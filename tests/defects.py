@@ -18,16 +18,17 @@ from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import find_objects
 from atarigan.evaluation.metrics.score import Score
 from atarigan.evaluation.motion_evaluator import evaluate_motion, stacks_at
+from atarigan.images.subset import drawn
 
-NUM_STEPS = 3000
+NUM_STEPS = 10_000
 NUM = 700
 NUM_STACKS, NUM_STACK = 240, 4
 Frames = np.ndarray
 
 
-def breakout(folder: Path, num_steps: int = NUM_STEPS) -> Path:
-    """Collect scripted Breakout into a buffer."""
-    words = ["--env-id", "ALE/Breakout-v5", "--policy", "scripted", "--num-envs", "1"]
+def breakout(folder: Path, num_steps: int = NUM_STEPS, seed: int = 0) -> Path:
+    """Collect Breakout into a buffer, played at random: an episode has about 200 steps."""
+    words = ["--env-id", "ALE/Breakout-v5", "--num-envs", "1", "--seed", str(seed)]
     collect.main([*words, "--num-steps", str(num_steps), "--out", str(folder)])
     return folder
 
@@ -69,7 +70,9 @@ def with_low_paddle(frames: Frames) -> Frames:
 
 
 def defects(evaluator: Evaluator, fresh: Frames) -> dict[str, Frames]:
-    """Return samples by defect, made from `fresh`, real frames outside the evaluator's."""
+    """Return samples by defect, made from `fresh`, real frames of episodes that the evaluator does
+    not know.
+    """
     statistics = GameStatistics.of(evaluator.real)
     rng = np.random.default_rng(0)
     num = len(fresh)
@@ -85,7 +88,7 @@ def defects(evaluator: Evaluator, fresh: Frames) -> dict[str, Frames]:
             fresh + rng.normal(0, 10, fresh.shape).round(), 0, 255
         ).astype(np.uint8),
         "half the game": np.repeat(fresh[bright > np.median(bright)], 2, axis=0)[:num],
-        "20 frames repeated": np.repeat(fresh[:20], -(-num // 20), axis=0)[:num],
+        "20 frames repeated": np.repeat(rng.permutation(fresh)[:20], -(-num // 20), axis=0)[:num],
         "training samples": evaluator.real[rng.permutation(len(evaluator.real))[:num]],
         "mean frame": np.repeat(mean, num, axis=0),
         "noise": rng.integers(0, 256, fresh.shape).astype(np.uint8),
@@ -116,29 +119,34 @@ def motion_defects(statistics: GameStatistics, fresh: Frames) -> dict[str, Frame
     }
 
 
+def open_frames(buffer: Path) -> BufferedFrames:
+    """Open the frames of a buffer."""
+    source = SOURCES["frames"](RunConfig(data=str(buffer)))
+    assert isinstance(source, BufferedFrames)
+    return source
+
+
 def open_evaluator(buffer: Path, num: int = NUM) -> tuple[BufferedFrames, Evaluator]:
     """Open the frames of a buffer, and an evaluator of them."""
-    config = RunConfig(data=str(buffer))
-    source = SOURCES["frames"](config)
-    assert isinstance(source, BufferedFrames)
-    return source, evaluator_for(source, config, num)
+    source = open_frames(buffer)
+    return source, evaluator_for(source, RunConfig(data=str(buffer)), num)
 
 
-def scores_of_defects(source: BufferedFrames, evaluator: Evaluator) -> dict[str, dict[str, Score]]:
-    """Score the samples of every defect."""
-    num = evaluator.num
-    order = np.random.default_rng(evaluator.seed).permutation(source.num_samples)
-    fresh = source.samples_at(order[2 * num : 3 * num])
+def scores_of_defects(others: BufferedFrames, evaluator: Evaluator) -> dict[str, dict[str, Score]]:
+    """Score the samples of every defect, made from frames of other episodes."""
+    fresh = others.samples_at(drawn(others.num_samples, evaluator.num))
     return {name: evaluator.scores(frames) for name, frames in defects(evaluator, fresh).items()}
 
 
 def scores_of_motion_defects(
-    source: BufferedFrames, evaluator: Evaluator, num_stacks: int = NUM_STACKS
+    source: BufferedFrames,
+    others: BufferedFrames,
+    evaluator: Evaluator,
+    num_stacks: int = NUM_STACKS,
 ) -> dict[str, dict[str, Score]]:
-    """Score the stacks of every defect of motion."""
-    stacks = source.whole_stacks(NUM_STACK)
-    order = np.random.default_rng(evaluator.seed).permutation(len(stacks))
-    fresh = stacks_at(source, stacks[order[2 * num_stacks : 3 * num_stacks]])
+    """Score the stacks of every defect of motion, made from stacks of other episodes."""
+    stacks = others.whole_stacks(NUM_STACK)
+    fresh = stacks_at(others, stacks[drawn(len(stacks), num_stacks)])
     return {
         name: evaluate_motion(source, evaluator, found).scores()
         for name, found in motion_defects(evaluator.statistics, fresh).items()
@@ -171,9 +179,10 @@ def table(scores: dict[str, dict[str, Score]]) -> str:
 def main(show: Callable[[str], object] = print) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, evaluator = open_evaluator(breakout(Path(folder) / "buffer"))
-        show(table(scores_of_defects(source, evaluator)))
+        others = open_frames(breakout(Path(folder) / "others", seed=1))
+        show(table(scores_of_defects(others, evaluator)))
         show("")
-        show(table(scores_of_motion_defects(source, evaluator)))
+        show(table(scores_of_motion_defects(source, others, evaluator)))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,10 @@ def run(tmp_path_factory, buffer):
 def test_a_run_is_evaluated_against_its_own_source(run, capsys):
     assert evaluate.main(["--run", str(run), "--num", "50"]) == 0
     shown = capsys.readouterr()
-    assert "dot: 50 samples against as many real ones of frames" in shown.out
+    assert "dot: 50 samples against 50 of 120 real ones of frames, 1 episode" in shown.out
+    assert "its training data" in shown.out
+    assert "warning: the real frames are of 1 episode" in shown.err
+    assert re.search(r"drawing 100%  160/160 samples", shown.err)  # frames, pairs, stacks of 4
     assert re.search(r"evaluating 100%  .* samples", shown.err)
     found = json.loads((run / "metrics.json").read_text())
     assert found["features"] == "ram-probe-v1"
@@ -65,7 +68,7 @@ def test_a_run_is_evaluated_against_its_own_source(run, capsys):
         value = re.escape(format(score["value"], ".4g"))
         assert re.search(rf"^{name} +{value} ", shown.out, re.MULTILINE)
     page = (run / "evaluation.html").read_text()
-    titles = ["Nearest real frames", "Best and worst", "Pixel distances", "Histograms"]
+    titles = ["Nearest real frames", "Best, typical and worst", "Pixel distances", "Histograms"]
     titles += ("Frames of the same states", "Consecutive frames", "Histograms of motion")
     for title in titles:
         assert f"<h2>{title}</h2>" in page
@@ -213,3 +216,18 @@ def test_figures_that_cannot_be_written_are_printed(tmp_path, capsys):
     with pytest.raises(OSError, match="file"):
         evaluate.main([*words, "--json", str(tmp_path / "file" / "scores.json")])
     assert "sliced_wasserstein" in capsys.readouterr().out
+
+
+def test_other_frames_than_those_of_the_training_are_held_out(run, tmp_path, capsys):
+    path = tmp_path / "others"
+    with FrameBuffer.create(path, 60, (20, 24, 1), ram_size=4) as made:
+        for number in range(60):
+            frame = np.zeros((20, 24, 1), np.uint8)
+            frame[number % 17, number % 5] = 200
+            made.add(frame, ram=np.array([number, 1, 9, number], np.uint8))
+    words = ["--run", str(run), "--num", "20", "--out", str(tmp_path / "out")]
+    assert evaluate.main([*words, "--data", str(path)]) == 0
+    assert "held-out data" in capsys.readouterr().out
+    assert "held-out data" in (tmp_path / "out" / "evaluation.html").read_text()
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["evaluated_on"] == "held-out data"

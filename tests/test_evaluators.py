@@ -16,6 +16,7 @@ from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
 from atarigan.evaluation.build import evaluator_for
 from atarigan.evaluation.features import ram_probe
+from atarigan.evaluation.metrics.neighbors import neighborhood_scores
 from tests import defects
 
 needs_data = pytest.mark.skipif(
@@ -148,8 +149,9 @@ def scores_of_defects(folder, num_steps, num, num_stacks, num_probe_frames):
         patch.setattr(ram_probe, "NUM_TRAINING_FRAMES", num_probe_frames)
         buffer = defects.breakout(folder / "buffer", num_steps)
         source, evaluator = defects.open_evaluator(buffer, num)
-    frames = defects.scores_of_defects(source, evaluator)
-    return frames, defects.scores_of_motion_defects(source, evaluator, num_stacks)
+        others = defects.open_frames(defects.breakout(folder / "others", num_steps, seed=1))
+    frames = defects.scores_of_defects(others, evaluator)
+    return frames, defects.scores_of_motion_defects(source, others, evaluator, num_stacks)
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +273,66 @@ def test_frames_without_ram_are_compared_by_thumbnails(tmp_path):
     evaluator = evaluator_of("frames", 20, data=str(tmp_path / "buffer"))
     assert evaluator.features == "thumbnails-8x8"
     assert "ram_claims" not in evaluator.scores(evaluator.real)
+
+
+def episodes_with_walls(path, seed, num_episodes=24, length=30):
+    """A buffer of a game whose episodes have walls of their own, with a ball that bounces."""
+    from atarigan.data.buffer.frame_buffer import FrameBuffer
+
+    rng = np.random.default_rng(seed)
+    with FrameBuffer.create(path, num_episodes * length, (24, 24, 1)) as buffer:
+        for _ in range(num_episodes):
+            wall = np.zeros((24, 24, 1), np.uint8)
+            for _ in range(3):
+                row, column = rng.integers(0, 16, 2)
+                wall[row : row + 8, column : column + 8] = 100
+            for number in range(length):
+                frame = wall.copy()
+                frame[number % 22 : number % 22 + 2, 11:13] = 200
+                buffer.add(frame, terminated=number == length - 1)
+    return FrameBuffer.open(path)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_genuine_frames_of_other_episodes_score_within_twice_the_floor(tmp_path, seed):
+    paths = [tmp_path / name for name in ("first", "second")]
+    first, second = (episodes_with_walls(path, 2 * seed + n) for n, path in enumerate(paths))
+    evaluator = evaluator_of("frames", 360, data=str(first.path), seed=seed)
+    scores = evaluator.scores(second.values_at("frames", np.arange(len(second))))
+    for name in ("frechet_distance", "kernel_distance", "object_places"):
+        assert scores[name]["value"] < 2 * scores[name]["floor"], name
+    for name in ("precision", "recall", "coverage"):
+        assert scores[name]["value"] >= scores[name]["floor"] / 2, name
+    assert scores["copied"]["value"] < 0.15
+    assert scores["copied"]["floor"] == pytest.approx(0.05, abs=0.02)
+    shared = set(evaluator.sets.real // 30) & set(evaluator.sets.others // 30)
+    assert not shared
+
+
+def test_ordered_images_score_as_shuffled_ones():
+    """300 of 3,000 images are evaluated: first all dark ones, then all bright ones."""
+    rng = np.random.default_rng(0)
+    levels = np.repeat([20, 90, 160, 230], 750)[:, None, None, None]
+    images = (levels + rng.integers(-20, 20, (3000, 9, 8, 1))).astype(np.uint8)
+    config = RunConfig(source="folder")
+    evaluator = evaluator_for(ImageSet(images, config), config, 300)
+    ordered = evaluator.evaluate(images)
+    shuffled = evaluator.evaluate(rng.permutation(images))
+    assert (ordered.num, ordered.num_given) == (300, 3000)
+    found = [each.scores() for each in (ordered, shuffled)]
+    for name in ("frechet_distance", "precision", "recall"):
+        values = [each[name]["value"] for each in found]
+        assert values[0] == pytest.approx(values[1], rel=0.2, abs=0.2), name
+    assert found[0]["frechet_distance"]["value"] < 5
+
+
+def test_classes_that_alternate_are_all_compared():
+    """Every third of evenly spaced images of ten classes in turn would leave classes out."""
+    rng = np.random.default_rng(0)
+    cluster = 8 * rng.standard_normal((10, 6))
+    labels = np.arange(10_000) % 10
+    real, samples = (cluster[labels] + rng.standard_normal((10_000, 6)) for _ in range(2))
+    found = neighborhood_scores(samples, real)
+    assert found["recall"] > 0.9
+    samples[labels == 9] = 0
+    assert neighborhood_scores(samples, real)["precision"] == pytest.approx(0.9, abs=0.05)

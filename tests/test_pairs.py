@@ -60,3 +60,14 @@ def test_missing_and_shifted_objects_lower_the_scores(statistics):
 def test_empty_frames_have_pixel_accuracy_alone(statistics):
     empty = np.zeros((6, 50, 50, 1), np.uint8)
     assert set(pair_scores(empty, empty, statistics)) == {"pixel_accuracy"}
+
+
+def test_intervals_count_episodes_and_not_frames(statistics):
+    episodes = np.repeat(np.arange(4), len(true_frames()) // 4)
+    missing = true_frames()
+    missing[episodes == 0] = 0  # all wrong in one episode, all right in three
+    independent = pair_scores(missing, true_frames(), statistics)["small_found"]
+    clustered = pair_scores(missing, true_frames(), statistics, episodes)["small_found"]
+    assert clustered["value"] == independent["value"]
+    widths = [each["interval"][1] - each["interval"][0] for each in (clustered, independent)]
+    assert widths[0] > 2 * widths[1]

@@ -15,10 +15,23 @@ def columns(num, seed, share=0.7):
 
 
 def test_value_and_floor_are_computed_from_equally_many_samples():
-    found = scores(mean, {"x": np.arange(10.0) / 10}, columns(4, 0), {"x": np.ones(6)})
-    assert found["on_manifold"]["value"] == pytest.approx(0.15)
-    assert found["on_manifold"]["floor"] == 1
+    def count(samples, real):
+        return {"on_manifold": float(len(samples["x"]))}
+
+    found = scores(count, {"x": np.arange(10.0)}, columns(4, 0), {"x": np.ones(6)})
+    assert found["on_manifold"]["value"] == 4
+    assert found["on_manifold"]["floor"] == 4
     assert found["on_manifold"]["better"] == "higher"
+
+
+def test_samples_are_drawn_from_the_whole_of_a_longer_set():
+    def range_of(samples, real):
+        return {"object_counts": float(np.ptp(samples["x"])), "small_offset": np.ptp(real["x"])}
+
+    rising = {"x": np.arange(1000.0)}
+    found = scores(range_of, rising, {"x": np.arange(300.0)}, {"x": np.arange(200.0)})
+    assert found["object_counts"]["value"] > 900
+    assert found["small_offset"]["value"] > 250
 
 
 def test_intervals_cover_the_true_value_in_95_percent_of_cases():

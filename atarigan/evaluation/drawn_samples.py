@@ -1,23 +1,38 @@
 """The samples that an evaluation scores: drawn from a generator, or read from a file."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.data.sources.source import DataSource
+from atarigan.errors import InputError
 from atarigan.evaluation.evaluator import Samples
 from atarigan.evaluation.metrics.score import Progress
-from atarigan.evaluation.motion_evaluator import NUM_STACK, two_sets_of_stacks
+from atarigan.evaluation.motion_evaluator import NUM_STACK, StackIndices, two_sets_of_stacks
 from atarigan.images.pixels import Frames
 from atarigan.models.frame_generator import FrameGenerator, Ram
 from atarigan.models.latent_stream import LatentStream
 from atarigan.models.latents import Latents
 
 WALK_LENGTH = 50.0
-_MIN_STACKS = 8
 _CHUNK = 1000
+
+
+class Pairs(NamedTuple):
+    """Generated and real frames of the same states.
+
+    Attributes:
+        frames: generated frames, uint8 (N, H, W, C).
+        true: the real frames, uint8 (N, H, W, C).
+        episodes: episode of each real frame, int64 (N,); None if they are independent.
+    """
+
+    frames: Frames
+    true: Frames
+    episodes: npt.NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -26,13 +41,12 @@ class DrawnSamples:
 
     Attributes:
         samples: frames uint8 (N, H, W, C) or points (N, 2).
-        pairs: generated frames and the real frames of the same states, each uint8 (N, H, W, C);
-            None for generators that are not conditioned on RAM.
+        pairs: frames of the same states; None for generators that are not conditioned on RAM.
         stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
     """
 
     samples: Samples
-    pairs: tuple[Frames, Frames] | None = None
+    pairs: Pairs | None = None
     stacks: Frames | None = None
 
     @classmethod
@@ -41,6 +55,15 @@ class DrawnSamples:
         evaluated as single frames.
         """
         return cls(samples[:, -1], stacks=samples) if samples.ndim == 5 else cls(samples)
+
+
+def num_drawn(generator: FrameGenerator, source: DataSource, num: int, seed: int) -> int:
+    """Return how many samples `draw_samples` reports to its progress callback."""
+    if not generator.makes_frames:
+        return num
+    num_pairs = min(num, source.num_samples) if generator.reads_ram else 0
+    states = _states_of_stacks(source, num, seed)
+    return num + num_pairs + (0 if states is None else states.size)
 
 
 def draw_samples(
@@ -54,7 +77,9 @@ def draw_samples(
     conditioned on RAM also pairs.
     """
     if not generator.makes_frames:
-        return DrawnSamples(generator.sample_points(num, seed))
+        points = generator.sample_points(num, seed)
+        progress(num)
+        return DrawnSamples(points)
     samples = generator.sample(num, seed)
     progress(num)
     stacks = _draw_stacks(generator, source, num, seed, progress)
@@ -69,16 +94,13 @@ def draw_pairs(
     num: int,
     seed: int,
     progress: Progress = lambda _: None,
-) -> tuple[Frames, Frames]:
-    """Pick at most `num` random real frames, and draw generated frames of their states.
-
-    Returns:
-        The generated and the real frames, each uint8 (N, H, W, C).
-    """
+) -> Pairs:
+    """Pick at most `num` random real frames, and draw generated frames of their states."""
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
     latents = generator.latents(len(picked), seed)
     frames = _decode(generator, latents, source.conditions_at(picked), progress)
-    return frames, source.samples_at(picked)
+    episodes = source.episodes()
+    return Pairs(frames, source.samples_at(picked), None if episodes is None else episodes[picked])
 
 
 def _draw_stacks(
@@ -90,11 +112,9 @@ def _draw_stacks(
     The states are those of the real stacks that set the floor, so that a perfect generator scores
     exactly the floor. None if the source is not a game, or has too few stacks.
     """
-    if not isinstance(source, BufferedFrames):
+    states = _states_of_stacks(source, num, seed)
+    if states is None:
         return None
-    if len(source.whole_stacks(NUM_STACK)) < _MIN_STACKS:
-        return None
-    _, states = two_sets_of_stacks(source, num, NUM_STACK, seed)
     if generator.reads_ram:
         latents = generator.latents(states.size, seed)
         conditions = source.conditions_at(states.ravel())
@@ -102,6 +122,19 @@ def _draw_stacks(
         latents, conditions = _walks(generator, len(states), seed), None
     frames = _decode(generator, latents, conditions, progress)
     return frames.reshape(*states.shape, *frames.shape[1:])
+
+
+def _states_of_stacks(source: DataSource, num: int, seed: int) -> StackIndices | None:
+    """Return the frames (N, K) of the real stacks that set the floor, oldest first; None if the
+    source is not a game, or has too few stacks.
+    """
+    if not isinstance(source, BufferedFrames):
+        return None
+    try:
+        stacks, sets = two_sets_of_stacks(source, num, NUM_STACK, seed)
+    except InputError:
+        return None
+    return stacks[sets.others]
 
 
 def _walks(generator: FrameGenerator, num: int, seed: int) -> Latents:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
+from atarigan.evaluation.metrics.real_sets import RealSets
 from atarigan.evaluation.metrics.score import (
     Columns,
     Measure,
@@ -18,6 +19,7 @@ from atarigan.evaluation.metrics.score import (
     joined_rows,
     scores,
 )
+from atarigan.images.subset import drawn
 
 Samples = npt.NDArray[Any]
 _CHUNK = 250
@@ -35,7 +37,8 @@ class Evaluator:
         real: real samples to compare with, (N, …).
         reference: descriptors of `real`.
         held_out: descriptors of N other real samples, which set the floor.
-        seed: seed of the choice of real samples and of the subsets behind confidence intervals.
+        sets: which real samples these are.
+        seed: seed of the choice of samples and of the subsets behind confidence intervals.
         statistics: statistics of the game, if the samples are its frames.
     """
 
@@ -46,6 +49,7 @@ class Evaluator:
     real: Samples
     reference: Columns
     held_out: Columns
+    sets: RealSets
     seed: int = 0
     statistics: GameStatistics | None = None
 
@@ -60,7 +64,7 @@ class Evaluator:
         return len(self.real)
 
     def scores(self, samples: Samples, progress: Progress = lambda _: None) -> dict[str, Score]:
-        """Score the first `num` of samples (N, …) by every metric.
+        """Score samples (N, …) by every metric; of more than `num`, as many are drawn.
 
         Raises:
             InputError: there are fewer than four samples, their shape differs from the real
@@ -69,10 +73,13 @@ class Evaluator:
         return self.evaluate(samples, progress).scores(progress)
 
     def evaluate(self, samples: Samples, progress: Progress = lambda _: None) -> "EvaluatedSamples":
-        """Describe the first `num` samples. Raises InputError as `scores` does."""
-        samples = samples[: self.num]
+        """Describe samples; of more than `num`, as many are drawn. Raises as `scores` does."""
         self._check(samples)
-        return EvaluatedSamples(self, samples, in_chunks(self.describe, samples, progress))
+        num_given = len(samples)
+        if num_given > self.num:
+            samples = samples[drawn(num_given, self.num, self.seed)]
+        descriptors = in_chunks(self.describe, samples, progress)
+        return EvaluatedSamples(self, samples, descriptors, num_given)
 
     def _check(self, samples: Samples) -> None:
         shape = self.real.shape[1:]
@@ -94,11 +101,13 @@ class EvaluatedSamples:
         evaluator: the evaluator that scores them.
         samples: (N, …).
         descriptors: the evaluator's descriptors of the samples.
+        num_given: number of samples that these were drawn from.
     """
 
     evaluator: Evaluator
     samples: Samples
     descriptors: Columns
+    num_given: int
 
     @property
     def num(self) -> int:
@@ -107,7 +116,15 @@ class EvaluatedSamples:
     def scores(self, progress: Progress = lambda _: None) -> dict[str, Score]:
         """Score the samples by every metric."""
         by = self.evaluator
-        return scores(by.measure, self.descriptors, by.reference, by.held_out, by.seed, progress)
+        return scores(
+            by.measure,
+            self.descriptors,
+            by.reference,
+            by.held_out,
+            by.seed,
+            progress,
+            by.sets.episodes,
+        )
 
 
 def in_chunks(
@@ -122,20 +139,3 @@ def in_chunks(
             progress(len(chunk))
 
     return joined_rows(list(parts()))
-
-
-def two_real_sets(
-    num_samples: int, num: int, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Draw indices of two disjoint sets of `num` real samples, at most half of all each.
-
-    Both are sorted. The first set is compared with, the second one sets the floor.
-
-    Raises:
-        InputError: there are fewer than eight real samples.
-    """
-    num = min(num, num_samples // 2)
-    if num < 4:
-        raise InputError(f"measurements need at least 8 real samples, not {num_samples}")
-    order = np.random.default_rng(seed).permutation(num_samples)
-    return np.sort(order[:num]), np.sort(order[num : 2 * num])

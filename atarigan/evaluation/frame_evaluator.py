@@ -3,7 +3,7 @@
 import numpy as np
 
 from atarigan.data.sources.buffered_frames import BufferedFrames
-from atarigan.evaluation.evaluator import Evaluator, Samples, in_chunks, two_real_sets
+from atarigan.evaluation.evaluator import Evaluator, Samples, in_chunks
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.features.ram_probe import probe_space
 from atarigan.evaluation.image_evaluator import feature_scores
@@ -15,6 +15,7 @@ from atarigan.evaluation.metrics.objects import (
     visited_share,
 )
 from atarigan.evaluation.metrics.points import wasserstein
+from atarigan.evaluation.metrics.real_sets import two_real_sets
 from atarigan.evaluation.metrics.score import Columns, Progress
 
 USUAL_SHARE = 0.99
@@ -35,7 +36,8 @@ def frame_evaluator(
 
     Args:
         source: real frames.
-        num: frames to compare with, at most half of all; as many others set the floor.
+        num: frames to compare with, at most half of all; as many others, of other episodes, set
+            the floor.
         space: feature space of the distances; None takes the default.
         seed: seed of the choice of frames and of the probe.
         progress: called with the number of frames processed.
@@ -43,16 +45,16 @@ def frame_evaluator(
     Raises:
         InputError: there are fewer than 8 frames, or they do not fit the feature space.
     """
-    real, others = two_real_sets(source.num_samples, num, seed)
-    frames = source.samples_at(real)
+    sets = two_real_sets(source.num_samples, num, seed, source.episodes())
+    frames = source.samples_at(sets.real)
     statistics = GameStatistics.of(frames)
-    space = space or probe_space(frames, source.ram_at(real), seed, progress)
+    space = space or probe_space(frames, source.ram_at(sets.real), seed, progress)
 
     def describe(samples: Samples) -> Columns:
         return describe_frames(samples, statistics, space)
 
     reference = in_chunks(describe, frames, progress)
-    held_out = in_chunks(describe, source.samples_at(others), progress)
+    held_out = in_chunks(describe, source.samples_at(sets.others), progress)
 
     def measure(samples: Columns, real_samples: Columns) -> dict[str, float]:
         in_features = feature_scores(samples, real_samples, held_out["features"])
@@ -66,6 +68,7 @@ def frame_evaluator(
         real=frames,
         reference=reference,
         held_out=held_out,
+        sets=sets,
         seed=seed,
         statistics=statistics,
     )

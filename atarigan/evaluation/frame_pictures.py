@@ -8,7 +8,7 @@ import numpy.typing as npt
 from atarigan.evaluation.evaluator import EvaluatedSamples
 from atarigan.evaluation.metrics.neighbors import nearest
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.images.subset import evenly_spaced
+from atarigan.images.subset import drawn, evenly_spaced
 from atarigan.pictures import charts, grids
 from atarigan.pictures.page import Page
 
@@ -16,6 +16,11 @@ NUM_SHOWN = 24
 NUM_COLUMNS = 6
 NUM_PAIRS = 12
 NUM_STRIPS = 4
+_RANKED = {
+    "nearest to real frames": (0.0, 0.1),
+    "typical": (0.45, 0.55),
+    "farthest from real frames": (1.0, 0.9),
+}
 _MAX_FOR_DISTANCES = 2000
 _CHANGES = {
     "pixels_changed": "pixels that change in a step",
@@ -25,8 +30,8 @@ _COUNTS = {"num_objects": "objects per frame", "num_small": "small objects per f
 
 
 def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameFormat) -> None:
-    """Show samples next to real ones, nearest neighbors, the best and the worst samples, a map of
-    pixel distances, and histograms.
+    """Show samples next to real ones, nearest neighbors, the best, typical and worst samples, a map
+    of pixel distances, and histograms.
     """
     samples, evaluator = evaluated.samples, evaluated.evaluator
     to_rgb = frame_format.to_rgb
@@ -39,25 +44,27 @@ def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameForm
         "Real and generated",
         grids.side_by_side(
             grid(evaluator.real[evenly_spaced(len(evaluator.real), NUM_SHOWN)], NUM_COLUMNS),
-            grid(samples[:NUM_SHOWN], NUM_COLUMNS),
+            grid(samples[drawn(len(samples), NUM_SHOWN)], NUM_COLUMNS),
             ("real", "generated"),
         ),
     )
     found = nearest(evaluated.descriptors["features"], evaluator.reference["features"])
-    pairs = [samples[:NUM_PAIRS], evaluator.real[found.indices[:NUM_PAIRS]]]
+    shown = drawn(len(samples), NUM_PAIRS)
+    pairs = [samples[shown], evaluator.real[found.indices[shown]]]
     page.picture(
         "Nearest real frames",
         grid(np.concatenate(pairs), NUM_PAIRS),
         "First row: generated. Second row: the real frame with the nearest features.",
     )
-    order = np.argsort(found.distances, kind="stable")
+    rows = [
+        grids.titled(grid(samples[which], NUM_PAIRS), title)
+        for title, which in ranked_examples(evaluated, found.distances).items()
+    ]
     page.picture(
-        "Best and worst",
-        grids.side_by_side(
-            grid(samples[order[:NUM_PAIRS]]),
-            grid(samples[order[::-1][:NUM_PAIRS]]),
-            ("nearest to a real frame", "farthest from all real frames"),
-        ),
+        "Best, typical and worst",
+        np.concatenate(rows),
+        "A row shows, of a tenth of the samples by their distance to the nearest real frame, those "
+        "that differ most.",
     )
     page.picture(
         "Pixel distances",
@@ -65,6 +72,40 @@ def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameForm
         "Wasserstein distance between the real and the generated values of each pixel.",
     )
     page.picture("Histograms", charts.histograms(_histogram_panels(evaluated, found.distances)))
+
+
+def ranked_examples(
+    evaluated: EvaluatedSamples, distances: npt.NDArray[np.float64]
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Choose samples by their distance to the nearest real frame: of the nearest tenth, the middle
+    one and the farthest one, those that differ most from one another, so that no screen that
+    returns, such as the start of a game, takes all places.
+
+    Returns:
+        indices of at most 12 samples each, by title.
+    """
+    order = np.argsort(distances, kind="stable")
+    features = evaluated.descriptors["features"]
+    chosen = {}
+    for title, (start, end) in _RANKED.items():
+        first, last = (round(share * len(order)) for share in (start, end))
+        tenth = order[first:last] if first < last else order[last:first][::-1]
+        if len(tenth) == 0:
+            tenth = order[min(first, len(order) - 1) :][:1]
+        chosen[title] = tenth[most_different(features[tenth], NUM_PAIRS)]
+    return chosen
+
+
+def most_different(features: npt.NDArray[np.float64], num: int) -> npt.NDArray[np.int64]:
+    """Return at most `num` indices of features (N, F): the first one, then in turn the one farthest
+    from those before it, as long as it differs from them (Gonzalez 1985).
+    """
+    chosen = [0]
+    apart = np.linalg.norm(features - features[0], axis=1)
+    while len(chosen) < num and apart.max() > 0:
+        chosen.append(int(apart.argmax()))
+        apart = np.minimum(apart, np.linalg.norm(features - features[chosen[-1]], axis=1))
+    return np.array(chosen)
 
 
 def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameFormat) -> None:
@@ -123,11 +164,11 @@ def value_distances(samples: Frames, real: Frames) -> npt.NDArray[np.float64]:
     (H, W).
 
     It is the mean difference of the sorted values (Peyré and Cuturi 2019, remark 2.28). Larger sets
-    are cut to 2,000 evenly spaced frames.
+    are cut to 2,000 frames, drawn at random.
     """
     num = min(len(samples), len(real), _MAX_FOR_DISTANCES)
     first, second = (
-        np.sort(frames[evenly_spaced(len(frames), num)], axis=0).astype(np.int16)
+        np.sort(frames[drawn(len(frames), num)], axis=0).astype(np.int16)
         for frames in (samples, real)
     )
     distances: npt.NDArray[np.float64] = np.abs(first - second).mean(axis=(0, 3))

@@ -3,12 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.evaluator import Evaluator, in_chunks, two_real_sets
+from atarigan.evaluation.evaluator import Evaluator, in_chunks
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.metrics import images as image_metrics
 from atarigan.evaluation.metrics.neighbors import MAX_COMPARED, copied_share, neighborhood_scores
+from atarigan.evaluation.metrics.real_sets import two_real_sets
 from atarigan.evaluation.metrics.score import Columns, Progress
 from atarigan.images.pixels import Frames
+from atarigan.images.subset import drawn
 
 
 def image_evaluator(
@@ -33,10 +35,13 @@ def image_evaluator(
     Raises:
         InputError: there are too few images, or they do not fit the feature space.
     """
-    real, others = two_real_sets(len(images), num, seed)
-    reference = in_chunks(space.describe, images[real], progress)
-    held_out = in_chunks(space.describe, images[others], progress)
-    fresh_columns = held_out if fresh is None else in_chunks(space.describe, fresh[:MAX_COMPARED])
+    sets = two_real_sets(len(images), num, seed, episodes=None)
+    reference = in_chunks(space.describe, images[sets.real], progress)
+    held_out = in_chunks(space.describe, images[sets.others], progress)
+    fresh_columns = held_out
+    if fresh is not None:
+        some = fresh[drawn(len(fresh), MAX_COMPARED, seed)]
+        fresh_columns = in_chunks(space.describe, some)
 
     def measure(samples: Columns, real_samples: Columns) -> dict[str, float]:
         in_features = feature_scores(samples, real_samples, fresh_columns["features"])
@@ -47,9 +52,10 @@ def image_evaluator(
         headline="frechet_distance",
         describe=space.describe,
         measure=measure,
-        real=images[real],
+        real=images[sets.real],
         reference=reference,
         held_out=held_out,
+        sets=sets,
         seed=seed,
     )
 

@@ -11,7 +11,6 @@ from atarigan.evaluation.evaluator import (
     Evaluator,
     Samples,
     in_chunks,
-    two_real_sets,
 )
 from atarigan.evaluation.features.feature_space import FeatureSpace
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
@@ -19,6 +18,7 @@ from atarigan.evaluation.metrics.images import frechet_distance
 from atarigan.evaluation.metrics.motion import describe_motion
 from atarigan.evaluation.metrics.objects import misplaced_share
 from atarigan.evaluation.metrics.points import wasserstein
+from atarigan.evaluation.metrics.real_sets import RealSets, two_real_sets
 from atarigan.evaluation.metrics.score import Columns, Progress
 from atarigan.images.pixels import Frames
 
@@ -76,8 +76,8 @@ def motion_evaluator(
     Raises:
         InputError: the stacks are single frames, or too few.
     """
-    real, others = two_sets_of_stacks(source, num, num_stack, seed)
-    stacks = stacks_at(source, real)
+    numbers, sets = two_sets_of_stacks(source, num, num_stack, seed)
+    stacks = stacks_at(source, numbers[sets.real])
 
     def describe(samples: Samples) -> Columns:
         return describe_stacks(samples, statistics, space)
@@ -89,7 +89,8 @@ def motion_evaluator(
         measure=motion_scores,
         real=stacks,
         reference=in_chunks(describe, stacks, progress),
-        held_out=in_chunks(describe, stacks_at(source, others), progress),
+        held_out=in_chunks(describe, stacks_at(source, numbers[sets.others]), progress),
+        sets=sets,
         seed=seed,
         statistics=statistics,
     )
@@ -97,9 +98,12 @@ def motion_evaluator(
 
 def two_sets_of_stacks(
     source: BufferedFrames, num: int, num_stack: int, seed: int = 0
-) -> tuple[StackIndices, StackIndices]:
-    """Draw two sets of real stacks without a common frame: one to compare with, and one that sets
+) -> tuple[StackIndices, RealSets]:
+    """Draw two sets of real stacks without a common episode: one to compare with, and one that sets
     the floor.
+
+    Returns:
+        All stacks of the source, and which of them are in the two sets.
 
     Raises:
         InputError: the stacks are single frames, or the source has fewer than eight.
@@ -107,8 +111,8 @@ def two_sets_of_stacks(
     if num_stack < 2:
         raise InputError(f"stacks must have at least 2 frames, not {num_stack}")
     stacks = source.whole_stacks(num_stack)
-    first, second = two_real_sets(len(stacks), min(num, MAX_STACKS), seed)
-    return stacks[first], stacks[second]
+    episodes = source.episodes()[stacks[:, 0]]
+    return stacks, two_real_sets(len(stacks), min(num, MAX_STACKS), seed, episodes)
 
 
 def stacks_at(source: BufferedFrames, stacks: StackIndices) -> Frames:

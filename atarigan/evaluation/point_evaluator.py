@@ -6,6 +6,7 @@ from atarigan.data.sources.points import Distribution
 from atarigan.evaluation.evaluator import Evaluator, Samples
 from atarigan.evaluation.metrics import points as point_metrics
 from atarigan.evaluation.metrics.manifold import Manifold, manifold_of
+from atarigan.evaluation.metrics.real_sets import RealSets
 from atarigan.evaluation.metrics.score import Columns
 
 
@@ -30,6 +31,7 @@ def point_evaluator(distribution: Distribution, num: int, seed: int = 0) -> Eval
         real=drawn[:num],
         reference=_describe(drawn[:num]),
         held_out=_describe(drawn[num:]),
+        sets=RealSets(np.arange(num), np.arange(num, 2 * num), 2 * num),
         seed=seed,
     )
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from atarigan.cli.text_table import aligned
-from atarigan.evaluation.evaluator import EvaluatedSamples
+from atarigan.evaluation.drawn_samples import Pairs
+from atarigan.evaluation.evaluator import EvaluatedSamples, Evaluator
 from atarigan.evaluation.frame_pictures import show_frames, show_motion, show_pairs
+from atarigan.evaluation.metrics.real_sets import FEW_EPISODES
 from atarigan.evaluation.metrics.score import METRICS, Score
-from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.images.pixels import FrameFormat
+from atarigan.images.subset import drawn
 from atarigan.pictures import charts, grids, points
 from atarigan.pictures.page import Page
 
@@ -30,6 +33,8 @@ class Evaluation:
         frame_format: format of the frames; None for points.
         motion: stacks of consecutive frames, if there are any.
         pairs: generated and real frames of the same states, if there are any.
+        role: what the real samples are to the generator: "its training data" or "held-out data";
+            None if that is unknown.
     """
 
     name: str
@@ -39,16 +44,31 @@ class Evaluation:
     facts: dict[str, Any]
     frame_format: FrameFormat | None
     motion: EvaluatedSamples | None = None
-    pairs: tuple[Frames, Frames] | None = None
+    pairs: Pairs | None = None
+    role: str | None = None
 
     @property
     def summary(self) -> str:
         """What was compared with what, in one line."""
-        features = self.evaluated.evaluator.features
+        evaluator = self.evaluated.evaluator
+        parts = [
+            f"{_shown_counts(self.evaluated)} of {self.source}",
+            *([f"{_num_episodes(evaluator)} in two halves"] if evaluator.sets.num_episodes else []),
+            *([self.role] if self.role else []),
+            *([f"distances in {evaluator.features}"] if evaluator.features else []),
+        ]
+        stacks = f"; stacks: {_shown_counts(self.motion)}" if self.motion else ""
+        return ", ".join(parts) + stacks
+
+    @property
+    def warning(self) -> str | None:
+        """What makes the scores rough, in one line; None if nothing does."""
+        sets = self.evaluated.evaluator.sets
+        if not 0 < sets.num_episodes < FEW_EPISODES:
+            return None
         return (
-            f"{self.evaluated.num:,} samples against as many real ones of {self.source}"
-            + (f", distances in {features}" if features else "")
-            + (f"; {self.motion.num:,} stacks against as many real ones" if self.motion else "")
+            f"the real frames are of {_num_episodes(self.evaluated.evaluator)}: with fewer than "
+            f"{FEW_EPISODES}, floors and intervals are rough"
         )
 
     def table(self) -> str:
@@ -67,14 +87,14 @@ class Evaluation:
         """Write the report as an HTML page."""
         page = Page(f"{self.name}, evaluated", self.summary)
         page.figures(self._headline_figures())
-        page.heading("Scores", "The floor is what other real samples score.")
+        page.heading("Scores", self._note())
         page.table(HEADS, score_rows(self.scores))
         if self.frame_format is None:
             _show_points(page, self.evaluated)
         else:
             show_frames(page, self.evaluated, self.frame_format)
             if self.pairs is not None:
-                show_pairs(page, *self.pairs, self.frame_format)
+                show_pairs(page, self.pairs.frames, self.pairs.true, self.frame_format)
             if self.motion is not None:
                 show_motion(page, self.motion, self.frame_format)
         page.heading("Settings")
@@ -82,6 +102,13 @@ class Evaluation:
         facts = [(name, fact) for name, fact in self.facts.items() if name != "versions"]
         page.settings({"facts": facts, "versions": versions})
         page.write(path)
+
+    def _note(self) -> str:
+        """Return how to read the floor."""
+        has_episodes = self.evaluated.evaluator.sets.num_episodes > 0
+        others = "frames of other episodes" if has_episodes else "other real samples"
+        warning = f" Warning: {self.warning}." if self.warning else ""
+        return f"The floor is what {others} score.{warning}"
 
     def _headline_figures(self) -> dict[str, str]:
         """Return the headline metric, its ratio to the floor, and a few other scores."""
@@ -110,10 +137,25 @@ def score_rows(scores: dict[str, Score]) -> Iterator[Sequence[str]]:
         )
 
 
+def _shown_counts(evaluated: EvaluatedSamples) -> str:
+    """Return how many samples and real ones were used, and of how many they were drawn."""
+    num, given = evaluated.num, evaluated.num_given
+    samples = f"{num:,} of {given:,} samples" if given > num else f"{num:,} samples"
+    num_real = min(num, evaluated.evaluator.num)
+    return f"{samples} against {num_real:,} of {evaluated.evaluator.sets.num_available:,} real ones"
+
+
+def _num_episodes(evaluator: Evaluator) -> str:
+    num = evaluator.sets.num_episodes
+    return f"{num:,} episode{'s' * (num != 1)}"
+
+
 def _show_points(page: Page, evaluated: EvaluatedSamples) -> None:
     samples, real = evaluated.samples, evaluated.evaluator.real
     both = grids.side_by_side(
-        points.scatter(real[: len(samples)]), points.scatter(samples), ("real", "generated")
+        points.scatter(real[drawn(len(real), len(samples))]),
+        points.scatter(samples),
+        ("real", "generated"),
     )
     page.picture("Real and generated", both)
     axes = {axis: (real[:, i], samples[:, i]) for i, axis in enumerate("xy")}

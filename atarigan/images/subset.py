@@ -1,4 +1,4 @@
-"""Pick an evenly spaced subset of a long sequence."""
+"""Pick a subset of a long sequence: evenly spaced, or drawn at random."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,3 +20,18 @@ def evenly_spaced(
     if not repeats:
         num_picked = min(num_items, num_picked)
     return np.linspace(0, num_items - 1, num_picked).astype(np.int64)
+
+
+def drawn(num_items: int, num_picked: int, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Draw indices without replacement; all of them if there are not more than `num_picked`.
+
+    Unlike the first ones, they are like all items whatever the order of these, and unlike evenly
+    spaced ones also if items repeat in turn, as classes do.
+
+    Returns:
+        int64 (num_picked,) or (num_items,), in ascending order.
+    """
+    if num_items <= num_picked:
+        return np.arange(num_items)
+    order = np.random.default_rng(seed).permutation(num_items)
+    return np.sort(order[:num_picked])

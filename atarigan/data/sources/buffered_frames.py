@@ -54,19 +54,34 @@ class BufferedFrames(DataSource):
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
         return self.ram_at(indices) if self._with_ram else None
 
+    def episodes(self) -> npt.NDArray[np.int64]:
+        """Return the number of each frame's episode, int64 (num_samples,), ascending from 0.
+
+        An episode that a writer has not ended yet, or whose first frames are overwritten, counts
+        with the frames that are left.
+        """
+        ends = self._ends()
+        return np.concatenate([[0], np.cumsum(ends[:-1])])
+
     def whole_stacks(self, num_stack: int) -> npt.NDArray[np.int64]:
         """Return the numbers of consecutive frames of one episode, (N, num_stack), oldest first.
 
         No frame is in two stacks.
         """
+        begins = np.flatnonzero(np.concatenate([[True], self._ends()[:-1]]))
+        starts = np.repeat(begins, np.diff([*begins, self.num_samples]))
+        places = np.arange(self.num_samples) - starts
+        lasts = np.flatnonzero(places % num_stack == num_stack - 1)
+        return lasts[:, None] + np.arange(1 - num_stack, 1)
+
+    def _ends(self) -> npt.NDArray[np.bool_]:
+        """Return whether each frame is the last of its episode, bool (num_samples,)."""
         everything = np.arange(self.num_samples)
         ends = self._buffer.values_at("terminations", everything)
         ends |= self._buffer.values_at("truncations", everything)
-        ends[np.cumsum(self._buffer.writer_lengths) - 1] = True  # another writer's steps follow
-        begins = np.flatnonzero(np.concatenate([[True], ends[:-1]]))
-        places = everything - np.repeat(begins, np.diff([*begins, self.num_samples]))
-        lasts = np.flatnonzero(places % num_stack == num_stack - 1)
-        return lasts[:, None] + np.arange(1 - num_stack, 1)
+        lengths = np.array(self._buffer.writer_lengths)
+        ends[np.cumsum(lengths)[lengths > 0] - 1] = True  # another writer's steps follow
+        return ends
 
 
 @SOURCES.register("frames")

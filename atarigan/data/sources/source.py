@@ -45,6 +45,12 @@ class DataSource(Protocol):
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any] | None:
         """Return the conditions of numbered samples, or None without a condition."""
 
+    def episodes(self) -> npt.NDArray[np.int64] | None:
+        """Return the number of each sample's episode, int64 (num_samples,), ascending from 0; None
+        if samples are independent of one another.
+        """
+        return None
+
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:

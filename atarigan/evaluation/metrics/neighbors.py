@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.images.subset import evenly_spaced
+from atarigan.images.subset import drawn
 
 Features = npt.NDArray[np.floating]
 NUM_NEIGHBORS = 5
@@ -34,7 +34,7 @@ def neighborhood_scores(samples: Features, real: Features) -> dict[str, float]:
     The neighborhood of a sample is the ball that reaches to its fifth nearest neighbor in its own
     set. Precision and recall are equations (1) and (2) of Kynkäänniemi et al. 2019,
     arXiv:1904.06991; density and coverage are equations (4) and (5) of Naeem et al. 2020,
-    arXiv:2002.09797. Larger sets are cut to 3,000 evenly spaced samples.
+    arXiv:2002.09797. Of larger sets 3,000 samples are drawn.
 
     Args:
         samples: (N, F), N at least 2.
@@ -85,8 +85,8 @@ def nearest(features: Features, among: Features) -> Nearest:
 
 
 def _subset(features: Features) -> Features:
-    """Return at most 3,000 features, evenly spaced because real ones are in the order of play."""
-    some: Features = features[evenly_spaced(len(features), MAX_COMPARED)]
+    """Draw at most 3,000 features."""
+    some: Features = features[drawn(len(features), MAX_COMPARED)]
     return some
 
 

@@ -19,15 +19,23 @@ _PERFECT = {
 }
 
 
-def pair_scores(frames: Frames, true: Frames, statistics: GameStatistics) -> dict[str, Score]:
+def pair_scores(
+    frames: Frames,
+    true: Frames,
+    statistics: GameStatistics,
+    episodes: npt.NDArray[np.int64] | None = None,
+) -> dict[str, Score]:
     """Compare each generated frame with its true frame.
 
-    The floor is that of perfect frames. The interval is 1.96 standard errors of the mean.
+    The floor is that of perfect frames. The interval is 1.96 standard errors of the mean, clustered
+    by episodes where there are any (Liang and Zeger 1986, with the factor k / (k - 1) for k
+    episodes).
 
     Args:
         frames: generated frames, uint8 (N, H, W, C).
         true: real frames of the same states, uint8 (N, H, W, C).
         statistics: statistics of the game.
+        episodes: episode of each pair, int64 (N,); None if they are independent.
 
     Returns:
         pixel_accuracy: share of pixels with every channel within 8 levels of the true one.
@@ -49,15 +57,22 @@ def pair_scores(frames: Frames, true: Frames, statistics: GameStatistics) -> dic
     per_frame = foreground.sum((1, 2))
     has_some = per_frame > 0
     right = (is_near & foreground).sum((1, 2))
-    found = {
-        "pixel_accuracy": _score("pixel_accuracy", is_near.mean((1, 2)), None),
-        "foreground_accuracy": _score(
-            "foreground_accuracy", right[has_some] / per_frame[has_some], per_frame[has_some]
+    of_small = wanted.frame[is_small]
+    measured = {  # values, weights, and the frame of each
+        "pixel_accuracy": (is_near.mean((1, 2)), None, np.arange(len(true))),
+        "foreground_accuracy": (
+            right[has_some] / per_frame[has_some],
+            per_frame[has_some],
+            np.flatnonzero(has_some),
         ),
-        "small_found": _score("small_found", is_found.astype(float), None),
-        "small_offset": _score("small_offset", offsets[is_found], None),
+        "small_found": (is_found.astype(float), None, of_small),
+        "small_offset": (offsets[is_found], None, of_small[is_found]),
     }
-    return {name: score for name, score in found.items() if score is not None}
+    return {
+        name: _score(name, values, weights, None if episodes is None else episodes[frame])
+        for name, (values, weights, frame) in measured.items()
+        if len(values)
+    }
 
 
 def _offsets(
@@ -78,14 +93,33 @@ def _offsets(
 
 
 def _score(
-    name: str, values: npt.NDArray[np.float64], weights: npt.NDArray[np.int64] | None
-) -> Score | None:
-    if len(values) == 0:
-        return None
+    name: str,
+    values: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.int64] | None,
+    episodes: npt.NDArray[np.int64] | None,
+) -> Score:
     mean = float(np.average(values, weights=weights))
+    error = float(values.std()) / math.sqrt(len(values))
+    if episodes is not None:
+        error = _clustered_error(values - mean, weights, episodes) or error
     return Score(
         value=mean,
         floor=_PERFECT[name],
-        interval=interval(name, mean, float(values.std()) / math.sqrt(len(values))),
+        interval=interval(name, mean, error),
         better=METRICS[name].better,
     )
+
+
+def _clustered_error(
+    residuals: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.int64] | None,
+    episodes: npt.NDArray[np.int64],
+) -> float:
+    """Return the standard error of a mean of values that come by episodes; 0 for one episode."""
+    num_episodes = len(np.unique(episodes))
+    if num_episodes < 2:
+        return 0.0
+    weights = np.ones(len(residuals), np.int64) if weights is None else weights
+    sums = np.bincount(episodes, weights * residuals)
+    factor = num_episodes / (num_episodes - 1)
+    return math.sqrt(factor * float((sums**2).sum())) / float(weights.sum())

@@ -1,6 +1,7 @@
 """Scores: the value of a metric with its confidence interval and its floor.
 
-The floor is what real samples score against other real samples: the best value to expect.
+The floor is what real samples score against other real samples: the best value to expect. For
+frames of a game these are frames of other episodes.
 """
 
 import math
@@ -9,6 +10,9 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+
+from atarigan.evaluation.metrics.real_sets import half_of_rows
+from atarigan.images.subset import drawn
 
 Better = Literal["lower", "higher"]
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -26,7 +30,7 @@ class Score(TypedDict):
 
     Attributes:
         value: value of the samples.
-        floor: value of as many real samples.
+        floor: value of as many real samples, of other episodes where there are episodes.
         interval: lower and upper end of the 95 % confidence interval of the value.
         better: whether "lower" or "higher" values are better.
     """
@@ -67,7 +71,7 @@ METRICS: dict[str, Metric] = {
     "recall": Metric("higher", "share of real samples within sample neighborhoods", 1),
     "density": Metric("higher", "samples in real neighborhoods, relative to expectation"),
     "coverage": Metric("higher", "share of real neighborhoods that hold a sample", 1),
-    "copied": Metric("lower", "share nearer to training samples than 95 % of real ones", 1),
+    "copied": Metric("lower", "share nearer to training samples than 95 % of other real", 1),
     "class_entropy": Metric("higher", "relative entropy of the class distribution", 1),
     "mean_confidence": Metric("higher", "mean probability of the most probable class", 1),
     "valid_colors": Metric("higher", "share of pixels in a color of the game", 1),
@@ -99,25 +103,31 @@ def scores(
     held_out: Columns,
     seed: int = 0,
     progress: Progress = lambda _: None,
+    episodes: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, Score]:
     """Score samples by every metric that `measure` computes.
 
-    All three sets are cut to the length of the shortest, because many distances depend on it. The
-    interval is 1.96 standard errors to both sides of the value, by the delete-half jackknife (Shao
-    and Wu 1989, "A general theory for jackknife variance estimation") with 16 random halves of
-    samples and real samples.
+    As many samples as the shortest of the three sets has are drawn from each, because many
+    distances depend on their number. The interval is 1.96 standard errors to both sides of the
+    value, by the delete-half jackknife (Shao and Wu 1989, "A general theory for jackknife variance
+    estimation") with 16 random halves of samples and of real samples, the latter of whole episodes
+    where there are episodes.
 
     Args:
         measure: computes the metrics.
         samples: descriptors of the samples to score.
         reference: descriptors of the real samples to compare with.
         held_out: descriptors of other real samples, which set the floor.
-        seed: seed of the halves.
+        seed: seed of the halves, and of the choice among longer sets.
         progress: called with the number of samples after each computation of the metrics.
+        episodes: episode of each row of `reference`, int64 (N,), ascending; None if they are
+            independent.
     """
     num = min(map(num_rows, (samples, reference, held_out)))
+    if episodes is not None:
+        episodes = episodes[drawn(num_rows(reference), num, seed)]
     samples, reference, held_out = (
-        rows(each, slice(num)) for each in (samples, reference, held_out)
+        rows(each, drawn(num_rows(each), num, seed)) for each in (samples, reference, held_out)
     )
 
     def measured(first: Columns, second: Columns) -> dict[str, float]:
@@ -128,7 +138,10 @@ def scores(
     values, floors = measured(samples, reference), measured(held_out, reference)
     rng = np.random.default_rng(seed)
     halves = [
-        measured(rows(samples, half(num, rng)), rows(reference, half(num, rng)))
+        measured(
+            rows(samples, half_of_rows(num, None, rng)),
+            rows(reference, half_of_rows(num, episodes, rng)),
+        )
         for _ in range(NUM_HALVES)
     ]
     return {
@@ -149,12 +162,6 @@ def interval(name: str, value: float, standard_error: float) -> tuple[float, flo
     margin = _NORMAL_95 * standard_error
     metric = METRICS[name]
     return max(metric.min, value - margin), min(metric.max, value + margin)
-
-
-def half(num: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Draw half of the numbers below `num`, at least two if there are as many, sorted."""
-    chosen: npt.NDArray[np.int64] = np.sort(rng.permutation(num)[: max(min(num, 2), num // 2)])
-    return chosen
 
 
 def num_rows(columns: Columns) -> int:

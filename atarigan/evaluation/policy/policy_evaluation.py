@@ -78,6 +78,11 @@ class PolicyEvaluation:
             f"{self.facts['max_frames']:,} emulator frames each{stopped}"
         )
 
+    @property
+    def warning(self) -> None:
+        """Nothing makes returns of whole episodes rough but their number, which is shown."""
+        return None
+
     def mean_return(self, view: str) -> tuple[float, Interval]:
         """Return the mean return with its 95 % interval."""
         returns = self._returns(view)

@@ -70,6 +70,7 @@ def _figures(folder: RunFolder, trainer: Trainer) -> Iterator[tuple[str, str]]:
         score = line["scores"][line["headline"]]
         yield line["headline"].replace("_", " "), f"{score['value']:.3g}"
         yield "floor (real samples)", f"{score['floor']:.3g}"
+        yield "evaluated on", "its training data"
 
 
 def _pictures(folder: RunFolder) -> Iterator[tuple[str, Path]]:
