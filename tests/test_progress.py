@@ -139,3 +139,11 @@ def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch: pytest.Monkey
         for num_done in range(1, 4):
             display.update(num_done)
     assert num_done == 3
+
+
+def test_the_first_moments_give_no_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressDisplay("evaluating", "samples", 100_000) as display:
+        display.update(250)
+    [line] = lines_of(capsys)
+    assert line.startswith("evaluating   0%  250/100,000 samples")
+    assert line.endswith("0:00 so far")

@@ -12,6 +12,7 @@ from atarigan.cli.terminal import print_note
 
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_BETWEEN_UPDATES = 0.2
+_LEAST_SHARE = 0.02  # the rate of the first moments says little about the rest
 
 
 class ProgressDisplay:
@@ -101,7 +102,7 @@ class ProgressDisplay:
         spent = self.spent_seconds + elapsed
         by_time = spent / self.max_seconds if self.max_seconds else 0.0
         limits_s = []
-        if self.total and rate > 0:
+        if by_count >= _LEAST_SHARE and rate > 0:
             limits_s.append((self.total - completed) / rate)
         if self.max_seconds:
             limits_s.append(self.max_seconds - spent)
