@@ -47,22 +47,20 @@ def test_fire_is_pressed_once_a_life_where_the_screen_moves() -> None:
     assert fired([Picture(step, num) for step, num in enumerate(lives)]) == [0, 100]
 
 
-def test_fire_is_pressed_again_while_the_screen_stands_still() -> None:
-    moves_at_3 = [Picture(max(0, step - 2)) for step in range(50)]
-    assert fired(moves_at_3) == [0, 1, 2]
+def test_fire_is_pressed_again_where_the_screen_stands_still_for_long() -> None:
+    assert fired([Picture() for _ in range(400)]) == [0, *range(146, 150), *range(296, 300)]
+    moves_at_148 = [Picture(max(0, step - 147)) for step in range(400)]
+    assert fired(moves_at_148) == [0, 146, 147]
 
 
-def test_policy_gets_its_turn_where_fire_changes_nothing() -> None:
-    steps = fired([Picture() for _ in range(200)])
-    assert steps[:4] == [0, 1, 2, 3]
-    assert len(steps) == 16
-    assert max(np.diff(steps)) > 50
+def test_games_that_go_on_by_themselves_are_left_to_the_policy() -> None:
+    """Asteroids is still for a while after a lost life."""
+    assert fired([Picture(step // 130) for step in range(400)]) == [0]
 
 
 def test_fire_is_pressed_where_a_policy_only_goes_back_and_forth() -> None:
     steps = fired([Picture(step % 7) for step in range(200)])
-    assert steps[0] == 0
-    assert 2 < len(steps) < 6
+    assert steps == [0, *range(152, 156)]
 
 
 def test_action_of_a_game_without_fire_is_the_policys() -> None:
@@ -82,9 +80,8 @@ def test_ball_is_launched_however_sticky_actions_are() -> None:
         while not ram_of(env)[BALL]:
             env.step(fire.action(env.screen) or NOOP)
             num_steps[-1] += 1
-            assert num_steps[-1] < 300
-    assert np.median(num_steps) <= 4
-    assert max(num_steps) > 1
+            assert num_steps[-1] < 1000
+    assert max(num_steps) > 100
 
 
 def ram_of(env: AgentSteps) -> np.ndarray:

@@ -4,15 +4,15 @@ from atarigan.data.collection.screen import Screen
 
 MAX_STILL_FRAMES = 8_000
 _LOOK_EVERY = 4  # agent steps: hashing every screen would slow collection down
-_MOST_PRESSES = 4
-_STILL_STEPS = 60
+_STILL_STEPS = 150  # games that go on by themselves stand still for up to about 130
+_NUM_PRESSES = 4  # one alone may be swallowed again
 
 
 class FireAtNewLife:
     """Presses FIRE at the first step of each life, as stable-baselines3's AtariWrapper does.
 
-    Sticky actions may swallow the press, so it presses up to four times in a row until the screen
-    changes, and once more after every 60 agent steps in a row that show no screen that is new in
+    Sticky actions may swallow the press, and the game then waits for another one. So FIRE is also
+    pressed, up to four times in a row, after every 150 agent steps without a screen that is new in
     this life.
 
     Args:
@@ -27,25 +27,19 @@ class FireAtNewLife:
         self._lives = -1
         self._seen: set[int] = set()
         self._num_still = 0
-        self._num_presses = 0
-        self._newest = 0
 
     def action(self, screen: Screen) -> int | None:
         """Return FIRE if it has to be pressed now, else None. Call it once for each agent step."""
         if self._fire is None:
             return None
         lives, newest = screen.lives(), screen.fingerprint()
-        if lives != self._lives:
+        is_new_life = lives != self._lives
+        if is_new_life:
+            self._lives = lives
             self._seen.clear()
-            self._num_presses = 0
-            must_press = True
-        else:
-            had_no_effect = 0 < self._num_presses < _MOST_PRESSES and newest == self._newest
-            self._num_still = self._num_still + 1 if newest in self._seen else 0
-            must_press = had_no_effect or (self._num_still + 1) % _STILL_STEPS == 0
-        self._lives, self._newest = lives, newest
+        self._num_still = self._num_still + 1 if newest in self._seen else 0
         self._seen.add(newest)
-        self._num_presses = self._num_presses + 1 if must_press else 0
+        must_press = is_new_life or self._num_still % _STILL_STEPS >= _STILL_STEPS - _NUM_PRESSES
         return self._fire if must_press else None
 
 
