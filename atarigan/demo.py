@@ -1,6 +1,7 @@
 """`python -m atarigan.demo`: collect frames, train a GAN, and film generated observations."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(arguments, name) < 1:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
+    if not 0 < arguments.max_minutes < math.inf:
+        raise InputError(f"--max-minutes must be above 0, not {arguments.max_minutes}")
+    if arguments.seed < 0:
+        raise InputError(f"--seed must be at least 0, not {arguments.seed}")
     out = Path(arguments.out)
     rates = {}
     if (out / "frames" / "meta.json").exists():

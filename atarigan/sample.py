@@ -1,5 +1,6 @@
 """`python -m atarigan.sample`: draw from a trained generator."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atarigan.cli import command_line
+from atarigan.config.machine import free_memory
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,9 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--out must end in .png, .gif, .mp4 or .npz, not {arguments.out!r}")
     if arguments.num < 1:
         raise InputError(f"--num must be at least 1, not {arguments.num}")
+    if arguments.seed < 0:
+        raise InputError(f"--seed must be at least 0, not {arguments.seed}")
     from atarigan.models.frame_generator import FrameGenerator
 
     generator = FrameGenerator.load(arguments.run)
+    if arguments.label is not None and not generator.num_classes:
+        raise InputError(f"--label needs a generator with classes, and {arguments.run} has none")
+    check_memory(generator, out.suffix, arguments.num)
     out.parent.mkdir(parents=True, exist_ok=True)
     num, seed, label = arguments.num, arguments.seed, arguments.label
     labels = None if label is None else [label] * num
@@ -58,6 +65,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_walk(generator, out, num, seed, label)
     print(f"wrote {out}")
     return command_line.EXIT_OK
+
+
+def check_memory(generator: "FrameGenerator", suffix: str, num: int) -> None:
+    """Raise InputError if memory does not hold samples and, for a picture, the enlarged picture."""
+    from atarigan.pictures import grids
+
+    needed = 4 * generator.latent_size + 4 * math.prod(generator.sample_shape)
+    if generator.makes_frames and suffix != ".npz":
+        height, width, _ = generator.frame_shape
+        scale = grids.scale_for(height, width)
+        needed += 3 * height * width * (1 + 2 * scale**2)
+    free = free_memory()
+    if num * needed > free:
+        raise InputError(
+            f"--num {num:,} needs about {num * needed / 1e9:,.1f} GB of memory, and "
+            f"{free / 1e9:,.1f} GB are free: about {free // needed:,} fit"
+        )
 
 
 def write_samples(

@@ -3,8 +3,9 @@
 import argparse
 import dataclasses
 import sys
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command_line.EXIT_OK
     arguments = parse(words)
     warn_of_unused(words, arguments.run)
+    if not arguments.resume and not arguments.summary:
+        refuse_occupied(Path(arguments.out))
     if arguments.summary:
         print(summary(arguments.run))
         return command_line.EXIT_OK
@@ -204,6 +207,27 @@ def summary(config: RunConfig) -> str:
     return "\n\n".join(map(str, summarize(config.network, shape)))
 
 
+def refuse_occupied(out: Path) -> None:
+    """Raise InputError if the folder of a new run holds something that is no run."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} must be a folder, not a file")
+    is_run = (out / "config.json").exists()  # which has its own message
+    found = sorted(each.name for each in out.iterdir()) if out.exists() and not is_run else []
+    if found:
+        what = "a frame buffer" if "meta.json" in found else f"{found[0]}"
+        raise InputError(f"--out {out} must be a new or empty folder, and it holds {what}")
+
+
+def refuse_read_only(out: Path) -> None:
+    """Raise InputError if nothing can be written into the folder of a run to resume."""
+    try:
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        reason = command_line.describe(error).rpartition(": ")[2]
+        raise InputError(f"{out} must be writable for --resume: {reason}") from None
+
+
 def train(
     out: Path, config: RunConfig, *, resume: bool = False, allow_other_game: bool = False
 ) -> int:
@@ -238,7 +262,7 @@ def _train_and_record(
     resume: bool,
     allow_other_game: bool,
 ) -> int:
-    from atarigan.cli.progress import ProgressDisplay
+    from atarigan.cli.progress import ProgressDisplay, report_phase
     from atarigan.evaluation.build import missing_for_evaluation
     from atarigan.models.checkpoint import find_checkpoint
     from atarigan.training.build import build_trainer
@@ -249,7 +273,9 @@ def _train_and_record(
     out = folder.path
     if folder.config.exists() and not resume:
         raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
-    trainer = build_trainer(config, group)
+    if resume:
+        refuse_read_only(out)
+    trainer = build_trainer(config, group, report=report_phase)
     check_memory(trainer)
     if resume:
         trainer.model = _same_game(
@@ -257,6 +283,7 @@ def _train_and_record(
         )
         restore(trainer, find_checkpoint(out))
     else:
+        report_phase("choosing the number of threads")
         choose_num_threads(trainer)
     logs = open_logs(folder, trainer)
     out.mkdir(parents=True, exist_ok=True)
@@ -268,6 +295,11 @@ def _train_and_record(
         f"training {config.network} with {config.objective} + {config.penalty} on {config.source} "
         f"{trainer.model.sample.shape}, {trainer.source.num_samples:,} samples, {trainer.plan}"
     )
+    if trainer.is_finished:
+        print(
+            f"{out} has reached its limit already, after {trainer.num_images:,} images and "
+            f"{trainer.elapsed_s / 60:.1f} minutes: raise {' or '.join(_reached(trainer))} to go on"
+        )
     missing = missing_for_evaluation(trainer.source, config) if config.evaluate_every_s else None
     if missing:
         warnings.warn(f"samples will not be evaluated: {missing}", stacklevel=2)
@@ -280,16 +312,39 @@ def _train_and_record(
         spent_seconds=trainer.elapsed_s,
     )
     with display, StopRequest(group.stop_echo_s) as stop:
-        trainer.run(_observers(folder, trainer, display, logs), stop, guard)
-    print(
-        f"{trainer.num_images:,} images, {trainer.num_steps:,} generator updates in "
-        f"{trainer.elapsed_s / 60:.1f} minutes: "
-        f"{trainer.num_images / max(trainer.elapsed_s, 1e-9):,.0f} images/s; see {out}"
-    )
+        trainer.run(_observers(folder, trainer, display, logs), stop, guard, report_phase)
+    print(f"{summary_of(trainer)}; see {out}")
     if trainer.stop_reason:
         print(f"given up: {trainer.stop_reason}; {out} keeps the last healthy weights")
         return command_line.EXIT_UNHEALTHY
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
+
+
+def _reached(trainer: "Trainer") -> Iterator[str]:
+    """Yield the flags of the limits that a run has reached."""
+    config = trainer.config
+    if config.max_minutes and trainer.elapsed_s >= 60 * config.max_minutes:
+        yield "--max-minutes"
+    if config.max_images and trainer.num_images >= config.max_images:
+        yield "--max-images"
+    if config.max_epochs and trainer.num_images >= config.max_epochs * trainer.source.num_samples:
+        yield "--max-epochs"
+
+
+def summary_of(trainer: "Trainer") -> str:
+    """Describe the work of a run in one line."""
+    config = trainer.config
+    num_updates = {
+        "reconstruction updates": config.reconstruction_steps,
+        "critic updates": config.critic_steps,
+        "generator updates": config.generator_steps,
+    }
+    counts = [f"{trainer.num_steps * num:,} {name}" for name, num in num_updates.items() if num]
+    rate = trainer.num_images / max(trainer.elapsed_s, 1e-9)
+    return (
+        f"{trainer.num_images:,} images, {', '.join(counts)} in {trainer.elapsed_s / 60:.1f} "
+        f"minutes: {rate:,.0f} images/s"
+    )
 
 
 def _same_game(before: ModelConfig, now: ModelConfig, allow_other_game: bool) -> ModelConfig:

@@ -27,6 +27,7 @@ from benchmarks.gauge import Gauge, Scores
 from benchmarks.quality_table import Row, table_lines
 
 NUM_SHOWN = 16
+OTHER_MINUTES = 1.0  # of a run besides training, for each time that it is evaluated
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def main(words: Sequence[str]) -> int:
     )
     candidates = [Candidate.parse(text) for text in arguments.candidates]
     runs = [(each, seed) for seed in range(arguments.seeds) for each in candidates]
+    print(plan_line(arguments, runs), file=sys.stderr, flush=True)
     config = RunConfig(
         source=arguments.source,
         data=arguments.data,
@@ -100,6 +102,20 @@ def main(words: Sequence[str]) -> int:
     _draw_comparison(arguments, gauge, candidates)
     print(table)
     return command_line.EXIT_OK
+
+
+def plan_line(arguments: QualityArguments, runs: Sequence[tuple[Candidate, int]]) -> str:
+    """Say how long all runs that are not finished will take, in one line."""
+    minutes = max(arguments.minutes)
+    num_left = sum(not scores_file(run_folder(arguments, *run), minutes).exists() for run in runs)
+    one_after_another = -(-num_left // arguments.jobs)
+    further = OTHER_MINUTES * len(arguments.minutes)
+    return (
+        f"{num_left} of {len(runs)} runs ({len(arguments.candidates)} candidates, "
+        f"{arguments.seeds} seeds) are left, {arguments.jobs} at a time: "
+        f"{one_after_another * minutes:.3g} minutes of training, and about "
+        f"{one_after_another * further:.3g} of starting and evaluating"
+    )
 
 
 def _rows(

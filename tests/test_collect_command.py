@@ -181,7 +181,7 @@ def test_huge_seed_is_a_seed_like_others(out: Path) -> None:
         (["--frame-size", "99999x99999"], "at most 67108864 pixels, not 99999x99999"),
         (["--env-kwargs", "[1]"], r"--env-kwargs must be a JSON object, not '\[1\]'"),
         (["--env-kwargs", "{"], "--env-kwargs must be JSON, not '{'"),
-        (["--append"], "is not a frame buffer"),
+        (["--append"], "does not exist: name the folder of a buffer"),
         (["--num-steps", "many"], "--num-steps"),
     ],
 )

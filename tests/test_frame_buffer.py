@@ -154,7 +154,7 @@ def test_a_buffer_is_made_in_an_empty_folder_or_below_missing_ones(
     assert FrameBuffer.open(tmp_path / place).meta.capacity == 10
 
 
-@pytest.mark.parametrize("name", ["absent", "file", "folder"])
+@pytest.mark.parametrize("name", ["file", "folder"])
 def test_what_is_no_buffer_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from atarigan import train
+from atarigan.config.machine import free_memory
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
 from atarigan.training import prepare
@@ -91,7 +92,7 @@ def test_a_batch_that_is_too_large_is_refused_with_one_that_fits(tmp_path, buffe
 
 
 def test_free_memory_is_read_from_the_system():
-    assert 0 < prepare.free_memory() < 1 << 62
+    assert 0 < free_memory() < 1 << 62
 
 
 SOAK = """

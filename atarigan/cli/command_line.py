@@ -62,9 +62,9 @@ def parse(
 def run(main: Callable[[], int | None], *, command: str, package: str = "atarigan.") -> NoReturn:
     """Run a command and exit with its status.
 
-    `InputError` and OSError, such as a full disk, print one line on stderr and exit with status 2.
-    Ctrl-C exits with status 130. Any other exception is a bug and keeps its traceback. Warnings
-    are one line as well. Text prints in terminals of any encoding.
+    `InputError`, OSError, such as a full disk, and a lack of memory print one line on stderr and
+    exit with status 2. Ctrl-C exits with status 130. Any other exception is a bug and keeps its
+    traceback. Warnings are one line as well. Text prints in terminals of any encoding.
     """
     prepare_streams()
     _let_idle_threads_sleep()
@@ -78,6 +78,9 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
         status = EXIT_OK
     except (InputError, OSError) as error:
         print(f"{program}: {describe(error)}", file=sys.stderr)
+        status = EXIT_BAD_INPUT
+    except MemoryError as error:
+        print(f"{program}: not enough memory: {one_line(error)}", file=sys.stderr)
         status = EXIT_BAD_INPUT
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED

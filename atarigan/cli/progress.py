@@ -15,6 +15,11 @@ _SECONDS_BETWEEN_UPDATES = 0.2
 _LEAST_SHARE = 0.02  # the rate of the first moments says little about the rest
 
 
+def report_phase(text: str) -> None:
+    """Say what long work does now, on stdout, because an error is the only line on stderr."""
+    print(f"{text} ...", flush=True)
+
+
 class ProgressDisplay:
     """Shows the progress of long work on stderr. The work goes on where the terminal is gone.
 

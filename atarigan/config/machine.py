@@ -1,8 +1,9 @@
-"""CPU cores and package versions of this machine."""
+"""CPU cores, free memory and package versions of this machine."""
 
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 def num_cores() -> int:
@@ -21,3 +22,18 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def free_memory() -> int:
+    """Bytes of main memory that are available; 2^62 where the system does not tell."""
+    try:
+        return kilobytes("/proc/meminfo", "MemAvailable") * 1024
+    except (OSError, KeyError, ValueError):
+        return 1 << 62
+
+
+def kilobytes(file: str, name: str) -> int:
+    """A size in a file of the Linux proc file system."""
+    lines = Path(file).read_text(encoding="ascii").splitlines()
+    sizes = {key: value for key, _, value in (line.partition(":") for line in lines)}
+    return int(sizes[name].split()[0])

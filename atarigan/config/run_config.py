@@ -9,6 +9,7 @@ LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
 Condition = Literal["none", "class", "ram"]
 MOST_LAYERS = 64
+MOST = 1 << 53  # integers up to this are exact as floats
 _STEPS = ("critic_steps", "generator_steps", "penalty_every")
 _AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate")
 _FRACTIONS = ("generator_lr", "critic_lr", "final_lr", "beta1", "beta2")
@@ -106,7 +107,9 @@ class RunConfig:
     average_half_life: int = 20_000
     """Half-life of the generator's moving average, in images; 0: no averaging."""
     max_minutes: float = 0.0
-    """Stop after this many minutes of training; 0: no limit."""
+    """Stop after this many minutes of training, evaluations on the way included; 0: no limit. The
+    start, and the evaluation and pictures at the end, come on top.
+    """
     max_images: int = 0
     """Stop after this many images; 0: no limit."""
     max_epochs: float = 0.0
@@ -141,6 +144,8 @@ class RunConfig:
             least = 1 if name in _AT_LEAST_ONE else 0
             if isinstance(value, int | float) and name not in _FRACTIONS and not value >= least:
                 raise InputError(f"{_flag(name)} must be at least {least}, not {value}")
+            if isinstance(value, int | float) and not value <= MOST:
+                raise InputError(f"{_flag(name)} must be at most {MOST}, not {value}")
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"

@@ -33,10 +33,12 @@ def draw_latents(num: int, size: int, distribution: LatentDistribution, seed: Se
     The first latents of a seed are the same for every `num`.
 
     Raises:
-        InputError: num is below 0.
+        InputError: num or the seed is below 0.
     """
     if num < 0:
         raise InputError(f"the number of samples must be at least 0, not {num}")
+    if isinstance(seed, int) and seed < 0:
+        raise InputError(f"seed must be at least 0, not {seed}")
     rng = np.random.default_rng(seed)
     if distribution == "normal":
         return rng.standard_normal((num, size), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -26,7 +27,11 @@ MOST_STATES = 1 << 18
 
 
 def build_trainer(
-    config: RunConfig, group: ProcessGroup = ALONE, *, source: DataSource | None = None
+    config: RunConfig,
+    group: ProcessGroup = ALONE,
+    *,
+    source: DataSource | None = None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Trainer:
     """Build the trainer of a run.
 
@@ -34,6 +39,7 @@ def build_trainer(
         config: the settings of the run.
         group: the processes that train together.
         source: real samples; None opens the source that `config` names.
+        report: told what is done now, in a few words.
 
     Raises:
         InputError: a name is unknown, or parts do not fit one another.
@@ -43,11 +49,13 @@ def build_trainer(
     penalty = PENALTIES[config.penalty]()
     check_compatible(config, family, objective, penalty)
     if source is None:
+        report("reading the data")
         source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec, source.provenance)
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
+    report("fitting the generator to real samples")
     states = _states(source) if model.reads_ram else None
     _fit(generator, source, config.seed, states)
     if states is not None and isinstance(critic, RamConditionedCritic):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from atarigan.config.machine import num_cores
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources.source import Batch
+from atarigan.errors import InputError
 from atarigan.images.pixels import frames_to_floats
 from atarigan.models.device import choose_device
 
@@ -85,7 +86,9 @@ class DevicePlan:
         return torch.cuda.get_rng_state(self.device) if self.is_cuda else torch.get_rng_state()
 
     def set_layers_rng_state(self, state: Tensor) -> None:
-        """Continue that stream from a state."""
+        """Continue that stream from a state. One of another kind of device is left alone."""
+        if state.shape != self.layers_rng_state().shape:
+            return
         if self.is_cuda:
             torch.cuda.set_rng_state(state, self.device)
         else:
@@ -101,12 +104,20 @@ def plan_for(config: RunConfig) -> DevicePlan:
     """The plan for a run on this machine. Sets torch's number of threads.
 
     Raises:
-        InputError: CUDA is requested but not available.
+        InputError: CUDA is requested but not available, or OMP_NUM_THREADS is not a number.
     """
     device = choose_device(config.device)
-    num_threads = int(os.environ.get("OMP_NUM_THREADS", num_cores()))
+    num_threads = _num_threads(os.environ.get("OMP_NUM_THREADS") or str(num_cores()))
     torch.set_num_threads(num_threads)
     return DevicePlan(device, config.precision, num_threads)
+
+
+def _num_threads(text: str) -> int:
+    """Return the first number of OMP_NUM_THREADS, which may be a list for nested loops."""
+    first = text.partition(",")[0].strip()
+    if not (first.isdecimal() and int(first) > 0):
+        raise InputError(f"OMP_NUM_THREADS must be a number of at least 1, not {text!r}")
+    return int(first)
 
 
 def prefetched(items: Iterator[T], num_ahead: int = 4) -> Iterator[T]:

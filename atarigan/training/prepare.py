@@ -2,14 +2,17 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from atarigan.config.machine import free_memory, kilobytes
 from atarigan.errors import InputError, one_line, shown
 from atarigan.models.checkpoint import load_training_state
 from atarigan.training.trainer import Trainer
@@ -27,9 +30,19 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
         InputError: it is damaged, or was written for other networks.
     """
     state = load_training_state(checkpoint)
+    num_threads = trainer.plan.num_threads
     try:
         _check_counts(state)
         trainer.load_state_dict(state)
+        if not trainer.updates.continues_stream_of(state):
+            seed = [trainer.config.seed, trainer.num_images]
+            trainer.updates.rng.manual_seed(int(np.random.default_rng(seed).integers(1 << 62)))
+            trainer.use_threads(num_threads)  # not those of the other machine
+            print(
+                f"{checkpoint.name} is of another kind of device than {trainer.plan.device.type}: "
+                "weights and data go on, and random numbers begin anew",
+                file=sys.stderr,
+            )
     except Exception as error:  # the file may hold anything
         raise InputError(
             f"{checkpoint} does not fit this configuration: {one_line(error)}"
@@ -162,24 +175,9 @@ def _peak_bytes(work: Callable[[], object]) -> int:
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
         work()
-        return _kilobytes("/proc/self/status", "VmHWM") * 1024
+        return kilobytes("/proc/self/status", "VmHWM") * 1024
     except (OSError, KeyError, ValueError):
         return 0
-
-
-def free_memory() -> int:
-    """Bytes of main memory that are available; 2^62 where the system does not tell."""
-    try:
-        return _kilobytes("/proc/meminfo", "MemAvailable") * 1024
-    except (OSError, KeyError, ValueError):
-        return 1 << 62
-
-
-def _kilobytes(file: str, name: str) -> int:
-    """A size in a file of the Linux proc file system."""
-    lines = Path(file).read_text(encoding="ascii").splitlines()
-    sizes = {key: value for key, _, value in (line.partition(":") for line in lines)}
-    return int(sizes[name].split()[0])
 
 
 def _divisors(number: int, *, at_least: int) -> Iterator[int]:

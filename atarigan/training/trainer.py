@@ -5,7 +5,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -24,7 +24,13 @@ ROLLBACK_SEEDS = 1_000_003
 
 
 class Observer:
-    """Looks at a trainer and changes nothing of it. The order of observers does not matter."""
+    """Looks at a trainer and changes nothing of it. The order of observers does not matter.
+
+    Attributes:
+        end_phase: what takes long in `at_end`, in a few words; empty if nothing does.
+    """
+
+    end_phase = ""
 
     def after_critic_update(self, trainer: "Trainer") -> None:
         """Called after every update of the critic."""
@@ -103,10 +109,14 @@ class Trainer:
         return self.average.generator
 
     def run(
-        self, observers: Sequence[Observer], stop: StopRequest, guard: Guard | None = None
+        self,
+        observers: Sequence[Observer],
+        stop: StopRequest,
+        guard: Guard | None = None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Train until a limit of the configuration is reached, the guard ends the run, or a stop is
-        requested.
+        requested. `report` is told what is done at the end, in a few words.
         """
         self._follow_first_process()
         began = time.monotonic() - self.elapsed_s
@@ -122,6 +132,8 @@ class Trainer:
             for observer in observers:
                 observer.after_rollback(self)
         for observer in observers:
+            if observer.end_phase:
+                report(observer.end_phase)
             observer.at_end(self)
 
     def train_step(

@@ -251,9 +251,17 @@ class Updates:
             optimizer.load_state_dict(state[name])
             optimizer.param_groups[0].update(of_this_device)
         self.objective.load_state_dict(state["objective"])
-        self.rng.set_state(state["rng"])
+        if self.continues_stream_of(state):
+            self.rng.set_state(state["rng"])
         self.losses, self.outputs = {}, None
         self._reconstruction_step = self._new_reconstruction_step()
+
+    def continues_stream_of(self, state: dict[str, Any]) -> bool:
+        """Whether random numbers go on where a state was taken. A stream of another kind of device
+        cannot be continued.
+        """
+        stream: Tensor = state["rng"]
+        return stream.shape == self.rng.get_state().shape
 
     def _new_reconstruction_step(self) -> Update:
         """The update by reconstruction; recorded as a CUDA graph where one process trains."""

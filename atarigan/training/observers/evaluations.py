@@ -34,6 +34,8 @@ class Evaluations(Observer):
         listeners: told of every evaluation.
     """
 
+    end_phase = "evaluating samples"
+
     def __init__(
         self, folder: RunFolder, trainer: Trainer, listeners: Sequence[Observer] = ()
     ) -> None:

@@ -13,10 +13,11 @@ from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
 
 PROGRESS = ("steps", "images", "epochs", "elapsed_s")
-LOSSES = ("critic_loss", "generator_loss", "penalty", "reconstruction_loss")
+LOSSES = ("critic_loss", "generator_loss", "penalty")
+RECONSTRUCTION = ("reconstruction_loss",)
 OUTPUTS = ("real_output", "fake_output")
 ACCURACIES = ("real_accuracy", "fake_accuracy")
-COLUMNS = (*PROGRESS, *LOSSES, *OUTPUTS, *ACCURACIES)
+COLUMNS = (*PROGRESS, *LOSSES, *RECONSTRUCTION, *OUTPUTS, *ACCURACIES)
 MOST_ROWS = 4000
 _FIRST_INTERVAL_S = 0.25
 
@@ -28,6 +29,8 @@ class History(Observer):
     of days has a few thousand rows. Rows after the state that a run goes on from, on `--resume` or
     after a rollback, are dropped.
     """
+
+    end_phase = "drawing curves"
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         self._folder = folder
@@ -106,10 +109,12 @@ def draw_curves(folder: RunFolder) -> None:
         }
         for title, names in (
             ("losses", LOSSES),
+            ("reconstruction loss", RECONSTRUCTION),
             ("critic outputs, means", OUTPUTS),
             ("critic accuracy, share of a batch", ACCURACIES),
         )
     }
+    panels = {title: lines for title, lines in panels.items() if lines}
     grids.save_picture(folder.curves, charts.curves(column("images"), panels))
 
 

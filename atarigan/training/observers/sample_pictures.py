@@ -34,6 +34,8 @@ class SamplePictures(Observer):
     removed.
     """
 
+    end_phase = "drawing samples and their animation"
+
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         self._folder = folder
         config = trainer.config
