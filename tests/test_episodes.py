@@ -1,9 +1,14 @@
 """Whole episodes through views of the game, and the disturbing views."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from stable_baselines3.common.env_util import make_atari_env
+from stable_baselines3.common.vec_env import VecFrameStack, VecTransposeImage
 
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.preprocessing import PREPROCESSINGS
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.policy.disturbances import disturbances, real
@@ -137,3 +142,60 @@ def test_returns_equal_those_of_manual_agent_steps():
         before, lives = lives, env.screen.lives()
         total += env.step(1 if before != lives else action)[0]
     assert found.returns == [total]
+
+
+def test_a_pooled_policy_sees_what_stable_baselines3_shows_it():
+    """From the first no-ops on, over lost lives, with the same seed and actions."""
+    config = EpisodeConfig("ALE/SpaceInvaders-v5", 2000, PREPROCESSINGS["sb3"])
+    model = Brightness()
+    Episodes(model, LAYOUT, config, seed=5).play({"real": real}, 1)
+    venv = make_atari_env("ALE/SpaceInvaders-v5", seed=5, env_kwargs={"frameskip": 1})
+    envs = VecTransposeImage(VecFrameStack(venv, 4))
+    observation: Any = envs.reset()
+    for step, seen in enumerate(model.seen):
+        np.testing.assert_array_equal(seen, observation, f"observation {step}")
+        observation = envs.step(Brightness().predict(observation, deterministic=True)[0])[0]
+    assert len(model.seen) > 400
+    assert any(not seen[0, 0].any() for seen in model.seen[1:])  # another life began
+    envs.close()
+
+
+def test_a_stop_keeps_the_finished_episodes():
+    asked = []
+
+    def stops():
+        asked.append(0)
+        return len(asked) > 150
+
+    episodes = Episodes(None, LAYOUT, CONFIG, seed=5, should_stop=stops)
+    found = episodes.play_at_random(4)
+    assert episodes.is_stopped
+    assert found.num_steps == [60, 60]
+    assert len(episodes.play({"real": real}, 2).returns) == 0
+
+
+class Counter:
+    """A recurrent model that counts the observations of each game since the start of its life."""
+
+    def __init__(self):
+        self.counts = []
+
+    def predict(self, observations, deterministic, state=None, episode_start=None):
+        num = len(observations)
+        before = np.zeros((1, num, 1)) if state is None else state[0]
+        if episode_start is not None:
+            before = np.where(episode_start[None, :, None], 0, before)
+        self.counts.append((before + 1)[0, :, 0])
+        return np.full(num, len(self.counts) % 4), (before + 1,)
+
+
+def test_a_recurrent_policy_keeps_a_state_for_each_game_and_view():
+    config = EpisodeConfig("ALE/Breakout-v5", 1200, PREPROCESSINGS["sb3"])
+    model = Counter()
+    found = Episodes(model, LAYOUT, config, seed=5).play({"real": real, "same": real}, 3)
+    acting, queried = model.counts[::2], model.counts[1::2]
+    for first, second in zip(acting, queried, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert acting[1].tolist() == [2, 2, 2]
+    assert sum(1 for count in acting if count[0] == 1) > 1  # forgotten at a new life
+    assert found.num_agreed["same"] != found.num_queried  # its actions differ from call to call

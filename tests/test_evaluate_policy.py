@@ -1,16 +1,21 @@
 """`python -m atarigan.evaluate --policy`: how much of its score a policy keeps."""
 
+import contextlib
 import json
 import math
+import signal
 
+import gymnasium as gym
 import pytest
 
 from atarigan import collect, evaluate, train
+from atarigan.cli import command_line
+from atarigan.cli.progress import ProgressDisplay
 from atarigan.errors import InputError
 from atarigan.evaluation.policy.episodes import EpisodeResults
 from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
 from atarigan.images.pixels import FrameFormat
-from tests.fakes import untrained_policy
+from tests.fakes import policy_for, untrained_policy
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,69 @@ def test_a_policy_without_a_generator_has_the_same_other_returns(
     assert returns_of(with_generator) | returns == returns_of(with_generator)
     assert "generated" not in returns
     assert "video/mp4" not in (tmp_path / "evaluation.html").read_text()
+
+
+def test_ctrl_c_reports_what_was_played(folder, tmp_path, monkeypatch, capsys):
+    """It is pressed when random actions and real frames are done, in the next view."""
+    num_steps = 0
+    advance = ProgressDisplay.advance
+
+    def press(display, num):
+        nonlocal num_steps
+        before, num_steps = num_steps, num_steps + num
+        if before < 2 * 2 * 20 + 10 <= num_steps:
+            signal.raise_signal(signal.SIGINT)
+        advance(display, num)
+
+    monkeypatch.setattr(ProgressDisplay, "advance", press)
+    assert evaluate.main(words_for(folder, "--out", str(tmp_path))) == 130
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(found["returns"]) == ["random", "real"]
+    assert found["interrupted"] == {"noise": {"episodes": [], "agent_steps": []}}
+    assert "stopped while playing noise" in capsys.readouterr().out
+    assert (tmp_path / "evaluation.html").exists()
+
+
+def to_play(*words):
+    """Return the policy as the command would play it."""
+    return evaluate.policy_to_play(
+        command_line.parse(evaluate.EvaluateArguments, [*map(str, words)], command="evaluate")
+    )
+
+
+def test_what_the_policy_was_trained_with_is_chosen_by_flags(tmp_path):
+    policy_for((3, 84, 84), gym.spaces.Discrete(18)).save(tmp_path / "p.zip")
+    words = ["--policy", tmp_path / "p.zip", "--env-id", "ALE/Asteroids-v5"]
+    words += ["--env-kwargs", '{"full_action_space": true, "difficulty": 3}']
+    with pytest.warns(UserWarning, match="a stack of gray frames, layout KHW: --policy-layout KC"):
+        played = to_play(*words)
+    assert (played.layout.num_stack, played.layout.num_channels) == (3, 1)
+    assert (played.config.preprocessing.name, played.config.frame_skip) == ("sb3", 4)
+    with contextlib.closing(played.config.make_env()) as env:
+        assert env.action_space == gym.spaces.Discrete(18)
+    words += ["--policy-preprocessing", "gymnasium", "--policy-layout", "KCHW", "--frame-skip", "2"]
+    with pytest.warns(UserWarning, match="was trained with frame skip 4, not 2"):
+        played = to_play(*words)
+    assert (played.layout.num_stack, played.layout.num_channels) == (1, 3)
+    assert (played.config.preprocessing.name, played.config.frame_skip) == ("gymnasium", 2)
+    assert played.facts["env_kwargs"] == {"full_action_space": True, "difficulty": 3}
+
+
+def test_a_policy_that_was_trained_on_another_game_is_warned_of(tmp_path):
+    policy = untrained_policy(6)
+    policy.trained_on = {"preprocessing": "clone", "env_id": "PongNoFrameskip-v4", "frame_skip": 3}
+    policy.save(tmp_path / "p.zip")
+    words = ["--policy", tmp_path / "p.zip", "--env-id", "ALE/SpaceInvaders-v5"]
+    with pytest.warns(UserWarning, match="trained on PongNoFrameskip-v4, not ALE/SpaceInvaders-v5"):
+        assert to_play(*words).config.frame_skip == 3
+    assert to_play(*words[:3], "ALE/Pong-v5").config.preprocessing.name == "clone"
+
+
+@pytest.mark.slow
+def test_a_generator_of_unpooled_frames_is_warned_of_for_a_pooled_policy(folder, tmp_path):
+    words = words_for(folder, "--run", str(folder / "run"), "--out", str(tmp_path))
+    with pytest.warns(UserWarning, match="frames pooled 1, not 2"):
+        assert evaluate.main([*words, "--policy-preprocessing", "sb3"]) == 0
 
 
 def evaluation(**returns):
