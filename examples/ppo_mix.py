@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         verbose=1,
     )
     model.learn(arguments.num_steps)
+    told = {"preprocessing": "sb3", "env_id": arguments.env_id, "frame_skip": 4}
+    model.trained_on = told  # type: ignore[attr-defined]  # read by collect and evaluate
     model.save(Path(arguments.out))
     real = VecFrameStack(real_envs(arguments, num_envs=1), NUM_STACK)
     mean, deviation = evaluate_policy(model, real, arguments.num_episodes)

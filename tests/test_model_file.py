@@ -13,8 +13,10 @@ import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.torch_layers import NatureCNN
 
+from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.model_file import ModelFile, load_model
+from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.policies import policy_maker
 from atarigan.errors import InputError
 from tests.fakes import policy_for, untrained_policy
@@ -219,3 +221,17 @@ def test_models_of_sb3_contrib_play(algorithm: str, tmp_path: Path) -> None:
     policy.begin_episode()
     for _ in range(30):
         env.step(policy.act(env.screen))
+
+
+def test_a_buffer_records_the_preprocessing(tmp_path: Path) -> None:
+    model = untrained_policy(4)
+    path = saved(model, tmp_path / "model.zip")
+    origin = Origin(env_id="ALE/Breakout-v5", policy=f"sb3:PPO:{path}", frame_skip=4)
+    buffer = create_buffer(tmp_path / "pooled", origin, capacity=8)
+    assert buffer.meta.origin.policy_preprocessing == "sb3"
+    assert not buffer.meta.origin.max_pool
+    model.trained_on = {"preprocessing": "clone", "env_id": "PongNoFrameskip-v4"}
+    saved(model, path)
+    with pytest.warns(UserWarning, match="trained on PongNoFrameskip-v4, not ALE/Breakout-v5"):
+        buffer = create_buffer(tmp_path / "newest", origin, capacity=8)
+    assert buffer.meta.origin.policy_preprocessing == "clone"

@@ -137,8 +137,10 @@ class AgentSteps:
         if self.is_ale:
             ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
             screen: Screen = MaximumAleScreen(ale) if pools else AleScreen(ale)
+        elif pools:
+            screen = PooledImageScreen(self.env)
         else:
-            screen = PooledImageScreen(self.env) if pools else ImageScreen(self.env)
+            screen = ImageScreen(self.env) if self._max_pool else self.screen
         self._screens = list({id(each): each for each in (self.screen, screen)}.values())
         self._noop_repeats = 1 if pools else self._num_repeats
         self._noop_max = preprocessing.noop_max if self.action_meanings[:1] == ("NOOP",) else 0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.model_file import ModelFile, load_model
-from atarigan.data.collection.preprocessing import LifeStarts
+from atarigan.data.collection.preprocessing import LifeStarts, Preprocessing
 from atarigan.data.collection.screen import Screen
 from atarigan.data.provenance import game_of
 from atarigan.errors import InputError, shown
@@ -159,6 +159,17 @@ def checked_layout(
             f"{model.action_space}{_action_hint(model.action_space, env.action_space)}"
         )
     return layout
+
+
+def trained_preprocessing(name: str, env: AgentSteps, preprocessing: str | None) -> Preprocessing:
+    """Return the preprocessing of a named model in an environment; see `ModelPolicy`.
+
+    Raises:
+        InputError: the file is not a model, or the preprocessing is unknown.
+    """
+    algorithm, path = named_model(name)
+    file = ModelFile.read(path, algorithm)
+    return file.preprocessing(preprocessing, default_preprocessing(env))
 
 
 def training_differences(

@@ -11,7 +11,7 @@ import gymnasium as gym
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import ActionDtype, Origin
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.model_policy import training_differences
+from atarigan.data.collection.model_policy import trained_preprocessing, training_differences
 from atarigan.data.collection.policies import policy_maker
 from atarigan.data.collection.screen import Screen
 from atarigan.errors import InputError, did_you_mean
@@ -51,7 +51,9 @@ def create_buffer(
     with contextlib.closing(AgentSteps.of(origin)) as env:
         training = origin.policy_preprocessing, origin.policy_layout
         policy_maker(policy, env, *training)
+        preprocessing = origin.policy_preprocessing
         if policy.startswith("sb3:"):
+            preprocessing = trained_preprocessing(policy, env, preprocessing).name
             for difference in training_differences(policy, env, origin.env_id or "", *training):
                 warnings.warn(difference, stacklevel=2)
         frame_format = screen_format(env.screen, format_name, size)
@@ -74,6 +76,7 @@ def create_buffer(
             origin=replace(
                 origin,
                 policy=policy,
+                policy_preprocessing=preprocessing,
                 seed=origin.seed or 0,
                 frame_skip=env.frame_skip,
                 action_meanings=env.action_meanings,
