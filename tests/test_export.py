@@ -1,6 +1,8 @@
 """A generator as an ONNX file gives what torch gives, to every batch, and drives the wrappers."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from atarigan.images.pixels import FrameFormat
 from atarigan.models import onnx_file
 from atarigan.models.build import build_generator
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.onnx_generator import METADATA_KEY, OnnxGenerator
+from atarigan.models.onnx_generator import LATENT_SIZE_KEY, METADATA_KEY, OnnxGenerator
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -46,22 +48,52 @@ def untrained(network: str, shape: tuple[int, ...], **settings: Any) -> FrameGen
 @pytest.mark.parametrize("num", [1, 5, 300])
 def test_frames_are_those_of_torch(pong_file: Path, num: int) -> None:
     pong = FrameGenerator.load("pong", "cpu")
-    states = pong.states(pong.latents(num, seed=1))
     again = OnnxGenerator.load(pong_file)
-    frames = again.decode(again.latents(num, seed=2), states)
-    latents = pong.latents(num, seed=2)
-    latents[:, : again.latent_size] = again.latents(num, seed=2)
-    np.testing.assert_array_equal(frames, pong.decode(latents, states))
+    latents = again.latents(num, seed=2)
+    np.testing.assert_array_equal(latents, pong.latents(num, seed=2))
+    states = pong.states(pong.latents(num, seed=1))
+    np.testing.assert_array_equal(again.decode(latents, states), pong.decode(latents, states))
 
 
-def test_the_wrapper_plays_through_a_file(pong_file: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"latent": "walk", "walk_length": 5}, {"mode": "mix"}, {"latent": "episode"}],
+    ids=["step", "walk", "mix", "episode"],
+)
+def test_the_wrapper_draws_the_same_frames_through_a_file(
+    pong_file: Path, options: dict[str, Any]
+) -> None:
     env, torchs = (
-        GeneratedObservation(gym.make("ALE/Pong-v5", obs_type="grayscale"), generator)
+        GeneratedObservation(gym.make("ALE/Pong-v5", obs_type="grayscale"), generator, **options)
         for generator in (pong_file, "pong")
     )
-    env.reset(seed=0), torchs.reset(seed=0)
-    for _ in range(30):  # latents differ, as those of torch's also draw states, and say little
-        assert (env.step(2)[0] == torchs.step(2)[0]).mean() > 0.999
+    np.testing.assert_array_equal(env.reset(seed=0)[0], torchs.reset(seed=0)[0])
+    for _ in range(40):
+        np.testing.assert_array_equal(env.step(2)[0], torchs.step(2)[0])
+
+
+def test_copies_draw_the_same_frames(pong_file: Path) -> None:
+    generator = OnnxGenerator.load(pong_file)
+    latents = generator.latents(3, seed=0)
+    states = np.zeros((3, 128), np.uint8)
+    for again in (copy.deepcopy(generator), pickle.loads(pickle.dumps(generator))):
+        frames = again.decode(latents, states)
+        np.testing.assert_array_equal(frames, generator.decode(latents, states))
+
+
+def test_a_file_of_an_earlier_release_loads_with_a_warning(pong_file: Path, tmp_path: Path) -> None:
+    with_size = onnx.load(pong_file)
+    sizes = [entry for entry in with_size.metadata_props if entry.key == LATENT_SIZE_KEY]
+    sizes[0].value = "1000000000"
+    onnx.save(with_size, tmp_path / "spoiled.onnx")
+    with pytest.raises(InputError, match="the size of its latents must be 4 to 132, not '1000"):
+        OnnxGenerator.load(tmp_path / "spoiled.onnx")
+    with_size.metadata_props.remove(sizes[0])
+    onnx.save(with_size, tmp_path / "old.onnx")
+    with pytest.warns(UserWarning, match="old.onnx was exported by an earlier release"):
+        old = OnnxGenerator.load(tmp_path / "old.onnx")
+    frames = old.decode(old.latents(2, seed=0), np.zeros((2, 128), np.uint8))
+    assert frames.shape == (2, 84, 84, 1)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from atarigan.files import atomic
 from atarigan.models.frame_generator import FrameGenerator
-from atarigan.models.onnx_generator import INPUTS, METADATA_KEY, OnnxGenerator, imported
+from atarigan.models.onnx_generator import (
+    INPUTS,
+    LATENT_SIZE_KEY,
+    METADATA_KEY,
+    OnnxGenerator,
+    imported,
+)
 
 MODULES = ("onnx", "onnxscript", "onnxruntime")
 NUM_CHECKED = 64
@@ -43,6 +49,7 @@ def write_onnx(generator: FrameGenerator, out: Path) -> None:
             verbose=False,
         )
     program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(generator.model))
+    program.model.metadata_props[LATENT_SIZE_KEY] = str(generator.latent_size)
     with atomic.new_file(out) as temporary:
         program.save(temporary)
 

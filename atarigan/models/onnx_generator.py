@@ -5,6 +5,8 @@
 
 import importlib
 import json
+import math
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -14,7 +16,7 @@ import numpy.typing as npt
 
 from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
-from atarigan.errors import InputError, one_line
+from atarigan.errors import InputError, one_line, shown
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latents import Latents, Seed, batches, draw_latents
@@ -22,21 +24,28 @@ from atarigan.models.model_config import ModelConfig
 
 T = TypeVar("T")
 METADATA_KEY = "atarigan"
+LATENT_SIZE_KEY = "atarigan.latent_size"
 INPUTS = ("latents", "conditions")
 
 
 class OnnxGenerator:
     """The part of FrameGenerator that environment wrappers need, from an ONNX file.
 
-    A generator that reads RAM needs it at every call: the file draws no states.
+    A generator that reads RAM needs it at every call: the file draws no states. Its latents still
+    have the part that determines a state, so that the same seed draws the same latents as
+    `FrameGenerator` does.
 
     Attributes:
         model: the configuration of the training run.
+        latent_size: length of a latent: the network's part, then the part that determines a state.
     """
 
-    def __init__(self, model: ModelConfig, session: Any) -> None:
-        self.model = model
-        self._session = session
+    def __init__(self, content: bytes, name: str, num_threads: int = 1) -> None:
+        self._arguments = content, name, num_threads
+        self._session = _session(content, name, num_threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.model = _model(metadata.get(METADATA_KEY), name)
+        self.latent_size = _latent_size(self.model, metadata.get(LATENT_SIZE_KEY), name)
 
     @classmethod
     def load(cls, file: str | Path, num_threads: int = 1) -> Self:
@@ -46,25 +55,23 @@ class OnnxGenerator:
             file: FILE.onnx.
             num_threads: CPU threads of ONNX Runtime.
 
+        Warns if an earlier release wrote the file of a generator that reads RAM: its latents differ
+        from those of `FrameGenerator` with the same seed.
+
         Raises:
             InputError: ONNX Runtime is not installed, or the file is not such a file.
         """
-        runtime = imported("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = num_threads
         try:
-            session = runtime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has an exception class for each error code
-            reason = one_line(error)
-            raise InputError(f"{file} is not a readable ONNX file: {reason}") from None
-        written = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if written is None:
-            raise InputError(f"{file} was not written by python -m atarigan.export")
-        try:
-            data = json.loads(written)
-        except ValueError as error:
-            raise InputError(f"{file} is damaged: {error}") from None
-        return cls(typed_json.from_dict(ModelConfig, data, str(file)), session)
+            content = Path(file).read_bytes()
+        except OSError as error:
+            raise InputError(f"{file} is not a readable ONNX file: {error.strerror}") from None
+        return cls(content, str(file), num_threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a session cannot be pickled
+        return type(self), self._arguments
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # nothing in it changes
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -77,11 +84,6 @@ class OnnxGenerator:
     def provenance(self) -> Provenance:
         """The environment that the training data came from, as far as it is known."""
         return self.model.provenance
-
-    @property
-    def latent_size(self) -> int:
-        """Length of a latent."""
-        return self.model.run.latent_size
 
     @property
     def latent_distribution(self) -> LatentDistribution:
@@ -118,14 +120,62 @@ class OnnxGenerator:
             raise InputError(f"this generator takes {expected}, not {found}")
         frames = np.empty((len(latents), *self.frame_format.shape), np.uint8)
         for part in batches(len(latents)):
-            frames[part] = self.samples(*(array[part] for array in given))
+            numbers = latents[part, : self.model.run.latent_size]
+            frames[part] = self.samples(numbers, *(array[part] for array in given[1:]))
         return frames
 
     def samples(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the samples of latents, and conditions if any, in one batch."""
+        """Return the samples of the network's part of latents, and conditions if any, in one
+        batch.
+        """
         named = _named(map(np.ascontiguousarray, inputs))
         samples: npt.NDArray[Any] = self._session.run(None, named)[0]
         return samples
+
+
+def _session(content: bytes, name: str, num_threads: int) -> Any:
+    runtime = imported("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    try:
+        return runtime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has an exception class for each error code
+        reason = one_line(error)
+        raise InputError(f"{name} is not a readable ONNX file: {reason}") from None
+
+
+def _model(written: str | None, name: str) -> ModelConfig:
+    if written is None:
+        raise InputError(f"{name} was not written by python -m atarigan.export")
+    try:
+        data = json.loads(written)
+    except ValueError as error:
+        raise InputError(f"{name} is damaged: {error}") from None
+    return typed_json.from_dict(ModelConfig, data, name)
+
+
+def _latent_size(model: ModelConfig, written: str | None, name: str) -> int:
+    """Return the length of a latent that a file names, or that of the network's part.
+
+    Raises:
+        InputError: there cannot be so many numbers.
+    """
+    least = model.run.latent_size
+    if written is None:
+        if model.reads_ram:
+            warnings.warn(
+                f"{name} was exported by an earlier release: with the same seed its frames differ "
+                "from those of the run; export it again",
+                stacklevel=4,
+            )
+        return least
+    most = least + math.prod(model.sample.condition_shape or (0,)) * model.reads_ram
+    if not written.isdecimal() or not least <= int(written) <= most:
+        raise InputError(
+            f"{name} is damaged: the size of its latents must be {least} to {most}, "
+            f"not {shown(written)}"
+        )
+    return int(written)
 
 
 def _named(values: Iterable[T]) -> dict[str, T]:
