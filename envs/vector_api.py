@@ -6,15 +6,38 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, did_you_mean
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 if TYPE_CHECKING:  # at runtime the class takes type arguments only from Gymnasium 1.4 on
-    AnyVectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
+    _VectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
 else:
-    AnyVectorWrapper = VectorWrapper
+    _VectorWrapper = VectorWrapper
+
+# Not the ways around a wrapper: `step_async`, `step_wait`, `send` and `recv` return observations.
+_HANDED_ON = (
+    "ale",
+    "autoreset_mode",
+    "batch_size",
+    "call",
+    "env_fns",
+    "envs",
+    "get_attr",
+    "set_attr",
+)
+
+
+class AnyVectorWrapper(_VectorWrapper):
+    """A wrapper that hands on what Gymnasium's and ALE's vector environments have besides the
+    methods of every vector environment, such as `call` and `get_attr`.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _HANDED_ON:
+            return getattr(self.env, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 def autoreset_mode_of(envs: VectorEnv[Any, Any, Any]) -> AutoresetMode:
@@ -38,8 +61,25 @@ def autoreset_mode_of(envs: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     return AutoresetMode(mode)
 
 
+def autoreset_mode_named(mode: AutoresetMode | str) -> AutoresetMode:
+    """Return a mode itself or the mode of its value, such as "SameStep".
+
+    Raises:
+        InputError: the value is unknown.
+    """
+    values = [known.value for known in AutoresetMode]
+    if not isinstance(mode, AutoresetMode) and mode not in values:
+        hint = did_you_mean(str(mode), values)
+        raise InputError(f"autoreset_mode must be a known mode, not {mode!r}: {hint}")
+    return AutoresetMode(mode)
+
+
 def reset_mask_of(options: dict[str, Any] | None, num_envs: int) -> Mask:
-    """Return which sub-environments a reset with these options resets, bool (num_envs,)."""
+    """Return which sub-environments a reset with these options resets, bool (num_envs,).
+
+    Read it before the reset, which may remove it from the options. The vector environment itself
+    refuses a wrong mask.
+    """
     if options is None or "reset_mask" not in options:
         return np.ones(num_envs, np.bool_)
     return np.array(options["reset_mask"], np.bool_)
@@ -54,12 +94,20 @@ def seeds_of_reset(seed: Any, num_envs: int, indices: Indices) -> list[int | Non
             `indices`; None and negative numbers mean no seed.
         num_envs: the number of sub-environments.
         indices: the sub-environments that are reset.
+
+    Raises:
+        InputError: a sequence has another length.
     """
     if seed is None:
         return [None] * len(indices)
     if isinstance(seed, (int, np.integer)):
         return [int(seed) + int(index) for index in indices]
     given = list(seed)
+    if len(given) not in (num_envs, len(indices)):
+        raise InputError(
+            f"seed must be an integer or a seed for each of {num_envs} sub-environments, "
+            f"not {len(given)} seeds"
+        )
     if len(given) == num_envs:
         given = [given[index] for index in indices]
     return [None if each is None or each < 0 else int(each) for each in given]

@@ -7,16 +7,19 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.images.layout import layout_of_frames
 from atarigan.images.pixels import ale_palette
 from atarigan.models.frame_generator import FrameGenerator
-from atarigan.models.latent_tensors import from_gaussian
+from atarigan.models.latent_tensors import NoiseStreams, from_gaussian
 from atarigan.models.latents import persistence, walked
+
+from .vector_api import Mask, autoreset_mode_named, seeds_of_reset
 
 Output = Literal["numpy", "torch"]
 NUM_ACTIONS = 18
@@ -27,8 +30,9 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
 
     There is no emulator: actions are ignored and rewards are 0. The latent of each sub-environment
     follows a random walk (`atarigan.models.latents.walked`), so frames change slowly and each frame
-    by itself is a sample. An episode is truncated after `episode_steps` steps, and the next step
-    begins another one (NEXT_STEP). Observations are uint8 (N, H, W, C), palette indices as RGB.
+    by itself is a sample. An episode is truncated after `episode_steps` steps. Observations are
+    uint8 (N, H, W, C), palette indices as RGB. Without classes, sub-environment i after
+    `reset(seed=s)` returns what a vector of one returns after `reset(seed=s + i)`.
 
     Args:
         generator: a FrameGenerator, or what `FrameGenerator.load` takes.
@@ -41,9 +45,13 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             tensors on the generator's device.
         device: where a generator given by name is loaded: "auto", "cpu" or "cuda".
         render_mode: None or "rgb_array".
+        autoreset_mode: when a new episode begins: in the step after the last one (NEXT_STEP), in
+            the last one, whose observation is then in infos["final_obs"] (SAME_STEP), or with a
+            reset (DISABLED).
 
     Raises:
-        InputError: a number is out of range, `output` is unknown, or the generator makes points.
+        InputError: a number is out of range, `output`, `render_mode` or `autoreset_mode` is
+            unknown, or the generator makes points.
 
     Example:
         >>> from atarigan.envs import WalkingVectorEnv
@@ -65,6 +73,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         output: Output = "numpy",
         device: str = "auto",
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
         for name, number in {
             "num_envs": num_envs,
@@ -77,6 +86,8 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             raise InputError(f"walk_length must be above 0, not {walk_length}")
         if output not in ("numpy", "torch"):
             raise InputError(f"output must be 'numpy' or 'torch', not {output!r}")
+        if render_mode not in (None, "rgb_array"):
+            raise InputError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
         if isinstance(generator, (str, Path)):
             generator = FrameGenerator.load(generator, device)
         self.num_envs = num_envs
@@ -84,7 +95,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {
             "render_modes": ["rgb_array"],
             "render_fps": 30,
-            "autoreset_mode": AutoresetMode.NEXT_STEP,
+            "autoreset_mode": autoreset_mode_named(autoreset_mode),
         }
         frame_format = generator.frame_format
         self._table = _color_table(generator)
@@ -98,52 +109,125 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         self._episode_steps = episode_steps
         self._persistence = persistence(walk_length)
         self._conditions = _conditions(generator, num_envs)
-        self._rng = torch.Generator(generator.device)
-        self._positions = self._gaussian()
-        self._frames = torch.zeros(0)
+        self._everyone = torch.arange(num_envs, device=generator.device)
+        self._noise = NoiseStreams(num_envs, generator.latent_size, generator.device)
+        self._is_seeded = np.zeros(num_envs, np.bool_)
+        self._positions = torch.zeros(num_envs, generator.latent_size, device=generator.device)
+        self._frames: Tensor | None = None
         self._ages = np.zeros(num_envs, np.int64)
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin a new episode in all sub-environments.
+        """Begin a new episode in all sub-environments, or in those in options["reset_mask"].
 
         Args:
-            seed: an integer, or a sequence, of which only the first element is used. It determines
-                all frames that follow, on the same kind of device. With None, the random stream
-                continues.
-            options: ignored.
+            seed: an integer s gives sub-environment i the seed s + i. A sequence has a seed for
+                each sub-environment, or for each one that is reset. A seed determines all frames
+                that follow. With None, a random stream continues; the first seeds then follow from
+                `np_random`.
+            options: "reset_mask" is bool (num_envs,); the others keep their observation.
+
+        Raises:
+            InputError: the mask or the number of seeds does not fit, or some sub-environments were
+                never reset.
         """
-        first = seed[0] if isinstance(seed, (list, tuple)) else seed
-        super().reset(seed=first)
-        if first is not None:
-            self._rng.manual_seed(first)
-        self._ages[:] = 0
-        self._positions = self._gaussian()
+        is_reset = _checked_mask(options, self.num_envs)
+        if self._frames is None and not is_reset.all():
+            raise InputError("the first reset must be of all sub-environments, without reset_mask")
+        indices = np.flatnonzero(is_reset)
+        seeds = seeds_of_reset(seed, self.num_envs, indices)
+        super().reset(seed=int(seed) if isinstance(seed, (int, np.integer)) else None)
+        self._seed(indices.tolist(), seeds)
+        rows = self._everyone[torch.from_numpy(is_reset)]
+        self._begin(rows)
+        frames = self._decoded(rows, self._positions[rows])
+        if not is_reset.all():
+            assert self._frames is not None
+            frames = self._frames.index_copy(0, rows, frames)
+        self._frames = frames
         return self._observations(), {}
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        begins = self._ages >= self._episode_steps
-        self._ages = np.where(begins, 0, self._ages + 1)
-        kept = torch.from_numpy(np.where(begins, 0, self._persistence)).float()[:, None]
-        kept = kept.to(self._generator.device)
-        self._positions = walked(self._positions, kept, self._gaussian())
+        """Move all sub-environments by one step; `actions` are ignored.
+
+        Raises:
+            ResetNeeded: there was no reset, or in mode DISABLED an episode ended before.
+        """
+        mode = self.metadata["autoreset_mode"]
+        was_done = self._ages >= self._episode_steps
+        if self._frames is None or (mode is AutoresetMode.DISABLED and was_done.any()):
+            raise ResetNeeded(
+                "sub-environments must be reset first; to reset those that ended: "
+                "reset(options={'reset_mask': terminations | truncations})"
+            )
+        self._ages = np.where(was_done, 0, self._ages + 1)
+        kept = torch.from_numpy(np.where(was_done, 0, self._persistence)).float()[:, None]
+        noise = self._noise.draw()
+        self._positions = walked(self._positions, kept.to(noise.device), noise)
         truncations = self._ages >= self._episode_steps
+        infos = {}
+        if mode is AutoresetMode.SAME_STEP and truncations.any():
+            infos = self._restart(truncations)
+        else:
+            self._frames = self._decoded(self._everyone, self._positions)
         rewards, terminations = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
         outcomes = map(self._as_output, (rewards, terminations, truncations))
-        return self._observations(), *outcomes, {}
+        return self._observations(), *outcomes, infos
 
     def render(self) -> Any:
         """Return an RGB picture uint8 (H, W, 3) for each sub-environment."""
         if self.render_mode is None:
             return None
+        if self._frames is None:
+            raise ResetNeeded("cannot render before the first reset")
         to_rgb = self._layout.frame_format.to_rgb
         return tuple(to_rgb(frame) for frame in self._frames.cpu().numpy())
 
+    def _seed(self, indices: list[int], seeds: list[int | None]) -> None:
+        """Seed the streams of some sub-environments; None continues a stream that has a seed."""
+        given = {}
+        for index, seed in zip(indices, seeds, strict=True):
+            if seed is not None:
+                given[index] = seed
+            elif not self._is_seeded[index]:
+                given[index] = int(self.np_random.integers(2**63))
+        self._noise.seed(list(given), list(given.values()))
+        self._is_seeded[list(given)] = True
+
+    def _begin(self, rows: Tensor) -> None:
+        """Begin new walks in some sub-environments."""
+        self._positions[rows] = self._noise.draw(rows)
+        self._ages[rows.cpu().numpy()] = 0
+
+    def _restart(self, is_done: Mask) -> dict[str, Any]:
+        """Begin new episodes where they ended, with one decode; return infos with the last
+        observations (N, H, W, C), which are valid where an episode ended.
+        """
+        done = self._everyone[torch.from_numpy(is_done)]
+        finals = self._positions[done]
+        self._begin(done)
+        rows = torch.cat([done, self._everyone])
+        frames = self._decoded(rows, torch.cat([finals, self._positions]))
+        self._frames = frames[len(done) :]
+        final_obs = self._frames.index_copy(0, done, frames[: len(done)])
+        mask = self._as_output(is_done.copy())
+        return {
+            "final_obs": final_obs if self._output == "torch" else final_obs.cpu().numpy(),
+            "_final_obs": mask,
+            "final_info": {},
+            "_final_info": mask,
+        }
+
+    def _decoded(self, rows: Tensor, positions: Tensor) -> Tensor:
+        """Return the frames of positions (M, latent_size) of the sub-environments `rows`."""
+        latents = from_gaussian(positions, self._generator.latent_distribution)
+        conditions = None if self._conditions is None else self._conditions[rows]
+        frames = self._generator.decode_on_device(latents, conditions)
+        return frames if self._table is None else self._table[frames[..., 0].int()]
+
     def _observations(self) -> Any:
-        latents = from_gaussian(self._positions, self._generator.latent_distribution)
-        frames = self._generator.decode_on_device(latents, self._conditions)
-        self._frames = frames if self._table is None else self._table[frames[..., 0].int()]
+        assert self._frames is not None
         if self._output == "torch":
             return self._frames.clone()  # autograd refuses inference tensors
         return self._frames.cpu().numpy()
@@ -153,9 +237,20 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             return array
         return torch.from_numpy(array).to(self._generator.device)
 
-    def _gaussian(self) -> Tensor:
-        size = (self.num_envs, self._generator.latent_size)
-        return torch.randn(size, generator=self._rng, device=self._rng.device)
+
+def _checked_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
+    """Return which sub-environments a reset with these options resets, bool (num_envs,).
+
+    Raises:
+        InputError: the mask has another type or shape, or it is False everywhere.
+    """
+    mask = (options or {}).get("reset_mask", np.ones(num_envs, np.bool_))
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (num_envs,):
+        kind = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else shown(mask)
+        raise InputError(f"reset_mask must be an array bool ({num_envs},), not {kind}")
+    if not mask.any():
+        raise InputError("reset_mask must be True for at least one sub-environment, not for none")
+    return mask
 
 
 def _color_table(generator: FrameGenerator) -> Tensor | None:

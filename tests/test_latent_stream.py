@@ -4,10 +4,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 
 from atarigan.envs.observation_stream import seed_from
 from atarigan.envs.vector_api import seeds_of_reset
+from atarigan.errors import InputError
 from atarigan.models.latent_stream import LatentStream
+from atarigan.models.latent_tensors import NoiseStreams
 from tests.fakes import FakeGenerator
 
 
@@ -82,3 +85,40 @@ def test_seeds_of_a_reset() -> None:
     assert seeds_of_reset(7, 3, some) == [7, 9]
     assert seeds_of_reset([4, None, 6], 3, some) == [4, 6]
     assert seeds_of_reset(np.array([4, -1]), 3, some) == [4, None]
+    with pytest.raises(InputError, match="a seed for each of 3 sub-environments, not 1 seeds"):
+        seeds_of_reset([4], 3, some)
+
+
+def noise(seeds: list[int], num_draws: int, size: int = 5) -> np.ndarray:
+    """Return draws (num_draws, streams, size)."""
+    streams = NoiseStreams(len(seeds), size, torch.device("cpu"))
+    streams.seed(range(len(seeds)), seeds)
+    return np.array([streams.draw().numpy() for _ in range(num_draws)])
+
+
+def test_noise_depends_on_a_streams_own_seed_alone() -> None:
+    together = noise([7, 8, 2**80], 6)
+    np.testing.assert_array_equal(together[:, 1:2], noise([8], 6))
+    np.testing.assert_array_equal(together[:, ::-1], noise([2**80, 8, 7], 6))
+    np.testing.assert_array_equal(together[..., :2], noise([7, 8, 2**80], 6, size=2))
+
+
+def test_noise_of_some_streams_does_not_move_the_others() -> None:
+    streams = NoiseStreams(2, 5, torch.device("cpu"))
+    streams.seed([0, 1], [7, 8])
+    alone = streams.draw(torch.tensor([1]))
+    together = streams.draw()
+    expected = noise([7, 8], 2)
+    np.testing.assert_array_equal(alone[0], expected[0, 1])
+    np.testing.assert_array_equal(together, [expected[0, 0], expected[1, 1]])
+
+
+def test_noise_is_standard_normal_and_independent() -> None:
+    drawn = noise(list(range(20)), 2000)
+    assert np.abs(drawn).max() < 5.5
+    for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
+        np.testing.assert_allclose((drawn**power).mean(), moment, atol=0.1)
+    rows = drawn.reshape(2000, -1)
+    correlations = np.corrcoef(rows.T) - np.eye(100)
+    assert np.abs(correlations).max() < 0.12  # 5 standard deviations of 4,950 pairs
+    assert np.abs((rows[1:] * rows[:-1]).mean(axis=0)).max() < 0.12

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode
 
 from atarigan import FrameGenerator
 from atarigan.envs import GeneratedVectorObservation, WalkingVectorEnv
@@ -60,6 +61,120 @@ def test_a_seed_determines_everything(pong: FrameGenerator) -> None:
     np.testing.assert_array_equal(first, played(WalkingVectorEnv(pong, 4, episode_steps=2), 4))
     assert not np.array_equal(first, other)
     assert not np.array_equal(first, played(envs, 4, seed=None))
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("seeds", [5, [9, 3, 40, 7]])
+def test_a_sub_environment_does_not_depend_on_the_others(
+    pong: FrameGenerator, mode: AutoresetMode, seeds: Any
+) -> None:
+    envs = WalkingVectorEnv(pong, 4, episode_steps=3, autoreset_mode=mode)
+    alone = WalkingVectorEnv(pong, 1, episode_steps=3, autoreset_mode=mode)
+    own_seed = 5 + 2 if seeds == 5 else 40
+    np.testing.assert_array_equal(envs.reset(seed=seeds)[0][2], alone.reset(seed=own_seed)[0][0])
+    for _ in range(7):
+        steps = [each.step(None) for each in (envs, alone)]
+        np.testing.assert_array_equal(steps[0][0][2], steps[1][0][0])
+        if "final_obs" in steps[0][4]:
+            finals = [step[4]["final_obs"] for step in steps]
+            np.testing.assert_array_equal(finals[0][2], finals[1][0])
+        if mode is AutoresetMode.DISABLED and steps[0][3].all():
+            seen = [each.reset()[0] for each in (envs, alone)]
+            np.testing.assert_array_equal(seen[0][2], seen[1][0])
+
+
+def test_every_autoreset_mode_shows_the_same_frames(pong: FrameGenerator) -> None:
+    def shown(mode: AutoresetMode) -> list[np.ndarray]:
+        envs = WalkingVectorEnv(pong, 2, episode_steps=2, autoreset_mode=mode)
+        seen = [envs.reset(seed=4)[0]]
+        while len(seen) < 7:
+            observations, _, _, truncations, infos = envs.step(None)
+            if truncations.all() and mode is AutoresetMode.SAME_STEP:
+                assert infos["_final_obs"].all()
+                seen.append(infos["final_obs"])
+            seen.append(observations)
+            if truncations.all() and mode is AutoresetMode.DISABLED:
+                seen.append(envs.reset(options={"reset_mask": truncations})[0])
+        return seen[:7]
+
+    expected = shown(AutoresetMode.NEXT_STEP)
+    assert len(np.unique(expected, axis=0)) > 3
+    np.testing.assert_array_equal(shown(AutoresetMode.SAME_STEP), expected)
+    np.testing.assert_array_equal(shown(AutoresetMode.DISABLED), expected)
+
+
+def test_a_masked_reset_begins_some_episodes(pong: FrameGenerator) -> None:
+    envs, whole = (
+        WalkingVectorEnv(pong, 3, episode_steps=3, autoreset_mode="Disabled") for _ in range(2)
+    )
+    for each in (envs, whole):
+        played(each, 1)
+    before, _ = envs.reset(seed=0)
+    mask = np.array([False, True, False])
+    after, _ = envs.reset(seed=20, options={"reset_mask": mask})
+    np.testing.assert_array_equal(after[~mask], before[~mask])
+    np.testing.assert_array_equal(after[1], whole.reset(seed=20)[0][1])
+    for _ in range(3):
+        truncations = envs.step(None)[3]
+    assert truncations.all()
+    envs.reset(options={"reset_mask": mask})
+    with pytest.raises(gym.error.ResetNeeded, match="reset_mask"):
+        envs.step(None)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([True, False], r"must be an array bool \(2,\), not \[True, False\]"),
+        (np.array([1, 0]), r"bool \(2,\), not int64 \(2,\)"),
+        (np.array([True]), r"bool \(2,\), not bool \(1,\)"),
+        (np.array([False, False]), "at least one sub-environment"),
+    ],
+)
+def test_a_wrong_mask_is_named(pong: FrameGenerator, mask: Any, message: str) -> None:
+    envs = WalkingVectorEnv(pong, 2)
+    envs.reset(seed=0)
+    with pytest.raises(InputError, match=message):
+        envs.reset(options={"reset_mask": mask})
+
+
+def test_the_first_reset_must_be_whole(pong: FrameGenerator) -> None:
+    envs = WalkingVectorEnv(pong, 2, render_mode="rgb_array")
+    with pytest.raises(InputError, match="the first reset must be of all sub-environments"):
+        envs.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(gym.error.ResetNeeded):
+        envs.step(None)
+    with pytest.raises(gym.error.ResetNeeded):
+        envs.render()
+
+
+def test_unseeded_walks_follow_from_np_random(pong: FrameGenerator) -> None:
+    def first(rng: int | None) -> Any:
+        envs = WalkingVectorEnv(pong, 8)
+        if rng is not None:
+            envs.np_random = np.random.default_rng(rng)
+        return envs.reset()[0]
+
+    np.testing.assert_array_equal(first(1), first(1))
+    assert not np.array_equal(first(None), first(None))
+
+
+@pytest.mark.parametrize("output", ["numpy", "torch"])
+def test_the_last_frames_of_episodes_are_in_infos(pong: FrameGenerator, output: Any) -> None:
+    envs = WalkingVectorEnv(
+        pong, 3, episode_steps=3, output=output, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    envs.reset(seed=1)
+    envs.step(None)
+    envs.reset(options={"reset_mask": np.array([False, True, False])})
+    envs.step(None)
+    *_, truncations, infos = envs.step(None)
+    assert truncations.tolist() == infos["_final_obs"].tolist() == [True, False, True]
+    assert type(infos["final_obs"]) is type(truncations)
+    reference = WalkingVectorEnv(pong, 3, episode_steps=9)
+    reference.reset(seed=1)
+    expected = [reference.step(None)[0] for _ in range(3)][-1]
+    np.testing.assert_array_equal(infos["final_obs"][[0, 2]], expected[[0, 2]])
 
 
 def test_longer_walks_change_frames_more_slowly(pong: FrameGenerator) -> None:
@@ -135,6 +250,8 @@ def test_make_vec_with_a_game_equals_make() -> None:
         ({"num_envs": 0}, "num_envs must be at least 1, not 0"),
         ({"walk_length": 0}, "walk_length must be above 0, not 0"),
         ({"episode_steps": 0}, "episode_steps must be at least 1, not 0"),
+        ({"render_mode": "human"}, "render_mode must be None or 'rgb_array', not 'human'"),
+        ({"autoreset_mode": "SameSteps"}, "did you mean 'SameStep'"),
         ({"output": "jax"}, "output must be 'numpy' or 'torch', not 'jax'"),
         ({"generator": "no-such"}, "no-such"),
     ],
