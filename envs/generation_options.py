@@ -1,10 +1,11 @@
 """The options that all generating wrappers share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypedDict, get_args
 
 from atarigan.errors import InputError, did_you_mean
-from atarigan.models.latent_stream import Schedule
+from atarigan.models.latent_stream import Decoder, Schedule
 
 Mode = Literal["replace", "mix", "info"]
 Render = Literal["agent", "beside"]
@@ -72,8 +73,17 @@ class GenerationOptions:
         allowed = ("rgb_array",) if self.render == "beside" else ("rgb_array", None)
         if render_mode in allowed:
             return
-        hint = "; to watch it, put gymnasium.wrappers.HumanRendering outside"
+        hints = {
+            "human": "; to watch it, put HumanRendering of gymnasium.wrappers or "
+            "gymnasium.wrappers.vector outside",
+            "rgb_array_list": "; put gymnasium.wrappers.RenderCollection outside",
+        }
         raise InputError(
             f"generated observations need render_mode {' or '.join(map(repr, allowed))} with "
-            f"render={self.render!r}, not {render_mode!r}{hint if render_mode == 'human' else ''}"
+            f"render={self.render!r}, not {render_mode!r}{hints.get(str(render_mode), '')}"
         )
+
+
+def for_spec(generator: Decoder | str | Path) -> Decoder | str:
+    """Return a generator as a specification records it; JSON has strings, but no paths."""
+    return str(generator) if isinstance(generator, Path) else generator

@@ -1,13 +1,13 @@
 """The environment atarigan/Generated-v0: any environment with generated observations."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import ale_py  # noqa: F401  (registers ALE's environments)
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from atarigan.data.collection.agent_steps import find_spec
 from atarigan.errors import InputError
@@ -16,7 +16,8 @@ from atarigan.models.latent_stream import Decoder
 
 from .generated_observation import GeneratedObservation
 from .generated_vector_observation import GeneratedVectorObservation
-from .generation_options import GenerationOptions
+from .generation_options import GenerationOptions, for_spec
+from .vector_api import autoreset_mode_named
 
 _WRAPPER_OPTIONS = {field.name for field in fields(GenerationOptions)}
 
@@ -26,7 +27,15 @@ class GeneratedEnv(GeneratedObservation):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
-        return self.env.unwrapped.spec
+        return _writable(self.env.unwrapped.spec)
+
+
+class GeneratedVectorEnv(GeneratedVectorObservation):
+    """The vector environment of atarigan/Generated-v0."""
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # VectorWrapper has a property too
+        return _writable(self.env.unwrapped.spec)
 
 
 def make_generated(
@@ -51,7 +60,8 @@ def make_generated(
     """
     if env_id is None:
         raise InputError(
-            "env_id must name an environment for gymnasium.make, not None: use gymnasium.make_vec"
+            "env_id must name an environment for gymnasium.make, not None: use gymnasium.make_vec "
+            "without vectorization_mode"
         )
     generator = _generator_for(generator, env_id)
     options, rest = _split(kwargs)
@@ -63,6 +73,8 @@ def make_generated_vec(
     generator: Decoder | str | Path | None = None,
     env_id: str | None = "ALE/Breakout-v5",
     env_kwargs: dict[str, Any] | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    vector_kwargs: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> VectorEnv[Any, Any, Any]:
     """Make a vector of atarigan/Generated-v0; the entry point for `gymnasium.make_vec`.
@@ -73,12 +85,18 @@ def make_generated_vec(
     Args:
         num_envs: the number of sub-environments.
         generator, env_id, env_kwargs: as for `make_generated`.
+        autoreset_mode: when a new episode begins, an `AutoresetMode` or its value.
+        vector_kwargs: other arguments of the vector environment. `gymnasium.make_vec` passes its
+            own `vector_kwargs` only with vectorization_mode "sync" or "async".
         kwargs: arguments of `GeneratedVectorObservation`; all others are passed to
             `gymnasium.make_vec`. With `env_id=None`, arguments of `WalkingVectorEnv`.
 
     Raises:
-        InputError: generator is None and none is shipped for the game; or as for the two classes.
+        InputError: generator is None and none is shipped for the game; `autoreset_mode` is unknown;
+            or as for the two classes.
     """
+    vector_kwargs = {"autoreset_mode": autoreset_mode, **(vector_kwargs or {})}
+    vector_kwargs["autoreset_mode"] = autoreset_mode_named(vector_kwargs["autoreset_mode"])
     if env_id is None:
         if generator is None:
             raise InputError(
@@ -86,15 +104,29 @@ def make_generated_vec(
             )
         from .walking_vector_env import WalkingVectorEnv
 
-        return WalkingVectorEnv(generator, num_envs, **(env_kwargs or {}), **kwargs)  # type: ignore[arg-type]
+        arguments = {**(env_kwargs or {}), **vector_kwargs, **kwargs}
+        return WalkingVectorEnv(generator, num_envs, **arguments)  # type: ignore[arg-type]
     generator = _generator_for(generator, env_id)
     options, rest = _split(kwargs)
-    envs = gym.make_vec(env_id, num_envs, "sync", **rest, **(env_kwargs or {}))
-    return GeneratedVectorObservation(envs, generator, **options)
+    envs = gym.make_vec(env_id, num_envs, "sync", vector_kwargs, **rest, **(env_kwargs or {}))
+    return GeneratedVectorEnv(envs, generator, **options)
 
 
 def _generator_for(generator: Decoder | str | Path | None, env_id: str) -> Decoder | str | Path:
     return shipped.for_environment(find_spec(env_id)) if generator is None else generator
+
+
+def _writable(spec: EnvSpec | None) -> EnvSpec | None:
+    """Return a specification of atarigan/Generated-v0 that JSON can hold, unless its generator is
+    an object.
+    """
+    if spec is None:
+        return None
+    kwargs = {
+        name: value.value if isinstance(value, AutoresetMode) else for_spec(value)
+        for name, value in spec.kwargs.items()
+    }
+    return replace(spec, kwargs=kwargs)
 
 
 def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,5 +1,6 @@
 """gymnasium.make("atarigan:atarigan/Generated-v0"), and what an import loads."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -9,11 +10,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 
 from atarigan.envs import GeneratedObservation
+from atarigan.envs.registration import make_generated_vec
 from atarigan.errors import InputError
+from atarigan.models import shipped
 from tests.fakes import FakeGenerator
 
 ID = "atarigan:atarigan/Generated-v0"
@@ -78,6 +83,96 @@ def test_make_vec_equals_make() -> None:
     envs = gym.make_vec(ID, num_envs=2, vectorization_mode="sync", generator=FakeGenerator())
     single = gym.make(ID, generator=FakeGenerator())
     np.testing.assert_array_equal(envs.reset(seed=0)[0][0], single.reset(seed=0)[0])
+
+
+@pytest.mark.parametrize("mode", [*AutoresetMode, "SameStep"])
+@pytest.mark.parametrize("env_id", ["tests.fakes:Counting-v0", None])
+def test_make_vec_takes_an_autoreset_mode(env_id: str | None, mode: Any) -> None:
+    options: dict[str, Any] = {"env_id": env_id, "generator": FakeGenerator() if env_id else "pong"}
+    envs = gym.make_vec(ID, 2, **options, autoreset_mode=mode)
+    assert envs.metadata["autoreset_mode"] is AutoresetMode(mode)
+    assert make_generated_vec(2, **options, vector_kwargs={"autoreset_mode": mode}).metadata[
+        "autoreset_mode"
+    ] is AutoresetMode(mode)
+    with pytest.raises(InputError, match="autoreset_mode must .* did you mean 'SameStep'"):
+        gym.make_vec(ID, 2, **options, autoreset_mode="SameSteps")
+
+
+@pytest.mark.parametrize("vectorization", [None, "sync", "async"])
+def test_make_vec_of_a_specification_gives_equal_environments(vectorization: Any) -> None:
+    options: dict[str, Any] = {"env_id": "tests.fakes:Counting-v0", "generator": FakeGenerator()}
+    envs = gym.make_vec(ID, 2, vectorization_mode=vectorization, **options)
+    assert envs.spec is not None
+    again = gym.make_vec(envs.spec)
+    by_registry = gym.make_vec(gym.spec("atarigan/Generated-v0"), 2, **options)
+    for each in (again, by_registry):
+        np.testing.assert_array_equal(each.reset(seed=2)[0], envs.reset(seed=2)[0])
+        np.testing.assert_array_equal(each.step([1, 1])[0], envs.step([1, 1])[0])
+        each.close()
+    envs.close()
+
+
+@pytest.mark.slow  # loads torch
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_generator_draws_in_forked_processes(tmp_path: Path) -> None:
+    """The parent has threads of OpenMP, which a forked process has not."""
+    program = f"""
+import gymnasium as gym, torch
+torch.set_num_threads(4)
+from atarigan import FrameGenerator
+FrameGenerator.load("pong", "cpu").sample(300)
+options = {{"env_id": "ALE/Pong-v5", "generator": "pong"}}
+envs = gym.make_vec("{ID}", 2, "async", {{"context": "fork"}}, **options)
+print(envs.reset(seed=0)[0].shape, torch.get_num_threads())
+envs.close()
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "4"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert finished.stdout.splitlines()[-1:] == ["(2, 210, 160, 3) 4"], finished.stderr
+
+
+def test_a_generator_given_as_a_path_has_a_specification_in_json() -> None:
+    folder = shipped.FOLDER / "pong"
+    made = gym.make(ID, env_id="ALE/Pong-v5", generator=folder)
+    wrapped = GeneratedObservation(gym.make("ALE/Pong-v5"), folder)
+    for env in (made, wrapped):
+        assert env.spec is not None
+        again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+        np.testing.assert_array_equal(observations_of(again), observations_of(env))
+    envs = gym.make_vec(
+        ID, 2, env_id="ALE/Pong-v5", generator=folder, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    assert envs.spec is not None
+    made_again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
+    np.testing.assert_array_equal(made_again.reset(seed=0)[0], envs.reset(seed=0)[0])
+    assert made_again.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+
+
+@pytest.mark.parametrize(
+    ("render_mode", "render", "message"),
+    [
+        ("rgb_array_list", "agent", "not 'rgb_array_list'; put .*RenderCollection outside"),
+        (None, "beside", "render_mode 'rgb_array' with render='beside', not None"),
+    ],
+)
+def test_render_modes_without_a_picture_are_refused(
+    render_mode: str | None, render: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        make_generated_vec(
+            1,
+            FakeGenerator(),
+            "tests.fakes:Counting-v0",
+            render_mode=render_mode,
+            render=render,
+        )
 
 
 def test_rendered_frames_can_be_collected() -> None:

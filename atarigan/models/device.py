@@ -1,4 +1,6 @@
-"""The device to compute on."""
+"""The device to compute on, and the threads of forked processes."""
+
+import os
 
 import torch
 
@@ -17,3 +19,13 @@ def choose_device(name: str) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device must be auto, cpu or cuda, not {name!r}")
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+
+
+def _leave_threads() -> None:
+    torch.set_num_threads(1)
+
+
+# The threads of OpenMP are lost in a forked process, such as those of Gymnasium's AsyncVectorEnv,
+# and GNU's OpenMP waits for them forever.
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_leave_threads)
