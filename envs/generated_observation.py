@@ -10,13 +10,16 @@ from gymnasium.wrappers import AtariPreprocessing
 
 from atarigan.models.latent_stream import Decoder
 
-from .generation_options import GenerationKwargs, GenerationOptions, Mode
+from .game_copies import CopiedWithGame
+from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
 from .observation_stream import ObservationStream, seed_from
 from .provenance_of import provenance_of
 from .ram_info import ram_of
 
 
-class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class GeneratedObservation(
+    CopiedWithGame, gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
+):
     """Replaces observations with generated frames; the game and its rewards stay real.
 
     Image observations, in any layout of `ImageLayout`, keep their observation space: generated
@@ -35,6 +38,8 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     environment's own random generator, which is not advanced.
 
     `render()` needs render_mode "rgb_array" and returns the newest frame, RGB uint8 (H, W, 3).
+
+    A deep copy in mid-game goes on as the original does with the same actions.
 
     Place this wrapper outside `gymnasium.wrappers.AtariPreprocessing`, which reads the emulator's
     screen and ignores the observations inside it.
@@ -71,7 +76,7 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
         **options: Unpack[GenerationKwargs],
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(
-            self, _disable_deepcopy=True, generator=generator, mode=mode, **options
+            self, _disable_deepcopy=True, generator=for_spec(generator), mode=mode, **options
         )
         gym.Wrapper.__init__(self, env)
         generation = GenerationOptions(mode, **options)
@@ -104,6 +109,8 @@ class GeneratedObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordCons
     def render(self) -> Any:
         if self.render_mode is None:
             return self.env.render()
+        if self._real_observation is None:
+            raise gym.error.ResetNeeded("cannot render before the first reset")
         return self._stream.pictures([self._real_observation], lambda: [self.env.render()])[0]
 
     def _generated(

@@ -12,7 +12,8 @@ from gymnasium.vector.utils import batch_space
 from atarigan.errors import InputError
 from atarigan.models.latent_stream import Decoder, Ram
 
-from .generation_options import GenerationKwargs, GenerationOptions, Mode
+from .game_copies import CopiedWithGame
+from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
 from .observation_stream import Observations, ObservationStream, seed_from
 from .provenance_of import provenance_of_vector
 from .ram_info import add_ram_infos, rams_in_vector
@@ -26,7 +27,7 @@ from .vector_api import (
 )
 
 
-class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
+class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.RecordConstructorArgs):
     """Replaces the observations of a vector environment with generated frames, with one generator
     call per step.
 
@@ -72,11 +73,12 @@ class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorAr
         **options: Unpack[GenerationKwargs],
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(
-            self, _disable_deepcopy=True, generator=generator, mode=mode, **options
+            self, _disable_deepcopy=True, generator=for_spec(generator), mode=mode, **options
         )
         AnyVectorWrapper.__init__(self, env)
         generation = GenerationOptions(mode, **options)
         generation.check_render_mode(env.render_mode)
+        self.metadata = {**env.metadata, "render_modes": ["rgb_array"]}
         self._autoreset_mode = autoreset_mode_of(env)
         single_space = env.single_observation_space
         self._stream = ObservationStream(
@@ -100,10 +102,11 @@ class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorAr
                 each sub-environment, or for each one that is reset.
             options: passed on to the vector environment.
         """
-        is_reset = reset_mask_of(options, self.num_envs)
+        mask = dict(options or {})  # SyncVectorEnv removes the mask from the options
+        self._real, infos = self.env.reset(seed=seed, options=options)
+        is_reset = reset_mask_of(mask, self.num_envs)
         indices = np.flatnonzero(is_reset)
         seeds = seeds_of_reset(seed, self.num_envs, indices)
-        self._real, infos = self.env.reset(seed=seed, options=options)
         self._stream.seed(indices.tolist(), seeds, self._drawn_seeds)
         self._is_done = self._is_done & ~is_reset
         self._generate(indices, [True] * len(indices), infos)
@@ -122,6 +125,8 @@ class GeneratedVectorObservation(AnyVectorWrapper, gym.utils.RecordConstructorAr
         return observations, rewards, terminations, truncations, infos
 
     def render(self) -> Any:
+        if self._real is None:
+            raise gym.error.ResetNeeded("cannot render before the first reset")
         return tuple(self._stream.pictures(self._real, self.env.render))
 
     def _drawn_seeds(self) -> list[int]:

@@ -1,5 +1,6 @@
 """GeneratedObservation on single environments."""
 
+import copy
 import pickle
 import warnings
 from typing import Any
@@ -8,7 +9,7 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
@@ -267,8 +268,41 @@ def test_spec_and_pickle_give_an_equal_environment() -> None:
         gym.make("ALE/Pong-v5"), FakeGenerator(), latent="walk", walk_length=5
     )
     assert env.spec is not None
-    for copy in (gym.make(env.spec), pickle.loads(pickle.dumps(env))):
-        np.testing.assert_array_equal(rollout(copy, 3), rollout(env, 3))
+    for again in (gym.make(env.spec), pickle.loads(pickle.dumps(env))):
+        np.testing.assert_array_equal(rollout(again, 3), rollout(env, 3))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize(
+    ("env_id", "options"),
+    [
+        ("ALE/Breakout-v5", {"mode": "info"}),
+        ("ALE/SpaceInvaders-v5", {"latent": "walk", "mode": "mix"}),
+        ("tests.fakes:Counting-v0", {}),
+    ],
+)
+def test_a_copy_in_mid_game_goes_on_alike(
+    copied: Any, env_id: str, options: dict[str, Any]
+) -> None:
+    """Sticky actions, and frames that are skipped at random, are drawn alike as well."""
+    kwargs = {"frameskip": (2, 5)} if env_id.startswith("ALE/") else {}
+    env = GeneratedObservation(gym.make(env_id, **kwargs), FakeGenerator(), **options)
+    outer = FrameStackObservation(env, 2)
+    rollout(outer, 21)
+    again = copied(outer)
+    actions = np.random.default_rng(0).integers(4, size=60)
+    for action in actions:
+        step, like = outer.step(int(action)), again.step(int(action))
+        assert data_equivalence(step, like, exact=True)
+        if step[2] or step[3]:
+            assert data_equivalence(outer.reset(), again.reset(), exact=True)
+
+
+def test_render_before_the_first_reset_is_refused() -> None:
+    for mode in ("replace", "info"):
+        env = GeneratedObservation(CountingEnv(render_mode="rgb_array"), FakeGenerator(), mode)
+        with pytest.raises(gym.error.ResetNeeded):
+            env.render()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """GeneratedVectorObservation equals GeneratedObservation in every autoreset mode."""
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -139,6 +140,57 @@ def test_a_masked_reset_leaves_the_other_observations() -> None:
     np.testing.assert_array_equal(before[[0, 2]], after[[0, 2]])
     alone = GeneratedObservation(counting_env(1), FakeGenerator())
     np.testing.assert_array_equal(after[1], alone.reset(seed=10)[0])
+
+
+@pytest.mark.parametrize(
+    ("mask", "error"),
+    [
+        ([True, False, True], TypeError),
+        (np.array([1, 0, 1]), TypeError),
+        (np.array([True]), ValueError),
+        (np.array([True] * 5), ValueError),
+    ],
+)
+@pytest.mark.parametrize("is_ale", [False, True])
+def test_a_wrong_mask_raises_what_the_vector_environment_raises(
+    mask: Any, error: type[Exception], is_ale: bool
+) -> None:
+    real = atari_vector(AutoresetMode.NEXT_STEP) if is_ale else sync(counting_env)
+    envs = GeneratedVectorObservation(real, FakeGenerator())
+    envs.reset(seed=0)
+    with pytest.raises(error, match="reset_mask"):
+        envs.reset(seed=1, options={"reset_mask": mask})
+    seeds = np.array([1, 2, 3, 4]) if is_ale else [1, 2]
+    with pytest.raises(ValueError, match="seed"):
+        envs.reset(seed=seeds)
+
+
+def test_what_vector_environments_have_besides_is_handed_on() -> None:
+    real = sync(counting_env)
+    envs = GeneratedVectorObservation(real, FakeGenerator())
+    envs.reset(seed=0)
+    assert envs.call("get_wrapper_attr", "number") == real.call("get_wrapper_attr", "number")
+    envs.set_attr("number", [7, 8, 9])
+    assert envs.get_attr("number") == (7, 8, 9)
+    assert (envs.envs, envs.autoreset_mode) == (real.envs, AutoresetMode.NEXT_STEP)
+    ales = GeneratedVectorObservation(atari_vector(AutoresetMode.NEXT_STEP), FakeGenerator())
+    assert ales.batch_size == NUM_ENVS
+    for name in ("send", "recv", "step_async", "step_wait", "no_such_thing"):
+        assert not hasattr(ales, name)  # they would go around the wrapper
+
+
+def test_a_deep_copy_in_mid_game_goes_on_alike() -> None:
+    envs = GeneratedVectorObservation(sync(atari_env), FakeGenerator(), "mix")
+    list(steps_of(envs, 3, seed=0))
+    again = copy.deepcopy(envs)
+    for _ in range(8):
+        actions = np.full(NUM_ENVS, 2)
+        assert data_equivalence(envs.step(actions), again.step(actions), exact=True)
+
+
+def test_render_before_the_first_reset_is_refused() -> None:
+    with pytest.raises(gym.error.ResetNeeded):
+        GeneratedVectorObservation(sync(counting_env), FakeGenerator()).render()
 
 
 def atari_vector(autoreset_mode: AutoresetMode) -> VectorEnv:
