@@ -129,6 +129,20 @@ def test_wrong_device(run):
         FrameGenerator.load(run, device="tpu")
 
 
+def test_what_is_missing_is_called_missing(tmp_path):
+    with pytest.raises(
+        InputError, match=r"^pongg does not exist: .* did you mean 'pong'\? known: b"
+    ):
+        FrameGenerator.load("pongg")
+    with pytest.raises(InputError, match=r"gone does not exist: expected a folder that .* wrote$"):
+        FrameGenerator.load(tmp_path / "gone")
+    (tmp_path / "run.onnx").touch()
+    with pytest.raises(InputError, match="run.onnx is a file: expected a folder"):
+        FrameGenerator.load(tmp_path / "run.onnx")
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        FrameGenerator.load(tmp_path)
+
+
 def test_points(tmp_path):
     model = ModelConfig(RunConfig(source="sine", network="mlp"), SampleSpec((2,)))
     save_checkpoint(tmp_path, model, build_generator(model).state_dict(), {"num_images": 1})

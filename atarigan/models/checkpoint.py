@@ -123,6 +123,7 @@ def find_checkpoint(path: Path) -> Path:
     found = checkpoints_of(path)
     if not found:
         problem = "holds no checkpoint" if path.is_dir() else "does not exist"
+        problem = "is a file" if path.is_file() else problem
         raise InputError(f"{path} {problem}: expected a folder that atarigan.train wrote")
     for checkpoint in found:
         confined(checkpoint / CONFIG_FILE, path)

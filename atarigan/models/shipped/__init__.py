@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gymnasium.envs.registration import EnvSpec
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, did_you_mean
 
 FOLDER = Path(__file__).parent
 
@@ -15,11 +15,20 @@ def names() -> list[str]:
 
 
 def resolved(source: str | Path) -> Path:
-    """Return the folder of a path or of a shipped name; an existing path takes precedence."""
+    """Return the folder of a path or of a shipped name; an existing path takes precedence.
+
+    Raises:
+        InputError: nothing is there, and no generator of that name is shipped.
+    """
     path = Path(source)
-    if isinstance(source, str) and source in names() and not path.exists():
+    if path.exists():
+        return path
+    if isinstance(source, str) and source in names():
         return FOLDER / source
-    return path
+    expected = "expected a folder that atarigan.train wrote"
+    if path.name == str(source):
+        expected += f", or a shipped generator: {did_you_mean(path.name, names())}"
+    raise InputError(f"{path} does not exist: {expected}")
 
 
 def for_environment(spec: EnvSpec) -> str:
