@@ -100,6 +100,8 @@ class LifeStarts:
         self._fire.begin_episode()
         self._left = list(self._starts) if self._starts_lives else []
         self._lives: int | None = None
+        # training presses FIRE once a life, so that only a longer standstill is helped out of
+        self._is_settling = False
         self._is_new = True
         self.start: int | None = None
         self.fire: int | None = None
@@ -113,8 +115,10 @@ class LifeStarts:
         if self._starts_lives and before is not None and 0 < lives < before:
             self._left = [0, *self._starts]
         self.start = self._left.pop(0) if self._left else None
-        is_bonus_life = before is not None and lives > before
-        handled = self.start is not None or (self._starts_lives and is_bonus_life)
-        self.fire = None if handled else fire
+        if self._starts_lives and (lives != before or self.start is not None):
+            self._is_settling = True
+        elif fire is None:
+            self._is_settling = False
+        self.fire = None if self._is_settling else fire
         self.is_first = self._is_new and self.start is None
         self._is_new = self.start is not None or (self._is_new and not self.is_first)
