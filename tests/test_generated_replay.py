@@ -163,8 +163,8 @@ def test_capture_fills_it_too(tmp_path: Path) -> None:
 def test_collecting_on(played: Path, tmp_path: Path, capsys: Any) -> None:
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "5", "--out", str(tmp_path / "pong")]
     assert collect.main([*words, "--no-frames"]) == 0
-    assert collect.main([*words, "--append"]) == 0
-    assert collect.main([*words, "--append", "--no-frames"]) == 0
+    assert collect.main([*words, "--append", "--capacity", "10"]) == 0
+    assert collect.main([*words, "--append", "--no-frames", "--overwrite-oldest"]) == 0
     words[-1] = str(tmp_path / "both")
     assert collect.main(words) == 0
     with pytest.raises(InputError, match="--no-frames must be False, as in .*both, not True"):

@@ -128,8 +128,9 @@ def test_a_replay_compares_its_buffer(pong: FrameGenerator, tmp_path: Path) -> N
     with pytest.raises(InputError, match="learned ALE/Pong-v5, and .*breakout is of ALE/Breakout"):
         GeneratedReplay(buffer, pong)
     assert len(GeneratedReplay(buffer, pong, allow_other_game=True)) == 20
-    other = buffer_of(tmp_path / "hard", env_kwargs={"difficulty": 3}, max_pool=True)
-    with pytest.warns(UserWarning, match="difficulty 0, not 3, frames pooled 1, not 2"):
+    kwargs = {"difficulty": 3, "max_episode_steps": 40}
+    other = buffer_of(tmp_path / "hard", env_kwargs=kwargs, max_pool=True, num_pooled=4)
+    with pytest.warns(UserWarning, match="settings than .*: difficulty 0, not 3, .* 1, not 4$"):
         GeneratedReplay(other, pong)
 
 

@@ -20,6 +20,7 @@ _SAME_PICTURE = frozenset(  # arguments of environments that do not change what 
         "frameskip",
         "full_action_space",
         "game",
+        "max_episode_steps",
         "max_num_frames_per_episode",
         "obs_type",
         "render_mode",
@@ -62,7 +63,7 @@ class Provenance:
         """Return the provenance of a buffer's frames."""
         origin = meta.origin
         is_known = origin.frame_skip > 0  # only `collect` takes frames itself
-        pooled = int(origin.max_pool) if origin.max_pool > 1 else 1 + bool(origin.max_pool)
+        pooled = origin.num_pooled if origin.max_pool else 1
         return cls(
             env_id=origin.env_id,
             env_kwargs=origin.env_kwargs,
