@@ -41,5 +41,6 @@ def collecting_command(provenance: Provenance) -> str:
         words += ["--env-kwargs", json.dumps(provenance.env_kwargs)]
     if provenance.frame_skip:
         words += ["--frame-skip", str(provenance.frame_skip)]
-    words += ["--max-pool"] if provenance.num_pooled > 1 else []
+    if provenance.num_pooled > 1:
+        words += ["--num-pooled", str(provenance.num_pooled)]
     return shlex.join(["python", "-m", "atarigan.collect", *words, "--out", "DIR"])
