@@ -163,6 +163,14 @@ def test_a_number_of_threads_may_be_a_list_and_must_be_a_number(
     torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("flag", ["--latent-size", "--generator-width", "--critic-width"])
+@pytest.mark.parametrize("size", [10**11, 10**15])
+def test_networks_larger_than_memory_are_refused(tmp_path: Path, flag: str, size: int) -> None:
+    with pytest.raises(InputError, match="the networks (have|cannot be made)"):
+        train.main([*SINE, flag, str(size), "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_lack_of_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> int:
         raise MemoryError("Unable to allocate 373. GiB")

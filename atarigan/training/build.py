@@ -7,9 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from atarigan.config.machine import free_memory
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES, DataSource
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.images.subset import evenly_spaced
 from atarigan.models.build import build_critic, build_generator
 from atarigan.models.families import NETWORKS, Generator, NetworkFamily
@@ -24,6 +25,7 @@ from atarigan.training.updates import Updates
 
 MOST_FITTED_NUMBERS, MOST_OBSERVED_NUMBERS = 1 << 28, 1 << 30
 MOST_STATES = 1 << 18
+BYTES_PER_WEIGHT = 8  # of the weights and of their moving average, at least
 
 
 def build_trainer(
@@ -53,6 +55,7 @@ def build_trainer(
         source = SOURCES[config.source](config)
     plan = plan_for(config)
     model = ModelConfig(config, source.spec, source.provenance)
+    check_networks_fit(model, free_memory())
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
     report("fitting the generator to real samples")
@@ -62,6 +65,29 @@ def build_trainer(
         critic.fit(states)
     updates = Updates(config, generator, critic, objective, penalty, plan, group)
     return Trainer(model, source, updates)
+
+
+def check_networks_fit(model: ModelConfig, free: int) -> None:
+    """Check, without making them, that the networks of a configuration fit into main memory.
+
+    Args:
+        model: the configuration.
+        free: bytes of free memory.
+
+    Raises:
+        InputError: they do not.
+    """
+    try:
+        with torch.device("meta"):
+            networks = build_generator(model), build_critic(model)
+    except RuntimeError as error:  # how torch reports sizes above its integers
+        raise InputError(f"the networks cannot be made: {one_line(error)}") from None
+    num = sum(each.numel() for network in networks for each in network.parameters())
+    if num * BYTES_PER_WEIGHT > free:
+        raise InputError(
+            f"the networks have {num:,} weights and need about {num * BYTES_PER_WEIGHT / 1e9:,.1f} "
+            f"GB of memory, and {free / 1e9:,.1f} GB are free: narrow them"
+        )
 
 
 def check_compatible(
