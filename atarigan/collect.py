@@ -103,6 +103,10 @@ class CollectArguments:
     """Frames without a reward, a lost life or a new screen after which an episode is truncated; 0:
     never.
     """
+    layout: Annotated[str | None, _default("as its wrappers tell", "AXES")] = None
+    """Axes of the environment's image observations, for a stack or colors that are not recognized:
+    K for stacked frames, H, W, C for colors. KHW: gray frames one after the other.
+    """
     no_frames: bool = False
     """Store the RAM (the console's 128 bytes of memory) without frames. GeneratedReplay generates
     frames from it, in the format and size given here.
@@ -242,6 +246,7 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         max_still_frames=(
             MAX_STILL_FRAMES if arguments.max_still_frames is None else arguments.max_still_frames
         ),
+        layout=arguments.layout,
     )
     return create_buffer(
         path,

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import gymnasium as gym
 from gymnasium.wrappers import AtariPreprocessing
 
+from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder
 
 from .game_copies import CopiedWithGame
@@ -82,8 +83,9 @@ class GeneratedObservation(
         generation = GenerationOptions(mode, **options)
         generation.check_render_mode(env.render_mode)
         self.metadata = {**env.metadata, "render_modes": ["rgb_array"]}
+        layout = layout_of_env(env, generation.layout)
         self._stream = ObservationStream(
-            generator, env.observation_space, 1, generation, provenance_of(env)
+            generator, env.observation_space, layout, 1, generation, provenance_of(env)
         )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none

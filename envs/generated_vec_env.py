@@ -6,6 +6,7 @@ from typing import Any, Unpack
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
+from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import Frames
 from atarigan.models.latent_stream import Decoder, Ram
 
@@ -54,9 +55,11 @@ class GeneratedVecEnv(VecEnvWrapper):
     ) -> None:
         generation = GenerationOptions(mode, **options)
         generation.check_render_mode(venv.render_mode)
+        layout = layout_of_env(venv, generation.layout)
         self._stream = ObservationStream(
             generator,
             venv.observation_space,
+            layout,
             venv.num_envs,
             generation,
             provenance_of_vec_env(venv),

@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from atarigan.errors import InputError
+from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder, Ram
 
 from .game_copies import CopiedWithGame
@@ -81,8 +82,9 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
         self.metadata = {**env.metadata, "render_modes": ["rgb_array"]}
         self._autoreset_mode = autoreset_mode_of(env)
         single_space = env.single_observation_space
+        layout = layout_of_env(env, generation.layout)
         self._stream = ObservationStream(
-            generator, single_space, env.num_envs, generation, provenance_of_vector(env)
+            generator, single_space, layout, env.num_envs, generation, provenance_of_vector(env)
         )
         if self._stream.reads_ram:
             _provide_ram(env)

@@ -35,8 +35,8 @@ class GenerationOptions:
             lets the latent drift from step to step.
         walk_length: agent steps after which a walk's correlation with its past has fallen to 1/e,
             above 0.
-        layout: the axes of image observations, as in `ImageLayout.axes`; None infers them from the
-            shape.
+        layout: the axes of image observations, as in `ImageLayout.axes`; None asks the wrappers of
+            the environment, as `atarigan.images.env_layout.layout_of_env` describes.
         render: "agent" renders what the agent sees; "beside" renders the environment's own picture
             on the left and the generated one on the right.
         allow_other_game: whether a generator of one game may be used on another. A generator that

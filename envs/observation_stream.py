@@ -12,7 +12,8 @@ import numpy.typing as npt
 from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
 from atarigan.images import pixels
-from atarigan.images.layout import ImageLayout, layout_of_frames, layout_of_space
+from atarigan.images.frame_stack import FrameStacks
+from atarigan.images.layout import ImageLayout, layout_of_frames
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
@@ -33,25 +34,27 @@ class ObservationStream:
     Args:
         generator: a FrameGenerator, or what `load_generator` takes.
         space: the observation space of one environment.
+        real_layout: the layout of real observations; None if they are not images.
         num_envs: the number of environments; they are numbered from 0.
         options: how to generate and render.
         provenance: of the environments' frames, compared with that of the generator's.
 
     Attributes:
-        real_layout: the layout of real observations; None if they are not images.
+        real_layout: the layout of real observations.
         layout: the layout of generated observations: `real_layout`, or that of the generator's
             frames if real observations are not images.
         space: the observation space of the wrapped environment.
 
     Raises:
-        InputError: the layout does not fit the space, or mode is "mix" and real observations are
-            not images; or the generator reads the RAM of another game.
+        InputError: mode is "mix" and real observations are not images; or the generator reads the
+            RAM of another game.
     """
 
     def __init__(
         self,
         generator: Decoder | str | Path,
         space: gym.Space[Any],
+        real_layout: ImageLayout | None,
         num_envs: int,
         options: GenerationOptions,
         provenance: Provenance,
@@ -67,7 +70,7 @@ class ObservationStream:
             reads_ram=self._decoder.reads_ram,
             allow=None if options.allow_other_game else "allow_other_game=True",
         )
-        self.real_layout = layout_of_space(space, options.layout)
+        self.real_layout = real_layout
         if self.real_layout is None and options.mode == "mix":
             raise InputError(f"mode 'mix' needs image observations, not {space}")
         self.layout = self.real_layout or layout_of_frames(self._decoder.frame_format)
@@ -78,7 +81,7 @@ class ObservationStream:
             for _ in range(num_envs)
         ]
         self._frame_format = self.layout.frame_format
-        self._current = np.zeros((num_envs, *self.layout.shape), self.layout.dtype)
+        self._stacks = FrameStacks(self.layout, num_envs)
 
     @property
     def reads_ram(self) -> bool:
@@ -135,11 +138,11 @@ class ObservationStream:
         observations = np.empty((len(indices), *self.layout.shape), self.layout.dtype)
         for row, (index, first) in enumerate(zip(indices, is_first, strict=True)):
             if is_generated[row]:
-                self._push(index, next(frames), first)
+                self._stacks.push(index, next(frames), first)
             else:
                 assert real is not None
                 self._push_real(index, real[row], first)
-            observations[row] = self._current[index]
+            observations[row] = self._stacks.observations[index]
         return observations
 
     def generate_with_finals(
@@ -171,7 +174,7 @@ class ObservationStream:
 
     def current(self) -> Observations:
         """Return a copy of the newest observation of every environment, (num_envs, *shape)."""
-        return self._current.copy()
+        return self._stacks.observations.copy()
 
     def pictures(self, real: Sequence[Any], render: Callable[[], Any]) -> Sequence[Any]:
         """Return a picture for each environment, as `GenerationOptions.render` describes, RGB uint8
@@ -187,7 +190,9 @@ class ObservationStream:
                 rendered: Sequence[Any] = render()
                 return rendered
             return [_rgb_picture(self.real_layout, observation) for observation in real]
-        generated = [_rgb_picture(self.layout, observation) for observation in self._current]
+        generated = [
+            _rgb_picture(self.layout, observation) for observation in self._stacks.observations
+        ]
         if self.options.render == "agent":
             return generated
         pairs = zip(render(), generated, strict=True)
@@ -208,21 +213,12 @@ class ObservationStream:
         converted = pixels.convert(frames, self._decoder.frame_format, self._frame_format)
         return self.layout.from_frames(converted)
 
-    def _push(self, index: int, frame: Observations, is_first: bool) -> None:
-        """Push a frame on an environment's stack; the first frame of an episode fills the stack."""
-        stack = self.layout.stack(self._current[index])
-        if not is_first and len(stack) > 1:
-            stack[:-1] = stack[1:]
-            stack[-1] = frame
-        else:
-            stack[:] = frame
-
     def _push_real(self, index: int, observation: Observations, is_first: bool) -> None:
         """Push a real observation's newest frame; copy an episode's first observation whole."""
         if is_first:
-            self._current[index] = observation
+            self._stacks.observations[index] = observation
         else:
-            self._push(index, self.layout.stack(np.asarray(observation))[-1], is_first=False)
+            self._stacks.push(index, self.layout.stack(np.asarray(observation))[-1])
 
 
 class GeneratedFrames:
@@ -253,10 +249,11 @@ class GeneratedFrames:
         allow_other_game: bool = False,
         provenance: Provenance | None = None,
     ) -> None:
-        space = layout_of_frames(frame_format).space
+        layout = layout_of_frames(frame_format)
         self._stream = ObservationStream(
             generator,
-            space,
+            layout.space,
+            layout,
             num_games,
             GenerationOptions(allow_other_game=allow_other_game),
             provenance or provenance_of(env),

@@ -116,6 +116,17 @@ class CountingEnv(gym.Env):
         return np.full(self.observation_space.shape, self.number, self.observation_space.dtype)
 
 
+class TripleEnv(CountingEnv):
+    """A CountingEnv that observes its last three numbers, as three gray frames (3, 16, 12)."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.spaces.Box(0, 255, (3, 16, 12), np.uint8))
+
+    def _observation(self) -> Any:
+        numbers = np.maximum(self.number - np.arange(3)[::-1], 0).astype(np.uint8)
+        return np.broadcast_to(numbers[:, None, None], (3, 16, 12)).copy()
+
+
 class ConsoleEnv(CountingEnv):
     """A CountingEnv with RAM, which holds the number and the age of the episode."""
 
@@ -226,6 +237,7 @@ gym.register(
 # Other processes make these environments by an id such as "tests.fakes:Counting-v0".
 gym.register("Counting-v0", CountingEnv)
 gym.register("Still-v0", StillEnv)
+gym.register("Triple-v0", TripleEnv)
 gym.register("Unseen-v0", UnseenEnv)
 gym.register("Misbehaving-v0", MisbehavingEnv)
 gym.register("Endless-v0", CountingEnv, kwargs={"length": 10**12})

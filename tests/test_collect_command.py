@@ -19,6 +19,7 @@ from atarigan import collect
 from atarigan.cli.command_line import run as run_command
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
+from atarigan.images.layout import LayoutGuessWarning
 from tests.small_disk import run_on_small_disk
 
 COMMAND = [sys.executable, "-m", "atarigan.collect"]
@@ -357,3 +358,28 @@ def test_full_disk_is_one_line_and_what_was_stored_can_be_read(tmp_path: Path) -
     status, num_steps = result.stdout.splitlines()
     assert status == "status 2"
     assert int(num_steps) > 200
+
+
+def test_layout_says_what_observations_of_three_channels_are(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--env-id", "tests.fakes:Triple-v0", "--num-steps", 20, "--num-envs", 1,
+             "--frame-size", "native", "--frame-format", "rgb", "--capacity", 40]  # fmt: skip
+    with pytest.warns(LayoutGuessWarning, match="'KHW' would mean 3 gray frames"):
+        assert run_collect("--out", out, *words) == 0
+    assert FrameBuffer.open(out).meta.frame_format.shape == (16, 12, 3)
+
+    stacked = out.parent / "stacked"
+    assert run_collect("--out", stacked, *words, "--layout", "KHW") == 0
+    append = ["--append", "--env-id", "tests.fakes:Triple-v0", "--num-steps", 5, "--num-envs", 1]
+    assert run_collect("--out", stacked, *append) == 0
+    buffer = FrameBuffer.open(stacked)
+    assert buffer.meta.origin.layout == "KHW"
+    frames = buffer.values_at("frames", np.arange(len(buffer)))
+    newest = frames[:, 0, 0, 0]
+    assert (frames == newest[:, None, None, None]).all()  # gray: the third channel is the newest
+    assert (frames[1:5, 0, 0, 0] - frames[:4, 0, 0, 0] == 1).all()
+    with pytest.raises(InputError, match="--layout must be 'KHW', as in .*, not 'CHW'"):
+        run_collect("--out", stacked, *append, "--layout", "CHW")
+    with pytest.raises(InputError, match="the emulator's screen needs none"):
+        run_collect("--out", out.parent / "ale", "--num-steps", 20, "--layout", "KHW")

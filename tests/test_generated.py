@@ -60,6 +60,7 @@ def generated_frames(generator: FakeGenerator, seed: int, num: int) -> np.ndarra
         ((12, 60, 70), np.uint8),
     ],
 )
+@pytest.mark.filterwarnings("ignore::atarigan.images.layout.LayoutGuessWarning")
 @pytest.mark.parametrize("name", ["gray", "rgb", "palette"])
 def test_generated_frames_replace_real_ones_in_every_layout(
     shape: tuple[int, ...], dtype: Any, name: Any
@@ -330,3 +331,36 @@ def test_a_window_on_the_real_game_is_refused() -> None:
 def test_a_missing_generator_is_named(tmp_path: Any) -> None:
     with pytest.raises(InputError, match="nothing"):
         GeneratedObservation(CountingEnv(), tmp_path / "nothing")
+
+
+def test_three_stacked_gray_frames_are_three_generated_frames() -> None:
+    env = FrameStackObservation(CountingEnv(length=100), 3)
+    observations = rollout(GeneratedObservation(env, FakeGenerator()), 4, seed=5)
+    raw = generated_frames(FakeGenerator(), 5, 5)
+    frames = pixels.convert(raw, FakeGenerator().frame_format, FrameFormat("gray", 16, 12))
+    for step, observation in enumerate(observations):
+        for back in range(3):
+            np.testing.assert_array_equal(
+                observation[2 - back], frames[max(0, step - back), ..., 0]
+            )
+
+
+def test_rgba_observations_stay_opaque() -> None:
+    space = gym.spaces.Box(0, 255, (16, 12, 4), np.uint8)
+    env = GeneratedObservation(CountingEnv(space), FakeGenerator(), layout="HWC")
+    observation = env.reset(seed=5)[0]
+    assert observation in space
+    assert (observation[..., 3] == 255).all()
+    assert len(np.unique(observation[..., :3])) > 5
+
+
+@pytest.mark.parametrize("mode", ["replace", "mix", "info"])
+def test_a_copied_stack_goes_on_alike(mode: Any) -> None:
+    space = gym.spaces.Box(0, 255, (4, 16, 12), np.uint8)
+    env = GeneratedObservation(CountingEnv(space), FakeGenerator(), mode, latent="walk")
+    env.reset(seed=1)
+    env.step(0)
+    twin = copy.deepcopy(env)
+    for _ in range(3):
+        assert data_equivalence(env.step(1), twin.step(1), exact=True)
+    assert data_equivalence(env.reset(), twin.reset(), exact=True)

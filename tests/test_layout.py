@@ -1,11 +1,13 @@
 """Reading the layout of image observations off their space."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from atarigan.errors import InputError
-from atarigan.images.layout import layout_of_frames, layout_of_space
+from atarigan.images.layout import LayoutGuessWarning, layout_of_frames, layout_of_space
 from atarigan.images.pixels import FrameFormat
 
 
@@ -13,6 +15,10 @@ def image_box(*shape: int) -> gym.spaces.Box:
     return gym.spaces.Box(0, 255, shape, np.uint8)
 
 
+ignores_guesses = pytest.mark.filterwarnings("ignore::atarigan.images.layout.LayoutGuessWarning")
+
+
+@ignores_guesses
 @pytest.mark.parametrize(
     ("shape", "axes", "frames"),
     [
@@ -27,6 +33,7 @@ def image_box(*shape: int) -> gym.spaces.Box:
         ((12, 84, 60), "KCHW", (4, 84, 60, 3)),
         ((4, 84, 60, 1), "KHWC", (4, 84, 60, 1)),
         ((4, 84, 60, 3), "KHWC", (4, 84, 60, 3)),
+        ((2, 84, 60, 4), "KHWC", (2, 84, 60, 4)),
         ((4, 3, 84, 60), "KCHW", (4, 84, 60, 3)),
     ],
 )
@@ -40,6 +47,37 @@ def test_axes_are_read_off_the_shape(
     assert layout.space == image_box(*shape)
 
 
+@pytest.mark.parametrize(
+    ("shape", "meaning", "other"),
+    [
+        ((84, 60, 4), "a stack of 4 gray frames", "'HWC' would mean one RGBA frame"),
+        ((84, 60, 6), "a stack of 2 RGB frames", "'HWK' would mean 6 gray frames"),
+        ((3, 84, 60), "one RGB frame", "'KHW' would mean 3 gray frames; layout='CHW' confirms"),
+        ((9, 84, 60), "a stack of 3 RGB frames", "'KHW' would mean 9 gray frames"),
+    ],
+)
+def test_a_guess_between_two_layouts_is_said(
+    shape: tuple[int, ...], meaning: str, other: str
+) -> None:
+    with pytest.warns(LayoutGuessWarning, match=f"are read as {meaning}, .* layout={other}"):
+        layout_of_space(image_box(*shape))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_rgba_frames_are_blended_over_black_and_made_opaque(dtype: Any) -> None:
+    high = 255 if dtype is np.uint8 else 1
+    layout = layout_of_space(gym.spaces.Box(0, high, (9, 10, 4), dtype), "HWC")
+    assert layout is not None
+    assert layout.frame_format == FrameFormat("rgb", 9, 10)
+    pixel = np.array([200, 100, 51, 0.5 * 255]) // 1
+    observation = np.broadcast_to(pixel / (255 / high), (9, 10, 4)).astype(dtype)
+    np.testing.assert_array_equal(layout.newest(observation)[0, 0], [100, 50, 25])
+    shown = layout.from_frames(np.full((9, 10, 3), 51, np.uint8))
+    np.testing.assert_allclose(shown[0, 0], np.array([51, 51, 51, 255]) * (high / 255))
+    assert shown.dtype == dtype
+
+
+@ignores_guesses
 @pytest.mark.parametrize("shape", [(2, 9, 10, 3), (9, 10, 6), (6, 9, 10), (2, 3, 9, 10)])
 def test_stack_is_a_view_with_the_oldest_frame_first(shape: tuple[int, ...]) -> None:
     layout = layout_of_space(image_box(*shape))
@@ -56,7 +94,7 @@ def test_stack_is_a_view_with_the_oldest_frame_first(shape: tuple[int, ...]) -> 
 
 
 def test_a_stack_of_another_memory_order_is_still_a_view() -> None:
-    layout = layout_of_space(image_box(6, 9, 10))
+    layout = layout_of_space(image_box(6, 9, 10), "KCHW")
     assert layout is not None
     observation = np.zeros((9, 10, 6), np.uint8).transpose(2, 0, 1)
     layout.stack(observation)[:] = 7
@@ -76,7 +114,7 @@ def test_rows_and_columns_may_be_swapped() -> None:
     assert layout_of_space(image_box(84, 84, 4), "WHK") is not None
 
 
-@pytest.mark.parametrize("axes", ["HW", "HWC", "KHWC", "HWHK", "hwk", "HKC"])
+@pytest.mark.parametrize("axes", ["HW", "CHW", "KHWC", "HWHK", "hwk", "HKC"])
 def test_axes_that_do_not_fit_are_refused(axes: str) -> None:
     space = image_box(84, 84, 4)
     with pytest.raises(InputError, match=r"does not fit observations of shape \(84, 84, 4\)"):

@@ -197,7 +197,7 @@ def test_there_are_scripts_for_two_games_only(env_id: str, env_kwargs: dict[str,
 
 
 def test_color_stack_holds_resized_frames_in_order() -> None:
-    layout = layout_of_space(gym.spaces.Box(0, 255, (40, 30, 6), np.uint8))
+    layout = layout_of_space(gym.spaces.Box(0, 255, (40, 30, 6), np.uint8), "HWKC")
     assert layout is not None
     stacks = FrameStacks(layout)
     env = AgentSteps("tests.fakes:Counting-v0")

@@ -119,6 +119,7 @@ def test_first_frame_of_an_episode_is_not_pooled_with_the_last_one() -> None:
     assert np.array_equal(env.screen.rgb(), first)
 
 
+@pytest.mark.filterwarnings("ignore::atarigan.images.layout.LayoutGuessWarning")
 @pytest.mark.parametrize(
     ("space", "newest"),
     [

@@ -22,7 +22,7 @@ class FrameStacks:
 
     def __init__(self, layout: ImageLayout, num_envs: int = 1) -> None:
         self.observations: npt.NDArray[Any] = np.zeros((num_envs, *layout.shape), layout.dtype)
-        self._stacks = [layout.stack(observation) for observation in self.observations]
+        self._layout = layout
 
     def push(self, index: int, frame: npt.NDArray[Any], is_first: bool = False) -> None:
         """Add the newest frame of one environment and drop the oldest.
@@ -33,7 +33,7 @@ class FrameStacks:
             is_first: whether the frame begins an episode. It then fills the whole stack, as in
                 Gymnasium's FrameStackObservation.
         """
-        stack = self._stacks[index]
+        stack = self._stack(index)
         if is_first:
             stack[:] = frame
         else:
@@ -54,4 +54,8 @@ class FrameStacks:
 
     def clear(self, index: int) -> None:
         """Set one stack to zeros, as stable-baselines3's VecFrameStack does between episodes."""
-        self._stacks[index][:] = 0
+        self._stack(index)[:] = 0
+
+    def _stack(self, index: int) -> npt.NDArray[Any]:
+        # not kept: after a copy of this object, a kept view would show the original's observations
+        return self._layout.stack(self.observations[index])

@@ -1,6 +1,7 @@
 """Layouts of image observations: which axes are rows, columns, colors and stacked frames."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,14 +25,14 @@ class ImageLayout:
     `axes` names the axes of an observation in order: K for the stack, oldest frame first, H for
     rows, W for columns, C for colors. A missing letter means a size of 1. If there is one axis
     fewer than letters, K and C share an axis: stable-baselines3's stack of RGB frames (H, W, 3K)
-    is "HWKC".
+    is "HWKC". A shared axis holds RGB frames if its size is divisible by 3, else RGBA frames.
 
     Attributes:
         axes: "HW", "HWC", "CHW", "KHW", "HWK", "KHWC", "KCHW" or "HWKC".
         shape: shape of an observation.
         num_stack: K, at least 1.
         height, width: pixels.
-        num_channels: C, 1 (gray) or 3 (RGB).
+        num_channels: C, 1 (gray), 3 (RGB) or 4 (RGBA, whose frames are RGB over black).
         dtype: uint8 for values in 0 … 255, or a float type for values in [0, 1].
     """
 
@@ -46,7 +47,7 @@ class ImageLayout:
     @property
     def frame_format(self) -> FrameFormat:
         """Format of one frame."""
-        return FrameFormat("rgb" if self.num_channels == 3 else "gray", self.height, self.width)
+        return FrameFormat("gray" if self.num_channels == 1 else "rgb", self.height, self.width)
 
     @property
     def space(self) -> gym.spaces.Box:
@@ -61,10 +62,16 @@ class ImageLayout:
     def newest(self, observation: npt.NDArray[Any]) -> Frames:
         """Return the newest frame of one observation, uint8 (H, W, C)."""
         frame: Frames = self.stack(observation)[-1]
-        return frame if self.dtype == np.uint8 else pixels.unit_floats_to_frames(frame)
+        if self.dtype != np.uint8:
+            frame = pixels.unit_floats_to_frames(frame)
+        return pixels.rgba_to_rgb(frame) if self.num_channels == 4 else frame
 
     def from_frames(self, frames: Frames) -> npt.NDArray[Any]:
-        """Convert uint8 frames to the dtype and scale of the observation."""
+        """Convert frames, uint8 (..., H, W, 1 or 3), to the colors, dtype and scale of the
+        observation, (..., H, W, C). RGBA frames are opaque.
+        """
+        if self.num_channels == 4:
+            frames = pixels.rgb_to_rgba(frames)
         if self.dtype == np.uint8:
             return frames
         return pixels.frames_to_unit_floats(frames, self.dtype)
@@ -87,43 +94,109 @@ def layout_of_frames(frame_format: FrameFormat) -> ImageLayout:
     return ImageLayout("HWC", shape, 1, height, width, num_channels, np.dtype(np.uint8))
 
 
+class LayoutGuessWarning(UserWarning):
+    """The layout of observations was guessed from their shape, which fits another layout too."""
+
+
 def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayout | None:
     """Return the layout of an observation space, or None if its observations are not images.
 
     Images are Boxes of uint8 in 0 … 255 or of floats in [0, 1], with sides of at least 8 pixels.
-    Without `axes`, the layout is inferred from the shape:
+    Without `axes`, the layout is guessed from the shape:
 
-    - (H, W) is one gray frame; (K, H, W, 1 or 3) and (K, 1 or 3, H, W) are stacks.
+    - (H, W) is one gray frame; (K, H, W, 1, 3 or 4) and (K, 1, 3 or 4, H, W) are stacks.
     - With three axes, the smaller of the first and the last holds colors and stack; if they are
       equal, the last. A size divisible by 3 means RGB, any other gray: (84, 84, 4) and (4, 84, 84)
       are stacks of 4 gray frames, (84, 84, 3) is an RGB frame, and (12, 84, 84) is a stack of 4 RGB
-      frames.
+      frames. A LayoutGuessWarning says that a size divisible by 3, except of (84, 84, 3), might
+      also be that of a stack of gray frames, and (84, 84, 4) that of an RGBA frame.
+
+    `atarigan.images.env_layout.layout_of_env` asks the wrappers of an environment instead.
 
     Raises:
         InputError: `axes` does not fit the space.
     """
+    if axes is None:
+        return guessed_layout(space)
     if not _is_image_box(space):
-        if axes is None:
-            return None
         raise InputError(f"layout {axes!r} needs image observations, not {space}")
+    layout = layout_with_axes(space, axes)
+    if layout is None:
+        raise InputError(
+            f"layout {axes!r} does not fit observations of shape {space.shape}: letters of K, H, "
+            f"W, C in the axes' order, H and W at least {_SMALLEST_SIDE}, C 1, 3 or 4, an axis "
+            "shared by K and C only"
+        )
+    return layout
+
+
+def layout_with_axes(space: gym.Space[Any], axes: str) -> ImageLayout | None:
+    """Return the layout of a space with these axes, or None if they do not fit it."""
+    if not _is_image_box(space):
+        return None
     shape, dtype = space.shape, space.dtype
     assert shape is not None
     assert dtype is not None
-    sizes = _sizes_by_axis(shape, axes or _guessed_axes(shape))
+    sizes = _sizes_by_axis(shape, axes)
     num_channels = sizes.get("C", 1)
-    fits = num_channels in (1, 3) and min(sizes.get("H", 0), sizes.get("W", 0)) >= _SMALLEST_SIDE
-    if fits:
-        axes = "".join(sizes)
-        height, width = sizes["H"], sizes["W"]
-        return ImageLayout(
-            axes, shape, sizes.get("K", 1), height, width, num_channels, np.dtype(dtype)
-        )
-    if axes is None:
+    height, width = sizes.get("H", 0), sizes.get("W", 0)
+    if num_channels not in (1, 3, 4) or min(height, width) < _SMALLEST_SIDE:
         return None
-    raise InputError(
-        f"layout {axes!r} does not fit observations of shape {shape}: letters of K, H, W, C in the "
-        f"axes' order, H and W at least {_SMALLEST_SIDE}, C 1 or 3, an axis shared by K and C only"
+    num_stack = sizes.get("K", 1)
+    return ImageLayout(
+        "".join(sizes), shape, num_stack, height, width, num_channels, np.dtype(dtype)
     )
+
+
+def transposed(axes: str) -> str:
+    """Return the axes after a transposition as in stable-baselines3's VecTransposeImage, which
+    moves the last axis, of colors and stack, to the front: "HWK" to "KHW"; also the other way.
+    """
+    others = axes.replace("H", "").replace("W", "")
+    return others + "HW" if axes.startswith("HW") else "HW" + others
+
+
+def guessed_layout(space: gym.Space[Any], *, expects_rgb: bool = True) -> ImageLayout | None:
+    """Guess the layout of a space from its shape, as `layout_of_space` describes.
+
+    Args:
+        space: the observation space.
+        expects_rgb: whether (H, W, 3) is an RGB frame, as is usual, and not worth a warning.
+    """
+    if not _is_image_box(space):
+        return None
+    assert space.shape is not None
+    layout = layout_with_axes(space, _guessed_axes(space.shape))
+    if layout is None or (expects_rgb and layout.axes == "HWKC" and layout.num_stack == 1):
+        return layout
+    other = _other_reading(layout)
+    if other is not None:
+        axes = layout.axes if layout.num_stack > 1 else layout.axes.replace("K", "")
+        warnings.warn(
+            f"observations of shape {layout.shape} are read as {_described(layout)}, by their "
+            f"shape alone: layout={other[0]!r} would mean {other[1]}; layout={axes!r} confirms",
+            LayoutGuessWarning,
+            stacklevel=3,
+        )
+    return layout
+
+
+def _other_reading(layout: ImageLayout) -> tuple[str, str] | None:
+    """Return the other axes that fit a guessed layout, and what they mean; None without others."""
+    if len(layout.shape) != 3:
+        return None
+    is_last = layout.axes.startswith("HW")
+    size = layout.shape[-1 if is_last else 0]
+    if layout.num_channels == 3:
+        return ("HWK" if is_last else "KHW"), f"{size} gray frames"
+    return ("HWC", "one RGBA frame") if is_last and size == 4 else None
+
+
+def _described(layout: ImageLayout) -> str:
+    color = {1: "gray", 3: "RGB", 4: "RGBA"}[layout.num_channels]
+    if layout.num_stack == 1:
+        return f"one {color} frame"
+    return f"a stack of {layout.num_stack} {color} frames"
 
 
 def _is_image_box(space: gym.Space[Any]) -> bool:
@@ -139,7 +212,7 @@ def _guessed_axes(shape: tuple[int, ...]) -> str:
     if len(shape) == 2:
         return "HW"
     if len(shape) == 4:
-        return "KHWC" if shape[3] in (1, 3) else "KCHW"
+        return "KHWC" if shape[3] in (1, 3, 4) else "KCHW"
     first, _, last = shape
     is_last = last <= first
     is_color = min(first, last) % 3 == 0
@@ -155,10 +228,11 @@ def _sizes_by_axis(shape: tuple[int, ...], axes: str) -> dict[str, int]:
     sizes = list(shape)
     if len(axes) == len(shape) + 1 and "KC" in axes:
         shared = axes.index("KC")
-        num_frames, remainder = divmod(sizes[shared], 3)
+        num_channels = 3 if sizes[shared] % 3 == 0 else 4
+        num_frames, remainder = divmod(sizes[shared], num_channels)
         if remainder:
             return {}
-        sizes[shared : shared + 1] = [num_frames, 3]
+        sizes[shared : shared + 1] = [num_frames, num_channels]
     if len(axes) != len(sizes) or math.prod(sizes) != math.prod(shape):
         return {}
     return dict(zip(axes, sizes, strict=True))

@@ -150,6 +150,17 @@ def gray_to_rgb(frames: Frames) -> Frames:
     return colored.reshape(*frames.shape[:-1], 3)
 
 
+def rgba_to_rgb(frames: Frames) -> Frames:
+    """Blend RGBA frames (..., H, W, 4) over black, to RGB (..., H, W, 3), rounded."""
+    blended = frames[..., :3].astype(np.uint16) * frames[..., 3:]
+    return ((blended + 127) // 255).astype(np.uint8)
+
+
+def rgb_to_rgba(frames: Frames) -> Frames:
+    """Convert RGB frames (..., H, W, 3) to opaque RGBA frames (..., H, W, 4)."""
+    return np.concatenate([frames, np.full_like(frames[..., :1], 255)], axis=-1)
+
+
 def resize(frame: Frames, height: int, width: int, *, indices: bool = False) -> Frames:
     """Resize a frame (H, W, C) to (height, width, C).
 

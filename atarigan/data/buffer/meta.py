@@ -32,6 +32,10 @@ class Origin:
         num_pooled: number of these frames, if `max_pool` is set; at least 2.
         max_still_frames: frames without a reward, a lost life or a new screen after which an
             episode is truncated; 0 means no limit.
+        layout: axes of image observations, as in `ImageLayout.axes`; None asks the wrappers of the
+            environment.
+        wrappers: classes of the wrappers that captured frames came through, the outermost first;
+            none for a collection.
 
     Raises:
         InputError: a number out of range.
@@ -50,6 +54,8 @@ class Origin:
     max_still_frames: int = 8_000
     policy_preprocessing: str | None = None
     policy_layout: str | None = None
+    layout: str | None = None
+    wrappers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 1:

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import warnings
 from typing import Any, Self
 
 import ale_py
@@ -19,6 +20,7 @@ from atarigan.data.collection.screen import (
 )
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES, StandstillLimit
 from atarigan.errors import InputError, one_line, shown
+from atarigan.images.layout import LayoutGuessWarning
 
 ALE_FRAME_SKIP = 4
 NUM_POOLED = 2
@@ -45,9 +47,11 @@ class AgentSteps:
         num_pooled: see `max_pool`; at least 2.
         max_still_frames: frames without a reward, a lost life or a new screen after which an
             episode is truncated; 0 means no limit.
+        layout: axes of image observations, as in `ImageLayout.axes`; None asks the wrappers.
 
     Raises:
-        InputError: an unknown id, arguments that the environment refuses, or no image to show.
+        InputError: an unknown id, arguments that the environment refuses, no image to show, or a
+            layout that does not fit it.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class AgentSteps:
         *,
         num_pooled: int = NUM_POOLED,
         max_still_frames: int = MAX_STILL_FRAMES,
+        layout: str | None = None,
     ) -> None:
         spec = find_spec(env_id)
         if frame_skip is None:
@@ -76,7 +81,7 @@ class AgentSteps:
         self.frame_skip = frame_skip
         self.is_ale = is_ale(spec)
         self._spec, self._env_kwargs = spec, env_kwargs
-        self._max_pool, self._num_pooled = max_pool, num_pooled
+        self._max_pool, self._num_pooled, self._layout = max_pool, num_pooled, layout
         self._num_repeats = frame_skip
         self._num_watched = num_pooled if max_pool else 1
         self._max_steps = _take_max_steps(spec, env_kwargs)
@@ -84,12 +89,16 @@ class AgentSteps:
         self.screen: Screen
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         if is_ale(spec):
+            if layout is not None:
+                raise InputError(
+                    f"layout {layout!r} is for image observations: the emulator's screen needs none"
+                )
             self._make_ale(skips_inside=not max_pool)
             self.game = env_kwargs.get("game", spec.kwargs.get("game"))
         else:
-            self.env = _make_image_env(spec, env_kwargs)
-            pooled = PooledImageScreen(self.env, num_pooled) if max_pool else None
-            self.screen = pooled or ImageScreen(self.env)
+            self.env = _make_image_env(spec, env_kwargs, layout)
+            pooled = PooledImageScreen(self.env, num_pooled, layout) if max_pool else None
+            self.screen = pooled or ImageScreen(self.env, layout)
         self._screens = [self.screen]
         self._noop_max, self._noop_repeats = 0, 1
         self.action_space = self.env.action_space
@@ -106,6 +115,7 @@ class AgentSteps:
             origin.env_kwargs,
             num_pooled=origin.num_pooled,
             max_still_frames=origin.max_still_frames,
+            layout=origin.layout,
         )
 
     @property
@@ -138,9 +148,9 @@ class AgentSteps:
             ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
             screen: Screen = MaximumAleScreen(ale) if pools else AleScreen(ale)
         elif pools:
-            screen = PooledImageScreen(self.env)
+            screen = PooledImageScreen(self.env, layout=self._layout)
         else:
-            screen = ImageScreen(self.env) if self._max_pool else self.screen
+            screen = ImageScreen(self.env, self._layout) if self._max_pool else self.screen
         self._screens = list({id(each): each for each in (self.screen, screen)}.values())
         self._noop_repeats = 1 if pools else self._num_repeats
         self._noop_max = preprocessing.noop_max if self.action_meanings[:1] == ("NOOP",) else 0
@@ -247,14 +257,15 @@ def _take_max_steps(spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, A
 
 
 def _make_image_env(
-    spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any]
+    spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any], layout: str | None
 ) -> gym.Env[Any, Any]:
     """Make an environment with image observations, or else with rendering as its image."""
     env = _make(spec, **env_kwargs)
     try:
-        ImageScreen(env)
+        with warnings.catch_warnings(action="ignore", category=LayoutGuessWarning):  # said later
+            ImageScreen(env, layout)
     except InputError:
-        if "rgb_array" not in env.metadata.get("render_modes", ()):
+        if layout is not None or "rgb_array" not in env.metadata.get("render_modes", ()):
             raise
         env.close()
         return _make(spec, render_mode="rgb_array", **env_kwargs)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.images import pixels
-from atarigan.images.layout import layout_of_space
+from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import FrameFormat, Frames
 
 
@@ -179,7 +179,7 @@ class MaximumAleScreen(AleScreen):
 class ImageScreen(Screen):
     """The image observation of an environment, or its `render()` in mode rgb_array.
 
-    Stacked observations show their newest frame. `atarigan.images.layout.layout_of_space` defines
+    Stacked observations show their newest frame. `atarigan.images.env_layout.layout_of_env` defines
     which observations are images. RAM and lives are those of the emulator, if there is one below
     the wrappers.
 
@@ -187,10 +187,10 @@ class ImageScreen(Screen):
         InputError: the environment shows no image.
     """
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, env: gym.Env[Any, Any], layout: str | None = None) -> None:
         self._env = env
         self._ale: Any = getattr(env.unwrapped, "ale", None)
-        self._layout = layout_of_space(env.observation_space)
+        self._layout = layout_of_env(env, layout)
         if self._layout is not None:
             self.height, self.width = self._layout.height, self._layout.width
             self._frame: Frames = np.zeros(self._layout.frame_format.shape, np.uint8)
@@ -256,10 +256,13 @@ class PooledImageScreen(ImageScreen):
     Args:
         env: the environment.
         num_pooled: number of frames, at least 2.
+        layout: as for `ImageScreen`.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], num_pooled: int = 2) -> None:
-        super().__init__(env)
+    def __init__(
+        self, env: gym.Env[Any, Any], num_pooled: int = 2, layout: str | None = None
+    ) -> None:
+        super().__init__(env, layout)
         self._observed = deque([self._frame], maxlen=num_pooled)
 
     def observe(self, observation: Any) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import traceback
+import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +23,7 @@ from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.data.collection.screen import read_frame
 from atarigan.errors import InputError
+from atarigan.images.layout import LayoutGuessWarning
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LONGEST_EPISODE = 108_000  # agent steps; ALE has the same limit in emulator frames
@@ -134,6 +136,7 @@ def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
     cv2.setNumThreads(1)
+    warnings.simplefilter("ignore", LayoutGuessWarning)  # the command has said it
     outcome: Failure | None = None
     try:
         collect_share(share, signals)
@@ -175,6 +178,11 @@ def env_of(meta: BufferMeta) -> AgentSteps:
     origin = meta.origin
     if origin.env_id is None or origin.frame_skip == 0:
         raise InputError("the buffer does not say which environment and frame skip it comes from")
+    if origin.wrappers:
+        raise InputError(
+            "the buffer was captured through wrappers that collection does not make: "
+            f"{', '.join(origin.wrappers)}"
+        )
     return AgentSteps.of(origin)
 
 
