@@ -1,8 +1,10 @@
 """A buffer on disk: made, filled by several, reopened, damaged, and read while it is written."""
 
 import contextlib
+import copy
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -380,3 +382,33 @@ def test_killed_writer_leaves_all_it_committed(
         cut_off = columns["actions"][columns["truncations"]]
         assert (num_before - 1 in cut_off) == (num_before % 50 != 0 and num_before > last - 699)
         num_before = buffer.num_collected
+
+
+def test_the_process_may_change_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    buffer = FrameBuffer.create("relative", 3, (2, 2, 1))
+    monkeypatch.chdir("/")
+    for step in range(2):  # the first step of a writer claims a ring in the folder
+        buffer.add(np.full((2, 2, 1), step, np.uint8))
+    assert buffer.path == tmp_path / "relative"
+    monkeypatch.chdir(tmp_path)
+    opened = FrameBuffer.open("relative")
+    monkeypatch.chdir("/")
+    opened.refresh()
+    opened.new_writer().close()
+    assert opened.num_writers == 2
+    buffer.close()
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda buffer: pickle.loads(pickle.dumps(buffer))]
+)
+def test_copies_and_pickles_hold_the_path_and_open_the_buffer(tmp_path: Path, copied: Any) -> None:
+    with FrameBuffer.create(tmp_path / "buffer", 100, (84, 84, 1)) as buffer:
+        buffer.add(np.full((84, 84, 1), 7, np.uint8), action=3)
+        assert len(pickle.dumps(buffer)) < 1000
+        twin = copied(buffer)
+        np.testing.assert_array_equal(twin.sample(4, seed=0), buffer.sample(4, seed=0))
+        twin.add(np.zeros((84, 84, 1), np.uint8))  # in a writer of its own
+        twin.close()
+        assert twin.writer_lengths == [1, 1]

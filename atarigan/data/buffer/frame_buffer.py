@@ -44,6 +44,9 @@ class FrameBuffer:
     Readers see all of them. If a writer is killed, all steps that it committed remain. `len` is the
     number of steps that can be read. RAM is the console's 128 bytes of memory.
 
+    The path is made absolute, so the process may change its folder. A pickle or a copy of a buffer
+    holds only the path, and opens it anew.
+
     Example:
         >>> import tempfile
         >>> import numpy as np
@@ -65,7 +68,7 @@ class FrameBuffer:
     """
 
     def __init__(self, path: Path, meta: BufferMeta) -> None:
-        self.path = path
+        self.path = path.absolute()
         self.meta = meta
         self._rings: dict[str, Ring] = {}
         self._writers: list[BufferWriter] = []
@@ -145,6 +148,9 @@ class FrameBuffer:
         if not (path / "meta.json").is_file():
             raise InputError(f"{path} is not a frame buffer: it has no meta.json")
         return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).open, (self.path,)
 
     def refresh(self) -> None:
         """Find writers that were added since the buffer was opened."""
