@@ -1,7 +1,7 @@
 """Read from an environment which game it is and how its frames are taken."""
 
 import math
-from collections.abc import Sequence
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -51,16 +51,49 @@ def _of_spec(spec: EnvSpec | None) -> Provenance:
     return Provenance(spec.id, own_kwargs(spec.id, kwargs))
 
 
+_PLAIN_WRAPPERS = {  # those that take no functions
+    "AtariPreprocessing",
+    "AtariWrapper",
+    "ClipReward",
+    "ClipRewardEnv",
+    "EpisodicLifeEnv",
+    "FireResetEnv",
+    "FrameStackObservation",
+    "GrayscaleObservation",
+    "MaxAndSkipEnv",
+    "MaxAndSkipObservation",
+    "Monitor",
+    "NoopResetEnv",
+    "OrderEnforcing",
+    "PassiveEnvChecker",
+    "RamInfo",
+    "RecordEpisodeStatistics",
+    "ResizeObservation",
+    "TimeLimit",
+    "WarpFrame",
+}
 _VECTOR_KWARGS = ("num_envs", "vectorization_mode")
 
 
 def _remote_spec(envs: Any) -> EnvSpec | None:
-    """Return the specification of the first environment in another process."""
+    """Return the specification of the first environment in another process.
+
+    A process ends when it cannot pickle what it is asked for, as the functions that some wrappers
+    take. So it is asked for its wrappers first, and of others only the id is known.
+    """
+    ask = getattr(envs, "env_method", None) or getattr(envs, "call", None)
+    if ask is None:
+        return None
     try:
-        specs: Sequence[Any] = envs.get_attr("spec")
+        text = str(ask("__str__")[0])  # "<TimeLimit<OrderEnforcing<AtariEnv<ALE/Pong-v5>>>>"
+        *wrappers, env_id = re.findall(r"[^<>]+", text)
+        if set(wrappers[:-1]) <= _PLAIN_WRAPPERS:
+            spec = envs.get_attr("spec")[0]
+        else:
+            spec = gym.registry.get(env_id)
     except Exception:  # whatever another process or a foreign vector environment raises
         return None
-    return specs[0] if specs and isinstance(specs[0], EnvSpec) else None
+    return spec if isinstance(spec, EnvSpec) else None
 
 
 def _wrapper_skips(env: gym.Env[Any, Any]) -> list[int]:

@@ -10,7 +10,8 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.wrappers import AtariPreprocessing
+from gymnasium.vector import AsyncVectorEnv
+from gymnasium.wrappers import AtariPreprocessing, TransformObservation
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -79,6 +80,22 @@ def test_environments_in_other_processes_tell_their_game(breakout: FrameGenerato
             GeneratedVectorObservation(envs, breakout)
     finally:
         envs.close()
+
+
+def test_environments_in_other_processes_survive_wrappers_that_take_functions(
+    breakout: FrameGenerator,
+) -> None:
+    """Their specification cannot be pickled, which would end the process."""
+
+    def make() -> gym.Env:
+        env = gym.make("ALE/Pong-v5", obs_type="grayscale")
+        return TransformObservation(env, lambda observation: observation, None)
+
+    envs = AsyncVectorEnv([make])
+    with pytest.raises(InputError, match=OTHER_GAME):
+        GeneratedVectorObservation(envs, breakout)
+    assert envs.reset()[0].shape == (1, 210, 160)
+    envs.close()
 
 
 @pytest.mark.parametrize(
