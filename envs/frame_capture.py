@@ -10,7 +10,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.images.env_layout import layout_of_env
 
+from .capture_origin import origin_of_vector
+from .game_steps import VectorWatch
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 from .vector_api import AnyVectorWrapper, autoreset_mode_of, reset_mask_of
 
@@ -18,24 +21,33 @@ from .vector_api import AnyVectorWrapper, autoreset_mode_of, reset_mask_of
 class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Records every agent step into a buffer; observations, rewards and spaces stay the same.
 
-    A row holds the frame that the agent acted on, its action, reward and episode end. A reset in
-    the middle of an episode marks the last row as truncated. `close()` ends the recording; without
-    it, the rows stored so far are kept.
+    A row holds the frame that the agent acted on, and the action, reward and end that followed. A
+    reset in the middle of an episode marks the last row as truncated. `close()` ends the recording;
+    without it, the rows stored so far are kept.
 
     The frame is, in this order: the newest frame of an image observation, converted to the buffer's
     colors and size; the emulator's screen, also if the buffer stores palette indices; what
     `render()` returns.
 
+    The frame is as the wrapped environment shows it. Action, reward and termination are the game's
+    own, whatever wrappers make of them on either side of this one: the action that the game
+    received last, the sum of its rewards since the last row, and whether it terminated. The game is
+    the environment that `gymnasium.make` makes, or else the innermost one. An episode that a
+    wrapper ends while the game goes on, as at a lost life or a time limit, is truncated.
+
+    A copy of this environment, also from a pickle, records into a writer of its own.
+
     Args:
         env: the environment.
         buffer: a buffer, or a folder: its buffer is opened, or one that fits is created, with RAM
-            if there is an emulator.
-        layout: the axes of image observations, as in `ImageLayout.axes`; None infers them from the
-            shape.
+            if there is an emulator. A ring that is full overwrites its oldest steps.
+        layout: the axes of image observations, as in `ImageLayout.axes`; None asks the wrappers, as
+            `atarigan.images.env_layout.layout_of_env` describes.
         capacity: the number of agent steps that a new buffer keeps.
 
     Raises:
-        InputError: the buffer does not fit the environment.
+        InputError: the buffer does not fit the environment: another id, other arguments or another
+            frame skip, or frames larger or more colorful than the observations.
 
     Example:
         >>> import tempfile
@@ -65,13 +77,10 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         )
         gym.Wrapper.__init__(self, env)
         self._recorder = StepRecorder(
-            buffer,
-            env.observation_space,
-            env.action_space,
-            [env],
-            layout=layout,
-            capacity=capacity,
+            buffer, layout_of_env(env, layout), [env], env.action_space, capacity=capacity
         )
+        assert self._recorder.watched[0] is not None
+        self.env = self._recorder.watched[0]
 
     @property
     def buffer(self) -> FrameBuffer:
@@ -100,8 +109,13 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
 class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
     """Records every agent step of a vector environment, each sub-environment with its own writer.
 
+    A row is as for `FrameCapture` if the sub-environments are in this process, as those of a
+    SyncVectorEnv. Of others, actions, rewards and ends are those of the vector environment inside
+    all vector wrappers: an AsyncVectorEnv returns what the wrappers of its sub-environments do, and
+    AtariVectorEnv clips rewards unless it is made with `reward_clipping=False`.
+
     The steps of NEXT_STEP autoreset that only reset are not stored. RAM and palette indices can be
-    stored only for a SyncVectorEnv, whose emulators are in this process.
+    stored only for sub-environments in this process.
 
     Args:
         env: the vector environment.
@@ -140,12 +154,15 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
         self._autoreset_mode = autoreset_mode_of(env)
         self._recorder = StepRecorder(
             buffer,
-            env.single_observation_space,
-            env.single_action_space,
+            layout_of_env(env, layout),
             getattr(env.unwrapped, "envs", [None] * env.num_envs),
-            layout=layout,
+            env.unwrapped.single_action_space,
+            origin_of_vector(env),
             capacity=capacity,
         )
+        if hasattr(env.unwrapped, "envs"):
+            env.unwrapped.envs[:] = self._recorder.watched
+        self._base = VectorWatch.around_base_of(self)
 
     @property
     def buffer(self) -> FrameBuffer:
@@ -164,10 +181,7 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        each_action = iterate(self.env.action_space, actions)
-        for index, step in enumerate(
-            zip(each_action, rewards, terminations, truncations, strict=True)
-        ):
+        for index, step in enumerate(self._base.steps()):
             self._recorder.commit(index, *step)
         # in SAME_STEP, the observation after an end already begins the next episode
         shows_end = self._autoreset_mode is not AutoresetMode.SAME_STEP
@@ -187,4 +201,4 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
 
 def _folder(buffer: FrameBuffer | str | Path) -> str:
     """Return the buffer's folder, for the spec: an environment made from it adds a writer there."""
-    return str(buffer.path if isinstance(buffer, FrameBuffer) else buffer)
+    return str(buffer.path if isinstance(buffer, FrameBuffer) else Path(buffer).absolute())

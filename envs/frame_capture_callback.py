@@ -7,21 +7,27 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.images.env_layout import layout_of_env
 
+from .capture_origin import origin_of_vec_env
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 
 
 class FrameCaptureCallback(BaseCallback):
     """Records every agent step of `model.learn`, for any algorithm.
 
-    Each environment has its own writer, which is open while the model learns. Observations are
-    stored as they are before VecNormalize. RAM and palette indices can be stored only for
-    environments in this process (DummyVecEnv).
+    Each environment has its own writer, which is open while the model learns. A row is as for
+    `FrameCapture`: frames are as the model sees them, before VecNormalize; actions, rewards and
+    terminations are the game's own if it is in this process (DummyVecEnv). Those of a SubprocVecEnv
+    are what the wrappers in the other processes return, before VecNormalize; to store the game's
+    own, put `FrameCapture` into those processes. RAM and palette indices can be stored only for
+    environments in this process.
 
     Args:
         buffer: a buffer, or a folder: its buffer is opened, or one that fits is created.
-        layout: the axes of image observations, as in `ImageLayout.axes`; None infers them from the
-            shape.
+        layout: the axes of image observations, as in `ImageLayout.axes`; None asks the wrappers, as
+            `atarigan.images.env_layout.layout_of_env` describes.
         capacity: the number of agent steps that a new buffer keeps.
         verbose: as for every callback.
 
@@ -49,24 +55,27 @@ class FrameCaptureCallback(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        self.buffer = buffer
+        self.buffer = buffer if isinstance(buffer, FrameBuffer) else Path(buffer).absolute()
         self._layout = layout
         self._capacity = capacity
         self._recorder: StepRecorder | None = None
 
     def _on_training_start(self) -> None:
         if self._recorder is not None:  # an exception ended the last `learn`
-            self._recorder.close()
+            self._on_training_end()
         normalizer = self.model.get_vec_normalize_env()
         venv = self.training_env if normalizer is None else normalizer.venv
+        envs = getattr(venv.unwrapped, "envs", None)
         self._recorder = StepRecorder(
             self.buffer,
-            venv.observation_space,
+            layout_of_env(venv, self._layout),
+            [None] * venv.num_envs if envs is None else envs,
             venv.action_space,
-            getattr(venv.unwrapped, "envs", [None] * venv.num_envs),
-            layout=self._layout,
+            origin_of_vec_env(venv) if envs is None else Origin(),
             capacity=self._capacity,
         )
+        if envs is not None:
+            envs[:] = self._recorder.watched
         self.buffer = self._recorder.buffer
         for index, observation in self._observations(self.model._last_obs):
             self._recorder.begin(index, observation)
@@ -75,11 +84,13 @@ class FrameCaptureCallback(BaseCallback):
         assert self._recorder is not None
         step = self.locals
         actions = step.get("clipped_actions", step["actions"])
+        normalizer = self.model.get_vec_normalize_env()
+        rewards = step["rewards"] if normalizer is None else normalizer.get_original_reward()
         for index, info in enumerate(step["infos"]):
             is_truncated = bool(step["dones"][index] and info.get("TimeLimit.truncated", False))
             is_terminated = bool(step["dones"][index]) and not is_truncated
             self._recorder.commit(
-                index, actions[index], step["rewards"][index], is_terminated, is_truncated
+                index, actions[index], rewards[index], is_terminated, is_truncated
             )
         for index, observation in self._observations(step["new_obs"]):
             self._recorder.stage(index, observation)
@@ -88,6 +99,10 @@ class FrameCaptureCallback(BaseCallback):
     def _on_training_end(self) -> None:
         assert self._recorder is not None
         self._recorder.close()
+        envs = getattr(self.training_env.unwrapped, "envs", [])
+        for index, watched in enumerate(self._recorder.watched):
+            if watched is not None:
+                envs[index] = watched.removed_from(envs[index])
         self._recorder = None
 
     def _observations(self, observations: Any) -> Iterable[tuple[int, Any]]:

@@ -1,5 +1,6 @@
 """The core of all frame captures: writes the steps of environments into a FrameBuffer."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,19 @@ import numpy as np
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import BufferMeta, Origin
+from atarigan.data.buffer.writer import BufferWriter, StagedRow
 from atarigan.data.collection.new_buffer import actions_column
 from atarigan.data.collection.screen import AleScreen, read_frame
 from atarigan.errors import InputError
 from atarigan.images import pixels
-from atarigan.images.layout import ImageLayout, layout_of_space
+from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import FrameFormat, Frames
 
+from .capture_origin import check_same_origin, origin_of
+from .game_steps import WatchedEnv, game_in
+
 DEFAULT_CAPACITY = 100_000
+Envs = Sequence[gym.Env[Any, Any] | None]
 
 
 class StepRecorder:
@@ -30,16 +36,23 @@ class StepRecorder:
 
     The frame is, in this order: the newest frame of an image observation, converted to the buffer's
     format; the emulator's screen, also if the buffer stores palette indices; what `render()`
-    returns.
+    returns. Action, reward and ends are the game's own where the environment is in this process.
+
+    A copy, also from a pickle, writes steps of its own: it claims another writer when it is first
+    used, and begins with the frames that were staged.
 
     Args:
         buffer: a buffer, or a folder: its buffer is opened, or one that fits is created.
-        space: the observation space of one environment.
-        action_space: the action space of one environment.
+        layout: the layout of observations; None if they are not images.
         envs: the environments; None for one in another process or in C++.
-        layout: the axes of image observations, as in `ImageLayout.axes`; None infers them from the
-            shape.
+        action_space: the action space of one environment; the game's takes its place where the
+            environment is in this process.
+        origin: where the frames come from; taken from the first environment in the same way.
         capacity: the number of agent steps that a new buffer keeps.
+
+    Attributes:
+        buffer: the buffer.
+        watched: the environments to step in the place of `envs`.
 
     Raises:
         InputError: the buffer does not fit the environments.
@@ -48,58 +61,85 @@ class StepRecorder:
     def __init__(
         self,
         buffer: FrameBuffer | str | Path,
-        space: gym.Space[Any],
+        layout: ImageLayout | None,
+        envs: Envs,
         action_space: gym.Space[Any],
-        envs: Sequence[gym.Env[Any, Any] | None],
+        origin: Origin = Origin(),  # noqa: B008  (frozen)
         *,
-        layout: str | None = None,
         capacity: int = DEFAULT_CAPACITY,
     ) -> None:
-        image_layout = layout_of_space(space, layout)
+        if envs[0] is not None:
+            action_space, origin = game_in(envs[0]).action_space, origin_of(envs[0])
         if not isinstance(buffer, FrameBuffer):
-            buffer = _buffer_at(Path(buffer), image_layout, action_space, envs, capacity)
+            buffer = _buffer_at(Path(buffer), layout, action_space, envs, origin, capacity)
         _check_actions(buffer.meta, action_space)
-        self.buffer = buffer
-        self._readers = [
-            _reader(buffer.meta.frame_format, image_layout, env)
-            for env in envs
-            if buffer.meta.stores_frames
-        ]
-        self._ales = [_ale_of(env) if buffer.meta.ram_size else None for env in envs]
-        if buffer.meta.ram_size and None in self._ales:
+        check_same_origin(buffer.meta.origin, origin, buffer.path)
+        if buffer.meta.ram_size and not all(map(_ale_of, envs)):
             raise InputError(
                 f"{buffer.path} stores RAM, which needs ALE environments in this process"
             )
+        self.buffer = buffer
+        self._layout = layout
+        self._readers = self._readers_of(envs)
         self._writers = [buffer.new_writer() for _ in envs]
+        self._staged: list[StagedRow | None] = []  # of a copy, until it is used
+        self.watched = [None if env is None else WatchedEnv(env) for env in envs]
 
     def begin(self, index: int, observation: Any) -> None:
         """Begin an episode; mark an unfinished one as truncated."""
-        self._writers[index].end_episode()
+        self._writer(index).end_episode()
         self.stage(index, observation)
 
     def stage(self, index: int, observation: Any) -> None:
         """Stage the observation that environment `index` shows now."""
-        ale = self._ales[index]
-        ram = None if ale is None else ale.getRAM()
-        if self._readers:
-            self._writers[index].stage(ram)[:] = self._readers[index](observation)
+        writer, env = self._writer(index), self.watched[index]
+        ram = _ale_of(env).getRAM() if self.buffer.meta.ram_size else None
+        if self.buffer.meta.stores_frames:
+            writer.stage(ram)[:] = self._readers[index](observation)
         else:
-            self._writers[index].stage_ram(ram)
+            writer.stage_ram(ram)
 
     def commit(
         self, index: int, action: Any, reward: Any, terminated: bool, truncated: bool
     ) -> None:
         """Commit the staged frame with the action and its outcome.
 
-        Without a staged frame nothing is stored: the step only began an episode.
+        They are replaced by the game's own where the environment is in this process. An episode
+        that ends while the game goes on is truncated. Without a staged frame nothing is stored: the
+        step only began an episode.
         """
-        if self._writers[index].is_staged:
-            self._writers[index].commit(action, float(reward), bool(terminated), bool(truncated))
+        writer, env = self._writer(index), self.watched[index]
+        if not writer.is_staged:
+            return
+        if env is not None and env.last is not None:
+            game = env.last
+            action, reward = game.action, game.reward
+            is_cut = terminated and not game.terminated
+            truncated = truncated or game.truncated or is_cut
+            terminated = game.terminated
+        writer.commit(action, float(reward), bool(terminated), bool(truncated))
 
     def close(self) -> None:
         """End all episodes and flush to disk; the buffer can still be read."""
         for writer in self._writers:
             writer.close()
+
+    def _writer(self, index: int) -> BufferWriter:
+        if not self._writers:
+            self._writers = [self.buffer.new_writer() for _ in self.watched]
+            self._readers = self._readers_of(self.watched)
+            for writer, staged in zip(self._writers, self._staged, strict=True):
+                if staged is not None:
+                    writer.restage(staged)
+        return self._writers[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        staged = [writer.staged for writer in self._writers] or self._staged
+        return {**vars(self), "_writers": [], "_readers": [], "_staged": staged}
+
+    def _readers_of(self, envs: Envs) -> list[Callable[[Any], Frames]]:
+        meta = self.buffer.meta
+        return [_reader(meta.frame_format, self._layout, env) for env in envs if meta.stores_frames]
 
 
 def _reader(
@@ -108,6 +148,7 @@ def _reader(
     """Return a function from an observation to the frame to store, uint8 `frame_format.shape`."""
     if layout is not None and frame_format.name != "palette":
         source = layout.frame_format
+        _check_richness(source, frame_format)
 
         def observed(observation: Any) -> Frames:
             newest = layout.newest(np.asarray(observation))
@@ -145,12 +186,19 @@ def _buffer_at(
     path: Path,
     layout: ImageLayout | None,
     action_space: gym.Space[Any],
-    envs: Sequence[gym.Env[Any, Any] | None],
+    envs: Envs,
+    origin: Origin,
     capacity: int,
 ) -> FrameBuffer:
     """Open the buffer in a folder, or create one with the format of the environments' frames."""
     if (path / "meta.json").exists():
-        return FrameBuffer.open(path)
+        buffer = FrameBuffer.open(path)
+        num_lost = buffer.num_collected - len(buffer)
+        if num_lost or len(buffer) >= buffer.meta.capacity * max(1, buffer.num_writers):
+            warnings.warn(
+                f"{path} is full: new steps overwrite the oldest of its {len(buffer)}", stacklevel=4
+            )
+        return buffer
     ale = _ale_of(envs[0])
     if layout is not None:
         frame_format = layout.frame_format
@@ -171,15 +219,8 @@ def _buffer_at(
         action_dtype=action_dtype,
         action_shape=action_shape,
         ram_size=0 if ale is None else ale.getRAMSize(),
-        origin=_origin_of(envs[0]),
+        origin=origin,
     )
-
-
-def _origin_of(env: gym.Env[Any, Any] | None) -> Origin:
-    if env is None or env.spec is None:
-        return Origin()
-    meanings = getattr(env.unwrapped, "get_action_meanings", tuple)
-    return Origin(env_id=env.spec.id, action_meanings=tuple(meanings()))
 
 
 def _check_actions(meta: BufferMeta, action_space: gym.Space[Any]) -> None:
@@ -188,4 +229,14 @@ def _check_actions(meta: BufferMeta, action_space: gym.Space[Any]) -> None:
         raise InputError(
             f"the buffer must store actions as {expected[0]} {expected[1]}, "
             f"not {meta.action_dtype} {tuple(meta.action_shape)}"
+        )
+
+
+def _check_richness(source: FrameFormat, stored: FrameFormat) -> None:
+    """Raise InputError if observations lack color or size that the buffer's frames have."""
+    lacks_color = source.num_channels < stored.num_channels
+    if lacks_color or source.height < stored.height or source.width < stored.width:
+        raise InputError(
+            f"observations of {source.name} {source.height}x{source.width} must not be stored as "
+            f"{stored.name} {stored.height}x{stored.width}, which they lack color or size for"
         )

@@ -108,6 +108,7 @@ def test_steps_that_only_reset_are_not_stored(capture: Capture, tmp_path: Path) 
     assert env.unwrapped.num_steps == 4
 
 
+@pytest.mark.filterwarnings("ignore::atarigan.images.layout.LayoutGuessWarning")
 @pytest.mark.parametrize(
     ("shape", "dtype"),
     [((40, 30, 3), np.uint8), ((4, 40, 30), np.uint8), ((40, 30, 4), np.float32)],

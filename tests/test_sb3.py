@@ -7,9 +7,11 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.wrappers import AtariPreprocessing
+from gymnasium.wrappers import AtariPreprocessing, TransformReward
 from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
@@ -242,6 +244,59 @@ def test_the_callback_stores_the_steps_of_each_environment(
         # frames count up within an episode and nowhere else
         counts_up = np.diff(levels[rows]) == 1
         np.testing.assert_array_equal(counts_up | is_last[:-1], np.ones(19, bool))
+
+
+def test_the_callback_stores_the_games_own_steps_under_every_wrapper(tmp_path: Path) -> None:
+    """Rewards are scaled twice and clipped, and lost lives end episodes."""
+
+    def play(index: int) -> gym.Env:
+        env = gym.make("ALE/Breakout-v5", frameskip=1, repeat_action_probability=0)
+        scaled = TransformReward(AtariWrapper(env, screen_size=36), lambda reward: 7 * reward)
+        return Monitor(scaled)
+
+    venv = VecNormalize(VecFrameStack(DummyVecEnv([lambda: play(0)]), 3), norm_reward=True)
+    model = A2C("MlpPolicy", venv, n_steps=50, seed=0, device="cpu")
+    callback = FrameCaptureCallback(tmp_path / "buffer", capacity=900)
+    game = venv.unwrapped.envs[0]  # type: ignore[attr-defined]
+    model.learn(500, callback)
+    assert venv.unwrapped.envs[0] is game  # type: ignore[attr-defined]
+    buffer = FrameBuffer.open(tmp_path / "buffer")
+    steps = np.arange(len(buffer))
+    assert buffer.meta.frame_format.shape == (36, 36, 1)
+    rewards = buffer.values_at("rewards", steps)
+    assert set(np.unique(rewards)) == {0, 1}
+    lives = buffer.values_at("ram", steps)[:, 57]
+    ends = buffer.values_at("terminations", steps)
+    assert set(lives[ends]) == {1}  # the last life was lost in this step
+    is_lost = np.diff(lives.astype(int)) == -1
+    np.testing.assert_array_equal(buffer.values_at("truncations", steps)[:-1], is_lost)
+    assert is_lost.sum() > ends.sum() > 0
+
+
+@pytest.mark.parametrize("norm_reward", [False, True])
+@pytest.mark.slow  # the processes load torch
+def test_rewards_of_other_processes_are_those_before_normalization(
+    tmp_path: Path, norm_reward: bool
+) -> None:
+    venv = VecNormalize(SubprocVecEnv([lambda: counting_env(0)]), norm_reward=norm_reward)
+    model = A2C("MlpPolicy", venv, n_steps=5, seed=0, device="cpu")
+    model.learn(20, FrameCaptureCallback(tmp_path / "buffer", capacity=100))
+    venv.close()
+    buffer = FrameBuffer.open(tmp_path / "buffer")
+    steps = np.arange(20)
+    rewards, actions = buffer.values_at("rewards", steps), buffer.values_at("actions", steps)
+    np.testing.assert_array_equal(rewards, actions)
+    assert rewards.max() == 3
+
+
+def test_the_callback_takes_a_relative_folder_when_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    callback = FrameCaptureCallback("buffer", capacity=100)
+    monkeypatch.chdir("/")
+    A2C("MlpPolicy", dummy(), n_steps=2, device="cpu").learn(6, callback)
+    assert len(FrameBuffer.open(tmp_path / "buffer")) == 6
 
 
 @pytest.mark.slow  # the processes load torch

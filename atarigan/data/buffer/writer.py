@@ -10,6 +10,7 @@ from atarigan.data.buffer.ring import Ring
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 
+StagedRow = tuple[Frames | None, npt.NDArray[np.uint8] | None]
 _LARGEST_REWARD = float(np.finfo(np.float32).max)
 
 
@@ -87,6 +88,23 @@ class BufferWriter:
     @property
     def is_staged(self) -> bool:
         return self._slot is not None
+
+    @property
+    def staged(self) -> StagedRow | None:
+        """A copy of the staged step's frame and RAM, for `restage`; None without a staged step."""
+        if self._slot is None:
+            return None
+        has_frames, has_ram = "frames" in self._columns, "ram" in self._columns
+        frame = self._ring.frame_at(self._slot).copy() if has_frames else None
+        return frame, self._columns["ram"][self._slot].copy() if has_ram else None
+
+    def restage(self, staged: StagedRow) -> None:
+        """Begin the step that another writer's `staged` returned."""
+        frame, ram = staged
+        if frame is None:
+            self.stage_ram(ram)
+        else:
+            self.stage(ram)[:] = frame
 
     def commit(
         self, action: Any, reward: float = 0.0, terminated: bool = False, truncated: bool = False

@@ -1,0 +1,149 @@
+"""What each step of an agent did to the game itself, whatever the wrappers in between show."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import VectorWrapper
+from gymnasium.vector.utils import iterate
+from gymnasium.wrappers import OrderEnforcing
+
+from .vector_api import AnyVectorWrapper
+
+
+@dataclass
+class GameStep:
+    """The game's part in one agent step.
+
+    Attributes:
+        action: the last action that the game received.
+        reward: the sum of the game's rewards.
+        terminated: whether the game terminated.
+        truncated: whether the game truncated the episode.
+    """
+
+    action: Any
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+
+
+def game_in(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Return the game inside wrappers: what the id of `gymnasium.make` stands for, or else the
+    innermost environment.
+    """
+    return _around_game(env)[1]
+
+
+def wrappers_around_game(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
+    """Return the wrappers of the game, the outermost first, without Gymnasium's own checks."""
+    wrappers, game = [], game_in(env)
+    while isinstance(env, gym.Wrapper) and env is not game:
+        if not isinstance(env, (_Unlisted, OrderEnforcing)):
+            wrappers.append(env)
+        env = env.env
+    return wrappers
+
+
+class _Unlisted(gym.Wrapper[Any, Any, Any, Any]):
+    """A wrapper that specs do not list: environments made from them are not watched."""
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
+        return self.env.spec
+
+
+class _GameWatch(_Unlisted):
+    """Goes around the game and adds up its steps."""
+
+    total: GameStep | None = None
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        result = self.env.step(action)
+        total = self.total or GameStep(action)
+        self.total = GameStep(
+            action,
+            total.reward + float(result[1]),
+            total.terminated or bool(result[2]),
+            total.truncated or bool(result[3]),
+        )
+        return result
+
+
+class WatchedEnv(_Unlisted):
+    """Goes around an environment and its wrappers, and remembers the last step of the game inside.
+
+    Wrappers clip and scale rewards, end episodes early and repeat or change actions. The steps that
+    wrappers take within a reset do not count.
+
+    Attributes:
+        last: the last step; None before the first, and if a step did not step the game.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.last: GameStep | None = None
+        parent, game = _around_game(self)
+        self._game = _GameWatch(game)
+        parent.env = self._game
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        self._game.total = None
+        result = self.env.step(action)
+        self.last = self._game.total
+        return result
+
+    def removed_from(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+        """Return `env`, which this is part of, without the watch."""
+        return _without(_without(env, self._game), self)
+
+
+class VectorWatch(AnyVectorWrapper):
+    """Goes around a vector environment inside its vector wrappers, and remembers its last step."""
+
+    @classmethod
+    def around_base_of(cls, wrapper: AnyVectorWrapper) -> Self:
+        """Put a watch inside all wrappers of a vector environment, and return it."""
+        parent: Any = wrapper
+        while isinstance(parent.env, VectorWrapper):
+            parent = parent.env
+        parent.env = watch = cls(parent.env)
+        return watch
+
+    def step(self, actions: Any) -> Any:
+        result = self.env.step(actions)
+        # copies: outer wrappers may change the arrays
+        columns = map(np.array, result[1:4])
+        self._last = (list(iterate(self.env.action_space, actions)), *columns)
+        return result
+
+    def steps(self) -> Iterator[tuple[Any, Any, Any, Any]]:
+        """Yield the last action, reward, termination and truncation of each sub-environment."""
+        return zip(*self._last, strict=True)
+
+
+def _around_game(
+    env: gym.Env[Any, Any],
+) -> tuple[Any, gym.Env[Any, Any]]:
+    """Return the wrapper directly around the game, or None, and the game."""
+    parent = None
+    while isinstance(env, gym.Wrapper):
+        parent, env = env, env.env
+        if isinstance(parent, OrderEnforcing):  # `gymnasium.make` puts it around what it made
+            break
+    return parent, env
+
+
+def _without(env: gym.Env[Any, Any], wrapper: gym.Wrapper[Any, Any, Any, Any]) -> gym.Env[Any, Any]:
+    if env is wrapper:
+        return wrapper.env
+    outer = env
+    while isinstance(outer, gym.Wrapper):
+        if outer.env is wrapper:
+            outer.env = wrapper.env
+            break
+        outer = outer.env
+    return env
