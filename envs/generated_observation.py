@@ -100,11 +100,12 @@ class GeneratedObservation(
             self._is_placement_checked = True
             _warn_if_ignored(self)
         observation, info = self.env.reset(seed=seed, options=options)
-        self._stream.seed([0], [seed], lambda: [seed_from(self.env.np_random)])
+        self._seed(seed)
         return self._generated(observation, info, is_first=True)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self._seed(None)  # some environments can be stepped without a reset
         observation, info = self._generated(observation, info, is_first=False)
         return observation, reward, terminated, truncated, info
 
@@ -114,6 +115,9 @@ class GeneratedObservation(
         if self._real_observation is None:
             raise gym.error.ResetNeeded("cannot render before the first reset")
         return self._stream.pictures([self._real_observation], lambda: [self.env.render()])[0]
+
+    def _seed(self, seed: int | None) -> None:
+        self._stream.seed([0], [seed], lambda: [seed_from(self.env.np_random)])
 
     def _generated(
         self, observation: Any, info: dict[str, Any], *, is_first: bool

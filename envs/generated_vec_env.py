@@ -83,6 +83,8 @@ class GeneratedVecEnv(VecEnvWrapper):
 
     def step_wait(self) -> Any:
         self._real, rewards, dones, infos = self.venv.step_wait()
+        # some environments can be stepped without a reset
+        self._stream.seed(range(self.num_envs), [None] * self.num_envs, self._drawn_seeds)
         done = np.flatnonzero(dones).tolist()
         real_finals = [infos[index].get("terminal_observation") for index in done]
         ram = self._rams_with_finals(done, infos) if self._stream.reads_ram else None

@@ -116,6 +116,8 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         self._real, rewards, terminations, truncations, infos = self.env.step(actions)
+        # some environments can be stepped without a reset
+        self._stream.seed(range(self.num_envs), [None] * self.num_envs, self._drawn_seeds)
         is_done = np.logical_or(terminations, truncations)
         if self._autoreset_mode is AutoresetMode.SAME_STEP and is_done.any():
             infos = self._generate_with_finals(is_done, infos)

@@ -299,6 +299,20 @@ def test_a_copy_in_mid_game_goes_on_alike(
             assert data_equivalence(outer.reset(), again.reset(), exact=True)
 
 
+def test_an_environment_that_needs_no_reset_needs_none_within_the_wrapper() -> None:
+    class Restless(CountingEnv):
+        number, _age = 0, 0
+
+    def seeded() -> gym.Env:
+        env = Restless(length=50)
+        env.np_random = np.random.default_rng(3)
+        return GeneratedObservation(env, FakeGenerator())
+
+    one, other = seeded(), seeded()
+    for _ in range(3):
+        np.testing.assert_array_equal(one.step(0)[0], other.step(0)[0])
+
+
 def test_render_before_the_first_reset_is_refused() -> None:
     for mode in ("replace", "info"):
         env = GeneratedObservation(CountingEnv(render_mode="rgb_array"), FakeGenerator(), mode)
