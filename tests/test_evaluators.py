@@ -170,12 +170,12 @@ def of_stacks(of_breakout):
 
 
 DETECTED = {
-    "ball erased": {"small_presence", "object_counts", "places_visited"},
+    "ball erased": {"small_presence", "places_visited"},
     "second ball": {"small_extra"},
     "blurred": {"frechet_distance", "precision", "exact_background", "object_sizes"},
     "noise of 10 levels": {"frechet_distance", "precision", "exact_background", "valid_colors"},
-    "half the game": {"frechet_distance", "recall", "coverage", "object_colors"},
-    "20 frames repeated": {"frechet_distance", "recall", "coverage"},
+    "half the game": {"object_colors"},
+    "20 frames repeated": {"recall", "coverage"},
     "training samples": {"copied"},
     "mean frame": {"frechet_distance", "coverage", "recall", "object_counts", "ram_claims"},
     "noise": {"frechet_distance", "kernel_distance", "valid_colors", "exact_background"},
@@ -191,11 +191,12 @@ DETECTED_IN_MOTION = {
         "small_blinks",
     },
     "ball frozen": {"pixels_changed", "small_moves"},
-    "ball flickers": {"pixels_returned", "small_moves", "small_blinks"},
+    "ball flickers": {"small_moves", "small_blinks"},
     "specks": {"motion_distance", "pixels_changed", "pixels_returned", "small_blinks"},
 }
 DETECTED_IN_MANY_SAMPLES = {
-    "ball erased": {"recall"},
+    "ball erased": {"recall", "object_counts"},
+    "20 frames repeated": {"frechet_distance"},
     "second ball": {"object_counts", "precision"},
     "paddle shifted": {"frechet_distance", "recall", "coverage"},
 }
@@ -203,7 +204,7 @@ DETECTED_IN_MANY_STACKS = {
     "every second repeated": {"motion_distance"},
     "shuffled": {"pixels_changed", "small_blinks"},
     "ball frozen": {"motion_distance"},
-    "ball flickers": {"pixels_changed"},
+    "ball flickers": {"pixels_changed", "pixels_returned"},
 }
 
 
@@ -228,7 +229,7 @@ def test_defects_of_motion_are_detected(of_stacks, defect):
 
 @pytest.mark.slow
 def test_more_defects_are_detected_in_more_samples(tmp_path):
-    of_frames, of_stacks = scores_of_defects(tmp_path, 3000, 700, 240, 30_000)
+    of_frames, of_stacks = scores_of_defects(tmp_path, 10_000, 700, 240, 30_000)
     for scores, *expected in (
         (of_frames, DETECTED, DETECTED_IN_MANY_SAMPLES),
         (of_stacks, DETECTED_IN_MOTION, DETECTED_IN_MANY_STACKS),
@@ -327,12 +328,11 @@ def test_ordered_images_score_as_shuffled_ones():
 
 
 def test_classes_that_alternate_are_all_compared():
-    """Every third of evenly spaced images of ten classes in turn would leave classes out."""
+    """Evenly spaced samples, every tenth of ten classes in turn, would be of one class."""
     rng = np.random.default_rng(0)
+    num = 29_991
+    labels = np.arange(num) % 10
     cluster = 8 * rng.standard_normal((10, 6))
-    labels = np.arange(10_000) % 10
-    real, samples = (cluster[labels] + rng.standard_normal((10_000, 6)) for _ in range(2))
-    found = neighborhood_scores(samples, real)
-    assert found["recall"] > 0.9
+    real, samples = (cluster[labels] + rng.standard_normal((num, 6)) for _ in range(2))
     samples[labels == 9] = 0
-    assert neighborhood_scores(samples, real)["precision"] == pytest.approx(0.9, abs=0.05)
+    assert neighborhood_scores(samples, real)["precision"] == pytest.approx(0.88, abs=0.05)
