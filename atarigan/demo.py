@@ -112,8 +112,8 @@ def collect_frames(arguments: DemoArguments, path: Path) -> int:
 
 def train_generator(arguments: DemoArguments, out: Path) -> int:
     """Train, or resume training; return the exit status."""
-    from atarigan import train
     from atarigan.config.recipes import load_recipe
+    from atarigan.training.run import train
 
     config = dataclasses.replace(
         load_recipe(arguments.recipe),
@@ -121,7 +121,7 @@ def train_generator(arguments: DemoArguments, out: Path) -> int:
         max_minutes=arguments.max_minutes,
         seed=arguments.seed,
     )
-    return train.train(out, config, resume=(out / "config.json").exists())
+    return train(out, config, resume=(out / "config.json").exists())
 
 
 def play_episode(arguments: DemoArguments, out: Path) -> None:
