@@ -4,7 +4,7 @@ environments: `python -m tests.peer_suites --sources FOLDER`.
 The folder, or $ATARIGAN_PEERS, holds checkouts named as their repositories are. Each suite runs
 twice: within wrappers that change nothing, and within those of atarigan.envs in mode "info". What
 fails only within ours is a finding. The releases that the checkouts belong to must be installed,
-Minari's as `minari[create,hdf5]`.
+Minari's as `minari[create,hdf5,arrow]`, and what the suites themselves import.
 """
 
 import argparse

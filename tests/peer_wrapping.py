@@ -5,6 +5,8 @@ names what is put around environments: "idle" (a wrapper that changes nothing) o
 wrappers of atarigan.envs in mode "info", which leave observations as they are).
 """
 
+import contextlib
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +17,9 @@ import stable_baselines3.common.vec_env as sb3
 from gymnasium.vector import VectorWrapper
 
 from atarigan.envs import GeneratedObservation, GeneratedVecEnv, GeneratedVectorObservation
+
+with contextlib.suppress(ImportError):
+    importlib.import_module("minari")  # the installed one, before the checkout's is found
 
 IS_IDLE = os.environ["ATARIGAN_PEER_WRAP"] == "idle"
 GENERATOR = os.environ["ATARIGAN_PEER_GENERATOR"]
