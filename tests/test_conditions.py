@@ -79,10 +79,15 @@ def test_penalties_see_the_conditions_of_their_points(trainer, penalty):
 
 
 def test_sources_without_labels_are_refused_by_name(tmp_path):
-    iio.imwrite(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "images").mkdir()
+    iio.imwrite(tmp_path / "images" / "a.png", np.zeros((8, 8, 3), np.uint8))
     with FrameBuffer.create(tmp_path / "buffer", 4, (8, 8, 1)) as buffer:
         buffer.add(np.zeros((8, 8, 1), np.uint8))
-    for source, data in (("folder", tmp_path), ("frames", tmp_path / "buffer"), ("sine", None)):
+    for source, data in (
+        ("folder", tmp_path / "images"),
+        ("frames", tmp_path / "buffer"),
+        ("sine", None),
+    ):
         config = dataclasses.replace(CONFIG, source=source, data=data and str(data))
         with pytest.raises(InputError, match="--condition"):
             build_trainer(config)

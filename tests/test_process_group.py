@@ -67,7 +67,7 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path, buffer, name):
     process = two_processes(*words, "--batch-size", "8", "--out", str(together))
     output, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    assert output.count("128 images, 4 generator updates") == 1
+    assert output.count("128 images, 8 critic updates, 4 generator updates") == 1
     assert train.main([*words, "--batch-size", "16", "--out", str(alone)]) == 0
     ours, theirs = read_rows(together / "history.csv")[-1], read_rows(alone / "history.csv")[-1]
     for loss in ("critic_loss", "generator_loss"):

@@ -122,7 +122,7 @@ def test_mismatches_are_refused(generator, buffer, tmp_path):
     with pytest.raises(InputError, match="stores none: use --recipe atari-frames, which needs"):
         build_trainer(dataclasses.replace(config, data=str(tmp_path / "blind")))
     with pytest.raises(InputError, match="--condition needs"):
-        build_trainer(dataclasses.replace(config, source="sine", network="mlp"))
+        build_trainer(dataclasses.replace(CONFIG, source="sine", network="mlp"))
     with pytest.raises(InputError, match="--condition ram needs frames with RAM"):
         ImageSet(np.zeros((4, *SHAPE), np.uint8), config)
 
