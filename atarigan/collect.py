@@ -70,12 +70,16 @@ class CollectArguments:
     that you trust, because loading can run code); or module:function, called as function(frame_rgb,
     ram, action_space, rng).
     """
-    policy_preprocessing: Annotated[str | None, _default("by the file, else sb3", "NAME")] = None
+    policy_preprocessing: Annotated[
+        str | None, _default("as recorded in the file, else sb3", "NAME")
+    ] = None
     """What the model of --policy sb3 was trained with: sb3 (make_atari_env, which pools the last
     two frames), sb3-unpooled (AtariWrapper(frame_skip=1)), gymnasium (AtariPreprocessing), or clone
     (atarigan.clone, unpooled). It decides what the policy sees, and --max-pool what is stored.
     """
-    policy_layout: Annotated[str | None, _default("by the file, else by the shape", "AXES")] = None
+    policy_layout: Annotated[
+        str | None, _default("as recorded in the file, else by the shape", "AXES")
+    ] = None
     """Axes of the model's observations, such as KHW for a stack of gray frames and KCHW for one of
     RGB frames: K for the stack, C for colors.
     """
@@ -103,7 +107,7 @@ class CollectArguments:
     """Frames without a reward, a lost life or a new screen after which an episode is truncated; 0:
     never.
     """
-    layout: Annotated[str | None, _default("as its wrappers tell", "AXES")] = None
+    layout: Annotated[str | None, _default("by its wrappers", "AXES")] = None
     """Axes of the environment's image observations, for a stack or colors that are not recognized:
     K for stacked frames, H, W, C for colors. KHW: gray frames one after the other.
     """

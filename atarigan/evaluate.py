@@ -56,15 +56,16 @@ class EvaluateArguments:
     env_kwargs: str = "{}"
     """Further arguments of the game, as JSON: '{"full_action_space": true}'."""
     frame_skip: int | None = None
-    """Emulator frames of an agent step. Default: what the policy's file tells, else 4."""
+    """Emulator frames of an agent step. Default: as recorded in the policy's file, else 4."""
     policy_preprocessing: str | None = None
     """What the policy was trained with: sb3 (make_atari_env, which pools the last two frames),
     sb3-unpooled (AtariWrapper(frame_skip=1)), gymnasium (AtariPreprocessing), or clone
-    (atarigan.clone, unpooled). Default: what its file tells, else sb3.
+    (atarigan.clone, unpooled). Default: as recorded in its file, else sb3.
     """
     policy_layout: str | None = None
     """Axes of the policy's observations, such as KHW for a stack of gray frames and KCHW for one of
-    RGB frames: K for the stack, C for colors. Default: what its file tells, else by the shape.
+    RGB frames: K for the stack, C for colors. Default: as recorded in its file, else by
+    the shape.
     """
     episodes: int = 30
     """Episodes that the policy plays with each view of the game."""

@@ -1,5 +1,6 @@
 """Loading stable-baselines3 models to act, and the causes that messages name."""
 
+import contextlib
 import json
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.model_file import ModelFile, load_model
+from atarigan.data.collection.model_policy import trained_preprocessing
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.policies import policy_maker
 from atarigan.errors import InputError
@@ -192,15 +194,16 @@ def test_actions_of_the_whole_joystick_are_hinted_at(tmp_path: Path) -> None:
         policy_maker(f"sb3:PPO:{minimal}", full)(rng)
 
 
-def test_a_file_tells_its_algorithm_and_training(tmp_path: Path) -> None:
+def test_a_file_records_its_algorithm_and_training(tmp_path: Path) -> None:
     model = policy_for(SHAPE, gym.spaces.Discrete(4), A2C, n_steps=8)
     assert ModelFile.read(saved(model, tmp_path / "model.zip")).algorithm == "A2C"
     model.trained_on = {"preprocessing": "gymnasium", "frame_skip": 3}
-    told = ModelFile.read(saved(model, tmp_path / "model.zip"))
-    assert (told.preprocessing(None, "sb3").name, told.frame_skip) == ("gymnasium", 3)
-    assert told.preprocessing("sb3-unpooled", "sb3").name == "sb3-unpooled"
-    with pytest.raises(InputError, match="unknown preprocessing of a policy 'sb4': did you mean"):
-        told.preprocessing("sb4", "sb3")
+    file = ModelFile.read(saved(model, tmp_path / "model.zip"))
+    with contextlib.closing(AgentSteps("ALE/Breakout-v5")) as env:
+        assert (trained_preprocessing(file, env).name, file.frame_skip) == ("gymnasium", 3)
+        assert trained_preprocessing(file, env, "sb3-unpooled").name == "sb3-unpooled"
+        with pytest.raises(InputError, match="unknown preprocessing of a policy 'sb4': did you"):
+            trained_preprocessing(file, env, "sb4")
 
 
 @pytest.mark.parametrize("algorithm", ["QRDQN", "RecurrentPPO"])

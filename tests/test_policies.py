@@ -226,9 +226,9 @@ def test_model_sees_its_own_stack_and_fires_first_in_each_life(
     seen: list[Any] = []
     actions: list[Any] = []
 
-    def go_right(model: PPO, observation: np.ndarray) -> tuple[np.ndarray, None]:
-        seen.append(observation.copy())
-        return np.array(2), None
+    def go_right(model: PPO, observations: np.ndarray, **_: Any) -> tuple[np.ndarray, None]:
+        seen.append(observations[0].copy())
+        return np.array([2]), None
 
     monkeypatch.setattr(PPO, "predict", go_right)
     policy = make(f"sb3:PPO:{model_file}", breakout)

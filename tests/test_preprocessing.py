@@ -36,9 +36,9 @@ class Script:
         self.actions = np.random.default_rng(0).integers(num_actions, size=num)
         self.seen: list[Any] = []
 
-    def predict(self, model: Any, observation: Any) -> tuple[Any, None]:
-        self.seen.append(observation.copy())
-        return np.array(self.actions[len(self.seen) - 1]), None
+    def predict(self, observations: Any) -> tuple[Any, None]:
+        self.seen.append(observations[0].copy())
+        return self.actions[[len(self.seen) - 1]], None
 
 
 def played(
@@ -46,7 +46,7 @@ def played(
 ) -> list[Any]:
     """Return what a model is asked about in its first `num` decisions."""
     script = Script(int(env.action_space.n), num)  # type: ignore[attr-defined]
-    monkeypatch.setattr(PPO, "predict", lambda model, seen: script.predict(model, seen))
+    monkeypatch.setattr(PPO, "predict", lambda model, seen, **_: script.predict(seen))
     policy = policy_maker(policy_name, env, **training)(np.random.default_rng(0))
     env.reset(7)
     policy.begin_episode()

@@ -20,9 +20,10 @@ class Origin:
         env_kwargs: further arguments of `gymnasium.make`.
         action_meanings: name of each discrete action, in order.
         policy: name of the policy, as --policy takes it.
-        policy_preprocessing: name of the preprocessing of a model's training; None means what the
-            model's file tells, or the default.
-        policy_layout: axes of a model's observations; None means what the file tells, or a guess.
+        policy_preprocessing: name of the preprocessing of a model's training; None means the one
+            that the model's file records, or the default.
+        policy_layout: axes of a model's observations; None means those that the file records,
+            or a guess.
         epsilon: probability of a random action instead of the policy's.
         vary_epsilon: whether each episode draws its own probability from 0 to `epsilon`, mostly
             near 0.

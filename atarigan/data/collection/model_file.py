@@ -1,4 +1,4 @@
-"""Files of stable-baselines3 models: what they tell, and loading them to act."""
+"""Files of stable-baselines3 models: read their metadata, and load them to act."""
 
 import json
 import platform
@@ -13,13 +13,12 @@ from typing import Any, Self
 import gymnasium as gym
 import numpy as np
 
-from atarigan.data.collection.preprocessing import Preprocessing, preprocessing_named
 from atarigan.errors import InputError, did_you_mean, one_line, shown
 
 CONTRIB = ("ARS", "CrossQ", "MaskablePPO", "QRDQN", "RecurrentPPO", "TQC", "TRPO")
 TRAINED_ON = "trained_on"  # attribute of a model, saved as JSON
 _CLONED_BY = "atarigan.evaluation.policy.motion_profiles"
-# By the module of a policy class. PPO, A2C and TRPO share one, and differ by their attributes.
+# Keys are modules of policy classes. PPO, A2C and TRPO share one, and differ by their attributes.
 _ALGORITHM_OF_MODULE = {
     "stable_baselines3.dqn.policies": "DQN",
     "stable_baselines3.sac.policies": "SAC",
@@ -31,8 +30,8 @@ _ALGORITHM_OF_MODULE = {
     "sb3_contrib.qrdqn.policies": "QRDQN",
     "sb3_contrib.tqc.policies": "TQC",
 }
-# What only training needs is replaced before it is unpickled: buffers of the size of the training,
-# and schedules and classes that another version of Python or a missing module cannot restore.
+# Attributes that only training needs are replaced instead of unpickled: buffers can be large, and
+# schedules and classes may need another version of Python or a missing module.
 _ONLY_FOR_TRAINING: dict[str, Any] = {
     "_episode_storage": None,
     "_last_episode_starts": None,
@@ -66,11 +65,11 @@ _NEEDED = ("policy_class", "policy_kwargs", "observation_space", "action_space")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What the file of a model tells. Reading it unpickles nothing.
+    """The metadata in the file of a model. Reading them unpickles nothing.
 
     Attributes:
         path: the file.
-        data: attributes of the model as JSON, in which pickled ones have a readable description.
+        data: attributes of the model as JSON; pickled ones are described in text.
         versions: versions of the packages that saved it, by name; empty for old files.
     """
 
@@ -123,42 +122,31 @@ class ModelFile:
 
     @property
     def observation_space(self) -> gym.Space[Any] | None:
-        """The space of image observations of bytes; None if it is another or not readable."""
+        """The observation space, if it is a readable Box of bytes or Discrete; else None."""
         return _described_space(self.data.get("observation_space"))
 
     @property
     def trained_on(self) -> dict[str, str]:
-        """What the model was trained on, as its attribute `trained_on` says: "preprocessing" (a
-        name in `PREPROCESSINGS`), "layout" (as in `ImageLayout.axes`), "env_id" and "frame_skip".
-        It may be empty. Policies that earlier releases of atarigan.clone made are recognized.
+        """The model's attribute `trained_on`: "preprocessing" (a name in `PREPROCESSINGS`),
+        "layout" (as in `ImageLayout.axes`), "env_id" and "frame_skip". May be empty. Policies that
+        earlier releases of atarigan.clone made have the preprocessing "clone".
         """
-        told = self.data.get(TRAINED_ON)
-        known = {
-            name: str(value)
-            for name, value in (told.items() if isinstance(told, dict) else ())
-            if value is not None
-        }
+        recorded = self.data.get(TRAINED_ON)
+        items = recorded.items() if isinstance(recorded, dict) else ()
+        known = {name: str(value) for name, value in items if value is not None}
         if _CLONED_BY in str(self.data.get("policy_kwargs")):
             known.setdefault("preprocessing", "clone")
         return known
 
     @property
     def frame_skip(self) -> int | None:
-        """Emulator frames of an agent step in training, if the file tells it."""
+        """Emulator frames of an agent step in training; None if it is not recorded."""
         text = self.trained_on.get("frame_skip", "")
         return int(text) if re.fullmatch(r"[1-9]\d{0,3}", text) else None
 
-    def preprocessing(self, name: str | None, default: str) -> Preprocessing:
-        """Return the named preprocessing, or else the file's, or else the default.
-
-        Raises:
-            InputError: the name is unknown.
-        """
-        return preprocessing_named(name or self.trained_on.get("preprocessing", default))
-
     @property
-    def saved_by(self) -> str:
-        """Which other versions of Python and stable-baselines3 saved it, for messages."""
+    def version_note(self) -> str:
+        """The end of a message: versions of Python and stable-baselines3 that differ from here."""
         import stable_baselines3
 
         here = {
@@ -176,8 +164,8 @@ class ModelFile:
 def load_model(algorithm: str, path: Path) -> Any:
     """Load a stable-baselines3 model to the CPU, to act and not to train.
 
-    Its policy is complete. Buffers have room for one step, and the rest of what only training needs
-    is left out, so that memory does not depend on the settings of the training.
+    The policy is loaded completely, and attributes that only training needs are left out. So memory
+    does not depend on the settings of the training.
 
     The file must be trusted: the class of the policy, its arguments, and attributes that
     stable-baselines3 does not know are unpickled, which can run code. Modules are also searched for
@@ -197,12 +185,12 @@ def load_model(algorithm: str, path: Path) -> Any:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            model = loader.load(path, device="cpu", custom_objects=_replaced(file.data))
+            model = loader.load(path, device="cpu", custom_objects=_replacements(file.data))
         except Exception as error:  # pickled objects may raise anything
-            raise InputError(_cause(file, algorithm, _of_needed(caught) or error)) from error
-    lost = _of_needed(caught)
+            raise InputError(_reason(file, algorithm, _lost_attribute(caught) or error)) from error
+    lost = _lost_attribute(caught)
     if lost is not None:
-        raise InputError(_cause(file, algorithm, lost))
+        raise InputError(_reason(file, algorithm, lost))
     return model
 
 
@@ -241,11 +229,11 @@ def _algorithms_in(module: Any) -> dict[str, Any]:
     }
 
 
-def _replaced(data: dict[str, Any]) -> dict[str, Any]:
-    """Return what replaces attributes of a file: those of training, and spaces that are readable.
+def _replacements(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes to replace instead of unpickling: those of training, and the spaces.
 
-    Spaces hold random generators, whose pickles depend on the version of NumPy, and those of old
-    files are of the package gym.
+    Pickles of spaces depend on the version of NumPy by their random generators, and those of old
+    files need the package gym.
     """
     spaces = {
         name: space
@@ -256,7 +244,7 @@ def _replaced(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described_space(described: Any) -> gym.Space[Any] | None:
-    """Return the space that a readable description means: a Box of all bytes, or Discrete."""
+    """Return the space of a description, if it is a Box of all bytes or Discrete; else None."""
     if not isinstance(described, dict):
         return None
     kind = str(described.get(":type:"))
@@ -273,7 +261,7 @@ def _described_space(described: Any) -> gym.Space[Any] | None:
     return None
 
 
-def _of_needed(caught: list[warnings.WarningMessage]) -> str | None:
+def _lost_attribute(caught: list[warnings.WarningMessage]) -> str | None:
     """Return why an attribute that the policy needs was not restored; None if all were."""
     for warning in caught:
         found = re.match(
@@ -284,7 +272,7 @@ def _of_needed(caught: list[warnings.WarningMessage]) -> str | None:
     return None
 
 
-def _cause(file: ModelFile, algorithm: str, error: Exception | str) -> str:
+def _reason(file: ModelFile, algorithm: str, error: Exception | str) -> str:
     """Say in one line why a file cannot be loaded."""
     path, found = file.path, file.algorithm
     if found not in (None, algorithm):
@@ -296,9 +284,8 @@ def _cause(file: ModelFile, algorithm: str, error: Exception | str) -> str:
             if name.startswith("sb3_contrib")
             else "install it, or run the command in the folder that holds it"
         )
-        return f"{path} needs the module {name}, which is not found: {hint}{file.saved_by}"
+        return f"{path} needs the module {name}, which is not found: {hint}{file.version_note}"
     if isinstance(error, MemoryError):
         return f"{path} needs more memory than there is: {one_line(error)}"
-    return (
-        f"{path} is not a model of {algorithm} that can be loaded: {one_line(error)}{file.saved_by}"
-    )
+    reason = f"{one_line(error)}{file.version_note}"
+    return f"{path} is not a model of {algorithm} that can be loaded: {reason}"

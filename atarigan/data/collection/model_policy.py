@@ -10,34 +10,35 @@ import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.model_file import ModelFile, load_model
-from atarigan.data.collection.preprocessing import LifeStarts, Preprocessing
+from atarigan.data.collection.preprocessing import (
+    LifeStarts,
+    Preprocessing,
+    preprocessing_named,
+)
 from atarigan.data.collection.screen import Screen
 from atarigan.data.provenance import game_of
 from atarigan.errors import InputError, shown
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout, layout_of_space
 
-_NUM_ALL_ACTIONS = 18  # of the console's joystick
+_NUM_ALL_ACTIONS = 18  # of the joystick
 _AS_RGB = {"KHW": "KCHW", "HWK": "HWKC"}
 
 
 class ModelPolicy:
     """Acts by a model, on stacks of frames as in its training.
 
-    The observation space tells size, colors and stack of the frames. The preprocessing tells how
-    frames are pooled and which actions begin an episode or a life, before the model is asked.
-
-    Actions are sampled from the model's distribution, as in training.
+    The observation space determines size, colors and stack of the frames. The preprocessing
+    determines how frames are pooled, and which actions begin an episode or a life before the model
+    is asked. Actions are sampled from the model's distribution, as in training.
 
     Args:
         algorithm: name of a stable-baselines3 class: "PPO".
-        file: saved model.
+        path: file of the saved model.
         env: the environment to act in. Reset it before the first episode.
         rng: seeds the model at each episode.
-        preprocessing: name in `PREPROCESSINGS`; None means what the file tells, or else
-            `default_preprocessing`.
-        axes: layout of the observations, as in `ImageLayout.axes`; None means what the file tells,
-            or else a guess by their shape.
+        preprocessing: see `trained_preprocessing`.
+        axes: see `checked_layout`.
 
     Raises:
         InputError: an unknown algorithm, a file that is not its model, or spaces that do not match.
@@ -46,7 +47,7 @@ class ModelPolicy:
     def __init__(
         self,
         algorithm: str,
-        file: Path,
+        path: Path,
         env: AgentSteps,
         rng: np.random.Generator,
         preprocessing: str | None = None,
@@ -55,11 +56,11 @@ class ModelPolicy:
         import torch
 
         torch.set_num_threads(1)  # each environment has its own process
-        told = ModelFile.read(file, algorithm)
-        self._preprocessing = told.preprocessing(preprocessing, default_preprocessing(env))
-        self._model = load_model(algorithm, file)
+        file = ModelFile.read(path, algorithm)
+        self._preprocessing = trained_preprocessing(file, env, preprocessing)
+        self._model = load_model(algorithm, path)
         self._predictor = Predictor(self._model)
-        self._layout = checked_layout(self._model, told, env, axes)
+        self._layout = checked_layout(self._model, file, env, axes)
         self._stacks = FrameStacks(self._layout)
         self._screen = env.policy_screen(self._preprocessing)
         self._starts = LifeStarts(self._preprocessing, env.action_meanings)
@@ -71,7 +72,7 @@ class ModelPolicy:
         self._starts.begin_episode()
 
     def act(self, screen: Screen) -> Any:
-        """Return an action for what the policy's own screen shows."""
+        """Return an action for the policy's own screen; `screen` is not used."""
         starts = self._starts
         starts.look(self._screen)
         if starts.start is not None:
@@ -80,38 +81,62 @@ class ModelPolicy:
         self._preprocessing.push(self._stacks, 0, frame, starts.is_first)
         if starts.fire is not None:
             return starts.fire
-        action = self._predictor.action(self._stacks.observations[0], starts.is_first)
+        action = self._predictor.actions(self._stacks.observations, [0], [starts.is_first])[0]
         return action if action.ndim else action.item()
 
 
 class Predictor:
-    """Asks a model for the actions of one game, and keeps the state of a recurrent one."""
+    """Asks a model for actions in several games, and keeps the states of a recurrent one.
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self._state: Any = None
+    Args:
+        model: a stable-baselines3 model.
+        num_games: number of games, at least 1.
+        deterministic: take the most probable action instead of sampling one.
+    """
 
-    def action(self, observation: npt.NDArray[Any], is_first: bool) -> npt.NDArray[Any]:
-        """Return an action sampled for one observation.
+    def __init__(self, model: Any, num_games: int = 1, *, deterministic: bool = False) -> None:
+        self._model = model
+        self._num_games = num_games
+        self._deterministic = deterministic
+        self._states: tuple[npt.NDArray[Any], ...] | None = None
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the model has states; known after the first actions."""
+        return self._states is not None
+
+    def actions(
+        self, observations: npt.NDArray[Any], numbers: list[int], is_first: list[bool]
+    ) -> list[Any]:
+        """Return an action for each of some games.
 
         Args:
-            observation: in the layout of the model's observation space.
-            is_first: forget the state.
+            observations: of all games, (num_games, *shape), in the model's layout.
+            numbers: indices of the games to act in.
+            is_first: of each of them, whether to forget its state.
         """
-        if self._state is None:
-            action, self._state = self.model.predict(observation)
-        else:
-            action, self._state = self.model.predict(
-                observation, state=self._state, episode_start=np.array([is_first])
+        if not numbers:
+            return []
+        recurrent: dict[str, Any] = {}
+        if self._states is not None:
+            states = tuple(state[:, numbers] for state in self._states)
+            recurrent = {"state": states, "episode_start": np.array(is_first)}
+        actions, states = self._model.predict(
+            observations[numbers], deterministic=self._deterministic, **recurrent
+        )
+        if states is not None:
+            self._keep(states, numbers)
+        return list(actions)
+
+    def _keep(self, states: tuple[npt.NDArray[Any], ...], numbers: list[int]) -> None:
+        """Store the states of some games, each (layers, len(numbers), units)."""
+        if self._states is None:
+            self._states = tuple(
+                np.zeros((len(state), self._num_games, *state.shape[2:]), state.dtype)
+                for state in states
             )
-        return np.asarray(action)
-
-
-def default_preprocessing(env: AgentSteps) -> str:
-    """Return the preprocessing of models whose files tell none: that of stable-baselines3's
-    make_atari_env for ALE's games. Other environments are trained on without pooling.
-    """
-    return "sb3" if env.is_ale else "sb3-unpooled"
+        for kept, state in zip(self._states, states, strict=True):
+            kept[:, numbers] = state
 
 
 def named_model(name: str) -> tuple[str, Path]:
@@ -140,8 +165,9 @@ def checked_layout(
         model: the model.
         file: its file.
         env: the environment to act in.
-        axes: as in `ImageLayout.axes`; None means what the file tells, or else a guess: for ALE's
-            games, 3, 6 or 9 square channels are gray frames, as AtariWrapper makes them.
+        axes: as in `ImageLayout.axes`; None means the ones that the file records, or else a
+            guess by the shape: for ALE's games, 3, 6 or 9 channels of square frames are gray
+            frames, as AtariWrapper makes them.
 
     Raises:
         InputError: the observations are not images, or its actions differ from the environment's.
@@ -161,47 +187,54 @@ def checked_layout(
     return layout
 
 
-def trained_preprocessing(name: str, env: AgentSteps, preprocessing: str | None) -> Preprocessing:
-    """Return the preprocessing of a named model in an environment; see `ModelPolicy`.
+def trained_preprocessing(
+    file: ModelFile, env: AgentSteps, name: str | None = None
+) -> Preprocessing:
+    """Return the preprocessing of a model's training.
+
+    Args:
+        file: the model's file.
+        env: the environment to act in.
+        name: name in `PREPROCESSINGS`; None means the one that the file records, or else that of
+            stable-baselines3, with pooling for ALE's games only.
 
     Raises:
-        InputError: the file is not a model, or the preprocessing is unknown.
+        InputError: the name is unknown.
     """
-    algorithm, path = named_model(name)
-    file = ModelFile.read(path, algorithm)
-    return file.preprocessing(preprocessing, default_preprocessing(env))
+    default = "sb3" if env.is_ale else "sb3-unpooled"
+    return preprocessing_named(name or file.trained_on.get("preprocessing", default))
 
 
 def training_differences(
-    name: str, env: AgentSteps, env_id: str, preprocessing: str | None, axes: str | None
+    file: ModelFile,
+    env: AgentSteps,
+    env_id: str,
+    preprocessing: Preprocessing,
+    axes: str | None,
 ) -> Iterator[str]:
-    """Yield in words where a game differs from the one that a model was trained on, as far as its
-    file or the preprocessing tells, and where its layout is a guess.
+    """Yield a sentence for each known difference between a game and the one that a model was
+    trained on, and one if the layout of its observations is a guess.
 
     Args:
-        name: name of the policy, as `named_model` takes it.
+        file: the model's file.
         env: the environment to act in.
         env_id: its id.
-        preprocessing, axes: as in `ModelPolicy`.
-
-    Raises:
-        InputError: the file is not a model, or the preprocessing is unknown.
+        preprocessing: the preprocessing of the model's training.
+        axes: as in `checked_layout`.
     """
-    algorithm, path = named_model(name)
-    file = ModelFile.read(path, algorithm)
-    trained = file.preprocessing(preprocessing, default_preprocessing(env))
-    trained_skip = file.frame_skip or (trained.frame_skip if env.is_ale else env.frame_skip)
+    default_skip = preprocessing.frame_skip if env.is_ale else env.frame_skip
+    trained_skip = file.frame_skip or default_skip
     if env.frame_skip != trained_skip:
-        yield f"{path} was trained with frame skip {trained_skip}, not {env.frame_skip}"
-    told_id = file.trained_on.get("env_id", env_id)
-    if told_id != env_id and game_of(told_id) != game_of(env_id):
-        yield f"{path} was trained on {told_id}, not {env_id}"
+        yield f"{file.path} was trained with frame skip {trained_skip}, not {env.frame_skip}"
+    trained_id = file.trained_on.get("env_id", env_id)
+    if game_of(trained_id) != game_of(env_id):
+        yield f"{file.path} was trained on {trained_id}, not {env_id}"
     space = file.observation_space
     if axes is None and "layout" not in file.trained_on and env.is_ale and space is not None:
         guess = _likely_axes(space)
         if guess is not None:
             yield (
-                f"{path} has observations {space.shape}, which are read as a stack of gray "
+                f"{file.path} has observations {space.shape}, which are read as a stack of gray "
                 f"frames, layout {guess}: --policy-layout {_AS_RGB[guess]} reads them as RGB"
             )
 
@@ -217,7 +250,7 @@ def _likely_axes(space: gym.Space[Any]) -> str | None:
 
 
 def _action_hint(wanted: gym.Space[Any], found: gym.Space[Any]) -> str:
-    """Name the argument of ALE's environments that gives a model the actions it knows."""
+    """Return the argument of ALE's environments that gives a model the actions it knows."""
     if not isinstance(wanted, gym.spaces.Discrete) or not isinstance(found, gym.spaces.Discrete):
         return ""
     is_full = {wanted.n: True, found.n: False}.get(_NUM_ALL_ACTIONS)

@@ -11,7 +11,12 @@ import gymnasium as gym
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import ActionDtype, Origin
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.model_policy import trained_preprocessing, training_differences
+from atarigan.data.collection.model_file import ModelFile
+from atarigan.data.collection.model_policy import (
+    named_model,
+    trained_preprocessing,
+    training_differences,
+)
 from atarigan.data.collection.policies import policy_maker
 from atarigan.data.collection.screen import Screen
 from atarigan.errors import InputError, did_you_mean
@@ -49,13 +54,15 @@ def create_buffer(
     if origin.vary_epsilon and origin.epsilon == 0:
         raise InputError("vary_epsilon draws from 0 to epsilon, which must be above 0, not 0.0")
     with contextlib.closing(AgentSteps.of(origin)) as env:
-        training = origin.policy_preprocessing, origin.policy_layout
-        policy_maker(policy, env, *training)
-        preprocessing = origin.policy_preprocessing
+        preprocessing, axes = origin.policy_preprocessing, origin.policy_layout
+        policy_maker(policy, env, preprocessing, axes)
         if policy.startswith("sb3:"):
-            preprocessing = trained_preprocessing(policy, env, preprocessing).name
-            for difference in training_differences(policy, env, origin.env_id or "", *training):
-                warnings.warn(difference, stacklevel=2)
+            algorithm, policy_path = named_model(policy)
+            file = ModelFile.read(policy_path, algorithm)
+            trained = trained_preprocessing(file, env, preprocessing)
+            preprocessing = trained.name
+            for each in training_differences(file, env, origin.env_id or "", trained, axes):
+                warnings.warn(each, stacklevel=2)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
         ram = env.screen.ram()

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.model_policy import Predictor
 from atarigan.data.collection.policies import RandomPolicy
 from atarigan.data.collection.preprocessing import PREPROCESSINGS, LifeStarts, Preprocessing
 from atarigan.data.provenance import Provenance
@@ -29,7 +30,7 @@ MAX_PARALLEL = 32
 
 @dataclass(frozen=True)
 class EpisodeConfig:
-    """Game and length of episodes, and what the policy was trained with.
+    """Game, length and preprocessing of episodes.
 
     Attributes:
         env_id: the game.
@@ -87,8 +88,7 @@ class EpisodeResults:
 class Episodes:
     """Plays episodes of a stable-baselines3 model, which always takes its most probable action.
 
-    Episodes and lives begin as in `ModelPolicy`. In actions that the preprocessing takes to begin
-    a life, the policy is not asked.
+    Episodes and lives begin as in `ModelPolicy`.
 
     Args:
         model: the model.
@@ -100,7 +100,7 @@ class Episodes:
         should_stop: asked at each agent step; if it returns true, episodes end early.
 
     Attributes:
-        is_stopped: whether that happened. Results then hold the finished episodes only.
+        is_stopped: whether `should_stop` returned true. Results then hold finished episodes only.
     """
 
     def __init__(
@@ -227,7 +227,9 @@ class _ParallelGames:
         self._layout = layout
         self._preprocessing = preprocessing
         self._stacks = {name: FrameStacks(layout, len(games)) for name in views}
-        self._predictors = {name: _Predictor(model, len(games)) for name in views}
+        self._predictors = {
+            name: Predictor(model, len(games), deterministic=True) for name in views
+        }
 
     @property
     def running(self) -> list[int]:
@@ -254,11 +256,8 @@ class _ParallelGames:
     ) -> dict[str, Frames]:
         """Return the frames of the games with each view, uint8 (M, H, W, C)."""
         games = [self._games[number] for number in numbers]
-        layout, rams = (
-            self._layout,
-            [ram for game in games if (ram := game.screen.ram()) is not None],
-        )
-        frames = np.stack([self._preprocessing.frame(game.screen, layout) for game in games])
+        rams = [ram for game in games if (ram := game.screen.ram()) is not None]
+        frames = np.stack([self._preprocessing.frame(game.screen, self._layout) for game in games])
         is_first = [game.num_steps == 0 for game in games]
         shown = {}
         for name, view in self._views.items():
@@ -296,49 +295,3 @@ class _ParallelGames:
                 agreed = games[row].num_agreed
                 agreed[name] = agreed.get(name, 0) + int(np.array_equal(others[row], actions[row]))
         return dict(zip(numbers, actions, strict=True))
-
-
-class _Predictor:
-    """Asks a model for its most probable actions, and keeps the states of a recurrent one."""
-
-    def __init__(self, model: Any, num_games: int) -> None:
-        self._model = model
-        self._num_games = num_games
-        self._states: tuple[npt.NDArray[Any], ...] | None = None
-
-    @property
-    def is_recurrent(self) -> bool:
-        """Whether the model has states; known after the first actions."""
-        return self._states is not None
-
-    def actions(
-        self, observations: npt.NDArray[Any], numbers: list[int], is_first: list[bool]
-    ) -> list[Any]:
-        """Return an action for each of some games.
-
-        Args:
-            observations: of all games, (num_games, *shape).
-            numbers: indices of the games to act in.
-            is_first: of each of them, whether to forget its state.
-        """
-        if not numbers:
-            return []
-        recurrent: dict[str, Any] = {}
-        if self._states is not None:
-            states = tuple(state[:, numbers] for state in self._states)
-            recurrent = {"state": states, "episode_start": np.array(is_first)}
-        chosen = observations[np.asarray(numbers, np.intp)]
-        actions, found = self._model.predict(chosen, deterministic=True, **recurrent)
-        if found is not None:
-            self._keep(found, numbers)
-        return list(actions)
-
-    def _keep(self, states: tuple[npt.NDArray[Any], ...], numbers: list[int]) -> None:
-        """Store the states of some games, each (layers, len(numbers), units)."""
-        if self._states is None:
-            self._states = tuple(
-                np.zeros((len(state), self._num_games, *state.shape[2:]), state.dtype)
-                for state in states
-            )
-        for kept, state in zip(self._states, states, strict=True):
-            kept[:, numbers] = state

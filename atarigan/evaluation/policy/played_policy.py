@@ -1,4 +1,4 @@
-"""A policy to evaluate: its model, and the game as it was trained on it."""
+"""A policy to evaluate: its model, and the game with the preprocessing of its training."""
 
 import contextlib
 import warnings
@@ -8,8 +8,8 @@ from typing import Any, Self
 from atarigan.data.collection.model_file import ModelFile, load_model
 from atarigan.data.collection.model_policy import (
     checked_layout,
-    default_preprocessing,
     named_model,
+    trained_preprocessing,
     training_differences,
 )
 from atarigan.evaluation.policy.episodes import EpisodeConfig
@@ -18,13 +18,13 @@ from atarigan.images.layout import ImageLayout
 
 @dataclass(frozen=True)
 class PlayedPolicy:
-    """A policy, and what it plays.
+    """A model, and the game that it plays.
 
     Attributes:
         model: a stable-baselines3 model.
         layout: layout of its observations.
         config: game and preprocessing.
-        facts: both for reports.
+        facts: settings of game and policy, for reports.
     """
 
     model: Any
@@ -51,7 +51,8 @@ class PlayedPolicy:
             env_id: the game.
             max_frames: emulator frames after which an episode is truncated.
             preprocessing, axes: as in `ModelPolicy`.
-            frame_skip: None means what the file tells, or else the default of `AgentSteps`.
+            frame_skip: None means the one that the file records, or else the default of
+                `AgentSteps`.
             env_kwargs: further arguments of `gymnasium.make`.
 
         Raises:
@@ -62,17 +63,17 @@ class PlayedPolicy:
         skip = frame_skip or file.frame_skip
         config = EpisodeConfig(env_id, max_frames, frame_skip=skip, env_kwargs=env_kwargs or {})
         with contextlib.closing(config.make_env()) as env:
-            found = file.preprocessing(preprocessing, default_preprocessing(env))
+            trained = trained_preprocessing(file, env, preprocessing)
             model = load_model(algorithm, path)
             layout = checked_layout(model, file, env, axes)
-            config = replace(config, preprocessing=found, frame_skip=env.frame_skip)
-            for difference in training_differences(name, env, env_id, preprocessing, axes):
+            config = replace(config, preprocessing=trained, frame_skip=env.frame_skip)
+            for difference in training_differences(file, env, env_id, trained, axes):
                 warnings.warn(difference, stacklevel=2)
         facts = {
             "env_id": env_id,
             "env_kwargs": config.env_kwargs,
             "frame_skip": config.frame_skip,
-            "preprocessing": found.name,
+            "preprocessing": trained.name,
             "layout": layout.axes,
         }
         return cls(model, layout, config, facts)
