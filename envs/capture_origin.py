@@ -1,25 +1,23 @@
-"""Where captured frames come from, as the metadata of their buffer say it."""
+"""The origin of captured frames, for the metadata of their buffer."""
 
 import json
 from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from atarigan.data.buffer.meta import Origin
-from atarigan.data.provenance import Provenance, own_kwargs
+from atarigan.data.collection.agent_steps import ALE_OWN_KWARGS
+from atarigan.data.provenance import Provenance, nondefault_kwargs
 from atarigan.errors import InputError
 
+from .env_provenance import provenance_of, provenance_of_vector
 from .game_steps import game_in, wrappers_around_game
-from .provenance_of import provenance_of, provenance_of_vec_env, provenance_of_vector
-
-_OF_THE_PICTURE = ("frameskip", "obs_type", "render_mode")  # `collect` leaves them out, too
 
 
 def origin_of(env: gym.Env[Any, Any]) -> Origin:
-    """Return where the frames of an environment come from, as far as it tells."""
+    """Return the origin of an environment's frames, as far as it is known."""
     origin = _origin(provenance_of(env))
     spec = env.spec
     if spec is None or origin.env_id is None:
@@ -37,34 +35,29 @@ def origin_of(env: gym.Env[Any, Any]) -> Origin:
     )
 
 
-def origin_of_vector(envs: VectorEnv[Any, Any, Any]) -> Origin:
-    """Return where the frames of a vector environment come from whose environments are out of
-    reach. ALE's AtariVectorEnv skips and pools frames itself; how others take them is unknown.
+def origin_of_vector(envs: Any) -> Origin:
+    """Return the origin of the frames of a vector environment, of Gymnasium or stable-baselines3,
+    whose sub-environments are not in this process.
+
+    ALE's AtariVectorEnv skips and pools frames itself; for others, frame skip and pooling are
+    unknown.
     """
+    base = envs.unwrapped
     origin = _origin(provenance_of_vector(envs))
-    spec = envs.unwrapped.spec
-    if spec is None or type(envs.unwrapped).__name__ != "AtariVectorEnv":
+    if type(base).__name__ != "AtariVectorEnv" or base.spec is None:
         return origin
     return replace(
         origin,
-        frame_skip=spec.kwargs.get("frameskip", 4),
-        max_pool=spec.kwargs.get("maxpool", True),
+        frame_skip=base.spec.kwargs.get("frameskip", 4),
+        max_pool=base.spec.kwargs.get("maxpool", True),
         wrappers=("AtariVectorEnv",),
     )
 
 
-def origin_of_vec_env(venv: Any) -> Origin:
-    """Return where the frames of a stable-baselines3 VecEnv come from whose environments are out of
-    reach. How they take frames is unknown.
-    """
-    return _origin(provenance_of_vec_env(venv))
-
-
 def check_same_origin(stored: Origin, found: Origin, path: object) -> None:
-    """Check that frames of one origin may follow those that a buffer is for.
+    """Check that frames of one origin may be added to a buffer of another.
 
-    What either of them does not tell is not compared: a frame skip of 0 means that only the id is
-    known.
+    Unknown settings are not compared: a frame skip of 0 means that only the id is known.
 
     Raises:
         InputError: the ids, arguments, frame skips or poolings differ.
@@ -75,7 +68,7 @@ def check_same_origin(stored: Origin, found: Origin, path: object) -> None:
     settings: dict[str, tuple[Any, Any]] = {"env_id": (env_id, found.env_id)}
     if stored.frame_skip and found.frame_skip:
         settings |= {
-            "env_kwargs": (own_kwargs(env_id, stored.env_kwargs), found.env_kwargs),
+            "env_kwargs": (nondefault_kwargs(env_id, stored.env_kwargs), found.env_kwargs),
             "frame_skip": (stored.frame_skip, found.frame_skip),
             "max_pool": (stored.max_pool, found.max_pool),
         }
@@ -91,7 +84,7 @@ def _origin(provenance: Provenance) -> Origin:
     env_kwargs = {
         name: json.loads(json.dumps(value))  # as the metadata will be read
         for name, value in provenance.env_kwargs.items()
-        if name not in _OF_THE_PICTURE and _is_json(value)
+        if name not in ALE_OWN_KWARGS and _is_json(value)
     }
     return Origin(
         env_id=provenance.env_id,

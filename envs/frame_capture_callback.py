@@ -7,10 +7,9 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
-from atarigan.data.buffer.meta import Origin
 from atarigan.images.env_layout import layout_of_env
 
-from .capture_origin import origin_of_vec_env
+from .capture_origin import origin_of_vector
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 
 
@@ -71,7 +70,7 @@ class FrameCaptureCallback(BaseCallback):
             layout_of_env(venv, self._layout),
             [None] * venv.num_envs if envs is None else envs,
             venv.action_space,
-            origin_of_vec_env(venv) if envs is None else Origin(),
+            origin_of_vector(venv),
             capacity=self._capacity,
         )
         if envs is not None:

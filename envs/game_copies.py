@@ -1,4 +1,4 @@
-"""CopiedWithGame: copies of wrappers whose games go on where they are."""
+"""CopiedWithGame: wrappers whose copies keep the state of the game."""
 
 from typing import Any
 
@@ -6,11 +6,10 @@ from ale_py.env import AtariEnv
 
 
 class CopiedWithGame:
-    """A wrapper whose copies and pickles go on alike with the same actions.
+    """A wrapper whose copies and pickles continue the game from its present state.
 
-    Gymnasium's own environments are copied with their state, but an `AtariEnv` is copied as a new
-    game, so the wrapper restores the emulator's state in the copy. The emulator's own screen is
-    that of the copied state from the first step on.
+    A copy of an `AtariEnv` begins a new game, so the wrapper restores the emulator's state in it.
+    The emulator's screen shows that state only after the next step.
     """
 
     unwrapped: Any

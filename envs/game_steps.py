@@ -1,4 +1,4 @@
-"""What each step of an agent did to the game itself, whatever the wrappers in between show."""
+"""Actions, rewards and ends of the game itself, before wrappers change them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,29 +35,29 @@ def game_in(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     """Return the game inside wrappers: what the id of `gymnasium.make` stands for, or else the
     innermost environment.
     """
-    return _around_game(env)[1]
+    return _parent_and_game(env)[1]
 
 
 def wrappers_around_game(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, Any, Any]]:
     """Return the wrappers of the game, the outermost first, without Gymnasium's own checks."""
     wrappers, game = [], game_in(env)
     while isinstance(env, gym.Wrapper) and env is not game:
-        if not isinstance(env, (_Unlisted, OrderEnforcing)):
+        if not isinstance(env, (_NotInSpec, OrderEnforcing)):
             wrappers.append(env)
         env = env.env
     return wrappers
 
 
-class _Unlisted(gym.Wrapper[Any, Any, Any, Any]):
-    """A wrapper that specs do not list: environments made from them are not watched."""
+class _NotInSpec(gym.Wrapper[Any, Any, Any, Any]):
+    """A wrapper that is left out of specifications, so environments made from them lack it."""
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
         return self.env.spec
 
 
-class _GameWatch(_Unlisted):
-    """Goes around the game and adds up its steps."""
+class _GameWatch(_NotInSpec):
+    """Wraps the game, and sums its steps up until `total` is set to None."""
 
     total: GameStep | None = None
 
@@ -73,8 +73,8 @@ class _GameWatch(_Unlisted):
         return result
 
 
-class WatchedEnv(_Unlisted):
-    """Goes around an environment and its wrappers, and remembers the last step of the game inside.
+class WatchedEnv(_NotInSpec):
+    """Wraps an environment, and records what its last step did to the game inside.
 
     Wrappers clip and scale rewards, end episodes early and repeat or change actions. The steps that
     wrappers take within a reset do not count.
@@ -86,7 +86,7 @@ class WatchedEnv(_Unlisted):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self.last: GameStep | None = None
-        parent, game = _around_game(self)
+        parent, game = _parent_and_game(self)
         self._game = _GameWatch(game)
         parent.env = self._game
 
@@ -97,12 +97,12 @@ class WatchedEnv(_Unlisted):
         return result
 
     def removed_from(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-        """Return `env`, which this is part of, without the watch."""
+        """Return `env`, which this is part of, without this wrapper and the one inside."""
         return _without(_without(env, self._game), self)
 
 
 class VectorWatch(AnyVectorWrapper):
-    """Goes around a vector environment inside its vector wrappers, and remembers its last step."""
+    """Wraps a vector environment inside its vector wrappers, and records its last step."""
 
     @classmethod
     def around_base_of(cls, wrapper: AnyVectorWrapper) -> Self:
@@ -125,9 +125,7 @@ class VectorWatch(AnyVectorWrapper):
         return zip(*self._last, strict=True)
 
 
-def _around_game(
-    env: gym.Env[Any, Any],
-) -> tuple[Any, gym.Env[Any, Any]]:
+def _parent_and_game(env: gym.Env[Any, Any]) -> tuple[Any, gym.Env[Any, Any]]:
     """Return the wrapper directly around the game, or None, and the game."""
     parent = None
     while isinstance(env, gym.Wrapper):
@@ -138,6 +136,7 @@ def _around_game(
 
 
 def _without(env: gym.Env[Any, Any], wrapper: gym.Wrapper[Any, Any, Any, Any]) -> gym.Env[Any, Any]:
+    """Return `env` without a wrapper that is part of it."""
     if env is wrapper:
         return wrapper.env
     outer = env

@@ -11,10 +11,10 @@ from gymnasium.wrappers import AtariPreprocessing
 from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder
 
+from .env_provenance import provenance_of
 from .game_copies import CopiedWithGame
 from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
 from .observation_stream import ObservationStream, seed_from
-from .provenance_of import provenance_of
 from .ram_info import ram_of
 
 

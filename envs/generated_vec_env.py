@@ -10,9 +10,9 @@ from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import Frames
 from atarigan.models.latent_stream import Decoder, Ram
 
+from .env_provenance import provenance_of_vector
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .observation_stream import ObservationStream, seed_from
-from .provenance_of import provenance_of_vec_env
 from .ram_info import add_ram_infos, rams_in_list
 
 
@@ -62,7 +62,7 @@ class GeneratedVecEnv(VecEnvWrapper):
             layout,
             venv.num_envs,
             generation,
-            provenance_of_vec_env(venv),
+            provenance_of_vector(venv),
         )
         if self._stream.reads_ram and isinstance(venv.unwrapped, DummyVecEnv):
             add_ram_infos(venv.unwrapped.envs)

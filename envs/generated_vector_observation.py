@@ -13,10 +13,10 @@ from atarigan.errors import InputError
 from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder, Ram
 
+from .env_provenance import provenance_of_vector
 from .game_copies import CopiedWithGame
 from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
 from .observation_stream import Observations, ObservationStream, seed_from
-from .provenance_of import provenance_of_vector
 from .ram_info import add_ram_infos, rams_in_vector
 from .vector_api import (
     AnyVectorWrapper,

@@ -18,8 +18,8 @@ from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
 
+from .env_provenance import provenance_of
 from .generation_options import GenerationOptions
-from .provenance_of import provenance_of
 from .ram_info import ram_of
 
 Observations = npt.NDArray[Any]
@@ -63,7 +63,7 @@ class ObservationStream:
         self.num_envs = num_envs
         self._decoder = load_generator(generator)
         check_same_game(
-            # one that is not atarigan's need not tell
+            # generators of other packages may have no provenance
             getattr(self._decoder, "provenance", Provenance()),
             provenance,
             "the environment",
@@ -274,9 +274,8 @@ def load_generator(generator: Decoder | str | Path) -> Decoder:
 
     Args:
         generator: a generator; a .onnx file, which loads ONNX Runtime; or what
-            `FrameGenerator.load`
-            takes, which loads torch: a run or checkpoint folder, or the name of a shipped
-                generator.
+            `FrameGenerator.load` takes, a run or checkpoint folder or the name of a shipped
+            generator, which loads torch.
 
     Raises:
         InputError: nothing is there, or it cannot be read.

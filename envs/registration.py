@@ -27,7 +27,7 @@ class GeneratedEnv(GeneratedObservation):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
-        return _writable(self.env.unwrapped.spec)
+        return _json_spec(self.env.unwrapped.spec)
 
 
 class GeneratedVectorEnv(GeneratedVectorObservation):
@@ -35,7 +35,7 @@ class GeneratedVectorEnv(GeneratedVectorObservation):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # VectorWrapper has a property too
-        return _writable(self.env.unwrapped.spec)
+        return _json_spec(self.env.unwrapped.spec)
 
 
 def make_generated(
@@ -116,10 +116,8 @@ def _generator_for(generator: Decoder | str | Path | None, env_id: str) -> Decod
     return shipped.for_environment(find_spec(env_id)) if generator is None else generator
 
 
-def _writable(spec: EnvSpec | None) -> EnvSpec | None:
-    """Return a specification of atarigan/Generated-v0 that JSON can hold, unless its generator is
-    an object.
-    """
+def _json_spec(spec: EnvSpec | None) -> EnvSpec | None:
+    """Return a specification that can be written as JSON, unless its generator is an object."""
     if spec is None:
         return None
     kwargs = {

@@ -47,7 +47,7 @@ class StepRecorder:
         envs: the environments; None for one in another process or in C++.
         action_space: the action space of one environment; the game's takes its place where the
             environment is in this process.
-        origin: where the frames come from; taken from the first environment in the same way.
+        origin: the origin of the frames, replaced in the same way.
         capacity: the number of agent steps that a new buffer keeps.
 
     Attributes:
@@ -104,7 +104,7 @@ class StepRecorder:
     ) -> None:
         """Commit the staged frame with the action and its outcome.
 
-        They are replaced by the game's own where the environment is in this process. An episode
+        Both are replaced by the game's own where the environment is in this process. An episode
         that ends while the game goes on is truncated. Without a staged frame nothing is stored: the
         step only began an episode.
         """
@@ -148,7 +148,7 @@ def _reader(
     """Return a function from an observation to the frame to store, uint8 `frame_format.shape`."""
     if layout is not None and frame_format.name != "palette":
         source = layout.frame_format
-        _check_richness(source, frame_format)
+        _check_enough_detail(source, frame_format)
 
         def observed(observation: Any) -> Frames:
             newest = layout.newest(np.asarray(observation))
@@ -232,8 +232,8 @@ def _check_actions(meta: BufferMeta, action_space: gym.Space[Any]) -> None:
         )
 
 
-def _check_richness(source: FrameFormat, stored: FrameFormat) -> None:
-    """Raise InputError if observations lack color or size that the buffer's frames have."""
+def _check_enough_detail(source: FrameFormat, stored: FrameFormat) -> None:
+    """Raise InputError if observations have fewer colors or pixels than the buffer's frames."""
     lacks_color = source.num_channels < stored.num_channels
     if lacks_color or source.height < stored.height or source.width < stored.width:
         raise InputError(

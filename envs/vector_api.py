@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # at runtime the class takes type arguments only from Gymnasi
 else:
     _VectorWrapper = VectorWrapper
 
-# Not the ways around a wrapper: `step_async`, `step_wait`, `send` and `recv` return observations.
-_HANDED_ON = (
+# `step_async`, `step_wait`, `send` and `recv` are left out: they return unwrapped observations.
+_FORWARDED = (
     "ale",
     "autoreset_mode",
     "batch_size",
@@ -30,12 +30,12 @@ _HANDED_ON = (
 
 
 class AnyVectorWrapper(_VectorWrapper):
-    """A wrapper that hands on what Gymnasium's and ALE's vector environments have besides the
-    methods of every vector environment, such as `call` and `get_attr`.
+    """A wrapper that also forwards attributes that only some vector environments have, such as
+    `call` and `get_attr`.
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name in _HANDED_ON:
+        if name in _FORWARDED:
             return getattr(self.env, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

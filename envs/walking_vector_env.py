@@ -98,7 +98,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             "autoreset_mode": autoreset_mode_named(autoreset_mode),
         }
         frame_format = generator.frame_format
-        self._table = _color_table(generator)
+        self._palette = _palette_colors(generator)
         self._layout = layout_of_frames(frame_format)
         self.single_observation_space = self._layout.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -109,7 +109,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         self._episode_steps = episode_steps
         self._persistence = persistence(walk_length)
         self._conditions = _conditions(generator, num_envs)
-        self._everyone = torch.arange(num_envs, device=generator.device)
+        self._all_rows = torch.arange(num_envs, device=generator.device)
         self._noise = NoiseStreams(num_envs, generator.latent_size, generator.device)
         self._is_seeded = np.zeros(num_envs, np.bool_)
         self._positions = torch.zeros(num_envs, generator.latent_size, device=generator.device)
@@ -139,7 +139,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         seeds = seeds_of_reset(seed, self.num_envs, indices)
         super().reset(seed=int(seed) if isinstance(seed, (int, np.integer)) else None)
         self._seed(indices.tolist(), seeds)
-        rows = self._everyone[torch.from_numpy(is_reset)]
+        rows = self._all_rows[torch.from_numpy(is_reset)]
         self._begin(rows)
         frames = self._decoded(rows, self._positions[rows])
         if not is_reset.all():
@@ -170,7 +170,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         if mode is AutoresetMode.SAME_STEP and truncations.any():
             infos = self._restart(truncations)
         else:
-            self._frames = self._decoded(self._everyone, self._positions)
+            self._frames = self._decoded(self._all_rows, self._positions)
         rewards, terminations = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
         outcomes = map(self._as_output, (rewards, terminations, truncations))
         return self._observations(), *outcomes, infos
@@ -204,10 +204,10 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         """Begin new episodes where they ended, with one decode; return infos with the last
         observations (N, H, W, C), which are valid where an episode ended.
         """
-        done = self._everyone[torch.from_numpy(is_done)]
+        done = self._all_rows[torch.from_numpy(is_done)]
         finals = self._positions[done]
         self._begin(done)
-        rows = torch.cat([done, self._everyone])
+        rows = torch.cat([done, self._all_rows])
         frames = self._decoded(rows, torch.cat([finals, self._positions]))
         self._frames = frames[len(done) :]
         final_obs = self._frames.index_copy(0, done, frames[: len(done)])
@@ -224,7 +224,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         latents = from_gaussian(positions, self._generator.latent_distribution)
         conditions = None if self._conditions is None else self._conditions[rows]
         frames = self._generator.decode_on_device(latents, conditions)
-        return frames if self._table is None else self._table[frames[..., 0].int()]
+        return frames if self._palette is None else self._palette[frames[..., 0].int()]
 
     def _observations(self) -> Any:
         assert self._frames is not None
@@ -253,7 +253,7 @@ def _checked_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
     return mask
 
 
-def _color_table(generator: FrameGenerator) -> Tensor | None:
+def _palette_colors(generator: FrameGenerator) -> Tensor | None:
     """Return the RGB color of each palette index, uint8 (256, 3); None for other frames."""
     palette = generator.frame_format.palette
     if palette is None:
@@ -262,7 +262,7 @@ def _color_table(generator: FrameGenerator) -> Tensor | None:
 
 
 def _conditions(generator: FrameGenerator, num_envs: int) -> Tensor | None:
-    """Return the classes, which sub-environments take in turn; None without classes."""
+    """Return a class for each sub-environment, all classes in turn; None without classes."""
     if not generator.num_classes:
         return None
     labels = np.arange(num_envs) % generator.num_classes

@@ -1,4 +1,4 @@
-"""Provenance: the game whose frames a generator learned, compared with the game it is used on."""
+"""Provenance of frames, to compare the game that a generator learned with the one it is used on."""
 
 import json
 import re
@@ -13,22 +13,24 @@ from atarigan.images.pixels import FrameFormat
 if TYPE_CHECKING:
     from atarigan.data.buffer.meta import BufferMeta
 
-_SAME_PICTURE = frozenset(  # arguments of environments that do not change what a state looks like
-    (
-        "continuous",
-        "continuous_action_threshold",
-        "frameskip",
-        "full_action_space",
-        "game",
-        "max_episode_steps",
-        "max_num_frames_per_episode",
-        "obs_type",
-        "render_mode",
-        "repeat_action_probability",
-        "sound_obs",
+_NON_VISUAL_KWARGS = (
+    frozenset(  # arguments of environments that do not change what a state looks like
+        (
+            "continuous",
+            "continuous_action_threshold",
+            "frameskip",
+            "full_action_space",
+            "game",
+            "max_episode_steps",
+            "max_num_frames_per_episode",
+            "obs_type",
+            "render_mode",
+            "repeat_action_probability",
+            "sound_obs",
+        )
     )
 )
-_NUMBERED = ("mode", "difficulty")  # of ALE's games; None is the console's default, 0
+_ZERO_BY_DEFAULT = ("mode", "difficulty")  # of ALE's games; None is the console's default, 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Provenance:
     def of(cls, meta: "BufferMeta") -> Self:
         """Return the provenance of a buffer's frames."""
         origin = meta.origin
-        is_known = origin.frame_skip > 0  # only `collect` takes frames itself
+        is_known = origin.frame_skip > 0
         pooled = origin.num_pooled if origin.max_pool else 1
         return cls(
             env_id=origin.env_id,
@@ -78,9 +80,9 @@ class Provenance:
         return None if self.env_id is None else game_of(self.env_id)
 
     def differences(self, other: "Provenance") -> Iterator[str]:
-        """Yield each setting of the same game that differs and is known on both sides, in words."""
+        """Yield a description of each setting that differs and is known on both sides."""
         names = self.env_kwargs.keys() | other.env_kwargs.keys()
-        for name in sorted(names - _SAME_PICTURE):
+        for name in sorted(names - _NON_VISUAL_KWARGS):
             ours, theirs = _setting(self, name), _setting(other, name)
             if ours != theirs:
                 yield f"{name} {ours}, not {theirs}"
@@ -96,8 +98,8 @@ def check_same_game(
 ) -> None:
     """Compare the game that a generator learned with the one that it is used on.
 
-    Another game is refused for generators that read RAM, whose bytes mean something else in each
-    game, and warned of for others. Other settings of the same game are warned of.
+    For another game, this raises an error if the generator reads RAM, whose bytes mean something
+    else in each game, and warns otherwise. For other settings of the same game, it warns.
 
     Args:
         trained: of the generator.
@@ -128,8 +130,8 @@ def check_same_game(
 
 
 def game_of(env_id: str) -> str:
-    """Return the game of a Gymnasium id, in lower case: that of ALE's games under all their ids,
-    otherwise the id without its module, namespace and version.
+    """Return the game of a Gymnasium id, in lower case: the same for all ids of one of ALE's games;
+    for others, the id without its module, namespace and version.
     """
     import gymnasium as gym  # not above: configurations are read without it
 
@@ -142,7 +144,7 @@ def game_of(env_id: str) -> str:
     return game.replace("_", "").lower()
 
 
-def own_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+def nondefault_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of an environment that differ from those it is registered with."""
     import gymnasium as gym
 
@@ -151,15 +153,15 @@ def own_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in kwargs.items()
-        if name not in registered or _text(registered[name]) != _text(value)
+        if name not in registered or _as_json(registered[name]) != _as_json(value)
     }
 
 
 def _setting(provenance: Provenance, name: str) -> str:
     value = provenance.env_kwargs.get(name)
-    return _text(0 if value is None and name in _NUMBERED else value)
+    return _as_json(0 if value is None and name in _ZERO_BY_DEFAULT else value)
 
 
-def _text(value: Any) -> str:
+def _as_json(value: Any) -> str:
     """Return a value as JSON, in which tuples and lists are the same."""
     return json.dumps(value, sort_keys=True, default=str)

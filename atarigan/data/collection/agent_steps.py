@@ -27,7 +27,7 @@ NUM_POOLED = 2
 MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
 MAX_NUM_POOLED = 100
 _ALE_ENTRY_POINTS = ("ale_py.env:AtariEnv", "ale_py:AtariEnv", ale_py.AtariEnv)
-_ALE_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")
+ALE_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")  # which `AgentSteps` sets itself
 
 
 class AgentSteps:
@@ -66,20 +66,12 @@ class AgentSteps:
         layout: str | None = None,
     ) -> None:
         spec = find_spec(env_id)
-        if frame_skip is None:
-            frame_skip = ALE_FRAME_SKIP if is_ale(spec) else 1
-        if frame_skip < 1:
-            raise InputError(f"frame_skip must be at least 1, not {frame_skip}")
-        if frame_skip > MAX_FRAME_SKIP:
-            raise InputError(f"frame_skip must be at most {MAX_FRAME_SKIP}, not {frame_skip}")
-        if not 2 <= num_pooled <= MAX_NUM_POOLED:
-            raise InputError(f"num_pooled must be from 2 to {MAX_NUM_POOLED}, not {num_pooled}")
-        env_kwargs = dict(env_kwargs or {})
-        for name in _ALE_OWN_KWARGS if is_ale(spec) else ("render_mode",):
-            if name in env_kwargs:
-                raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
-        self.frame_skip = frame_skip
         self.is_ale = is_ale(spec)
+        if frame_skip is None:
+            frame_skip = ALE_FRAME_SKIP if self.is_ale else 1
+        env_kwargs = dict(env_kwargs or {})
+        _check_arguments(frame_skip, num_pooled, env_kwargs, is_ale=self.is_ale)
+        self.frame_skip = frame_skip
         self._spec, self._env_kwargs = spec, env_kwargs
         self._max_pool, self._num_pooled, self._layout = max_pool, num_pooled, layout
         self._num_repeats = frame_skip
@@ -88,7 +80,7 @@ class AgentSteps:
         self.game: str | None = None
         self.screen: Screen
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
-        if is_ale(spec):
+        if self.is_ale:
             if layout is not None:
                 raise InputError(
                     f"layout {layout!r} is for image observations: the emulator's screen needs none"
@@ -204,6 +196,20 @@ class AgentSteps:
             screen.observe(observation)
 
 
+def _check_arguments(
+    frame_skip: int, num_pooled: int, env_kwargs: dict[str, Any], *, is_ale: bool
+) -> None:
+    if frame_skip < 1:
+        raise InputError(f"frame_skip must be at least 1, not {frame_skip}")
+    if frame_skip > MAX_FRAME_SKIP:
+        raise InputError(f"frame_skip must be at most {MAX_FRAME_SKIP}, not {frame_skip}")
+    if not 2 <= num_pooled <= MAX_NUM_POOLED:
+        raise InputError(f"num_pooled must be from 2 to {MAX_NUM_POOLED}, not {num_pooled}")
+    for name in ALE_OWN_KWARGS if is_ale else ("render_mode",):
+        if name in env_kwargs:
+            raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
+
+
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
     """Return Gymnasium's registration of an id.
 
@@ -236,10 +242,10 @@ def is_ale(spec: gym.envs.registration.EnvSpec) -> bool:
 
 
 def _take_max_steps(spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any]) -> int | None:
-    """Return the longest episode in agent steps, and turn off Gymnasium's own limit.
+    """Return the limit of an episode in agent steps, and turn off Gymnasium's own limit in
+    `env_kwargs`, which counts steps of the environment.
 
-    That one counts steps of the environment, of which one agent step may take several. The limit of
-    a registration other than ALE's belongs to the environment and stays.
+    The limit of a registration other than ALE's stays on, unless `env_kwargs` replaces it.
     """
     name = "max_episode_steps"
     max_steps = env_kwargs.get(name)
@@ -262,7 +268,9 @@ def _make_image_env(
     """Make an environment with image observations, or else with rendering as its image."""
     env = _make(spec, **env_kwargs)
     try:
-        with warnings.catch_warnings(action="ignore", category=LayoutGuessWarning):  # said later
+        with warnings.catch_warnings(
+            action="ignore", category=LayoutGuessWarning
+        ):  # repeated later
             ImageScreen(env, layout)
     except InputError:
         if layout is not None or "rgb_array" not in env.metadata.get("render_modes", ()):
