@@ -16,6 +16,8 @@ from atarigan.errors import InputError
 from atarigan.files.npz_samples import read_samples
 
 if TYPE_CHECKING:
+    from atarigan.data.sources import DataSource
+    from atarigan.evaluation.drawn_samples import DrawnSamples
     from atarigan.evaluation.policy.played_policy import PlayedPolicy
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
@@ -151,35 +153,20 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     """
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
-    from atarigan.data.provenance import check_same_game
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.build import evaluator_for, progress_total
-    from atarigan.evaluation.drawn_samples import DrawnSamples, draw_samples, num_drawn
+    from atarigan.evaluation.drawn_samples import DrawnSamples
     from atarigan.evaluation.metrics.pairs import pair_scores
     from atarigan.evaluation.motion_evaluator import evaluate_motion
     from atarigan.evaluation.report import Evaluation
-    from atarigan.models.frame_generator import FrameGenerator
 
+    role = None
     if arguments.run is not None:
-        generator = FrameGenerator.load(arguments.run, device="cpu")
-        config = _config_of_run(arguments, generator.model)
-        source = SOURCES[config.source](config)
-        check_same_game(
-            generator.provenance,
-            source.provenance,
-            str(config.data),
-            reads_ram=generator.reads_ram,
-            allow=None if arguments.allow_other_game else "--allow-other-game",
-        )
-        role = _role(config, generator.model.run)
-        total = num_drawn(generator, source, arguments.num, arguments.seed)
-        with ProgressDisplay("drawing", "samples", total) as display:
-            drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
+        drawn, config, source, role = _draw_from_run(arguments)
     else:
         drawn = DrawnSamples.of(read_samples(Path(str(arguments.samples))))
         config = RunConfig(source=str(arguments.source), data=arguments.data)
         source = SOURCES[config.source](config)
-        role = None
     num = min(len(drawn.samples), arguments.num)
     total = progress_total(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
@@ -216,6 +203,37 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         pairs=drawn.pairs,
         role=role,
     )
+
+
+def _draw_from_run(
+    arguments: EvaluateArguments,
+) -> tuple["DrawnSamples", RunConfig, "DataSource", str]:
+    """Draw samples of a run; also return the configuration and the source of the real samples, and
+    what they are to the generator.
+
+    Raises:
+        InputError: run or source are missing or damaged, or of different games.
+    """
+    from atarigan.cli.progress import ProgressDisplay
+    from atarigan.data.provenance import check_same_game
+    from atarigan.data.sources import SOURCES
+    from atarigan.evaluation.drawn_samples import draw_samples, num_drawn
+    from atarigan.models.frame_generator import FrameGenerator
+
+    generator = FrameGenerator.load(str(arguments.run), device="cpu")
+    config = _config_of_run(arguments, generator.model)
+    source = SOURCES[config.source](config)
+    check_same_game(
+        generator.provenance,
+        source.provenance,
+        str(config.data),
+        reads_ram=generator.reads_ram,
+        allow=None if arguments.allow_other_game else "--allow-other-game",
+    )
+    total = num_drawn(generator, source, arguments.num, arguments.seed)
+    with ProgressDisplay("drawing", "samples", total) as display:
+        drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
+    return drawn, config, source, _role(config, generator.model.run)
 
 
 def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
@@ -266,7 +284,7 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
 
 
 def policy_to_play(arguments: EvaluateArguments) -> "PlayedPolicy":
-    """Load the policy, and decide how it plays by the flags and by its file.
+    """Load the policy with the settings of the flags.
 
     Raises:
         InputError: policy or game are missing or damaged, or do not fit together.

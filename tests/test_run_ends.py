@@ -70,7 +70,7 @@ def test_a_run_goes_on_from_another_kind_of_device(
     (checkpoint / "SHA256SUMS").unlink()
     before = torch.get_num_threads()
     assert train.main(["--resume", "--out", str(run), "--max-images", "64"]) == 0
-    assert "is of another kind of device than cpu" in capsys.readouterr().err
+    assert "was saved on another kind of device than cpu" in capsys.readouterr().err
     after = load_training_state(find_checkpoint(run))
     assert (after["num_images"], after["num_threads"]) == (64, before)
     changed = (after["generator"][name] != state["generator"][name] for name in state["generator"])

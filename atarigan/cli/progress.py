@@ -12,11 +12,11 @@ from atarigan.cli.terminal import print_note
 
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_BETWEEN_UPDATES = 0.2
-_LEAST_SHARE = 0.02  # the rate of the first moments says little about the rest
+_LEAST_SHARE = 0.02  # below it, the rate is too uncertain to estimate the remaining time
 
 
 def report_phase(text: str) -> None:
-    """Say what long work does now, on stdout, because an error is the only line on stderr."""
+    """Print the present phase of long work on stdout; stderr is for errors."""
     print(f"{text} ...", flush=True)
 
 

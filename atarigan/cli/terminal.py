@@ -1,4 +1,4 @@
-"""Standard output and error that no job fails on: any encoding, closed, full or gone."""
+"""Standard output and error that never fail: in any encoding, closed, or on a full disk."""
 
 import codecs
 import contextlib

@@ -63,8 +63,8 @@ def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameForm
     page.picture(
         "Best, typical and worst",
         np.concatenate(rows),
-        "A row shows, of a tenth of the samples by their distance to the nearest real frame, those "
-        "that differ most.",
+        "Samples from three tenths by distance to the nearest real frame: those in a tenth that "
+        "differ most from one another.",
     )
     page.picture(
         "Pixel distances",
@@ -77,9 +77,9 @@ def show_frames(page: Page, evaluated: EvaluatedSamples, frame_format: FrameForm
 def ranked_examples(
     evaluated: EvaluatedSamples, distances: npt.NDArray[np.float64]
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Choose samples by their distance to the nearest real frame: of the nearest tenth, the middle
-    one and the farthest one, those that differ most from one another, so that no screen that
-    returns, such as the start of a game, takes all places.
+    """Choose samples from the nearest, the middle and the farthest tenth by distance to the nearest
+    real frame. Of each tenth, choose those that differ most from one another: a frequent screen,
+    such as the start of a game, would otherwise fill it.
 
     Returns:
         indices of at most 12 samples each, by title.

@@ -14,17 +14,17 @@ from atarigan.images.layout import (
     transposed,
 )
 
-# These make a single frame of their own, whatever the environment inside them shows.
+# These return a single new frame, independent of the observations inside them.
 _NEW_FRAME = {"AtariPreprocessing", "WarpFrame", "AddRenderObservation"}
 
 
 def layout_of_env(env: Any, axes: str | None = None) -> ImageLayout | None:
     """Return the layout of an environment's observations, or None if they are not images.
 
-    Without `axes`, the wrappers decide, those of sub-environments included: which of them stack
-    frames, in front (`FrameStackObservation`) or along the colors (`VecFrameStack`), and which make
-    them gray or transpose them. (H, W, 3) without a stack is an RGB frame. What they leave open is
-    guessed from the shape with a warning, as in `layout_of_space`.
+    Without `axes`, the layout follows from the wrappers, those of sub-environments included: they
+    may stack frames, in front (`FrameStackObservation`) or along the colors (`VecFrameStack`), turn
+    them gray, or transpose them. (H, W, 3) without a stack is an RGB frame. Where the wrappers are
+    ambiguous, the layout is guessed from the shape with a warning, as in `layout_of_space`.
 
     Args:
         env: an environment or a vector of them, of Gymnasium or stable-baselines3.
@@ -54,7 +54,7 @@ def _inner(env: Any) -> Any:
 
 
 def _known_layout(env: Any) -> ImageLayout | None:
-    """Return the layout that the wrappers tell; None if they leave it open, or without images."""
+    """Return the layout that the wrappers determine; None if it is ambiguous, or without images."""
     space = _space_of(env)
     names = {cls.__name__ for cls in type(env).__mro__}
     inner = _inner(env)
@@ -73,7 +73,7 @@ def _known_layout(env: Any) -> ImageLayout | None:
 
 
 def _stacks_inside(env: Any, names: set[str]) -> bool:
-    """Return whether an environment without a visible inside stacks frames in front."""
+    """Return whether an environment that is no wrapper stacks frames in front."""
     if "AtariVectorEnv" in names:
         return True
     if "AsyncVectorEnv" in names:
@@ -94,7 +94,7 @@ def _layout_of_frames_in(space: gym.Space[Any], *, is_stacked: bool) -> ImageLay
 
 
 def _axes_after(before: ImageLayout, shape: tuple[int, ...], is_stack: bool) -> str | None:
-    """Return the axes of a wrapper's observations; None if their shape leaves them open.
+    """Return the axes of a wrapper's observations; None if they are ambiguous.
 
     Args:
         before: the layout of the observations inside the wrapper.
@@ -117,11 +117,11 @@ def _axes_after(before: ImageLayout, shape: tuple[int, ...], is_stack: bool) -> 
     is_last = axes.startswith("HW")
     if shape == ((sizes[2], *sizes[:2]) if is_last else (*sizes[1:], sizes[0])):
         return transposed(axes)
-    return _axes_of_other_colors(before, shape[2] if is_last else shape[0], is_stack)
+    return _axes_after_color_change(before, shape[2] if is_last else shape[0], is_stack)
 
 
-def _axes_of_other_colors(before: ImageLayout, size: int, is_stack: bool) -> str | None:
-    """Return the axes after the axis of colors and stack, first or last, changed to a size."""
+def _axes_after_color_change(before: ImageLayout, size: int, is_stack: bool) -> str | None:
+    """Return the axes after a wrapper changed the size of the axis of colors and stack."""
     is_last = before.axes.startswith("HW")
     old_size = before.shape[-1 if is_last else 0]
     if size == old_size:

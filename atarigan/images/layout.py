@@ -169,7 +169,7 @@ def guessed_layout(space: gym.Space[Any], *, expects_rgb: bool = True) -> ImageL
     layout = layout_with_axes(space, _guessed_axes(space.shape))
     if layout is None or (expects_rgb and layout.axes == "HWKC" and layout.num_stack == 1):
         return layout
-    other = _other_reading(layout)
+    other = _alternative(layout)
     if other is not None:
         axes = layout.axes if layout.num_stack > 1 else layout.axes.replace("K", "")
         warnings.warn(
@@ -181,8 +181,8 @@ def guessed_layout(space: gym.Space[Any], *, expects_rgb: bool = True) -> ImageL
     return layout
 
 
-def _other_reading(layout: ImageLayout) -> tuple[str, str] | None:
-    """Return the other axes that fit a guessed layout, and what they mean; None without others."""
+def _alternative(layout: ImageLayout) -> tuple[str, str] | None:
+    """Return other axes that fit a guessed layout's shape, and their meaning; None if none do."""
     if len(layout.shape) != 3:
         return None
     is_last = layout.axes.startswith("HW")

@@ -25,8 +25,8 @@ def evenly_spaced(
 def drawn(num_items: int, num_picked: int, seed: int = 0) -> npt.NDArray[np.int64]:
     """Draw indices without replacement; all of them if there are not more than `num_picked`.
 
-    Unlike the first ones, they are like all items whatever the order of these, and unlike evenly
-    spaced ones also if items repeat in turn, as classes do.
+    They represent all items in any order. The first ones do not, and evenly spaced ones do not if
+    items repeat periodically, as classes may.
 
     Returns:
         int64 (num_picked,) or (num_items,), in ascending order.

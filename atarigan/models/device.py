@@ -21,11 +21,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
-def _leave_threads() -> None:
+def _use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-# The threads of OpenMP are lost in a forked process, such as those of Gymnasium's AsyncVectorEnv,
-# and GNU's OpenMP waits for them forever.
+# A forked process, such as one of Gymnasium's AsyncVectorEnv, lacks the threads of OpenMP, and
+# GNU's OpenMP would wait for them forever.
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_leave_threads)
+    os.register_at_fork(after_in_child=_use_one_thread)

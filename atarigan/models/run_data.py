@@ -1,4 +1,4 @@
-"""The data of a run that another command needs: still there, or where to get it."""
+"""Check that the data of a run still exists."""
 
 import json
 import shlex
@@ -10,15 +10,15 @@ from atarigan.models.model_config import ModelConfig
 
 
 def refuse_missing_data(model: ModelConfig, run: str | Path) -> None:
-    """Check that a run's data is where its configuration says.
+    """Check that a run's data exists where its configuration says.
 
     Args:
         model: the run's configuration.
         run: the run's folder or name, for messages.
 
     Raises:
-        InputError: it is not. The message says how to name its place, and for the bare name that a
-            packed generator has, how to collect data of its game.
+        InputError: it does not. The message says how to name another place. A packed generator
+            has only a name of its data; then the message says how to collect such data.
     """
     data = model.run.data
     if data is None or Path(data).exists():

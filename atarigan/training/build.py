@@ -41,7 +41,7 @@ def build_trainer(
         config: the settings of the run.
         group: the processes that train together.
         source: real samples; None opens the source that `config` names.
-        report: told what is done now, in a few words.
+        report: called with a description of each phase.
 
     Raises:
         InputError: a name is unknown, or parts do not fit one another.

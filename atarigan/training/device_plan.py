@@ -86,7 +86,7 @@ class DevicePlan:
         return torch.cuda.get_rng_state(self.device) if self.is_cuda else torch.get_rng_state()
 
     def set_layers_rng_state(self, state: Tensor) -> None:
-        """Continue that stream from a state. One of another kind of device is left alone."""
+        """Continue that stream from a state; ignore a state of another kind of device."""
         if state.shape != self.layers_rng_state().shape:
             return
         if self.is_cuda:

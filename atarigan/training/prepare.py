@@ -39,8 +39,8 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
             trainer.updates.rng.manual_seed(int(np.random.default_rng(seed).integers(1 << 62)))
             trainer.use_threads(num_threads)  # not those of the other machine
             print(
-                f"{checkpoint.name} is of another kind of device than {trainer.plan.device.type}: "
-                "weights and data go on, and random numbers begin anew",
+                f"{checkpoint.name} was saved on another kind of device than "
+                f"{trainer.plan.device.type}: training continues with new random numbers",
                 file=sys.stderr,
             )
     except Exception as error:  # the file may hold anything

@@ -1,4 +1,4 @@
-"""Run a training: what happens between a configuration and a folder with everything it left."""
+"""Run a training by its configuration, and record it in a folder."""
 
 import dataclasses
 import tempfile
@@ -42,14 +42,14 @@ def refuse_read_only(out: Path) -> None:
 def train(
     out: Path, config: RunConfig, *, resume: bool = False, allow_other_game: bool = False
 ) -> int:
-    """Train as configured and leave everything in `out`; returns the exit status. Where there are
-    several processes, the first one does all writing.
+    """Train, write everything into `out`, and return the exit status. If there are several
+    processes, only the first one writes.
 
     Raises:
         InputError: the folder holds another run, a part of the configuration cannot work, or
             the data is of another game than that of the run to resume.
     """
-    if config.data is not None:  # the run is resumed and evaluated from anywhere
+    if config.data is not None:  # so that it is found from any folder later
         config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
     with joined(config.device) as group:
         if not group.is_first:
@@ -78,7 +78,7 @@ def _train_and_record(
     check_memory(trainer)
     if resume:
         before = typed_json.read_json(folder.config, ModelConfig)
-        trainer.model = _same_game(before, trainer.model, allow_other_game)
+        trainer.model = _checked_model(before, trainer.model, allow_other_game)
         restore(trainer, find_checkpoint(out))
     else:
         report_phase("choosing the number of threads")
@@ -87,7 +87,7 @@ def _train_and_record(
     out.mkdir(parents=True, exist_ok=True)
     guard = HealthGuard(folder, trainer)
     if not resume:
-        guard.save(trainer)  # a run with a config.json can then be resumed
+        guard.save(trainer)  # before config.json, so that every run with one can be resumed
     typed_json.write_json(folder.config, trainer.model)
     _announce(trainer, out)
     display = ProgressDisplay(
@@ -151,14 +151,13 @@ def _summary(trainer: Trainer) -> str:
     )
 
 
-def _same_game(before: ModelConfig, now: ModelConfig, allow_other_game: bool) -> ModelConfig:
-    """Compare the data of a run with the data that it goes on with. Data of unknown provenance
-    keeps the provenance of the run.
+def _checked_model(before: ModelConfig, now: ModelConfig, allow_other_game: bool) -> ModelConfig:
+    """Return the configuration of a resumed run, after a check that its data is of the same game.
+    If the provenance of the data is unknown, the configuration keeps that of the run.
 
     Raises:
-        InputError: it is of another game, which the generator's RAM does not fit.
+        InputError: the data is of another game, and the generator reads RAM.
     """
-
     check_same_game(
         before.provenance,
         now.provenance,
@@ -185,7 +184,6 @@ def _observers(
     folder: RunFolder, trainer: Trainer, display: ProgressDisplay, logs: list[Observer]
 ) -> list[Observer]:
     """Everything that shows and records a run."""
-
     return [
         ProgressBar(display),
         SamplePictures(folder, trainer),

@@ -27,7 +27,7 @@ class Observer:
     """Looks at a trainer and changes nothing of it. The order of observers does not matter.
 
     Attributes:
-        end_phase: what takes long in `at_end`, in a few words; empty if nothing does.
+        end_phase: description of the work in `at_end`, if it takes long; else empty.
     """
 
     end_phase = ""
@@ -116,7 +116,7 @@ class Trainer:
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Train until a limit of the configuration is reached, the guard ends the run, or a stop is
-        requested. `report` is told what is done at the end, in a few words.
+        requested. `report` is called with a description of each phase at the end.
         """
         self._follow_first_process()
         began = time.monotonic() - self.elapsed_s

@@ -17,7 +17,7 @@ _OF_NETWORKS = (
     "critic_layers",
     "leaky_slope",
 )
-_PROBE = (1, 64, 64)
+_SAMPLE_SHAPE = (1, 64, 64)  # of any image
 
 
 def unused_settings(config: RunConfig) -> dict[str, str]:
@@ -44,8 +44,8 @@ def unused_settings(config: RunConfig) -> dict[str, str]:
 
 
 def _read_by_networks(config: RunConfig) -> set[str]:
-    """Return the settings that the networks' family reads when it builds them, without memory for
-    their weights. Empty where they cannot be built, which training refuses with a reason.
+    """Return the settings that the network family reads to build its networks, on the device
+    "meta", without memory. Empty if they cannot be built; training then raises an error.
     """
     read: set[str] = set()
 
@@ -56,7 +56,7 @@ def _read_by_networks(config: RunConfig) -> set[str]:
 
     family = NETWORKS[config.network]()
     shape = Watched(
-        (2,) if config.source in POINT_SOURCES else _PROBE,
+        (2,) if config.source in POINT_SOURCES else _SAMPLE_SHAPE,
         config.latent_size,
         **{name: getattr(config, name) for name in _OF_NETWORKS},
     )

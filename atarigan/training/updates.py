@@ -257,8 +257,8 @@ class Updates:
         self._reconstruction_step = self._new_reconstruction_step()
 
     def continues_stream_of(self, state: dict[str, Any]) -> bool:
-        """Whether random numbers go on where a state was taken. A stream of another kind of device
-        cannot be continued.
+        """Whether the random stream of a saved state can be continued: not on another kind of
+        device.
         """
         stream: Tensor = state["rng"]
         return stream.shape == self.rng.get_state().shape

@@ -163,7 +163,7 @@ class FrameBuffer:
         """Create rings until the buffer keeps at least `capacity` steps. It never shrinks.
 
         Raises:
-            InputError: the buffer keeps more than that already, by a whole ring.
+            InputError: the buffer has more rings than this capacity needs.
             OSError: the disk is full or not writable.
         """
         refuse_links_outside(self.path)

@@ -1,4 +1,4 @@
-"""Preprocessings that policies are trained with: pooling, gray levels, and the start of a life."""
+"""How frames are preprocessed in the training of policies: pooling, gray levels, new lives."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from atarigan.images.pixels import Frames
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What wrappers make of an emulator's frames before a policy sees them in training.
+    """How wrappers change an emulator's frames and actions in the training of a policy.
 
     Attributes:
         name: key in `PREPROCESSINGS`.
@@ -76,7 +76,7 @@ def preprocessing_named(name: str) -> Preprocessing:
 
 
 class LifeStarts:
-    """Tells which actions the preprocessing takes in place of the policy.
+    """Determines which actions the preprocessing takes in place of the policy.
 
     Args:
         preprocessing: of the policy's training.
@@ -84,7 +84,7 @@ class LifeStarts:
             takes all of them.
 
     Attributes:
-        start: action that begins a life, in which training did not ask the policy; None otherwise.
+        start: action that begins a life, for which the policy is not asked; None otherwise.
         fire: FIRE, if it is to be pressed instead of the policy's action; None otherwise.
         is_first: whether the policy's next observation begins a stack.
     """
@@ -100,7 +100,7 @@ class LifeStarts:
         self._fire.begin_episode()
         self._left = list(self._starts) if self._starts_lives else []
         self._lives: int | None = None
-        # training presses FIRE once a life, so that only a longer standstill is helped out of
+        # Training presses FIRE once a life, so it is pressed again only after a standstill.
         self._is_settling = False
         self._is_new = True
         self.start: int | None = None

@@ -4,8 +4,8 @@ from atarigan.data.collection.screen import Screen
 
 MAX_STILL_FRAMES = 8_000
 _LOOK_EVERY = 4  # agent steps: hashing every screen would slow collection down
-_STILL_STEPS = 150  # games that go on by themselves stand still for up to about 130
-_NUM_PRESSES = 4  # one alone may be swallowed again
+_STILL_STEPS = 150  # games that go on without FIRE show no new screen for up to about 130
+_NUM_PRESSES = 4  # sticky actions may swallow one
 
 
 class FireAtNewLife:
@@ -44,7 +44,7 @@ class FireAtNewLife:
 
 
 class StandstillLimit:
-    """Tells when a game has shown nothing new for long: no reward, no lost life and no new screen.
+    """Ends episodes that have no reward, no lost life and no new screen for long.
 
     Args:
         max_frames: frames without anything new, at least 0; 0 means no limit.

@@ -18,14 +18,14 @@ LARGEST_FILE = 64 << 20
 MOST_PIXELS = 1 << 26
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 _PIXELS_PER_BYTE = 8 * 1032  # deflate expands at most 1032 times; a byte can hold 8 pixels
-_FULL = 0xFFFF
-_LEAST_OF_16_BITS = 1 << 14
+_MAX_UINT16 = 0xFFFF
+_MIN_BRIGHTEST = 1 << 14
 _TIFF_MAX_SAMPLE_VALUE = 281
 _ORIENTATION = 274
 
 
 class ImageReader:
-    """Reads image files as RGB, and remembers which of them were more than 8-bit RGB.
+    """Reads image files as RGB, and counts those that had to be converted.
 
     - Transparent pixels are blended over white: their colors are not meant to be seen.
     - Values of 16 bits are scaled to 8, by the maximum that a TIFF file names or else by 65,535.
@@ -59,16 +59,16 @@ class ImageReader:
             raise InputError(f"{path} is not an image that can be read") from None
 
     def finish(self, folder: Path) -> None:
-        """Warn of what was done to the images of a folder.
+        """Warn of the conversions of all images of a folder.
 
         Raises:
             InputError: all values of 16 bits would be dark, as those of a camera of 12 bits are.
         """
-        if self._brightest is not None and self._brightest[0] < _LEAST_OF_16_BITS:
+        if self._brightest is not None and self._brightest[0] < _MIN_BRIGHTEST:
             value, path = self._brightest
             raise InputError(
-                f"images of 16 bits must use their range up to {_FULL:,}, and the largest value in "
-                f"{folder} is {value:,} ({path.name}): scale them to 16 bits or to 8"
+                f"images of 16 bits must use their range up to {_MAX_UINT16:,}, and the largest "
+                f"value in {folder} is {value:,} ({path.name}): scale them to 16 bits or to 8"
             )
         for note, num in self._notes.items():
             warnings.warn(f"{folder}: {num:,} images {note}", stacklevel=3)
@@ -105,7 +105,7 @@ class ImageReader:
         if num_channels == 1:
             return gray_to_rgb(levels)
         rgb = np.ascontiguousarray(levels[..., 2::-1])  # OpenCV's order is blue, green, red, alpha
-        opacity = values[..., 3:] / _FULL if has_alpha else None
+        opacity = values[..., 3:] / _MAX_UINT16 if has_alpha else None
         if opacity is None or opacity.min() == 1:
             return rgb
         return self._blended(rgb, opacity)
@@ -113,14 +113,14 @@ class ImageReader:
     def _levels(self, path: Path, image: Any, values: npt.NDArray[Any]) -> Frames:
         """Scale deep values (H, W, C) to uint8."""
         if values.dtype == np.uint16:
-            most = _FULL
+            most = _MAX_UINT16
             if image.format == "TIFF":
-                named = image.tag_v2.get(_TIFF_MAX_SAMPLE_VALUE, _FULL)
+                named = image.tag_v2.get(_TIFF_MAX_SAMPLE_VALUE, _MAX_UINT16)
                 most = int(named[0] if isinstance(named, tuple) else named)
             brightest = int(values.max())
             if brightest > most or most < 1:
                 raise InputError(f"{path} must hold values up to its {most:,}, not {brightest:,}")
-            if most == _FULL and (self._brightest is None or brightest > self._brightest[0]):
+            if most == _MAX_UINT16 and (self._brightest is None or brightest > self._brightest[0]):
                 self._brightest = (brightest, path)
             self._notes["of 16 bits are scaled to 8"] += 1
             return np.asarray(values.astype(np.uint32) * 256 // (most + 1), np.uint8)

@@ -1,7 +1,7 @@
-"""Two sets of real samples without a common episode, and halves of one by whole episodes.
+"""Split real samples into two sets, by whole episodes where there are any.
 
-Frames of one episode resemble one another more than frames of two: two sets that share episodes
-would be nearer to each other than any new frames of the same game can be.
+Frames of one episode are similar, so two sets that share episodes would be nearer to each other
+than new frames of the same game can be.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RealSets:
         real: the samples to compare with, (N,).
         others: as many others, which set the floor, (N,).
         num_available: number of all real samples.
-        episodes: episode of each of `real`, (N,); None if samples are independent.
+        episodes: the episode of each of `real`, (N,); None if samples are independent.
         num_episodes: number of episodes of all real samples; 0 if they are independent.
     """
 
@@ -36,10 +36,9 @@ class RealSets:
 
 
 def two_real_sets(num_samples: int, num: int, seed: int, episodes: Numbers | None) -> RealSets:
-    """Draw two disjoint sets of `num` real samples, at most half of all each.
+    """Draw two disjoint sets of `num` real samples, or of at most half of all.
 
-    With episodes, every episode is in one of the two sets only. Then a set may have less than half
-    of the samples.
+    No episode is in both sets, so with episodes a set may have fewer than half of the samples.
 
     Args:
         num_samples: number of real samples.
@@ -94,7 +93,7 @@ def half_of_episodes(episodes: Numbers, rng: np.random.Generator) -> npt.NDArray
 
 
 def half_of_rows(num: int, episodes: Numbers | None, rng: np.random.Generator) -> Numbers:
-    """Draw half of the samples: at least two if there are as many, or whole episodes."""
+    """Draw half of the samples, by whole episodes if they are given; else at least two."""
     if episodes is None:
         chosen: Numbers = np.sort(rng.permutation(num)[: max(min(num, 2), num // 2)])
         return chosen

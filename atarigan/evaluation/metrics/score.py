@@ -71,7 +71,7 @@ METRICS: dict[str, Metric] = {
     "recall": Metric("higher", "share of real samples within sample neighborhoods", 1),
     "density": Metric("higher", "samples in real neighborhoods, relative to expectation"),
     "coverage": Metric("higher", "share of real neighborhoods that hold a sample", 1),
-    "copied": Metric("lower", "share nearer to training samples than 95 % of other real", 1),
+    "copied": Metric("lower", "share nearer to training samples than 95 % of other real ones", 1),
     "class_entropy": Metric("higher", "relative entropy of the class distribution", 1),
     "mean_confidence": Metric("higher", "mean probability of the most probable class", 1),
     "valid_colors": Metric("higher", "share of pixels in a color of the game", 1),

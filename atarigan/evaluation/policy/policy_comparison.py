@@ -64,8 +64,8 @@ class PolicyComparison:
 
         Returns:
             Results by view: "random" (actions, without a view), "real", "generated" if that view is
-            given, and the `disturbances`. After a stop, the second has the finished episodes of the
-            view that was interrupted: the shorter ones, which are no fair sample.
+            given, and the `disturbances`. After a stop, the second dict has the finished episodes
+            of the view that was interrupted: the shorter ones, which are a biased sample.
         """
         episodes = Episodes(self.model, self.layout, self.config, self.seed, progress, should_stop)
         num = self.num_episodes

@@ -50,8 +50,8 @@ class PolicyEvaluation:
         frame_format: format of the frames of films.
         facts: further facts of the result, such as counts, limits, seeds and versions.
         seed: seed of the bootstrap.
-        unfinished: the finished episodes of the view that an interruption cut short. They are the
-            shorter ones, so that nothing is computed from them.
+        unfinished: finished episodes of the view that was interrupted. They are the shorter ones,
+            so nothing is computed from them.
     """
 
     name: str
@@ -80,7 +80,7 @@ class PolicyEvaluation:
 
     @property
     def warning(self) -> None:
-        """Nothing makes returns of whole episodes rough but their number, which is shown."""
+        """Always None: the intervals show how rough the returns are."""
         return None
 
     def mean_return(self, view: str) -> tuple[float, Interval]:
