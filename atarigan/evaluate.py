@@ -263,8 +263,8 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
                 layout.frame_format,
                 MAX_PARALLEL,
                 arguments.seed,
+                config.provenance(env),
                 allow_other_game=arguments.allow_other_game,
-                provenance=config.provenance(env),
             )
     comparison = PolicyComparison(played.model, layout, config, arguments.episodes, arguments.seed)
     total = comparison.max_steps(generated is not None)

@@ -14,9 +14,9 @@ from gymnasium.wrappers import OrderEnforcing
 from .vector_api import AnyVectorWrapper
 
 
-@dataclass
+@dataclass(frozen=True)
 class GameStep:
-    """The game's part in one agent step.
+    """What one agent step did to the game.
 
     Attributes:
         action: the last action that the game received.

@@ -18,7 +18,6 @@ from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
 
-from .env_provenance import provenance_of
 from .generation_options import GenerationOptions
 from .ram_info import ram_of
 
@@ -230,9 +229,8 @@ class GeneratedFrames:
         frame_format: the format of the frames, gray or RGB.
         num_games: the number of games; they are numbered from 0.
         seed: game i uses seed + i.
+        provenance: of the real frames that agents see, to compare with the generator's.
         allow_other_game: as in `GenerationOptions`.
-        provenance: of the real frames that agents see, to compare with the generator's; None means
-            those of the game itself.
 
     Raises:
         InputError: the generator reads RAM and the game has none or is another one.
@@ -245,9 +243,9 @@ class GeneratedFrames:
         frame_format: FrameFormat,
         num_games: int,
         seed: int,
+        provenance: Provenance,
         *,
         allow_other_game: bool = False,
-        provenance: Provenance | None = None,
     ) -> None:
         layout = layout_of_frames(frame_format)
         self._stream = ObservationStream(
@@ -256,7 +254,7 @@ class GeneratedFrames:
             layout,
             num_games,
             GenerationOptions(allow_other_game=allow_other_game),
-            provenance or provenance_of(env),
+            provenance,
         )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none

@@ -211,11 +211,11 @@ def png(height: int, width: int) -> bytes:
     ],
 )
 def test_a_small_image_takes_no_gibibyte(tmp_path: Path, content: bytes, message: str) -> None:
-    from atarigan.data.sources.image_file import read_image
+    from atarigan.data.sources.image_file import ImageReader
 
     (tmp_path / "image.png").write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_image(tmp_path / "image.png")
+        ImageReader().read(tmp_path / "image.png")
 
 
 @pytest.mark.parametrize(

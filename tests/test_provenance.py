@@ -68,7 +68,7 @@ def test_another_game_is_refused_whatever_is_wrapped(breakout: FrameGenerator) -
         gym.make("atarigan:atarigan/Generated-v0", env_id="ALE/Pong-v5", generator=breakout)
     gray = FrameFormat("gray", 84, 84)
     with pytest.raises(InputError, match=OTHER_GAME):
-        GeneratedFrames(breakout, gym.make("ALE/Pong-v5"), gray, 1, 0)
+        GeneratedFrames(breakout, gym.make("ALE/Pong-v5"), gray, 1, 0, Provenance("ALE/Pong-v5"))
     env = GeneratedObservation(gym.make("ALE/Pong-v5"), breakout, allow_other_game=True)
     assert env.reset(seed=0)[0].shape == (210, 160, 3)
 

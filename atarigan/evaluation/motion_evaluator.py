@@ -76,8 +76,8 @@ def motion_evaluator(
     Raises:
         InputError: the stacks are single frames, or too few.
     """
-    numbers, sets = two_sets_of_stacks(source, num, num_stack, seed)
-    stacks = stacks_at(source, numbers[sets.real])
+    indices, sets = two_sets_of_stacks(source, num, num_stack, seed)
+    stacks = stacks_at(source, indices[sets.real])
 
     def describe(samples: Samples) -> Columns:
         return describe_stacks(samples, statistics, space)
@@ -89,7 +89,7 @@ def motion_evaluator(
         measure=motion_scores,
         real=stacks,
         reference=in_chunks(describe, stacks, progress),
-        held_out=in_chunks(describe, stacks_at(source, numbers[sets.others]), progress),
+        held_out=in_chunks(describe, stacks_at(source, indices[sets.others]), progress),
         sets=sets,
         seed=seed,
         statistics=statistics,

@@ -120,8 +120,8 @@ class OnnxGenerator:
             raise InputError(f"this generator takes {expected}, not {found}")
         frames = np.empty((len(latents), *self.frame_format.shape), np.uint8)
         for part in batches(len(latents)):
-            numbers = latents[part, : self.model.run.latent_size]
-            frames[part] = self.samples(numbers, *(array[part] for array in given[1:]))
+            of_network = latents[part, : self.model.run.latent_size]
+            frames[part] = self.samples(of_network, *(array[part] for array in given[1:]))
         return frames
 
     def samples(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -155,10 +155,10 @@ def _model(written: str | None, name: str) -> ModelConfig:
 
 
 def _latent_size(model: ModelConfig, written: str | None, name: str) -> int:
-    """Return the length of a latent that a file names, or that of the network's part.
+    """Return the length of a latent by the file, or else that of the network's part.
 
     Raises:
-        InputError: there cannot be so many numbers.
+        InputError: the length in the file is impossible for this generator.
     """
     least = model.run.latent_size
     if written is None:

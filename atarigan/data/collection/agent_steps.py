@@ -75,7 +75,7 @@ class AgentSteps:
         self._spec, self._env_kwargs = spec, env_kwargs
         self._max_pool, self._num_pooled, self._layout = max_pool, num_pooled, layout
         self._num_repeats = frame_skip
-        self._num_watched = num_pooled if max_pool else 1
+        self._num_observed = num_pooled if max_pool else 1
         self._max_steps = _take_max_steps(spec, env_kwargs)
         self.game: str | None = None
         self.screen: Screen
@@ -92,7 +92,7 @@ class AgentSteps:
             pooled = PooledImageScreen(self.env, num_pooled, layout) if max_pool else None
             self.screen = pooled or ImageScreen(self.env, layout)
         self._screens = [self.screen]
-        self._noop_max, self._noop_repeats = 0, 1
+        self._noop_max, self._steps_per_noop = 0, 1
         self.action_space = self.env.action_space
         self._standstill = StandstillLimit(max_still_frames, frame_skip)
         self._num_steps = 0
@@ -131,8 +131,8 @@ class AgentSteps:
         episodes as in training. Call it before `reset`: the environment and `screen` may change.
         """
         pools = preprocessing.pools and self.frame_skip > 1
-        if pools and self._num_watched == 1:
-            self._num_watched = 2
+        if pools and self._num_observed == 1:
+            self._num_observed = 2
             if self.is_ale:
                 self.env.close()
                 self._make_ale(skips_inside=False)
@@ -144,7 +144,7 @@ class AgentSteps:
         else:
             screen = ImageScreen(self.env, self._layout) if self._max_pool else self.screen
         self._screens = list({id(each): each for each in (self.screen, screen)}.values())
-        self._noop_repeats = 1 if pools else self._num_repeats
+        self._steps_per_noop = 1 if pools else self._num_repeats
         self._noop_max = preprocessing.noop_max if self.action_meanings[:1] == ("NOOP",) else 0
         return screen
 
@@ -155,11 +155,11 @@ class AgentSteps:
         self._standstill.begin_episode()
         if self._noop_max:  # as stable-baselines3's NoopResetEnv does
             num = self.env.unwrapped.np_random.integers(1, self._noop_max + 1)
-            for _ in range(num * self._noop_repeats):
+            for _ in range(num * self._steps_per_noop):
                 observation, _, terminated, truncated, _ = self.env.step(0)
                 if terminated or truncated:
                     observation, _ = self.env.reset(seed=seed)
-        for _ in range(self._num_watched):
+        for _ in range(self._num_observed):
             self._observe(observation)
 
     def step(self, action: Any) -> tuple[float, bool, bool]:
@@ -170,7 +170,7 @@ class AgentSteps:
             total += float(reward)
             if terminated or truncated:
                 break
-            if repeat > self._num_repeats - self._num_watched:
+            if repeat > self._num_repeats - self._num_observed:
                 self._observe(observation)
         self._num_steps += 1
         if self._num_steps == self._max_steps:

@@ -74,7 +74,7 @@ class ModelPolicy:
     def act(self, screen: Screen) -> Any:
         """Return an action for the policy's own screen; `screen` is not used."""
         starts = self._starts
-        starts.look(self._screen)
+        starts.observe(self._screen)
         if starts.start is not None:
             return starts.start
         frame = self._layout.from_frames(self._preprocessing.frame(self._screen, self._layout))

@@ -98,27 +98,27 @@ class LifeStarts:
 
     def begin_episode(self) -> None:
         self._fire.begin_episode()
-        self._left = list(self._starts) if self._starts_lives else []
+        self._pending = list(self._starts) if self._starts_lives else []
         self._lives: int | None = None
         # Training presses FIRE once a life, so it is pressed again only after a standstill.
-        self._is_settling = False
-        self._is_new = True
+        self._ignores_fire = False
+        self._is_stack_new = True
         self.start: int | None = None
         self.fire: int | None = None
         self.is_first = True
 
-    def look(self, screen: Screen) -> None:
-        """Set the attributes for the next agent step. Call it once for each."""
+    def observe(self, screen: Screen) -> None:
+        """Set the attributes for the next agent step. Call it once before each."""
         lives, before = screen.lives(), self._lives
         self._lives = lives
         fire = self._fire.action(screen)
         if self._starts_lives and before is not None and 0 < lives < before:
-            self._left = [0, *self._starts]
-        self.start = self._left.pop(0) if self._left else None
+            self._pending = [0, *self._starts]
+        self.start = self._pending.pop(0) if self._pending else None
         if self._starts_lives and (lives != before or self.start is not None):
-            self._is_settling = True
+            self._ignores_fire = True
         elif fire is None:
-            self._is_settling = False
-        self.fire = None if self._is_settling else fire
-        self.is_first = self._is_new and self.start is None
-        self._is_new = self.start is not None or (self._is_new and not self.is_first)
+            self._ignores_fire = False
+        self.fire = None if self._ignores_fire else fire
+        self.is_first = self._is_stack_new and self.start is None
+        self._is_stack_new = self.start is not None or (self._is_stack_new and not self.is_first)

@@ -114,7 +114,7 @@ def seeds_of(seed: int, ring: str, first_step: int, attempt: int = 0) -> tuple[i
         attempt: number of processes that died while working on the share.
     """
     key: tuple[int, ...] = (first_step, ring_number(ring))
-    if first_step or attempt:
+    if first_step or attempt:  # a new ring keeps the seeds that earlier releases gave it
         key = (*key, attempt)
     env_seed, policy_seed = np.random.SeedSequence(seed, spawn_key=key).generate_state(2)
     return int(env_seed), int(policy_seed)
@@ -136,7 +136,7 @@ def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
     cv2.setNumThreads(1)
-    warnings.simplefilter("ignore", LayoutGuessWarning)  # the command has said it
+    warnings.simplefilter("ignore", LayoutGuessWarning)  # the command has printed it
     outcome: Failure | None = None
     try:
         collect_share(share, signals)

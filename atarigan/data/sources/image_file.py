@@ -137,11 +137,6 @@ class ImageReader:
         return np.asarray(np.rint(rgb * opacity + 0xFF * (1 - opacity)), np.uint8)
 
 
-def read_image(path: Path) -> Frames:
-    """Read one image file as RGB, uint8 (H, W, 3). Raises InputError as `ImageReader.read`."""
-    return ImageReader().read(path)
-
-
 def _check_size(path: Path, image: Any, num_bytes: int) -> None:
     """Raise InputError if an image claims more pixels than allowed, before it is decoded."""
     height, width = image.height, image.width

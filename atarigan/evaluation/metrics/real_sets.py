@@ -13,7 +13,7 @@ from atarigan.errors import InputError
 
 FEW_EPISODES = 20
 _MOST_OF_ALL = 0.75
-Numbers = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class RealSets:
         num_episodes: number of episodes of all real samples; 0 if they are independent.
     """
 
-    real: Numbers
-    others: Numbers
+    real: Indices
+    others: Indices
     num_available: int
-    episodes: Numbers | None = None
+    episodes: Indices | None = None
     num_episodes: int = 0
 
 
-def two_real_sets(num_samples: int, num: int, seed: int, episodes: Numbers | None) -> RealSets:
+def two_real_sets(num_samples: int, num: int, seed: int, episodes: Indices | None) -> RealSets:
     """Draw two disjoint sets of `num` real samples, or of at most half of all.
 
     No episode is in both sets, so with episodes a set may have fewer than half of the samples.
@@ -68,7 +68,7 @@ def two_real_sets(num_samples: int, num: int, seed: int, episodes: Numbers | Non
     return RealSets(real, others, num_samples, episodes[real], len(np.unique(episodes)))
 
 
-def half_of_episodes(episodes: Numbers, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def half_of_episodes(episodes: Indices, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Draw whole episodes with about half of the samples.
 
     An episode with more than three quarters of the samples is cut in the middle first.
@@ -92,9 +92,9 @@ def half_of_episodes(episodes: Numbers, rng: np.random.Generator) -> npt.NDArray
     return np.repeat(is_chosen, lengths)
 
 
-def half_of_rows(num: int, episodes: Numbers | None, rng: np.random.Generator) -> Numbers:
+def half_of_rows(num: int, episodes: Indices | None, rng: np.random.Generator) -> Indices:
     """Draw half of the samples, by whole episodes if they are given; else at least two."""
     if episodes is None:
-        chosen: Numbers = np.sort(rng.permutation(num)[: max(min(num, 2), num // 2)])
+        chosen: Indices = np.sort(rng.permutation(num)[: max(min(num, 2), num // 2)])
         return chosen
     return np.flatnonzero(half_of_episodes(episodes, rng))

@@ -241,7 +241,7 @@ class _ParallelGames:
         numbers = self.running
         for number in numbers:
             game = self._games[number]
-            game.starts.look(game.screen)
+            game.starts.observe(game.screen)
         shown = self._show(numbers, film, film_steps)
         asked = [row for row, number in enumerate(numbers) if not self._games[number].is_starting]
         actions = self._ask(
