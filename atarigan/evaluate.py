@@ -265,6 +265,7 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
                 arguments.seed,
                 config.provenance(env),
                 allow_other_game=arguments.allow_other_game,
+                allow="--allow-other-game",
             )
     comparison = PolicyComparison(played.model, layout, config, arguments.episodes, arguments.seed)
     total = comparison.max_steps(generated is not None)

@@ -1,6 +1,7 @@
 """The core of all generating wrappers: observations of many environments, one decode per step."""
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.frame_stack import FrameStacks
-from atarigan.images.layout import ImageLayout, layout_of_frames
+from atarigan.images.layout import ImageLayout, has_shape_of_image, layout_of_frames
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
@@ -37,6 +38,7 @@ class ObservationStream:
         num_envs: the number of environments; they are numbered from 0.
         options: how to generate and render.
         provenance: of the environments' frames, compared with that of the generator's.
+        allow: how to allow another game, for messages.
 
     Attributes:
         real_layout: the layout of real observations.
@@ -57,6 +59,7 @@ class ObservationStream:
         num_envs: int,
         options: GenerationOptions,
         provenance: Provenance,
+        allow: str = "allow_other_game=True",
     ) -> None:
         self.options = options
         self.num_envs = num_envs
@@ -67,7 +70,7 @@ class ObservationStream:
             provenance,
             "the environment",
             reads_ram=self._decoder.reads_ram,
-            allow=None if options.allow_other_game else "allow_other_game=True",
+            allow=None if options.allow_other_game else allow,
         )
         self.real_layout = real_layout
         if self.real_layout is None and options.mode == "mix":
@@ -75,6 +78,14 @@ class ObservationStream:
         self.layout = self.real_layout or layout_of_frames(self._decoder.frame_format)
         keeps_space = self.real_layout is not None or options.mode == "info"
         self.space = space if keeps_space else self.layout.space
+        if not keeps_space and has_shape_of_image(space):
+            warnings.warn(
+                f"observations must be uint8, or floats in [0, 1], [-1, 1] or [0, 255], to keep "
+                f"their space, not {space.dtype} from {_bounds(space)}: agents see the generator's "
+                f"frames instead, {self.layout.dtype} {self.layout.shape}; put wrappers that "
+                "normalize observations outside",
+                stacklevel=4,
+            )
         self._latents = [
             LatentStream(self._decoder, options.latent, options.walk_length)
             for _ in range(num_envs)
@@ -231,6 +242,7 @@ class GeneratedFrames:
         seed: game i uses seed + i.
         provenance: of the real frames that agents see, to compare with the generator's.
         allow_other_game: as in `GenerationOptions`.
+        allow: how to allow another game, for messages.
 
     Raises:
         InputError: the generator reads RAM and the game has none or is another one.
@@ -246,6 +258,7 @@ class GeneratedFrames:
         provenance: Provenance,
         *,
         allow_other_game: bool = False,
+        allow: str = "allow_other_game=True",
     ) -> None:
         layout = layout_of_frames(frame_format)
         self._stream = ObservationStream(
@@ -255,6 +268,7 @@ class GeneratedFrames:
             num_games,
             GenerationOptions(allow_other_game=allow_other_game),
             provenance,
+            allow,
         )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none
@@ -292,6 +306,10 @@ def load_generator(generator: Decoder | str | Path) -> Decoder:
 def seed_from(rng: np.random.Generator) -> int:
     """Return a seed that an environment's random generator determines, without advancing it."""
     return int(copy.deepcopy(rng).integers(2**63))
+
+
+def _bounds(space: Any) -> str:
+    return f"{space.low.min():g} to {space.high.max():g}"
 
 
 def _rgb_picture(layout: ImageLayout, observation: Observations) -> Frames:

@@ -193,6 +193,13 @@ def test_invalid_flags_are_refused_in_one_line(words, complaint, capsys):
     assert shown.strip().count("\n") == 0
 
 
+def test_a_generator_of_another_game_is_refused_by_the_name_of_the_flag(folder, tmp_path):
+    untrained_policy(4).save(tmp_path / "player.zip")
+    words = ["--policy", str(tmp_path / "player.zip"), "--env-id", "ALE/Breakout-v5"]
+    with pytest.raises(InputError, match=r"of ALE/Breakout-v5: --allow-other-game draws"):
+        evaluate.main([*words, "--run", str(folder / "run"), "--out", str(tmp_path / "out")])
+
+
 def test_a_policy_of_another_game_is_refused(folder):
     words = ["--policy", str(folder / "player.zip"), "--env-id", "ALE/Breakout-v5"]
     with pytest.raises(InputError, match=r"actions Discrete\(4\), not Discrete\(6\)"):

@@ -10,7 +10,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
-from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
+from gymnasium.wrappers import (
+    AtariPreprocessing,
+    DtypeObservation,
+    FrameStackObservation,
+    NormalizeObservation,
+    RescaleObservation,
+)
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from atarigan.envs import GeneratedObservation
@@ -202,6 +208,25 @@ def test_render_shows_what_the_agent_sees(probability: float) -> None:
     assert picture.shape == (210, 160, 3)
     np.testing.assert_array_equal(picture[..., 0], observation[-1])
     np.testing.assert_array_equal(picture[..., 2], observation[-1])
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255)])
+def test_rescaled_observations_keep_their_space(low: float, high: float) -> None:
+    real = DtypeObservation(gym.make("ALE/Pong-v5", obs_type="grayscale"), np.float32)
+    bounds = (np.full((210, 160), value, np.float32) for value in (low, high))
+    env = GeneratedObservation(RescaleObservation(real, *bounds), FakeGenerator(GRAY))
+    assert env.observation_space == gym.spaces.Box(low, high, (210, 160), np.float32)
+    observation = env.reset(seed=0)[0]
+    frames = generated_frames(FakeGenerator(GRAY), 0, 1)
+    shown = pixels.convert(frames, GRAY, FrameFormat("gray", 210, 160))[0, ..., 0]
+    np.testing.assert_allclose(observation, low + shown / 255 * (high - low), atol=1e-4)
+
+
+def test_normalized_observations_are_replaced_with_a_warning() -> None:
+    normalized = NormalizeObservation(gym.make("ALE/Pong-v5", obs_type="grayscale"))
+    with pytest.warns(UserWarning, match=r"not float32 from -inf to inf: agents see the gen"):
+        env = GeneratedObservation(normalized, FakeGenerator(GRAY))
+    assert env.observation_space == gym.spaces.Box(0, 255, (84, 84, 1), np.uint8)
 
 
 def test_render_in_mode_info_shows_the_real_observation() -> None:

@@ -126,7 +126,7 @@ def test_axes_that_do_not_fit_are_refused(axes: str) -> None:
     [
         image_box(128),
         image_box(4, 128),
-        gym.spaces.Box(-1, 1, (84, 84), np.float32),
+        gym.spaces.Box(-2, 2, (84, 84), np.float32),
         gym.spaces.Box(0, 255, (84, 84), np.int64),
         gym.spaces.Discrete(3),
         gym.spaces.Dict(image=image_box(84, 84)),
@@ -151,3 +151,25 @@ def test_float_observations_are_levels_in_0_to_1() -> None:
 def test_generated_frames_as_observations_show_palette_indices_as_rgb() -> None:
     assert layout_of_frames(FrameFormat("gray", 20, 30)).space == image_box(20, 30, 1)
     assert layout_of_frames(FrameFormat("palette", 20, 30, "ntsc")).space == image_box(20, 30, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 255)])
+def test_floats_have_the_range_of_their_space(low: float, high: float, dtype: Any) -> None:
+    space = gym.spaces.Box(low, high, (16, 16, 1), dtype)
+    layout = layout_of_space(space)
+    assert layout is not None
+    assert layout.space == space
+    frames = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    floats = layout.from_frames(frames)
+    assert floats.dtype == dtype
+    assert (floats.min(), floats.max()) == (low, high)
+    assert np.array_equal(layout.newest(floats), frames)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [(-10, 10, np.float32), (-np.inf, np.inf, np.float32), (0, 1, np.uint8), (0, 255, np.int32)],
+)
+def test_other_ranges_are_no_images(low: float, high: float, dtype: Any) -> None:
+    assert layout_of_space(gym.spaces.Box(low, high, (16, 16, 1), dtype)) is None

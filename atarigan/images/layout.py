@@ -16,6 +16,8 @@ from atarigan.images.pixels import FrameFormat, Frames
 
 _CANONICAL_AXES = "KHWC"
 _SMALLEST_SIDE = 8  # (4, 128) is a stack of RAM observations, not an image
+_LEVELS = (0.0, 255.0)
+_FLOAT_RANGES = ((0.0, 1.0), (-1.0, 1.0), _LEVELS)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class ImageLayout:
         num_stack: K, at least 1.
         height, width: pixels.
         num_channels: C, 1 (gray), 3 (RGB) or 4 (RGBA, whose frames are RGB over black).
-        dtype: uint8 for values in 0 … 255, or a float type for values in [0, 1].
+        dtype: uint8, or a float type.
+        value_range: lowest and highest value, of black and white: 0 and 255 for uint8; for floats
+            also 0 and 1, or -1 and 1.
     """
 
     axes: str
@@ -43,6 +47,7 @@ class ImageLayout:
     width: int
     num_channels: int
     dtype: np.dtype[Any]
+    value_range: tuple[float, float] = _LEVELS
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -51,8 +56,7 @@ class ImageLayout:
 
     @property
     def space(self) -> gym.spaces.Box:
-        high = 255 if self.dtype == np.uint8 else 1
-        return gym.spaces.Box(0, high, self.shape, self.dtype.type)
+        return gym.spaces.Box(*self.value_range, self.shape, self.dtype.type)
 
     def stack(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a view of the frames of one observation, (K, H, W, C), oldest first."""
@@ -63,7 +67,7 @@ class ImageLayout:
         """Return the newest frame of one observation, uint8 (H, W, C)."""
         frame: Frames = self.stack(observation)[-1]
         if self.dtype != np.uint8:
-            frame = pixels.unit_floats_to_frames(frame)
+            frame = pixels.range_to_frames(frame, *self.value_range)
         return pixels.rgba_to_rgb(frame) if self.num_channels == 4 else frame
 
     def from_frames(self, frames: Frames) -> npt.NDArray[Any]:
@@ -74,7 +78,7 @@ class ImageLayout:
             frames = pixels.rgb_to_rgba(frames)
         if self.dtype == np.uint8:
             return frames
-        return pixels.frames_to_unit_floats(frames, self.dtype)
+        return pixels.frames_to_range(frames, *self.value_range, self.dtype)
 
     @cached_property
     def _view(self) -> tuple[list[int], list[int]]:
@@ -101,7 +105,8 @@ class LayoutGuessWarning(UserWarning):
 def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayout | None:
     """Return the layout of an observation space, or None if its observations are not images.
 
-    Images are Boxes of uint8 in 0 … 255 or of floats in [0, 1], with sides of at least 8 pixels.
+    Images are Boxes of uint8 in 0 … 255 or of floats in [0, 1], [-1, 1] or [0, 255], with sides of
+    at least 8 pixels.
     Without `axes`, the layout is guessed from the shape:
 
     - (H, W) is one gray frame; (K, H, W, 1, 3 or 4) and (K, 1, 3 or 4, H, W) are stacks.
@@ -118,7 +123,7 @@ def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayo
     """
     if axes is None:
         return guessed_layout(space)
-    if not _is_image_box(space):
+    if _value_range(space) is None:
         raise InputError(f"layout {axes!r} needs image observations, not {space}")
     layout = layout_with_axes(space, axes)
     if layout is None:
@@ -132,7 +137,8 @@ def layout_of_space(space: gym.Space[Any], axes: str | None = None) -> ImageLayo
 
 def layout_with_axes(space: gym.Space[Any], axes: str) -> ImageLayout | None:
     """Return the layout of a space with these axes, or None if they do not fit it."""
-    if not _is_image_box(space):
+    value_range = _value_range(space)
+    if value_range is None:
         return None
     shape, dtype = space.shape, space.dtype
     assert shape is not None
@@ -144,7 +150,14 @@ def layout_with_axes(space: gym.Space[Any], axes: str) -> ImageLayout | None:
         return None
     num_stack = sizes.get("K", 1)
     return ImageLayout(
-        "".join(sizes), shape, num_stack, height, width, num_channels, np.dtype(dtype)
+        "".join(sizes),
+        shape,
+        num_stack,
+        height,
+        width,
+        num_channels,
+        np.dtype(dtype),
+        value_range,
     )
 
 
@@ -163,7 +176,7 @@ def guessed_layout(space: gym.Space[Any], *, expects_rgb: bool = True) -> ImageL
         space: the observation space.
         expects_rgb: whether (H, W, 3) is an RGB frame, as is usual, and not worth a warning.
     """
-    if not _is_image_box(space):
+    if _value_range(space) is None:
         return None
     assert space.shape is not None
     layout = layout_with_axes(space, _guessed_axes(space.shape))
@@ -199,13 +212,27 @@ def _described(layout: ImageLayout) -> str:
     return f"a stack of {layout.num_stack} {color} frames"
 
 
-def _is_image_box(space: gym.Space[Any]) -> bool:
+def has_shape_of_image(space: gym.Space[Any]) -> bool:
+    """Return whether a Box has the shape of images, whatever the range of its values."""
     if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (2, 3, 4):
         return False
+    levels = gym.spaces.Box(0, 255, space.shape, np.uint8)
+    return layout_with_axes(levels, _guessed_axes(space.shape)) is not None
+
+
+def _value_range(space: gym.Space[Any]) -> tuple[float, float] | None:
+    """Return the lowest and highest value of images; None for other spaces."""
+    if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (2, 3, 4):
+        return None
     is_float = np.issubdtype(space.dtype, np.floating)
     if not is_float and space.dtype != np.uint8:
-        return False
-    return bool(np.all(space.low == 0) and np.all(space.high == (1 if is_float else 255)))
+        return None
+    ranges = _FLOAT_RANGES if is_float else (_LEVELS,)
+    return next((each for each in ranges if _has_bounds(space, *each)), None)
+
+
+def _has_bounds(space: gym.spaces.Box, low: float, high: float) -> bool:
+    return bool(np.all(space.low == low) and np.all(space.high == high))
 
 
 def _guessed_axes(shape: tuple[int, ...]) -> str:

@@ -199,14 +199,18 @@ def _resized(frames: Frames, target: FrameFormat) -> Frames:
     return np.array(resized) if resized else np.empty((0, *target.shape), np.uint8)
 
 
-def frames_to_unit_floats(frames: Frames, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
-    """Convert uint8 frames of any shape to floats in [0, 1], the scale of float observations."""
-    return np.divide(frames, 255, dtype=np.dtype(dtype))
+def frames_to_range(
+    frames: Frames, low: float, high: float, dtype: npt.DTypeLike = np.float32
+) -> npt.NDArray[Any]:
+    """Convert uint8 frames of any shape to floats in [low, high], the scale of observations."""
+    floats: npt.NDArray[Any] = np.divide(frames, 255 / (high - low), dtype=np.dtype(dtype))
+    floats += low
+    return floats
 
 
-def unit_floats_to_frames(floats: npt.NDArray[Any]) -> Frames:
-    """Convert floats to uint8 of the same shape: clip to [0, 1], scale and round."""
-    levels: npt.NDArray[Any] = np.rint(np.clip(floats, 0, 1) * 255)
+def range_to_frames(floats: npt.NDArray[Any], low: float, high: float) -> Frames:
+    """Convert floats to uint8 of the same shape: clip to [low, high], scale and round."""
+    levels: npt.NDArray[Any] = np.rint((np.clip(floats, low, high) - low) * (255 / (high - low)))
     return levels.astype(np.uint8)
 
 
