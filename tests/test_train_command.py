@@ -201,3 +201,20 @@ def test_sample_points(tmp_path):
 def test_sample_mistakes(words, message):
     with pytest.raises(InputError, match=message):
         sample.main(["--run", "nowhere", *words])
+
+
+def test_a_folder_without_images_says_how_many_files_it_has(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "animation.gif").touch()
+    words = ["--source", "folder", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    with pytest.raises(InputError, match=r"at least 1 image \(.*\), not 0; other files: 1"):
+        train.main(words)
+
+
+@pytest.mark.parametrize("every_s", ["0", "300"])
+def test_a_run_without_evaluations_announces_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], every_s: str
+) -> None:
+    words = ["--source", "ring", "--out", str(tmp_path / "run"), "--max-images", "256"]
+    assert train.main([*words, "--log", "none", "--evaluate-every-s", every_s]) == 0
+    assert ("evaluating samples" in capsys.readouterr().out) == (every_s == "300")

@@ -29,7 +29,9 @@ def open_folder(config: RunConfig) -> ImageSet:
     paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not paths:
         known = ", ".join(SUFFIXES)
-        raise InputError(f"{folder} must hold at least 1 image ({known}), not 0")
+        raise InputError(
+            f"{folder} must hold at least 1 image ({known}), not 0; other files: {len(files):,}"
+        )
     size = config.image_size and pixels.parse_size(config.image_size, "--image-size")
     _warn_of_others(folder, files)
     reader = ImageReader()

@@ -42,6 +42,8 @@ class Evaluations(Observer):
         self._folder = folder
         self._listeners = listeners
         self._every_s = trainer.config.evaluate_every_s
+        if self._every_s == 0:
+            self.end_phase = ""
         self._samples = FixedSamples(trainer, NUM_SAMPLES, trainer.config.seed + 3)
         self._evaluator: Evaluator | None = None  # made at the first evaluation: it learns the game
         self._drop_after(trainer.num_images)
