@@ -121,6 +121,7 @@ def write_state_generator(folder: Path) -> None:
     frames, ram = rng.integers(0, 3, (50, 8, 6, 1)), rng.integers(0, 30, (50, 5))
     model = ModelConfig(config, sample)
     network = build_generator(model)
+    network.fit_states(torch.from_numpy(ram.astype(np.uint8)))
     network.fit(*(torch.from_numpy(each.astype(np.uint8)) for each in (frames, ram)))
     write_checkpoint(folder / "run", model, network.state_dict(), {"num_images": 1})
 

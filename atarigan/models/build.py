@@ -7,7 +7,7 @@ from torch import nn
 from atarigan.models.families import NETWORKS, Generator, NetworkShape
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.state.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
-from atarigan.models.state.ram_encoder import NUM_FEATURES, RamEncoder
+from atarigan.models.state.ram_encoder import RamEncoder
 from atarigan.models.state.state_prior import StatePrior
 
 
@@ -17,7 +17,8 @@ def build_generator(model: ModelConfig) -> Generator:
     if not model.reads_ram:
         return network
     num_bytes = _num_bytes(model)
-    return RamConditionedGenerator(network, RamEncoder(num_bytes), StatePrior(num_bytes))
+    encoder = RamEncoder(num_bytes, settings=NETWORKS[model.run.network].encoder_settings)
+    return RamConditionedGenerator(network, encoder, StatePrior(num_bytes))
 
 
 def build_critic(model: ModelConfig) -> nn.Module:
@@ -25,21 +26,24 @@ def build_critic(model: ModelConfig) -> nn.Module:
     network = NETWORKS[model.run.network]().critic(network_shape(model))
     if not model.reads_ram:
         return network
-    return RamConditionedCritic(network, RamEncoder(_num_bytes(model)))
+    num_features = NETWORKS[model.run.network].encoder_settings.num_features
+    return RamConditionedCritic(network, RamEncoder(_num_bytes(model), num_features))
 
 
 def network_shape(model: ModelConfig) -> NetworkShape:
     """Return the sizes that the configuration's networks must have."""
     run = model.run
+    num_features = NETWORKS[run.network].encoder_settings.num_features
     return NetworkShape(
         model.sample.shape,
         run.latent_size,
-        condition_size=NUM_FEATURES if model.reads_ram else model.num_classes,
+        condition_size=num_features if model.reads_ram else model.num_classes,
         generator_width=run.generator_width,
         critic_width=run.critic_width,
         generator_layers=run.generator_layers,
         critic_layers=run.critic_layers,
         leaky_slope=run.leaky_slope,
+        state_size=_num_bytes(model) if model.reads_ram else 0,
     )
 
 

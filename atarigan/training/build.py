@@ -60,7 +60,9 @@ def build_trainer(
     generator, critic = build_generator(model), build_critic(model)
     report("fitting the generator to real samples")
     states = _states(source) if model.reads_ram else None
-    _fit(generator, source, config.seed, states)
+    if states is not None:
+        generator.fit_states(states)
+    _fit(generator, source, config.seed)
     if states is not None and isinstance(critic, RamConditionedCritic):
         critic.fit(states)
     updates = Updates(config, generator, critic, objective, penalty, plan, group)
@@ -119,12 +121,14 @@ def check_compatible(
         )
 
 
-def _fit(generator: Generator, source: DataSource, seed: int, states: Tensor | None) -> None:
+def _fit(generator: Generator, source: DataSource, seed: int) -> None:
     """Initialize the generator from real samples, as many as it asks for and memory holds."""
     size = math.prod(source.spec.shape)
     num_fitted = max(1, min(generator.num_fitted, MOST_FITTED_NUMBERS // size))
     batches = source.batches(num_fitted, seed)
-    generator.fit(torch.from_numpy(next(batches).samples), states)
+    first = next(batches)
+    conditions = None if first.condition is None else torch.from_numpy(first.condition)
+    generator.fit(torch.from_numpy(first.samples), conditions)
     num_observed = min(generator.num_observed, MOST_OBSERVED_NUMBERS // size, source.num_samples)
     if num_observed > num_fitted:
         further = itertools.islice(batches, math.ceil(num_observed / num_fitted) - 1)

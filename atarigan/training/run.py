@@ -20,6 +20,7 @@ from atarigan.training.build import build_trainer
 from atarigan.training.health import HealthGuard
 from atarigan.training.observers.evaluations import Evaluations
 from atarigan.training.observers.history import History
+from atarigan.training.observers.moving_objects import MovingObjects
 from atarigan.training.observers.logs import open_logs
 from atarigan.training.observers.run_page import RunPage
 from atarigan.training.observers.sample_pictures import SamplePictures
@@ -186,6 +187,7 @@ def _observers(
     """Everything that shows and records a run."""
     return [
         ProgressBar(display),
+        MovingObjects(folder, trainer),
         SamplePictures(folder, trainer),
         History(folder, trainer),
         Evaluations(folder, trainer, logs),

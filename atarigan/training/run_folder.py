@@ -8,6 +8,7 @@ runs/breakout/
   best/                      the checkpoint with the best evaluation
   evaluations.jsonl          the scores of every evaluation, a line each
   real_beside_generated.png
+  positions.json, .png       what moves, and the bytes that move it, if the network looks for it
   training.gif, training.mp4 the samples in order
   events.txt                 rollbacks and their reasons, if any
   history.csv, curves.png    losses, outputs and accuracies
@@ -46,6 +47,14 @@ class RunFolder:
     @property
     def real_beside_generated(self) -> Path:
         return self.path / "real_beside_generated.png"
+
+    @property
+    def positions(self) -> Path:
+        return self.path / "positions.json"
+
+    @property
+    def positions_picture(self) -> Path:
+        return self.path / "positions.png"
 
     @property
     def best(self) -> Path:

@@ -21,6 +21,7 @@ from atarigan.training.process_group import ProcessGroup
 from atarigan.training.updates import MovingAverage, Updates
 
 ROLLBACK_SEEDS = 1_000_003
+NUM_EXTENDED_FROM = 1024
 
 
 class Observer:
@@ -143,6 +144,7 @@ class Trainer:
         batch.
         """
         config, updates = self.config, self.updates
+        self._extend_if_due()
         self._set_learning_rates()
         for _ in range(config.reconstruction_steps):
             updates.update_reconstruction(*next(batches))
@@ -259,6 +261,19 @@ class Trainer:
         share = 1 - (1 - config.final_lr) * min(1.0, self.fraction_done)
         share *= 0.5**self.num_rollbacks
         self.updates.set_learning_rates(config.generator_lr * share, config.critic_lr * share)
+
+    def _extend_if_due(self) -> None:
+        """Extend the generator where it asks for that after this share of the training."""
+        generator = self.updates.generator
+        num_due = sum(each <= self.fraction_done for each in generator.extension_fractions)
+        if num_due <= generator.num_extensions:
+            return
+        batch = next(self.source.batches(NUM_EXTENDED_FROM, self._seed + num_due))
+        assert batch.condition is not None
+        condition = self.plan.condition(batch.condition)
+        assert condition is not None
+        self.updates.extend(torch.as_tensor(batch.samples).to(self.plan.device), condition)
+        self.average.restart(generator)
 
     def _goes_on(self, stop: StopRequest) -> bool:
         """Whether there is another step, on which all processes agree. Only the first process has a

@@ -114,6 +114,15 @@ class Updates:
         latents = self._own_latents(len(real))
         self.losses["reconstruction_loss"] = self._reconstruction_step(latents, real, condition)
 
+    def extend(self, samples: Tensor, condition: Tensor) -> None:
+        """Extend the generator by what it does not draw yet of frames uint8 (N, H, W, C) with
+        these conditions. Adam forgets its moments, as weights may have other sizes.
+        """
+        latents = samples.new_zeros(len(samples), self.config.latent_size, dtype=torch.float32)
+        self.generator.extend(samples, latents, condition)
+        self.generator_optimizer.state.clear()
+        self._reconstruction_step = self._new_reconstruction_step()
+
     def _reconstruct(self, latents: Tensor, real: Tensor, condition: Tensor | None) -> Tensor:
         """The same for given latents. Return the loss."""
         self.generator_optimizer.zero_grad(set_to_none=True)
@@ -223,11 +232,11 @@ class Updates:
             (self.generator_optimizer, generator),
             (self.critic_optimizer, critic),
         ):
-            settings = optimizer.param_groups[0]
-            if isinstance(settings["lr"], Tensor):
-                settings["lr"].fill_(rate)
-            else:
-                settings["lr"] = rate
+            for settings in optimizer.param_groups:
+                if isinstance(settings["lr"], Tensor):
+                    settings["lr"].fill_(rate)
+                else:
+                    settings["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides how the next updates go: tensors, and containers of them."""
@@ -246,10 +255,13 @@ class Updates:
         self.critic.load_state_dict(state["critic"])
         for name in ("generator_optimizer", "critic_optimizer"):
             optimizer: torch.optim.Adam = getattr(self, name)
-            settings = optimizer.param_groups[0]
-            of_this_device = {key: settings[key] for key in ("lr", "capturable")}
+            of_this_device = [
+                {key: settings[key] for key in ("lr", "capturable")}
+                for settings in optimizer.param_groups
+            ]
             optimizer.load_state_dict(state[name])
-            optimizer.param_groups[0].update(of_this_device)
+            for settings, kept in zip(optimizer.param_groups, of_this_device, strict=True):
+                settings.update(kept)
         self.objective.load_state_dict(state["objective"])
         if self.continues_stream_of(state):
             self.rng.set_state(state["rng"])
@@ -272,8 +284,16 @@ class Updates:
         """Adam. On CUDA the learning rate is a tensor, so that a recorded update can read it."""
         plan, betas = self.plan, (self.config.beta1, self.config.beta2)
         rate = torch.full((), learning_rate, device=plan.device) if plan.is_cuda else learning_rate
+        groups: Any = list(network.parameters())
+        if isinstance(network, Generator):
+            groups = network.parameter_groups()
         return torch.optim.Adam(
-            network.parameters(), rate, betas, fused=True, capturable=plan.is_cuda
+            groups,
+            rate,
+            betas,
+            fused=True,
+            capturable=plan.is_cuda,
+            decoupled_weight_decay=True,
         )
 
     def _new_latent_bank(self) -> Tensor | None:
@@ -304,6 +324,10 @@ class MovingAverage:
     def __init__(self, generator: Generator, half_life: int) -> None:
         self.half_life = half_life
         self.generator = copy.deepcopy(generator).requires_grad_(False).eval()
+
+    def restart(self, generator: Generator) -> None:
+        """Take over a generator's weights, whose sizes may have changed."""
+        self.generator.load_state_dict(generator.state_dict())
 
     @torch.no_grad()
     def update(self, generator: Generator, num_images: int, num_new_images: int) -> None:

@@ -1,6 +1,15 @@
 """Generators and critics for any sample shape; importing this package registers every family."""
 
-from atarigan.models.families import autoencoder, codebook, dcgan, mlp, profiles, residual, subpixel
+from atarigan.models.families import (
+    autoencoder,
+    codebook,
+    dcgan,
+    mlp,
+    profiles,
+    residual,
+    shifted_profiles,
+    subpixel,
+)
 from atarigan.models.families.network import NETWORKS, Generator, NetworkFamily, NetworkShape
 from atarigan.models.families.published import (
     atari_wgan,
@@ -25,6 +34,7 @@ __all__ = [
     "profiles",
     "published_mlp",
     "residual",
+    "shifted_profiles",
     "subpixel",
     "upsample",
 ]

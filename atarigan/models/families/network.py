@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from atarigan.config.registry import Registry
 from atarigan.errors import InputError
 from atarigan.images.pixels import floats_to_frames
+from atarigan.models.state.positions import FoundGroups
 
 PATCH_CRITIC_WIDTH = 24
 
@@ -28,6 +30,7 @@ class NetworkShape:
         generator_layers, critic_layers: sizes of the hidden layers in order, for families that
             `lists_layers`; empty for the family's default.
         leaky_slope: slope of leaky ReLUs below zero.
+        state_size: bytes of the state that a condition encodes; 0 for other conditions.
     """
 
     sample_shape: tuple[int, ...]
@@ -38,6 +41,7 @@ class NetworkShape:
     generator_layers: tuple[int, ...] = ()
     critic_layers: tuple[int, ...] = ()
     leaky_slope: float = 0.2
+    state_size: int = 0
 
     @property
     def input_size(self) -> int:
@@ -58,6 +62,24 @@ class NetworkShape:
         return channels, height, width
 
 
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How a generator wants the encoder of its states to begin and to be trained.
+
+    Attributes:
+        num_features: features of a state.
+        value_scale, bit_scale: standard deviation of the initial rows of values and of bits.
+        value_decay: weight decay of the rows of values, decoupled from the gradient (Loshchilov and
+            Hutter 2019, arXiv:1711.05101); 0 for none. It leaves to the rows of bits what they can
+            say, and these generalize better to rare values.
+    """
+
+    num_features: int = 256
+    value_scale: float = 0.02  # small, so that irrelevant bytes hardly matter from the start
+    bit_scale: float = 0.0
+    value_decay: float = 0.0
+
+
 class Generator(nn.Module):
     """Maps latents (B, latent_size), and conditions (B, condition_size) if it has any, to samples
     (B, *sample_shape): images in [-1, 1], or points.
@@ -65,18 +87,54 @@ class Generator(nn.Module):
     Attributes:
         num_fitted: real samples that `fit` needs.
         num_observed: real samples that `observe` needs.
+        takes_state: whether the network needs the state itself, and not only its features: a third
+            argument of `forward` and `frames`, uint8 (B, bytes).
+        extension_fractions: shares of the training after which `extend` is called.
     """
 
     num_fitted = 2048
     num_observed = 0
+    takes_state = False
+    extension_fractions: tuple[float, ...] = ()
+
+    @property
+    def num_extensions(self) -> int:
+        """How often the generator was extended."""
+        return 0
+
+    def fit_states(self, states: Tensor) -> None:
+        """Initialize from states uint8 (M, bytes), before `fit`; does nothing by default."""
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Initialize from real samples; does nothing by default.
 
         Args:
             samples: frames uint8 (N, H, W, C) or points (N, 2).
-            conditions: (M, …), drawn independently of the samples.
+            conditions: of these samples, (N, …); None without conditions.
         """
+
+    def extend(self, samples: Tensor, latents: Tensor, *inputs: Tensor) -> None:
+        """Add weights for what the generator does not draw yet; does nothing by default.
+
+        Parameters may change their sizes, but stay the same objects.
+
+        Args:
+            samples: frames uint8 (N, H, W, C).
+            latents: (N, latent_size).
+            inputs: what else `forward` takes for these samples.
+        """
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the parameters with the options of their optimizer, as torch's optimizers take
+        them.
+        """
+        return [{"params": list(self.parameters())}]
+
+    def moving_groups(self) -> FoundGroups | None:
+        """Return what moves in frames, and which bytes move it; None for a generator that does not
+        look for it.
+        """
+        return None
 
     def observe(self, parts: Iterable[Tensor]) -> None:
         """Initialize further, after `fit`, from more real samples than fit into memory at once;
@@ -93,6 +151,8 @@ class Generator(nn.Module):
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
         """Return a scalar distance between generated samples of conditions (B, …) and the real
         samples (B, *sample_shape) with these conditions; by default the mean absolute difference.
+
+        One that `takes_state` has a fourth argument, the states (B, bytes).
         """
         samples: Tensor = self(latents, condition)
         return (samples.float() - real).abs().mean()
@@ -141,11 +201,13 @@ class NetworkFamily:
         critic_mixes_samples: whether the critic's output for a sample depends on the rest of its
             batch; gradients of single samples are then undefined.
         lists_layers: whether `generator_layers` and `critic_layers` set its sizes.
+        encoder_settings: of the encoders that give its networks features of states.
     """
 
     critic_gives_energy = False
     critic_mixes_samples = False
     lists_layers = False
+    encoder_settings = EncoderSettings()
 
     def generator(self, shape: NetworkShape) -> Generator:
         """Return a new generator."""

@@ -94,6 +94,10 @@ class PixelPalettes(SizedByData):
         self.shown = torch.from_numpy(bits).to(device)
         self._derive_of_pixels()
 
+    def positions_of(self, frames: Tensor) -> Tensor:
+        """Return the positions of the colors of frames uint8 (N, H, W, C), float (N, H, W)."""
+        return _entries(self.positions, self._nearest_color(frames))
+
     def images(self, positions: Tensor) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] of the nearest palette colors to positions (B, H,
         W).
@@ -125,12 +129,20 @@ class PixelPalettes(SizedByData):
         levels where the border is farther. Correct pixels cost nothing, so that a ball of one pixel
         in 7,000 still counts.
         """
+        return self._pixel_errors(positions, real).mean()
+
+    def frame_errors(self, positions: Tensor, real: Tensor) -> Tensor:
+        """Return the same for each frame, (B,)."""
+        return self._pixel_errors(positions, real).mean(1)
+
+    def _pixel_errors(self, positions: Tensor, real: Tensor) -> Tensor:
+        """Return the distance of each pixel, (B, H * W)."""
         colors = _entries(self.color_of_key, keys_of_images(real)).flatten(1)
         rows = colors + self._first_rows(len(self.colors))
         low, high = (_entries(table, rows) for table in self.bounds)
         found = positions.flatten(1)
         nearest = torch.minimum(torch.maximum(found.detach(), low), high)
-        return (found - nearest).abs().mean()
+        return (found - nearest).abs()
 
     def _first_rows(self, rows_per_pixel: int) -> Tensor:
         """Return the row at which each pixel begins in a flattened table, int32 (H * W,)."""

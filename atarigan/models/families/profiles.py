@@ -89,19 +89,26 @@ class ProfilesGenerator(Generator):
         """Add the colors of further samples to the palettes."""
         self.colors.observe(part.numpy() for part in parts)
 
-    def forward(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.colors.images(self.positions(with_condition(latents, condition)))
+    def forward(
+        self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
+    ) -> Tensor:
+        return self.colors.images(self.positions(with_condition(latents, condition), state))
 
-    def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.colors.frames(self.positions(with_condition(latents, condition)))
+    def frames(
+        self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
+    ) -> Tensor:
+        return self.colors.frames(self.positions(with_condition(latents, condition), state))
 
-    def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:
+    def reconstruction_loss(
+        self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None
+    ) -> Tensor:
         """Return `PixelPalettes.position_error`."""
-        return self.colors.position_error(self.positions(with_condition(latents, condition)), real)
+        positions = self.positions(with_condition(latents, condition), state)
+        return self.colors.position_error(positions, real)
 
-    def positions(self, inputs: Tensor) -> Tensor:
+    def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
         """Return each pixel's position on the line of colors, float32 (B, H, W), for inputs (B,
-        input_size).
+        input_size). This family ignores states.
         """
         features = inputs if self.mix is None else inputs + self.mix(inputs)
         products = self.row_profiles(features) @ self.column_profiles(features)

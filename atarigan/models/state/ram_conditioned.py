@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.models.families.network import Generator
+from atarigan.models.state.positions import FoundGroups
 from atarigan.models.state.ram_encoder import RamEncoder
 from atarigan.models.state.state_prior import StatePrior
 
@@ -30,18 +31,48 @@ class RamConditionedGenerator(Generator):
         self.num_fitted = network.num_fitted
         self.num_observed = network.num_observed
 
+        self.extension_fractions = network.extension_fractions
+
     def forward(self, latents: Tensor, condition: Tensor) -> Tensor:
-        samples: Tensor = self.network(latents, self.encoder(condition))
+        samples: Tensor = self.network(latents, *self._inputs(condition))
         return samples
 
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.network.frames(latents, self.encoder(condition))
+        assert condition is not None
+        return self.network.frames(latents, *self._inputs(condition))
+
+    def _inputs(self, state: Tensor) -> tuple[Tensor, ...]:
+        """What the network takes of a state: its features, and itself if the network asks."""
+        features = self.encoder(state)
+        return (features, state) if self.network.takes_state else (features,)
+
+    def fit_states(self, states: Tensor) -> None:
+        self.encoder.fit(states)
+        self.prior.fit(states)
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        assert conditions is not None
-        self.encoder.fit(conditions)
-        self.prior.fit(conditions)
-        self.network.fit(samples)
+        self.network.fit(samples, conditions)
+
+    @property
+    def num_extensions(self) -> int:
+        return self.network.num_extensions
+
+    @torch.no_grad()
+    def extend(self, samples: Tensor, latents: Tensor, *inputs: Tensor) -> None:
+        (states,) = inputs
+        self.network.extend(samples, latents, self.encoder(states), states)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the encoder's rows of values, with their weight decay, apart from the rest."""
+        decay = self.encoder.settings.value_decay
+        if not decay:
+            return super().parameter_groups()
+        values = self.encoder.value_rows
+        others = [each for each in self.parameters() if each is not values]
+        return [{"params": others}, {"params": [values], "weight_decay": decay}]
+
+    def moving_groups(self) -> FoundGroups | None:
+        return self.network.moving_groups()
 
     def observe(self, parts: Iterable[Tensor]) -> None:
         self.network.observe(parts)
@@ -52,7 +83,9 @@ class RamConditionedGenerator(Generator):
 
         A quarter suffices, as the prior converges sooner than the frames. The two share no weights.
         """
-        loss = self.network.reconstruction_loss(latents, self.encoder(condition), real)
+        features, *state = self._inputs(condition)
+        loss_of: Any = self.network.reconstruction_loss
+        loss: Tensor = loss_of(latents, features, real, *state)
         num_states = -(-len(condition) // _PRIOR_SHARE)
         return loss + self.prior.negative_log_likelihood(condition[:num_states])
 

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atarigan.models.families.network import EncoderSettings
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.byte_groups import varying_bytes
 
-NUM_FEATURES = 256
+DEFAULT_SETTINGS = EncoderSettings()
 BIT_VALUES = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8)
-_INITIAL_SCALE = 0.02  # small, so that irrelevant bytes have little influence from the start
 
 
 class RamEncoder(SizedByData):
@@ -33,10 +33,17 @@ class RamEncoder(SizedByData):
     varying_bits: Tensor
     bit_values: Tensor
 
-    def __init__(self, num_bytes: int, num_features: int = NUM_FEATURES) -> None:
+    def __init__(
+        self,
+        num_bytes: int,
+        num_features: int = 0,
+        settings: EncoderSettings = DEFAULT_SETTINGS,
+    ) -> None:
         super().__init__()
+        self.settings = settings
         self.num_bytes = num_bytes
-        self.num_features = num_features
+        self.num_features = num_features or settings.num_features
+        num_features = self.num_features
         self.register_buffer("varying", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("row_of", torch.zeros(0, 256, dtype=torch.int32))
         self.register_buffer("varying_bits", torch.zeros(0, dtype=torch.int64))
@@ -57,8 +64,11 @@ class RamEncoder(SizedByData):
         self.row_of = torch.stack(maps).int() if maps else self.row_of
         bits = bits_of(values, self.bit_values)
         self.varying_bits = torch.nonzero((bits != bits[0]).any(0))[:, 0]
-        self.value_rows = nn.Parameter(_INITIAL_SCALE * torch.randn(num_rows, self.num_features))
+        scale = self.settings.value_scale
+        self.value_rows = nn.Parameter(scale * torch.randn(num_rows, self.num_features))
         self.bit_rows = nn.Parameter(torch.zeros(len(self.varying_bits), self.num_features))
+        if self.settings.bit_scale:
+            nn.init.normal_(self.bit_rows, std=self.settings.bit_scale)
 
     def _check(self) -> None:
         num, num_rows, num_bits = len(self.varying), len(self.value_rows), len(self.bit_rows)

@@ -78,6 +78,7 @@ def _pictures(folder: RunFolder) -> Iterator[tuple[str, Path]]:
     if samples:
         yield "Newest samples", samples[-1]
     yield "Real and generated", folder.real_beside_generated
+    yield "What moves, and the bytes that move it", folder.positions_picture
     yield "Training", folder.animation(".mp4")
     yield "Losses and accuracy", folder.curves
 

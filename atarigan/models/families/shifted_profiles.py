@@ -1,0 +1,122 @@
+"""A background, products of profiles, and pictures at places that bytes say: for any game's states.
+
+Where a figure is and which shape it has come from different bytes of a state, and a sum over bytes
+cannot multiply the two. But a place is a shift, and a shift by a byte is a gather. So a search
+finds the bytes that move things (`models/state/position_search.py`), and the network learns shapes
+in coordinates that move with them. Everything else is as in `profiles`.
+"""
+
+import torch
+from torch import Tensor
+
+from atarigan.images.subset import evenly_spaced
+from atarigan.models.families.network import (
+    NETWORKS,
+    EncoderSettings,
+    Generator,
+    NetworkShape,
+    with_condition,
+)
+from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
+from atarigan.models.families.shifted_groups import ShiftedGroups
+from atarigan.models.state.position_search import SearchLimits, find_groups
+from atarigan.models.state.positions import CONSOLE_GRIDS, FoundGroups
+
+STATIC_RANK = 12
+_NUM_SEARCHED = 2000
+_CHUNK = 256
+_SMALL = 6 / 127.5  # differences below it do not count as missing
+_MOST_MEDIANS = 4.0
+_FIRST_LIMITS = SearchLimits()
+_EXTENSION_LIMITS = SearchLimits(
+    num_steps=5, most_groups=3, least_share=0.02, most_area=0.15, margin=3
+)
+
+
+@NETWORKS.register("shifted_profiles")
+class ShiftedProfilesFamily(ProfilesFamily):
+    """Profiles, and pictures placed where bytes of the state say; for states of any game."""
+
+    encoder_settings = EncoderSettings(
+        num_features=128, value_scale=0.004, bit_scale=0.02, value_decay=5.0
+    )
+
+    def generator(self, shape: NetworkShape) -> Generator:
+        return ShiftedProfilesGenerator(shape, shape.image_shape("shifted_profiles"))
+
+
+class ShiftedProfilesGenerator(ProfilesGenerator):
+    """Inputs and states to images (B, C, H, W) in [-1, 1].
+
+    The position of each pixel on the line of colors is the one of `ProfilesGenerator` plus the sum
+    of `ShiftedGroups`. Without states there are no groups.
+    """
+
+    extensions: Tensor
+    extension_fractions = (0.15,)
+
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
+        super().__init__(shape, image_shape, STATIC_RANK)
+        self.latent_size = shape.latent_size
+        self.takes_state = shape.state_size > 0
+        _, height, width = image_shape
+        self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
+        self.register_buffer("extensions", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def num_extensions(self) -> int:
+        return int(self.extensions)
+
+    @torch.no_grad()
+    def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
+        """Find palettes and background, and the bytes that move things."""
+        super().fit(samples)
+        if conditions is None or not self.takes_state:
+            return
+        picked = torch.from_numpy(evenly_spaced(len(samples), _NUM_SEARCHED))
+        residual = self.colors.positions_of(samples[picked]) - self.background
+        _, height, width = self.background.shape
+        grids = (*CONSOLE_GRIDS, (height, width))
+        self._add(find_groups(residual, conditions[picked], grids, _FIRST_LIMITS))
+
+    @torch.no_grad()
+    def extend(self, samples: Tensor, latents: Tensor, *inputs: Tensor) -> None:
+        """Search again in what is not drawn yet."""
+        self.extensions += 1
+        features, states = inputs
+        residual = []
+        for some in zip(
+            *(each.split(_CHUNK) for each in (samples, latents, features, states)), strict=True
+        ):
+            frames, of_latents, of_states, state = some
+            drawn = self.positions(with_condition(of_latents, of_states), state)
+            missing = self.colors.positions_of(frames) - drawn
+            residual.append(missing.masked_fill(missing.abs() < _SMALL, 0.0).cpu())
+        grid = self.moving_groups().grid
+        found = find_groups(torch.cat(residual), states.cpu(), [grid], _EXTENSION_LIMITS)
+        self._add(found)
+
+    def _add(self, found: FoundGroups) -> None:
+        self.groups.grid.copy_(torch.tensor(found.grid))
+        self.groups.append(found.groups, self.latent_size)
+
+    def reconstruction_loss(
+        self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean of `PixelPalettes.frame_errors`, where a frame counts at most as much as
+        a few median ones: one that changes as a whole, such as a title, is not worth thousands of
+        balls.
+        """
+        positions = self.positions(with_condition(latents, condition), state)
+        errors = self.colors.frame_errors(positions, real)
+        most = _MOST_MEDIANS * errors.detach().median()
+        weights = (most / errors.detach().clamp(min=1e-9)).clamp(max=1.0)
+        return (errors * weights).mean()
+
+    def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
+        positions = super().positions(inputs)
+        return positions if state is None else self.groups(positions, inputs, state)
+
+    def moving_groups(self) -> FoundGroups:
+        lines, columns = self.groups.grid.tolist()
+        return FoundGroups((lines, columns), self.groups.found())

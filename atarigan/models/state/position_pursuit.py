@@ -1,0 +1,266 @@
+"""Phase-correlation pursuit: the pairs of bytes that explain most of the motion in frames.
+
+In the Fourier domain a shift is a phase, so the energy of the mean of frames that are shifted back
+by a row byte and a column byte is, for all pairs at once, a few matrix products. The best pair is
+taken, its mean is subtracted from all frames, and so on (matching pursuit, Mallat and Zhang 1993,
+IEEE Trans. Signal Processing 41, p. 3397).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atarigan.models.state.positions import (
+    DECODERS,
+    NO_BYTE,
+    NUM_ROW_DECODERS,
+    Floats,
+    Shift,
+    shifts_of,
+)
+
+NUM_CELLS = 42
+_NUM_FREQUENCIES = 16
+_FEWEST_VALUES = 5
+_NUM_SCREENED = 24
+_CLAMPED = 90 / 127.5
+_WHITENING = 8 / 127.5
+_NONE_BONUS = 1.03  # a group that one byte moves is preferred where a second byte hardly helps
+_LEAST_PRESENT = 0.02
+_CHUNK = 256
+
+
+class Step(NamedTuple):
+    """A pair of bytes and what they move.
+
+    Attributes:
+        row, column: the pair.
+        present: share of frames in which the object is there.
+        agreeing, expected: how much of the energy in each cell agrees, as `Pursuit._agreement`
+            returns them, (rows, columns) of cells.
+        mean: the mean picture at position 0, (lines, columns).
+    """
+
+    row: Shift
+    column: Shift
+    present: float
+    agreeing: Tensor
+    expected: Tensor
+    mean: Floats
+
+
+class Pursuit:
+    """The state of a search on one grid: the low frequencies of what is not explained yet.
+
+    Attributes:
+        grid: (lines, columns).
+        num_pixels: of a frame.
+        energy: mean energy of a frame.
+        best_share: share of the motion that the best next pair explains.
+    """
+
+    def __init__(self, residual: Tensor, states: Tensor, grid: tuple[int, int]) -> None:
+        self.grid = grid
+        rows, columns = residual.shape[1:]
+        self.num_pixels = rows * columns
+        count = _NUM_FREQUENCIES
+        self._frequencies = (
+            torch.cat([torch.arange(count + 1), torch.arange(-count, 0)]).float(),
+            torch.arange(count + 1).float(),
+        )
+        self._bases = tuple(
+            _waves(_centers(size, length), length, waves)
+            for size, length, waves in zip((rows, columns), grid, self._frequencies, strict=True)
+        )
+        self._to_cells = tuple(
+            _waves(_centers(min(NUM_CELLS, length), length), length, waves).conj()
+            for length, waves in zip(grid, self._frequencies, strict=True)
+        )
+        self._to_cells = (self._to_cells[0].T, self._to_cells[1])
+        self._plain, self._white = self._spectra(residual)
+        self._weights = torch.full((count + 1,), 2.0)
+        self._weights[0] = 1
+        self.energy = self._energy_of(self._plain).sum().item() / len(residual)
+        self._white_energy = self._energy_of(self._white).sum().item() / len(residual)
+        self._rows = _candidates(states, range(NUM_ROW_DECODERS))
+        self._columns = _candidates(states, range(len(DECODERS)))
+        self._present = (~self._columns.shifts.isnan()).float()
+        self._num_present = self._present.mean(1).clamp(min=_LEAST_PRESENT)
+        self._columns = _Candidates(self._columns.names, self._columns.shifts.nan_to_num(0.0))
+        self._next = self._best_pair()
+
+    @property
+    def best_share(self) -> float:
+        return self._next[2] / max(self._white_energy, 1e-12)
+
+    def step(self) -> "Step":
+        """Take the best pair, and subtract what it explains."""
+        row, column, _ = self._next
+        back = self._phases(0, self._rows.shifts[row])[:, :, None]
+        back = back * self._phases(1, self._columns.shifts[column])[:, None]
+        back = back * self._present[column][:, None, None]
+        agreement = self._agreement(back * self._plain, row, column)
+        means = []
+        for spectra in (self._white, self._plain):
+            mean = (back * spectra).mean(0) / self._num_present[column]
+            spectra -= back.conj() * mean
+            means.append(mean)
+        names = self._rows.names[row], self._columns.names[column]
+        present = self._num_present[column].item()
+        self._next = self._best_pair()
+        return Step(*names, present, *agreement, self._picture(means[1]))
+
+    def _agreement(self, aligned: Tensor, row: int, column: int) -> tuple[Tensor, Tensor]:
+        """Where the means of frames with different shifts agree, in cells of the screen.
+
+        Over Σ p_v p_w, summed over shifts v ≠ w with shares p, this compares <m_v, m_w> with |m_v|²
+        for means m. The energy that a mean of few has by chance is taken off.
+
+        Args:
+            aligned: spectra that are shifted back.
+            row, column: the candidates that moved them.
+
+        Returns:
+            The first and the second, (rows, columns) of cells, for the axis that agrees less.
+        """
+        down, across = self._to_cells
+        cells = ((down @ (aligned * self._weights)) @ across).real.flatten(1)
+        shifts = [
+            each.shifts[number]
+            for each, number in ((self._rows, row), (self._columns, column))
+            if each.names[number].byte != NO_BYTE
+        ]
+        found = [_agreement(cells, each) for each in shifts]
+        best = min(found, key=lambda pair: float(pair[0].sum() / pair[1].sum().clamp(min=1e-12)))
+        shape = down.shape[0], across.shape[1]
+        return best[0].view(shape), best[1].view(shape)
+
+    def _spectra(self, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """The low frequencies of frames, and of frames whose pixels are whitened, complex (N,
+        rows, columns).
+        """
+        mean = residual.mean(0)
+        scale = 1 / (
+            residual.clamp(-_CLAMPED, _CLAMPED).sub(mean).square().mean(0).sqrt() + _WHITENING
+        )
+        scale /= scale.max()
+        down, across = self._bases
+        plain: list[Tensor] = []
+        white: list[Tensor] = []
+        for some in residual.split(_CHUNK):
+            centered = some.clamp(-_CLAMPED, _CLAMPED) - mean
+            for parts, images in ((plain, centered), (white, centered * scale)):
+                half = images.to(torch.complex64) @ across.T
+                parts.append(down @ half)
+        return torch.cat(plain), torch.cat(white)
+
+    def _energy_of(self, spectrum: Tensor) -> Tensor:
+        """Energy at each frequency; all columns but the first stand for their mirror images too."""
+        return spectrum.real.square().add(spectrum.imag.square()) * self._weights
+
+    def _phases(self, axis: int, shifts: Tensor) -> Tensor:
+        """What undoes shifts (...) along an axis, complex (..., frequencies)."""
+        return _waves(-shifts, self.grid[axis], self._frequencies[axis]).movedim(0, -1)
+
+    def _best_pair(self) -> tuple[int, int, float]:
+        """Candidates of the rows and of the columns that explain most together, and how much."""
+        rows, columns = self._screened()
+        num = len(self._white)
+        energy = torch.zeros(len(rows), len(columns))
+        down = self._phases(0, self._rows.shifts[rows])
+        across = self._phases(1, self._columns.shifts[columns]) * self._present[columns][..., None]
+        for k in range(across.shape[2]):
+            right = across[:, :, k].T.contiguous()
+            for j in range(down.shape[2]):
+                mean = (down[:, :, j] * self._white[:, j, k]) @ right / num
+                energy += mean.abs().square() * self._weights[k]
+        energy /= self._num_present[columns]
+        energy[0] *= _NONE_BONUS
+        energy[:, 0] *= _NONE_BONUS
+        energy[0, 0] = 0
+        best = int(energy.argmax())
+        row, column = divmod(best, len(columns))
+        return rows[row], columns[column], float(energy.flatten()[best])
+
+    def _screened(self) -> tuple[list[int], list[int]]:
+        """Candidates of either axis that explain most on their own, "fixed" first."""
+        num = len(self._white)
+        sums = [torch.zeros(2, len(each.names)) for each in (self._rows, self._columns)]
+        for j, phases in enumerate(self._phases(0, self._rows.shifts).unbind(2)):
+            energy = self._energy_of(phases @ self._white[:, j] / num)
+            sums[0] += torch.stack([energy[:, 0], energy.sum(1)])
+        for k, phases in enumerate(self._phases(1, self._columns.shifts).unbind(2)):
+            mean = (phases * self._present) @ self._white[:, :, k] / num
+            energy = mean.abs().square() * self._weights[k] / self._num_present[:, None]
+            sums[1] += torch.stack([energy[:, 0], energy.sum(1)])
+        picked = []
+        for of_axis in sums:
+            order = of_axis.argsort(1, descending=True)[:, : _NUM_SCREENED // 2]
+            picked.append(sorted({0, *order.flatten().tolist()}))
+        return picked[0], picked[1]
+
+    def _picture(self, spectrum: Tensor) -> Floats:
+        """The picture (lines, columns) whose low frequencies are given."""
+        down, across = (
+            _waves(torch.arange(length).float(), length, waves).conj()
+            for length, waves in zip(self.grid, self._frequencies, strict=True)
+        )
+        picture = (down.T @ (spectrum * self._weights) @ across).real
+        return picture.div(self.num_pixels).numpy().astype(np.float64)
+
+
+class _Candidates(NamedTuple):
+    """Possible positions along an axis and their values in each state, float (candidates, N)."""
+
+    names: list[Shift]
+    shifts: Tensor
+
+
+def _candidates(states: Tensor, decoders: Sequence[int]) -> _Candidates:
+    """Every byte with enough values in every coding; the first one never changes."""
+    names, shifts = [Shift(NO_BYTE, 0)], [np.zeros(len(states))]
+    seen: set[bytes] = set()
+    values = states.numpy()
+    for byte in range(values.shape[1]):
+        if len(np.unique(values[:, byte])) < _FEWEST_VALUES:
+            continue
+        for decoder in decoders:
+            found = shifts_of(decoder)[values[:, byte]]
+            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < _LEAST_PRESENT:
+                continue
+            if np.isnan(found).all():
+                continue
+            pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
+            if pattern not in seen:
+                seen.add(pattern)
+                names.append(Shift(byte, decoder))
+                shifts.append(found)
+    return _Candidates(names, torch.from_numpy(np.stack(shifts)).float())
+
+
+def _centers(size: int, length: int) -> Tensor:
+    """Centers of a frame's pixels along an axis of the grid."""
+    return (torch.arange(size) + 0.5) * (length / size) - 0.5
+
+
+def _waves(places: Tensor, length: int, frequencies: Tensor) -> Tensor:
+    """exp(-2πi k x / length) at places x (...) for frequencies k, complex (frequencies, ...)."""
+    angles = frequencies.view(-1, *[1] * places.ndim) * places * (-2 * torch.pi / length)
+    return torch.polar(torch.ones(()).expand_as(angles), angles)
+
+
+def _agreement(cells: Tensor, shifts: Tensor) -> tuple[Tensor, Tensor]:
+    """The two sums of `Pursuit._agreement` for pictures (N, cells) with shifts (N,)."""
+    values, which, counts = shifts.unique(return_inverse=True, return_counts=True)
+    shares = (counts / len(cells))[:, None]
+    counts = counts[:, None].float()
+    zeros = cells.new_zeros(len(values), cells.shape[1])
+    means = zeros.index_add(0, which, cells) / counts
+    squares = zeros.index_add(0, which, cells.square()) / counts
+    agreeing = cells.mean(0).square() - (shares.square() * means.square()).sum(0)
+    by_chance = (squares - means.square()) / (counts - 1).clamp(min=1)
+    expected = (means.square() - by_chance) * (counts > 1)
+    return agreeing, (expected * shares * (1 - shares)).sum(0).clamp(min=0)

@@ -1,0 +1,143 @@
+"""The search for positions in states: which bytes say where something is on the screen.
+
+The picture of an object that moves is the same everywhere, only shifted. So the bytes that hold its
+position are those by which frames can be shifted back until the object stands still: the mean of
+frames that are shifted back has much energy then (`position_pursuit`). What the best pair of bytes
+explains is subtracted, and the search goes on with the rest.
+
+No gradients are needed, and nothing is known about the game. What is known is the console: a screen
+of 160 columns and 210 or 250 lines, and how its programs store columns (`positions`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from atarigan.models.state.position_pursuit import Pursuit
+from atarigan.models.state.positions import Floats, FoundGroups, MovingGroup, Shift
+
+_KEPT_ENERGY = 0.97
+_WEAK = 0.02
+_GRID_STRIDE = 4
+_MOST_REJECTED = 5  # in a row
+
+
+@dataclass(frozen=True)
+class SearchLimits:
+    """What a search keeps.
+
+    Attributes:
+        num_steps: pairs of bytes to try.
+        most_groups: groups to keep.
+        least_share: share of the motion that a group must explain.
+        least_consistency, consistency_by_area: consistency that a group must have: the first, plus
+            the second times the share of the screen that its window covers. Large windows cost more
+            and are found by chance more easily.
+        most_area: share of the screen that a window may cover.
+        margin: lines or columns to add on each side of a window.
+    """
+
+    num_steps: int = 14
+    most_groups: int = 10
+    least_share: float = 0.003
+    least_consistency: float = 0.08
+    consistency_by_area: float = 0.6
+    most_area: float = 0.35
+    margin: int = 5
+
+
+def find_groups(
+    residual: Tensor,
+    states: Tensor,
+    grids: Sequence[tuple[int, int]],
+    limits: SearchLimits = SearchLimits(),
+) -> FoundGroups:
+    """Find what moves in frames, and the bytes that move it.
+
+    Args:
+        residual: what is to be explained: frames minus their background, in positions on the line
+            of colors, float (N, H, W).
+        states: the states of these frames, uint8 (N, bytes).
+        grids: sizes (lines, columns) that the screen may have had before it was resized. The one in
+            which the first pair of bytes explains most is taken.
+        limits: what to keep.
+    """
+    grids = list(dict.fromkeys(grids))
+    if len(grids) > 1:
+        some = slice(None, None, _GRID_STRIDE)
+        trials = [Pursuit(residual[some], states[some], grid) for grid in grids]
+        grids = [max(trials, key=lambda trial: trial.best_share).grid]
+    pursuit = Pursuit(residual, states, grids[0])
+    return FoundGroups(grids[0], list(_selected(pursuit, limits)))
+
+
+def _selected(pursuit: Pursuit, limits: SearchLimits) -> Iterator[MovingGroup]:
+    lines, columns = pursuit.grid
+    num_kept = 0
+    seen: set[tuple[Shift, Shift]] = set()
+    num_rejected = 0
+    for _ in range(limits.num_steps):
+        if num_kept == limits.most_groups or num_rejected == _MOST_REJECTED:
+            return
+        step = pursuit.step()
+        num_rejected += 1
+        if (step.row, step.column) in seen:
+            continue
+        agreeing = _smoothed(step.agreeing).clamp(min=0)
+        consistency = agreeing / _smoothed(step.expected).clamp(min=1e-12)
+        agreeing = agreeing * (consistency >= limits.least_consistency)
+        if not agreeing.any():
+            continue
+        agreeing = agreeing * (agreeing > _WEAK * agreeing.max())
+        (top, height), (left, width) = (
+            _window(_stretched(agreeing.sum(axis).numpy(), length), limits.margin)
+            for axis, length in ((1, lines), (0, columns))
+        )
+        inside = torch.from_numpy(_cells_inside(top, height, lines, len(agreeing)))[:, None]
+        inside = inside & torch.from_numpy(_cells_inside(left, width, columns, agreeing.shape[1]))
+        total = float((step.agreeing * inside).sum() / (step.expected * inside).sum())
+        patch = np.roll(step.mean, (-top, -left), (0, 1))[:height, :width]
+        share = float(np.square(patch).mean() * height * width) * step.present
+        share *= pursuit.num_pixels / (lines * columns) * pursuit.num_pixels / pursuit.energy
+        area = height * width / (lines * columns)
+        least = limits.least_consistency + limits.consistency_by_area * area
+        if share < limits.least_share or total < least or area > limits.most_area:
+            continue
+        seen.add((step.row, step.column))
+        num_kept += 1
+        num_rejected = 0
+        yield MovingGroup(step.row, step.column, top, height, left, width, share, total, patch)
+
+
+def _smoothed(cells: Tensor) -> Tensor:
+    """Sums over 3 × 3 cells of a screen that goes on at its other side."""
+    shifts = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return torch.stack([cells.roll(shift, (0, 1)) for shift in shifts]).sum(0)
+
+
+def _stretched(cells: npt.NDArray[np.float32], length: int) -> Floats:
+    """Values of cells for each line of a grid of that length."""
+    return cells[np.arange(length) * len(cells) // length].astype(np.float64)
+
+
+def _cells_inside(first: int, length: int, grid: int, num_cells: int) -> npt.NDArray[np.bool_]:
+    """Which cells of an axis a window overlaps, (num_cells,)."""
+    lines = np.arange(first, first + length) % grid
+    inside: npt.NDArray[np.bool_] = np.zeros(num_cells, bool)
+    inside[lines * num_cells // grid] = True
+    return inside
+
+
+def _window(energy: Floats, margin: int) -> tuple[int, int]:
+    """First place and length of the shortest cyclic window with nearly all energy, with margins."""
+    num = len(energy)
+    sums = np.concatenate([[0.0], np.cumsum(np.tile(energy / energy.sum(), 2))])
+    ends = np.searchsorted(sums, sums[:num] + _KEPT_ENERGY)
+    lengths = ends - np.arange(num)
+    first = int(lengths.argmin())
+    length = min(num, int(lengths[first]) + 2 * margin)
+    return (first - (length - int(lengths[first])) // 2) % num, length

@@ -1,0 +1,95 @@
+"""Positions in states: bytes, how their values are decoded, and what moves with them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+CONSOLE_GRIDS = ((210, 160), (250, 160))
+NO_BYTE = -1
+ABSENT_FROM = 160
+DECODERS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
+"""How a byte's value v is a position: in this order, numbers in checkpoints refer to it."""
+NUM_ROW_DECODERS = 6
+
+
+class Shift(NamedTuple):
+    """A position along one axis: a byte of the state and how its value is decoded.
+
+    Attributes:
+        byte: address in the state; `NO_BYTE` for a position that never changes.
+        decoder: index in `DECODERS`.
+    """
+
+    byte: int
+    decoder: int
+
+    def __str__(self) -> str:
+        return "fixed" if self.byte == NO_BYTE else f"byte {self.byte} as {DECODERS[self.decoder]}"
+
+
+@dataclass(frozen=True)
+class MovingGroup:
+    """What moves together: everything whose place two bytes give.
+
+    Attributes:
+        row, column: the position along either axis.
+        top, height, left, width: the window that holds its pixels at position 0, in lines and
+            columns of the grid. It may reach over the grid's end and goes on at its beginning.
+        share: of the energy of all motion that the group explains, 0 to 1.
+        consistency: how alike the mean pictures of single values of its bytes are, 0 to 1; about 1
+            where the bytes move something, and low where they rather say how it looks.
+        patch: its mean picture in the window, in positions on the line of colors, float
+            (height, width).
+    """
+
+    row: Shift
+    column: Shift
+    top: int
+    height: int
+    left: int
+    width: int
+    share: float
+    consistency: float
+    patch: Floats
+
+    def __str__(self) -> str:
+        return (
+            f"rows {self.row!s:18} columns {self.column!s:18} window {self.height}x{self.width} at "
+            f"line {self.top}, column {self.left}; {self.share:.1%} of the motion, consistency "
+            f"{self.consistency:.2f}"
+        )
+
+
+class FoundGroups(NamedTuple):
+    """The result of a search: the grid (lines, columns) that positions refer to, and the groups in
+    it, those that explain most first.
+    """
+
+    grid: tuple[int, int]
+    groups: list[MovingGroup]
+
+
+def shifts_of(decoder: int) -> Floats:
+    """Return the position that each value of a byte stands for, in lines or columns, float (256,);
+    NaN where the object is absent.
+
+    `hmove` is how games store a column for the console's motion registers: the low nibble counts
+    steps of 15 columns, the high nibble is a signed fine motion to the left.
+    """
+    v = np.arange(256)
+    fine = ((v >> 4) ^ 8) - 8
+    of_name = {
+        "v": v,
+        "-v": -v,
+        "2v": 2 * v,
+        "-2v": -2 * v,
+        "v/2": v >> 1,
+        "4v": 4 * v,
+        "hmove": 15 * (v & 15) - fine,
+        "v < 160": np.where(v < ABSENT_FROM, v, np.nan),
+    }
+    return np.asarray(of_name[DECODERS[decoder]], np.float64)

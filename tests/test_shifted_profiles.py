@@ -1,0 +1,216 @@
+"""Pictures at places that bytes say: found in data, drawn, learned, extended, kept."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from atarigan.cli.stop_request import StopRequest
+from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models.build import build_generator
+from atarigan.models.families.shifted_groups import FREE_RANK, JOINT_RANK, ShiftedGroups
+from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.state.position_search import SearchLimits, find_groups
+from atarigan.models.state.positions import (
+    CONSOLE_GRIDS,
+    DECODERS,
+    NO_BYTE,
+    MovingGroup,
+    Shift,
+    shifts_of,
+)
+from atarigan.training.build import build_trainer
+
+NATIVE = (210, 160)
+V, HMOVE, HALF = (DECODERS.index(name) for name in ("v", "hmove", "v/2"))
+FIXED = Shift(NO_BYTE, 0)
+
+
+def group_of(row, column, *, top=0, left=0, patch=None):
+    patch = np.ones((8, 6)) if patch is None else patch
+    height, width = patch.shape
+    return MovingGroup(row, column, top, height, left, width, 0.5, 0.9, patch)
+
+
+@pytest.mark.parametrize("size", [(84, 84), NATIVE, (105, 80), (50, 61)])
+def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    groups = ShiftedGroups(5, *size, num_bytes=4)
+    groups.grid.copy_(torch.tensor(NATIVE))
+    given = [
+        group_of(Shift(1, V), Shift(2, HMOVE), top=200, left=155, patch=rng.normal(size=(20, 12))),
+        group_of(Shift(0, HALF), FIXED, top=3, left=100, patch=rng.normal(size=(9, 11))),
+    ]
+    groups.append(given, num_latents=1)
+    states = torch.from_numpy(rng.integers(0, 256, (6, 4)).astype(np.uint8))
+    features = torch.randn(6, 5)
+    with torch.no_grad():
+        shown = groups(torch.zeros(6, *size), features, states).numpy()
+        linear = functional.linear(features, groups.weight, groups.bias)
+    profiles = linear.view(6, -1, JOINT_RANK + FREE_RANK).numpy()
+    free = groups.free.detach().view(-1, FREE_RANK).numpy()
+    for number, state in enumerate(states.tolist()):
+        screen, first = np.zeros(NATIVE, np.float32), 0
+        for group in given:
+            (height, width), lines = group.patch.shape, profiles[number, first:]
+            rows, columns = lines[:height], lines[height : height + width]
+            free_rows, free_columns = free[first:][:height], free[first + height :][:width]
+            picture = rows[:, :JOINT_RANK] @ columns[:, :JOINT_RANK].T
+            picture += rows[:, JOINT_RANK:] @ free_columns.T
+            picture += free_rows @ columns[:, JOINT_RANK:].T
+            down, across = (
+                0 if byte == NO_BYTE else int(shifts_of(decoder)[state[byte]])
+                for byte, decoder in (group.row, group.column)
+            )
+            at = np.ix_(
+                (group.top + down + np.arange(height)) % 210,
+                (group.left + across + np.arange(width)) % 160,
+            )
+            screen[at] += picture
+            first += height + width
+        expected = cv2.resize(screen, size[::-1], interpolation=cv2.INTER_AREA)
+        np.testing.assert_allclose(shown[number], expected, atol=1e-5)
+
+
+def test_a_group_is_not_there_where_its_byte_says_so():
+    groups = ShiftedGroups(2, 84, 84, num_bytes=1)
+    groups.grid.copy_(torch.tensor(NATIVE))
+    groups.append([group_of(FIXED, Shift(0, DECODERS.index("v < 160")))], num_latents=0)
+    states = torch.tensor([[159], [160], [255]], dtype=torch.uint8)
+    drawn = groups(torch.zeros(3, 84, 84), torch.zeros(3, 2), states)
+    assert [bool(each.any()) for each in drawn] == [True, False, False]
+
+
+def moving_frames(num, size, rng, *, spread=1):
+    """Two figures on a screen of 210 lines, resized; bytes 1 and 4 move the first, byte 2 the
+    second, whose shape byte 3 chooses. Byte 0 is noise.
+    """
+    states = rng.integers(0, 256, (num, 5)).astype(np.uint8)
+    states[:, 1] = rng.integers(20, 150, num)
+    states[:, 2] = rng.integers(0, 140, num)
+    states[:, 3] %= 2
+    low = rng.integers(0, 9, num)
+    states[:, 4] = low | rng.integers(0, 16, num) << 4
+    frames = np.zeros((num, *size), np.float32)
+    for frame, state in zip(frames, states, strict=True):
+        screen = np.zeros(NATIVE, np.float32)
+        column = int(shifts_of(HMOVE)[state[4]]) + 8
+        screen[state[1] : state[1] + 12, column : column + 8] = 1.0
+        width = 8 if state[3] else 16
+        screen[180 : 180 + width, state[2] : state[2] + width] = 0.8
+        frame[:] = cv2.resize(screen, size[::-1], interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(frames), torch.from_numpy(states)
+
+
+def test_the_search_finds_the_bytes_their_decoders_and_the_screen():
+    residual, states = moving_frames(600, (84, 84), np.random.default_rng(0))
+    grids = (*CONSOLE_GRIDS, (84, 84))
+    found = find_groups(residual, states, grids, SearchLimits(num_steps=4))
+    assert found.grid == NATIVE
+    first, second = found.groups[:2]
+    assert (first.row, first.column) == (Shift(1, V), Shift(4, HMOVE))
+    assert (second.row.byte, second.column) == (NO_BYTE, Shift(2, V))
+    assert first.share + second.share > 0.6
+    assert min(first.consistency, second.consistency) > 0.5
+    assert second.top <= 180
+    assert second.top + second.height >= 196
+    assert "byte 1 as v" in str(first)
+    assert "byte 4 as hmove" in str(first)
+
+
+def test_noise_moves_nothing():
+    rng = np.random.default_rng(0)
+    states = torch.from_numpy(rng.integers(0, 256, (300, 4)).astype(np.uint8))
+    residual = torch.from_numpy(rng.normal(size=(300, 20, 24)).astype(np.float32)) * 0.1
+    assert find_groups(residual, states, [(20, 24)], SearchLimits()).groups == []
+
+
+SHAPE = (30, 24, 1)
+CONFIG = RunConfig(
+    condition="ram",
+    network="shifted_profiles",
+    critic_width=4,
+    latent_size=2,
+    objective="non_saturating",
+    penalty="r1",
+    penalty_every=4,
+    critic_steps=1,
+    reconstruction_steps=8,
+    adversarial_weight=0.01,
+    batch_size=32,
+    generator_lr=3e-3,
+    final_lr=0.01,
+    beta1=0.9,
+    beta2=0.99,
+    average_half_life=500,
+    device="cpu",
+    max_images=12_000,
+)
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "buffer"
+    residual, states = moving_frames(800, SHAPE[:2], np.random.default_rng(1))
+    with FrameBuffer.create(path, 800, SHAPE, ram_size=5) as made:
+        for frame, ram in zip(residual.numpy(), states.numpy(), strict=True):
+            made.add((30 + 200 * frame).astype(np.uint8)[..., None], ram=ram)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trainer(buffer):
+    trainer = build_trainer(dataclasses.replace(CONFIG, data=str(buffer)))
+    trainer.run([], StopRequest())
+    return trainer
+
+
+def test_figures_are_drawn_at_places_and_in_shapes_that_were_not_seen(trainer):
+    generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
+    shown, states = moving_frames(200, SHAPE[:2], np.random.default_rng(2))
+    drawn = generator.decode(generator.latents(200, 0), states.numpy())
+    real = (30 + 200 * shown.numpy()).astype(np.uint8)[..., None]
+    is_figure = real > 60
+    assert (np.abs(drawn.astype(int) - real)[is_figure] <= 30).mean() > 0.9
+
+
+def test_training_extends_the_network_and_tells_what_was_found(trainer):
+    generator = trainer.updates.generator
+    assert generator.num_extensions == len(generator.extension_fractions) == 1
+    assert trainer.averaged_generator.num_extensions == 1
+    found = generator.moving_groups()
+    assert found.grid == NATIVE
+    assert {(group.row.byte, group.column.byte) for group in found.groups} >= {(1, 4)}
+
+
+def test_a_loaded_state_draws_alike_and_trains_on(trainer, buffer):
+    fresh = build_generator(trainer.model)
+    fresh.load_state_dict(trainer.averaged_generator.state_dict())
+    both = [
+        FrameGenerator(trainer.model, each, torch.device("cpu"))
+        for each in (fresh, trainer.averaged_generator)
+    ]
+    frames = [each.sample(4) for each in both]
+    np.testing.assert_array_equal(*frames)
+    resumed = build_trainer(dataclasses.replace(CONFIG, data=str(buffer), max_images=12_500))
+    resumed.load_state_dict(trainer.state_dict())
+    resumed.run([], StopRequest())
+    assert resumed.updates.losses["reconstruction_loss"].isfinite()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [(0, 5, "must fit"), (1, 99, "must fit"), (4, 4000, "must fit"), (5, 9000, "groups must be")],
+)
+def test_damaged_groups_are_refused(trainer, column, value, message):
+    weights = {
+        name: weight.clone() for name, weight in trainer.averaged_generator.state_dict().items()
+    }
+    weights["network.groups.groups"][0, column] = value
+    with pytest.raises(ValueError, match=message):
+        build_generator(trainer.model).load_state_dict(weights)
