@@ -11,9 +11,11 @@ from torch.nn import functional
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.models import onnx_file
 from atarigan.models.build import build_generator
-from atarigan.models.families.shifted_groups import FREE_RANK, JOINT_RANK, ShiftedGroups
+from atarigan.models.families.shifted_groups import RANK, ShiftedGroups
 from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.onnx_generator import OnnxGenerator
 from atarigan.models.state.position_search import SearchLimits, find_groups
 from atarigan.models.state.positions import (
     CONSOLE_GRIDS,
@@ -52,17 +54,13 @@ def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
     with torch.no_grad():
         shown = groups(torch.zeros(6, *size), features, states).numpy()
         linear = functional.linear(features, groups.weight, groups.bias)
-    profiles = linear.view(6, -1, JOINT_RANK + FREE_RANK).numpy()
-    free = groups.free.detach().view(-1, FREE_RANK).numpy()
+    profiles = linear.view(6, -1, RANK).numpy()
     for number, state in enumerate(states.tolist()):
         screen, first = np.zeros(NATIVE, np.float32), 0
         for group in given:
             (height, width), lines = group.patch.shape, profiles[number, first:]
             rows, columns = lines[:height], lines[height : height + width]
-            free_rows, free_columns = free[first:][:height], free[first + height :][:width]
-            picture = rows[:, :JOINT_RANK] @ columns[:, :JOINT_RANK].T
-            picture += rows[:, JOINT_RANK:] @ free_columns.T
-            picture += free_rows @ columns[:, JOINT_RANK:].T
+            picture = rows @ columns.T
             down, across = (
                 0 if byte == NO_BYTE else int(shifts_of(decoder)[state[byte]])
                 for byte, decoder in (group.row, group.column)
@@ -214,3 +212,19 @@ def test_damaged_groups_are_refused(trainer, column, value, message):
     weights["network.groups.groups"][0, column] = value
     with pytest.raises(ValueError, match=message):
         build_generator(trainer.model).load_state_dict(weights)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_an_exported_file_draws_the_same_frames_in_every_batch(trainer, tmp_path):
+    for name in onnx_file.MODULES:
+        pytest.importorskip(name)
+    generator = FrameGenerator(
+        trainer.model, trainer.averaged_generator.eval(), torch.device("cpu")
+    )
+    onnx_file.write_onnx(generator, tmp_path / "it.onnx")
+    again = OnnxGenerator.load(tmp_path / "it.onnx")
+    for num in (1, 300):
+        latents = generator.latents(num, seed=1)
+        states = generator.states(latents)
+        few = np.ascontiguousarray(latents[:, : again.latent_size])
+        np.testing.assert_array_equal(again.decode(few, states), generator.decode(latents, states))

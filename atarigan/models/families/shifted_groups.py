@@ -1,6 +1,7 @@
 """Pictures that change their shape and are placed where two bytes of a state say."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +12,23 @@ from torch.nn import functional
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
 
-JOINT_RANK = 3
-FREE_RANK = 4
+RANK = 8
+_NUM_CONSTANT = 3  # products that begin with a constant factor, on either side
 MOST_GROUPS = 32
 MOST_GRID = 4096
 _FIELDS = 8
-_FREE_SCALE = 0.1
+_CONSTANT_SCALE = 0.1
 
 
 class ShiftedGroups(SizedByData):
     """Adds to images, for each group, a picture Σ_q rows_q columns_qᵀ of its window, resized from
     the grid to the frame's size and shifted to where the group's bytes say.
 
-    Of the products of a group, `JOINT_RANK` have both factors linear in the features, and twice
-    `FREE_RANK` have one factor that is and one that is the same for all states. A row or column of
-    a frame is covered by few of the grid's lines or columns, so resizing and shifting together are
-    a gather of a few weighted taps, which depend on a byte's value only.
+    Both factors of a product are linear in the features. In most products one of the two begins
+    constant, and the picture linear: products of two changing factors are harder to learn.
+
+    A row or column of a frame is covered by few of the grid's lines or columns, so resizing and
+    shifting together are a gather of a few weighted taps, which depend on a byte's value only.
 
     Attributes:
         grid: lines and columns that positions count in, int64 (2,).
@@ -34,9 +36,8 @@ class ShiftedGroups(SizedByData):
             decoder of its columns, top, height, left, width of its window.
         scores: share of the motion and consistency of each group when it was found, float (groups,
             2).
-        weight, bias: features to the profiles, float ((rows) * (joint + free), features); the rows
-            of a group's window come before its columns, and groups follow one another.
-        free: the factors that are the same for all states, float (rows * free,).
+        weight, bias: features to profiles, float (lines * rank, features) and (lines * rank,); the
+            rows of a group's window come before its columns, and groups follow one another.
     """
 
     grid: Tensor
@@ -51,7 +52,6 @@ class ShiftedGroups(SizedByData):
         self.register_buffer("scores", torch.zeros(0, 2))
         self.weight = nn.Parameter(torch.zeros(0, num_features))
         self.bias = nn.Parameter(torch.zeros(0))
-        self.free = nn.Parameter(torch.zeros(0))
         for name in ("taps", "address", "first_entry", "entry_step"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
         self.register_buffer("tap_weights", torch.zeros(0, 1), persistent=False)
@@ -76,12 +76,9 @@ class ShiftedGroups(SizedByData):
             scores = torch.tensor([[group.share, group.consistency]], device=device)
             self.groups = torch.cat([self.groups, torch.tensor([fields], device=device)])
             self.scores = torch.cat([self.scores, scores])
-            num_lines = group.height + group.width
-            bias, free = _initial_profiles(group.patch)
-            weight = torch.empty(num_lines * (JOINT_RANK + FREE_RANK), self.num_features)
-            nn.init.uniform_(weight, -(self.num_features**-0.5), self.num_features**-0.5)
+            weight, bias = _initial_profiles(group.patch, self.num_features)
             weight[:, :num_latents] = 0
-            for name, more in (("weight", weight), ("bias", bias), ("free", free)):
+            for name, more in (("weight", weight), ("bias", bias)):
                 parameter: nn.Parameter = getattr(self, name)
                 parameter.data = torch.cat([parameter.data, more.to(device)])
                 parameter.grad = None
@@ -90,17 +87,13 @@ class ShiftedGroups(SizedByData):
     def found(self) -> list[MovingGroup]:
         """Return the groups, each with its present mean picture: that of features zero."""
         groups, first = [], 0
-        profiles = self.bias.detach().view(-1, JOINT_RANK + FREE_RANK).cpu()
-        free = self.free.detach().view(-1, FREE_RANK).cpu()
+        profiles = self.bias.detach().view(-1, RANK).cpu()
         for fields, (share, consistency) in zip(
             self.groups.tolist(), self.scores.tolist(), strict=True
         ):
             _, _, _, _, top, height, left, width = fields
-            lines = slice(first, first + height), slice(first + height, first + height + width)
-            (joint, linear), (others, columns) = (
-                profiles[each].split((JOINT_RANK, FREE_RANK), 1) for each in lines
-            )
-            patch = joint @ others.T + linear @ free[lines[1]].T + free[lines[0]] @ columns.T
+            rows, columns = profiles[first : first + height + width].split((height, width))
+            patch = rows @ columns.T
             row, column = Shift(*fields[:2]), Shift(*fields[2:4])
             window = (top, height, left, width)
             groups.append(
@@ -115,37 +108,34 @@ class ShiftedGroups(SizedByData):
         """
         if not self._parts:
             return images
-        batch = len(images)
-        profiles = functional.linear(features, self.weight, self.bias).float()
-        num_lines = len(self.free) // FREE_RANK
-        free = self.free.view(1, num_lines, FREE_RANK).expand(batch, -1, -1)
-        profiles = torch.cat([profiles.view(batch, num_lines, -1), free], 2)
+        batch = images.shape[0]  # len() would fix the batch size in an export
+        profiles = functional.linear(features, self.weight, self.bias).float().view(-1, RANK)
         values = state.index_select(1, self.address).long()
-        entries = torch.addcmul(self.first_entry, values, self.entry_step)
-        placed = self._resized(profiles, entries)
-        pixels = self.pixels.index_select(0, entries.flatten()).view(batch, -1)
-        pictures, places = [], []
+        entries = torch.addcmul(self.first_entry, values, self.entry_step).flatten()
+        numbers = torch.arange(batch, dtype=torch.int32, device=images.device)[:, None]
+        placed = self._resized(profiles, entries, numbers).view(batch, -1, RANK)
+        pixels = self.pixels.index_select(0, entries).view(batch, -1)
+        starts = numbers.long() * (self.size[0] * self.size[1])
+        drawn = images.flatten().clone()
         for first, middle, last in self._parts:
-            rows, columns = placed[:, first:middle], placed[:, middle:last]
-            joint, linear, constant = columns.split((JOINT_RANK, FREE_RANK, FREE_RANK), 2)
-            swapped = torch.cat([joint, constant, linear], 2)
-            pictures.append((rows @ swapped.transpose(1, 2)).flatten(1))
-            places.append((pixels[:, first:middle, None] + pixels[:, None, middle:last]).flatten(1))
-        size = self.size[0] * self.size[1]
-        starts = torch.arange(batch, device=images.device)[:, None] * size
-        index = (torch.cat(places, 1) + starts).flatten()
-        added = images.flatten().index_add(0, index, torch.cat(pictures, 1).flatten())
-        return added.view(images.shape)
+            picture = placed[:, first:middle] @ placed[:, middle:last].transpose(1, 2)
+            rows = pixels[:, first:middle] + starts
+            places = rows[:, :, None] + pixels[:, None, middle:last]
+            drawn.index_add_(0, places.flatten(), picture.flatten())
+        return drawn.view(images.shape)
 
-    def _resized(self, profiles: Tensor, entries: Tensor) -> Tensor:
-        """Gather each frame line's taps from profiles (B, lines, rank): (B, frame lines, rank)."""
-        batch, num_lines, rank = profiles.shape
-        flat = entries.flatten()
-        taps = self.taps.index_select(0, flat).view(*entries.shape, -1)
-        weights = self.tap_weights.index_select(0, flat).view(*entries.shape, -1, 1)
-        starts = torch.arange(batch, device=profiles.device)[:, None, None] * num_lines
-        gathered = functional.embedding(taps + starts, profiles.reshape(-1, rank))
-        return (gathered * weights).sum(2)
+    def _resized(self, profiles: Tensor, entries: Tensor, numbers: Tensor) -> Tensor:
+        """Sum the taps of each frame line, (B * frame lines, rank), from profiles (B * lines, rank)
+        of frames that have these numbers (B, 1).
+        """
+        starts = numbers * (len(self.weight) // RANK)
+        taps = self.taps.index_select(0, entries).view(numbers.shape[0], -1) + starts
+        columns = taps.view(-1, self.taps.shape[1]).unbind(1)
+        weights = self.tap_weights.index_select(0, entries)[:, :, None].unbind(1)
+        resized = functional.embedding(columns[0], profiles) * weights[0]
+        for column, weight in zip(columns[1:], weights[1:], strict=True):
+            resized = torch.addcmul(resized, functional.embedding(column, profiles), weight)
+        return resized
 
     def _check(self) -> None:
         self._expect("grid", (2,), range(1, MOST_GRID + 1))
@@ -165,10 +155,8 @@ class ShiftedGroups(SizedByData):
                 ):
                     raise ValueError(f"groups must fit the grid and the state, not {fields}")
         num_lines = int(self.groups[:, [5, 7]].sum())
-        num_rows = num_lines * (JOINT_RANK + FREE_RANK)
-        self._expect("weight", (num_rows, self.num_features))
-        self._expect("bias", (num_rows,))
-        self._expect("free", (num_lines * FREE_RANK,))
+        self._expect("weight", (num_lines * RANK, self.num_features))
+        self._expect("bias", (num_lines * RANK,))
 
     def _derive(self) -> None:
         """Compute the tables of taps: an entry for each line of a group's picture and each value of
@@ -198,9 +186,11 @@ class ShiftedGroups(SizedByData):
         device = self.groups.device
         taps, weights, pixels = zip(*tables, strict=True)
         used = max(int(each.any((0, 1)).nonzero()[0].max(initial=0)) for each in weights) + 1
-        self.taps = _joined((each.reshape(-1, num_taps)[:, :used] for each in taps), device)
+        self.taps = _joined(
+            (each.reshape(-1, num_taps)[:, :used] for each in taps), device, np.int32
+        )
         self.tap_weights = _joined(
-            (each.reshape(-1, num_taps)[:, :used] for each in weights), device
+            (each.reshape(-1, num_taps)[:, :used] for each in weights), device, np.float32
         )
         self.pixels = _joined((each.ravel() for each in pixels), device)
         address, first_entry, step = np.array(lines, np.int64).T
@@ -256,20 +246,28 @@ def _by_axis(fields: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:
     yield column_byte, column_decoder, left, width
 
 
-def _initial_profiles(patch: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-    """Return biases (lines * (joint + free),) and free factors (lines * free,) whose products are
-    about the patch.
+def _initial_profiles(patch: npt.NDArray[np.float64], num_features: int) -> tuple[Tensor, Tensor]:
+    """Return a weight (lines * rank, features) and a bias (lines * rank,) whose products are about
+    the patch for any features.
     """
     left, values, right = np.linalg.svd(patch, full_matrices=False)
-    count = min(JOINT_RANK, len(values))
+    height, num_lines = len(patch), sum(patch.shape)
+    weight = torch.empty(num_lines, RANK, num_features)
+    nn.init.uniform_(weight, -(num_features**-0.5), num_features**-0.5)
+    weight[:height, RANK - 2 * _NUM_CONSTANT : RANK - _NUM_CONSTANT] = 0
+    weight[height:, RANK - _NUM_CONSTANT :] = 0
+    count = min(RANK - 2 * _NUM_CONSTANT, len(values))
     roots = np.sqrt(values[:count])
-    num_lines = sum(patch.shape)
-    bias = torch.randn(num_lines, JOINT_RANK + FREE_RANK) * 0.1 / (num_lines**0.5)
     factors = np.concatenate([left[:, :count] * roots, right[:count].T * roots])
-    bias[:, :count] += torch.from_numpy(factors).float()
-    free = _FREE_SCALE * torch.randn(num_lines, FREE_RANK)
-    return bias.flatten(), free.flatten()
+    bias = torch.zeros(num_lines, RANK)
+    bias[:, :count] = torch.from_numpy(factors).float()
+    constant = _CONSTANT_SCALE * torch.randn(num_lines, _NUM_CONSTANT)
+    bias[:height, RANK - 2 * _NUM_CONSTANT : RANK - _NUM_CONSTANT] = constant[:height]
+    bias[height:, RANK - _NUM_CONSTANT :] = constant[height:]
+    return weight.flatten(0, 1), bias.flatten()
 
 
-def _joined(parts: Iterable[npt.NDArray[np.generic]], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.concatenate(list(parts))).to(device)
+def _joined(
+    parts: Iterable[npt.NDArray[Any]], device: torch.device, dtype: type = np.int64
+) -> Tensor:
+    return torch.from_numpy(np.concatenate(list(parts)).astype(dtype)).to(device)

@@ -29,7 +29,7 @@ _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MOST_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
 _EXTENSION_LIMITS = SearchLimits(
-    num_steps=5, most_groups=3, least_share=0.02, most_area=0.15, margin=3
+    num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margin=3
 )
 
 
@@ -53,7 +53,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
     """
 
     extensions: Tensor
-    extension_fractions = (0.15,)
+    extension_fractions = (0.2,)
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__(shape, image_shape, STATIC_RANK)
