@@ -6,7 +6,7 @@ taken, its mean is subtracted from all frames, and so on (matching pursuit, Mall
 IEEE Trans. Signal Processing 41, p. 3397).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ _WHITENING = 8 / 127.5
 _NONE_BONUS = 1.03  # a group that one byte moves is preferred where a second byte hardly helps
 _LEAST_PRESENT = 0.02
 _CHUNK = 256
+_NUM_REFITS = 4
 
 
 class Step(NamedTuple):
@@ -90,28 +91,57 @@ class Pursuit:
         self._present = (~self._columns.shifts.isnan()).float()
         self._num_present = self._present.mean(1).clamp(min=_LEAST_PRESENT)
         self._columns = _Candidates(self._columns.names, self._columns.shifts.nan_to_num(0.0))
+        self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._next = self._best_pair()
 
     @property
     def best_share(self) -> float:
         return self._next[2] / max(self._white_energy, 1e-12)
 
-    def step(self) -> "Step":
+    def take(self) -> None:
         """Take the best pair, and subtract what it explains."""
         row, column, _ = self._next
+        self._fit(row, column)
+        self._next = self._best_pair()
+
+    def refit(self) -> None:
+        """Fit every mean to what the others leave (backfitting), as a pair that was taken early may
+        have got a share of what a later one explains better.
+        """
+        for _ in range(_NUM_REFITS):
+            for pair in self._means:
+                self._fit(*pair)
+
+    def steps(self) -> Iterator["Step"]:
+        """Yield what the pairs move, in the order in which they were taken."""
+        for (row, column), (_, mean) in self._means.items():
+            back = self._back(row, column)
+            aligned = back * self._plain + self._present[column][:, None, None] * mean
+            yield Step(
+                self._rows.names[row],
+                self._columns.names[column],
+                self._num_present[column].item(),
+                *self._agreement(aligned, row, column),
+                self._picture(mean),
+            )
+
+    def _fit(self, row: int, column: int) -> None:
+        """Move to the means of a pair what frames that are shifted back have in common."""
+        back = self._back(row, column)
+        shape = back.shape[1:]
+        means = self._means.setdefault(
+            (row, column), (back.new_zeros(shape), back.new_zeros(shape))
+        )
+        for spectra, mean in zip((self._white, self._plain), means, strict=True):
+            more = (back * spectra).mean(0) / self._num_present[column]
+            spectra -= back.conj() * more
+            mean += more
+
+    def _back(self, row: int, column: int) -> Tensor:
+        """What shifts the spectra of frames back; 0 for frames where the object is absent."""
         back = self._phases(0, self._rows.shifts[row])[:, :, None]
         back = back * self._phases(1, self._columns.shifts[column])[:, None]
-        back = back * self._present[column][:, None, None]
-        agreement = self._agreement(back * self._plain, row, column)
-        means = []
-        for spectra in (self._white, self._plain):
-            mean = (back * spectra).mean(0) / self._num_present[column]
-            spectra -= back.conj() * mean
-            means.append(mean)
-        names = self._rows.names[row], self._columns.names[column]
-        present = self._num_present[column].item()
-        self._next = self._best_pair()
-        return Step(*names, present, *agreement, self._picture(means[1]))
+        return back * self._present[column][:, None, None]
 
     def _agreement(self, aligned: Tensor, row: int, column: int) -> tuple[Tensor, Tensor]:
         """Where the means of frames with different shifts agree, in cells of the screen.

@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from atarigan.models.state.position_pursuit import Pursuit
-from atarigan.models.state.positions import Floats, FoundGroups, MovingGroup, Shift
+from atarigan.models.state.positions import Floats, FoundGroups, MovingGroup
 
 _KEPT_ENERGY = 0.97
 _WEAK = 0.02
 _GRID_STRIDE = 4
-_MOST_REJECTED = 5  # in a row
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class SearchLimits:
 
     Attributes:
         num_steps: pairs of bytes to try.
+        least_gain: share of the whitened motion that the next pair must explain to be tried.
         most_groups: groups to keep.
         least_share: share of the motion that a group must explain.
         least_consistency, consistency_by_area: consistency that a group must have: the first, plus
@@ -42,6 +42,7 @@ class SearchLimits:
     """
 
     num_steps: int = 14
+    least_gain: float = 0.004
     most_groups: int = 10
     least_share: float = 0.003
     least_consistency: float = 0.08
@@ -72,21 +73,21 @@ def find_groups(
         trials = [Pursuit(residual[some], states[some], grid) for grid in grids]
         grids = [max(trials, key=lambda trial: trial.best_share).grid]
     pursuit = Pursuit(residual, states, grids[0])
-    return FoundGroups(grids[0], list(_selected(pursuit, limits)))
+    groups: dict[tuple[int, int], MovingGroup] = {}
+    for group in sorted(_selected(pursuit, limits), key=lambda group: -group.share):
+        # The same bytes in another coding explain what the shape of the first group lacks.
+        groups.setdefault((group.row.byte, group.column.byte), group)
+    return FoundGroups(grids[0], list(groups.values())[: limits.most_groups])
 
 
 def _selected(pursuit: Pursuit, limits: SearchLimits) -> Iterator[MovingGroup]:
     lines, columns = pursuit.grid
-    num_kept = 0
-    seen: set[tuple[Shift, Shift]] = set()
-    num_rejected = 0
     for _ in range(limits.num_steps):
-        if num_kept == limits.most_groups or num_rejected == _MOST_REJECTED:
-            return
-        step = pursuit.step()
-        num_rejected += 1
-        if (step.row, step.column) in seen:
-            continue
+        if pursuit.best_share < limits.least_gain:
+            break
+        pursuit.take()
+    pursuit.refit()
+    for step in pursuit.steps():
         agreeing = _smoothed(step.agreeing).clamp(min=0)
         consistency = agreeing / _smoothed(step.expected).clamp(min=1e-12)
         agreeing = agreeing * (consistency >= limits.least_consistency)
@@ -107,9 +108,6 @@ def _selected(pursuit: Pursuit, limits: SearchLimits) -> Iterator[MovingGroup]:
         least = limits.least_consistency + limits.consistency_by_area * area
         if share < limits.least_share or total < least or area > limits.most_area:
             continue
-        seen.add((step.row, step.column))
-        num_kept += 1
-        num_rejected = 0
         yield MovingGroup(step.row, step.column, top, height, left, width, share, total, patch)
 
 
