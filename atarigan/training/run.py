@@ -20,8 +20,8 @@ from atarigan.training.build import build_trainer
 from atarigan.training.health import HealthGuard
 from atarigan.training.observers.evaluations import Evaluations
 from atarigan.training.observers.history import History
-from atarigan.training.observers.moving_objects import MovingObjects
 from atarigan.training.observers.logs import open_logs
+from atarigan.training.observers.moving_objects import MovingObjects
 from atarigan.training.observers.run_page import RunPage
 from atarigan.training.observers.sample_pictures import SamplePictures
 from atarigan.training.prepare import check_memory, choose_num_threads, restore

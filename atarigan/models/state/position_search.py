@@ -46,7 +46,7 @@ class SearchLimits:
     most_groups: int = 10
     least_share: float = 0.003
     least_consistency: float = 0.08
-    consistency_by_area: float = 0.6
+    consistency_by_area: float = 1.5
     most_area: float = 0.35
     margin: int = 5
 
