@@ -52,11 +52,11 @@ class ShiftedGroups(SizedByData):
         self.register_buffer("scores", torch.zeros(0, 2))
         self.weight = nn.Parameter(torch.zeros(0, num_features))
         self.bias = nn.Parameter(torch.zeros(0))
-        for name in ("taps", "address", "first_entry", "entry_step"):
+        for name in ("taps", "address", "first_entry", "entry_step", "is_row"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
         self.register_buffer("tap_weights", torch.zeros(0, 1), persistent=False)
         self.register_buffer("pixels", torch.zeros(0, dtype=torch.int64), persistent=False)
-        self._parts: list[tuple[int, int, int]] = []
+        self._sizes: list[int] = []
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -106,7 +106,7 @@ class ShiftedGroups(SizedByData):
         """Return images (B, H, W) with all groups of features (B, F) and states uint8 (B, bytes)
         added.
         """
-        if not self._parts:
+        if not self._sizes:
             return images
         batch = images.shape[0]  # len() would fix the batch size in an export
         profiles = functional.linear(features, self.weight, self.bias).float().view(-1, RANK)
@@ -116,11 +116,14 @@ class ShiftedGroups(SizedByData):
         placed = self._resized(profiles, entries, numbers).view(batch, -1, RANK)
         pixels = self.pixels.index_select(0, entries).view(batch, -1)
         starts = numbers.long() * (self.size[0] * self.size[1])
+        pixels = torch.addcmul(pixels, starts, self.is_row)
+        profile_parts, pixel_parts = placed.split(self._sizes, 1), pixels.split(self._sizes, 1)
         drawn = images.flatten().clone()
-        for first, middle, last in self._parts:
-            picture = placed[:, first:middle] @ placed[:, middle:last].transpose(1, 2)
-            rows = pixels[:, first:middle] + starts
-            places = rows[:, :, None] + pixels[:, None, middle:last]
+        for number in range(0, len(self._sizes), 2):
+            rows, columns = profile_parts[number : number + 2]
+            picture = torch.bmm(rows, columns.transpose(1, 2))
+            lines, across = pixel_parts[number : number + 2]
+            places = lines.unsqueeze(2) + across.unsqueeze(1)
             drawn.index_add_(0, places.flatten(), picture.flatten())
         return drawn.view(images.shape)
 
@@ -163,11 +166,10 @@ class ShiftedGroups(SizedByData):
         the byte that moves it.
         """
         grid, tables, lines = self.grid.tolist(), [], []
-        num_entries = num_inputs = num_lines = 0
-        self._parts = []
+        num_entries = num_inputs = 0
+        self._sizes = []
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():
-            starts = [num_lines]
             for axis, (byte, decoder, first, length) in enumerate(_by_axis(fields)):
                 shifts = shifts_of(decoder) if byte != NO_BYTE else np.zeros(1)
                 table = _Taps(shifts, first, length, grid[axis], self.size[axis], num_taps)
@@ -175,12 +177,12 @@ class ShiftedGroups(SizedByData):
                 stride = 1 if axis else self.size[1]
                 tables.append((table.taps + num_inputs, table.weights, table.pixels * stride))
                 step = count if byte != NO_BYTE else 0
-                lines += [(max(byte, 0), num_entries + line, step) for line in range(count)]
+                lines += [
+                    (max(byte, 0), num_entries + line, step, 1 - axis) for line in range(count)
+                ]
                 num_entries += table.pixels.size
                 num_inputs += length
-                num_lines += count
-                starts.append(num_lines)
-            self._parts.append((starts[0], starts[1], starts[2]))
+                self._sizes.append(count)
         if not tables:
             return
         device = self.groups.device
@@ -193,7 +195,8 @@ class ShiftedGroups(SizedByData):
             (each.reshape(-1, num_taps)[:, :used] for each in weights), device, np.float32
         )
         self.pixels = _joined((each.ravel() for each in pixels), device)
-        address, first_entry, step = np.array(lines, np.int64).T
+        address, first_entry, step, is_row = np.array(lines, np.int64).T
+        self.is_row = _joined([is_row], device)
         self.address = _joined([address], device)
         self.first_entry = _joined([first_entry], device)
         self.entry_step = _joined([step], device)
