@@ -81,6 +81,10 @@ class Pursuit:
             for length, waves in zip(grid, self._frequencies, strict=True)
         )
         self._to_cells = (self._to_cells[0].T, self._to_cells[1])
+        self._tables = tuple(  # shifts are whole, and trigonometry is slow
+            _waves(-torch.arange(length).float(), length, waves)
+            for length, waves in zip(grid, self._frequencies, strict=True)
+        )
         self._plain, self._white = self._spectra(residual)
         self._weights = torch.full((count + 1,), 2.0)
         self._weights[0] = 1
@@ -193,7 +197,10 @@ class Pursuit:
 
     def _phases(self, axis: int, shifts: Tensor) -> Tensor:
         """What undoes shifts (...) along an axis, complex (..., frequencies)."""
-        return _waves(-shifts, self.grid[axis], self._frequencies[axis]).movedim(0, -1)
+        table = self._tables[axis]
+        places = shifts.long() % self.grid[axis]
+        found = table.index_select(1, places.flatten()).view(len(table), *shifts.shape)
+        return found.movedim(0, -1)
 
     def _best_pair(self) -> tuple[int, int, float]:
         """Candidates of the rows and of the columns that explain most together, and how much."""

@@ -47,7 +47,7 @@ class SearchLimits:
     least_share: float = 0.003
     least_consistency: float = 0.08
     consistency_by_area: float = 1.5
-    most_area: float = 0.35
+    most_area: float = 0.6
     margin: int = 5
 
 
