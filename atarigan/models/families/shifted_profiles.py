@@ -28,6 +28,7 @@ _CHUNK = 256
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MOST_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
+_EXTENSION_FRACTIONS = (0.2,)
 _EXTENSION_LIMITS = SearchLimits(
     num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margin=3
 )
@@ -53,12 +54,12 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
     """
 
     extensions: Tensor
-    extension_fractions = (0.2,)
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__(shape, image_shape, STATIC_RANK)
         self.latent_size = shape.latent_size
         self.takes_state = shape.state_size > 0
+        self.extension_fractions = _EXTENSION_FRACTIONS if self.takes_state else ()
         _, height, width = image_shape
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
         self.register_buffer("extensions", torch.zeros((), dtype=torch.int64))
