@@ -91,6 +91,18 @@ def test_a_batch_that_is_too_large_is_refused_with_one_that_fits(tmp_path, buffe
     assert train.main([*words, *flags, "--out", str(out)]) == 0
 
 
+def test_memory_that_the_process_freed_before_does_not_hide_what_a_step_takes(buffer):
+    np.ones(3 << 20)  # glibc then keeps blocks of its size when they are freed
+    blocks, between = [], []
+    for _ in range(1000):
+        blocks.append(np.ones(1 << 17))
+        between.append(np.ones(64))
+    blocks.clear()
+    words = ["--data", str(buffer), *LARGE, "--batch-size", "1024", "--out", "unused"]
+    trainer = build_trainer(train.parse(words).run)
+    assert prepare.memory_per_sample(trainer, 100) > 300_000
+
+
 def test_free_memory_is_read_from_the_system():
     assert 0 < free_memory() < 1 << 62
 

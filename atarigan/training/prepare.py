@@ -1,5 +1,7 @@
 """Between building a trainer and running it: memory, CPU threads, and the state to go on from."""
 
+import contextlib
+import ctypes
 import math
 import os
 import sys
@@ -173,11 +175,18 @@ def memory_per_sample(trainer: Trainer, num: int) -> float:
 def _peak_bytes(work: Callable[[], object]) -> int:
     """The process's peak memory during some work; 0 where the system does not tell."""
     try:
+        _release_free_memory()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
         work()
         return kilobytes("/proc/self/status", "VmHWM") * 1024
     except (OSError, KeyError, ValueError):
         return 0
+
+
+def _release_free_memory() -> None:
+    """Return freed memory to the system. Work that reuses it would not raise the peak."""
+    with contextlib.suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _divisors(number: int, *, at_least: int) -> Iterator[int]:
