@@ -9,7 +9,6 @@ import torch
 from torch.nn import functional
 
 from atarigan.cli.stop_request import StopRequest
-from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.models import onnx_file
 from atarigan.models.build import build_generator
@@ -26,6 +25,7 @@ from atarigan.models.state.positions import (
     shifts_of,
 )
 from atarigan.training.build import build_trainer
+from tests.test_ram_conditioned import CONFIG as RAM_CONFIG
 
 NATIVE = (210, 160)
 V, HMOVE, HALF = (DECODERS.index(name) for name in ("v", "hmove", "v/2"))
@@ -129,24 +129,13 @@ def test_noise_moves_nothing():
 
 
 SHAPE = (30, 24, 1)
-CONFIG = RunConfig(
-    condition="ram",
+CONFIG = dataclasses.replace(
+    RAM_CONFIG,
     network="shifted_profiles",
-    critic_width=4,
-    latent_size=2,
-    objective="non_saturating",
-    penalty="r1",
-    penalty_every=4,
-    critic_steps=1,
+    generator_width=0,
     reconstruction_steps=8,
     adversarial_weight=0.01,
-    batch_size=32,
-    generator_lr=3e-3,
     final_lr=0.01,
-    beta1=0.9,
-    beta2=0.99,
-    average_half_life=500,
-    device="cpu",
     max_images=12_000,
 )
 
