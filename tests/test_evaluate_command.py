@@ -45,7 +45,8 @@ MOTION = ("motion_distance", "pixels_changed", "pixels_returned", "small_moves",
 def run(tmp_path_factory, buffer):
     out = tmp_path_factory.mktemp("runs") / "dot"
     words = ["--data", str(buffer), "--recipe", "atari", "--log", "none", "--device", "cpu"]
-    assert train.main([*words, "--max-images", "640", "--out", str(out)]) == 0
+    words += ["--reconstruction-steps", "8"]
+    assert train.main([*words, "--max-images", "1", "--out", str(out)]) == 0
     return out
 
 

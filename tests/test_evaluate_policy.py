@@ -28,7 +28,8 @@ def folder(tmp_path_factory):
     words = ["--env-id", "ALE/Pong-v5", "--num-steps", "150", "--num-envs", "1"]
     assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
     words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]
-    words += ["--device", "cpu", "--max-images", "128", "--out", str(folder / "run")]
+    words += ["--device", "cpu", "--max-images", "1", "--reconstruction-steps", "8"]
+    words += ["--out", str(folder / "run")]
     assert train.main(words) == 0
     return folder
 

@@ -156,7 +156,7 @@ def scores_of_defects(folder, num_steps, num, num_stacks, num_probe_frames):
 
 @pytest.fixture(scope="module")
 def of_breakout(tmp_path_factory):
-    return scores_of_defects(tmp_path_factory.mktemp("frames"), 1600, 250, 100, 8000)
+    return scores_of_defects(tmp_path_factory.mktemp("frames"), 1600, 250, 100, 4000)
 
 
 @pytest.fixture(scope="module")

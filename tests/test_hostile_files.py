@@ -63,7 +63,7 @@ def test_specimens_are_read(name: str, copy_of: Callable[[str], Path]) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", READERS)
 @hypothesis.settings(
-    max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    max_examples=30, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 @given(rng=st.randoms(use_true_random=False))
 def test_spoiled_files_are_read_or_refused(

@@ -61,6 +61,7 @@ def test_the_disk_filling_up_in_mid_run_is_one_line(tmp_path: Path) -> None:
     assert int(num_steps) > 200
 
 
+@pytest.mark.slow
 def test_permission_lost_in_mid_run_is_one_line(tmp_path: Path) -> None:
     """Files that are open stay so; the next blocks of one are asked for by its name."""
     path = tmp_path / "buffer"

@@ -102,7 +102,10 @@ def test_an_unpooled_model_sees_the_newest_frames(
     assert all(np.array_equal(*pair) for pair in zip(seen, peer, strict=True))
 
 
-@pytest.mark.parametrize(("env_id", "kwargs"), CHAINS[:4])
+@pytest.mark.parametrize(
+    ("env_id", "kwargs"),
+    [*CHAINS[:1], *(pytest.param(*chain, marks=pytest.mark.slow) for chain in CHAINS[1:4])],
+)
 def test_a_model_sees_what_gymnasium_shows_it(
     env_id: str, kwargs: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_the_death_of_one_process_ends_the_run_with_a_line_and_its_checkpoint(lo
     assert load_training_state(find_checkpoint(out))["num_images"] >= 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_which_the_launcher_repeats_saves_the_run(long_run):
     process, out = long_run
     os.killpg(process.pid, signal.SIGINT)

@@ -85,8 +85,13 @@ def test_make_vec_equals_make() -> None:
     np.testing.assert_array_equal(envs.reset(seed=0)[0][0], single.reset(seed=0)[0])
 
 
-@pytest.mark.parametrize("mode", [*AutoresetMode, "SameStep"])
-@pytest.mark.parametrize("env_id", ["tests.fakes:Counting-v0", None])
+@pytest.mark.parametrize(
+    ("env_id", "mode"),
+    [
+        *(("tests.fakes:Counting-v0", mode) for mode in [*AutoresetMode, "SameStep"]),
+        (None, AutoresetMode.SAME_STEP),
+    ],
+)
 def test_make_vec_takes_an_autoreset_mode(env_id: str | None, mode: Any) -> None:
     options: dict[str, Any] = {"env_id": env_id, "generator": FakeGenerator() if env_id else "pong"}
     envs = gym.make_vec(ID, 2, **options, autoreset_mode=mode)

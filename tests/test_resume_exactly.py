@@ -70,7 +70,7 @@ def state_of(run):
 
 FAST = ("sine", "states")
 CASES = [
-    *(pytest.param(name, 24, 16, id=f"{name}, 40 steps") for name in FAST),
+    *(pytest.param(name, 9, 6, id=f"{name}, 15 steps") for name in FAST),
     *(pytest.param(name, 120, 80, id=name, marks=pytest.mark.slow) for name in SOURCES),
 ]
 

@@ -18,12 +18,12 @@ from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer
 from tests.test_evaluations import SMALL
 
-CONFIG = dataclasses.replace(SMALL, max_images=320, sample_every=40)
-KEPT, LOST = 120, 240
+CONFIG = dataclasses.replace(SMALL, max_images=200, sample_every=40)
+KEPT, LOST = 80, 160
 
 
 class RollBackOnce:
-    """A guard that takes a run back from 240 images to its state at 120."""
+    """A guard that takes a run back from 160 images to its state at 80."""
 
     def __init__(self):
         self.state = None
@@ -69,7 +69,7 @@ def test_every_file_is_taken_back(tmp_path, monkeypatch, is_reversed):
     ]  # fmt: skip
     trainer.run(observers[::-1] if is_reversed else observers, StopRequest(), RollBackOnce())
     assert trainer.num_rollbacks == 1
-    every = list(range(40, 321, 40))
+    every = list(range(40, 201, 40))
     files = written(folder)
     assert [*dict.fromkeys(files["history"])] == every
     assert files["history"] == sorted(files["history"])

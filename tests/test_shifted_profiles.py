@@ -203,6 +203,7 @@ def test_damaged_groups_are_refused(trainer, column, value, message):
         build_generator(trainer.model).load_state_dict(weights)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_an_exported_file_draws_the_same_frames_in_every_batch(trainer, tmp_path):
     for name in onnx_file.MODULES:

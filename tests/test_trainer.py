@@ -192,9 +192,9 @@ def test_learns_where_the_points_are():
     """A shifted Gaussian blob: the generated mean and spread come near the real ones."""
     config = dataclasses.replace(
         SMALL,
-        max_images=32_000,
+        max_images=24_000,
         batch_size=64,
-        critic_steps=5,
+        critic_steps=3,
         penalty_weight=1.0,
         generator_lr=1e-3,
         critic_lr=1e-3,
