@@ -65,8 +65,8 @@ def kernel_distance(samples: Array, real: Array, seed: int = 0) -> float:
     """Estimate the squared maximum mean discrepancy with the kernel (x·y / F + 1)³, unbiased.
 
     Bińkowski et al. 2018, arXiv:1801.01401, section 4: the mean over 20 random subsets of 1,000
-    samples of each set, fewer if the smaller set has fewer. Subsets that are both whole sets are all
-    alike, so that one of them is enough.
+    samples of each set, fewer if the smaller set has fewer. Where they are both whole sets, one
+    subset is enough.
 
     Args:
         samples: features float64 (N, F), N at least 2.
