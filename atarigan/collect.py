@@ -29,6 +29,7 @@ from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES
 from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import env_of
+from atarigan.data.provenance import nondefault_kwargs
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import parse_size
 
@@ -312,7 +313,11 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
         "frame_format": meta.frame_format.name,
         "frame_size": (meta.frame_format.height, meta.frame_format.width),
     }
+    env_id = str(meta.origin.env_id)
     for name, value in settings.items():
+        if name == "env_kwargs" and asked[name] is not None:
+            asked[name] = nondefault_kwargs(env_id, asked[name])
+            value = nondefault_kwargs(env_id, value)
         if asked.get(name) not in (None, value):
             flag = name.replace("_", "-")
             raise InputError(

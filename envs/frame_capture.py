@@ -12,7 +12,7 @@ from gymnasium.vector.utils import iterate
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.images.env_layout import layout_of_env
 
-from .capture_origin import origin_of_vector
+from .capture_origin import origin_of, origin_of_vector
 from .game_steps import VectorWatch
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 from .vector_api import AnyVectorWrapper, autoreset_mode_of, reset_mask_of
@@ -47,7 +47,8 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
 
     Raises:
         InputError: the buffer does not fit the environment: another id, other arguments or another
-            frame skip, or frames larger or more colorful than the observations.
+            frame skip, a known game and an environment that does not tell its own, or frames larger
+            or more colorful than the observations.
 
     Example:
         >>> import tempfile
@@ -77,7 +78,12 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         )
         gym.Wrapper.__init__(self, env)
         self._recorder = StepRecorder(
-            buffer, layout_of_env(env, layout), [env], env.action_space, capacity=capacity
+            buffer,
+            layout_of_env(env, layout),
+            [env],
+            env.action_space,
+            origin_of(env),
+            capacity=capacity,
         )
         assert self._recorder.watched[0] is not None
         self.env = self._recorder.watched[0]

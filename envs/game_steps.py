@@ -48,6 +48,18 @@ def wrappers_around_game(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, A
     return wrappers
 
 
+def vector_wrappers(envs: Any) -> list[str]:
+    """Return the classes of the wrappers around a vector environment, of Gymnasium or
+    stable-baselines3, the outermost first.
+    """
+    names = []
+    while envs is not envs.unwrapped:
+        if not isinstance(envs, VectorWatch):
+            names.append(type(envs).__name__)
+        envs = envs.venv if hasattr(envs, "venv") else envs.env
+    return names
+
+
 class _NotInSpec(gym.Wrapper[Any, Any, Any, Any]):
     """A wrapper that is left out of specifications, so environments made from them lack it."""
 

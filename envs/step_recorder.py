@@ -18,7 +18,7 @@ from atarigan.images import pixels
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import FrameFormat, Frames
 
-from .capture_origin import check_same_origin, origin_of
+from .capture_origin import check_same_origin
 from .game_steps import WatchedEnv, game_in
 
 DEFAULT_CAPACITY = 100_000
@@ -47,7 +47,7 @@ class StepRecorder:
         envs: the environments; None for one in another process or in C++.
         action_space: the action space of one environment; the game's takes its place where the
             environment is in this process.
-        origin: the origin of the frames, replaced in the same way.
+        origin: the origin of the frames.
         capacity: the number of agent steps that a new buffer keeps.
 
     Attributes:
@@ -64,12 +64,12 @@ class StepRecorder:
         layout: ImageLayout | None,
         envs: Envs,
         action_space: gym.Space[Any],
-        origin: Origin = Origin(),  # noqa: B008  (frozen)
+        origin: Origin,
         *,
         capacity: int = DEFAULT_CAPACITY,
     ) -> None:
         if envs[0] is not None:
-            action_space, origin = game_in(envs[0]).action_space, origin_of(envs[0])
+            action_space = game_in(envs[0]).action_space
         if not isinstance(buffer, FrameBuffer):
             buffer = _buffer_at(Path(buffer), layout, action_space, envs, origin, capacity)
         _check_actions(buffer.meta, action_space)
@@ -78,6 +78,8 @@ class StepRecorder:
             raise InputError(
                 f"{buffer.path} stores RAM, which needs ALE environments in this process"
             )
+        if buffer.meta.origin == Origin() and len(buffer) == 0:
+            buffer.set_origin(origin)
         self.buffer = buffer
         self._layout = layout
         self._readers = self._readers_of(envs)

@@ -28,11 +28,12 @@ from stable_baselines3.common.atari_wrappers import AtariWrapper
 
 from atarigan import FrameBuffer
 from atarigan.data.buffer.meta import Origin
-from atarigan.envs import FrameCapture, VectorFrameCapture
+from atarigan.envs import FrameCapture, GeneratedVectorObservation, VectorFrameCapture
 from atarigan.errors import InputError
 from tests.fakes import CountingEnv
 
 gym.register_envs(ale_py)
+GAMES = ("pong", "breakout")
 BOX = gym.spaces.Box(0, 10, (1,), np.float32)
 
 
@@ -193,6 +194,105 @@ def test_a_buffer_that_tells_only_its_id_is_gone_on_with(tmp_path: Path) -> None
     FrameCapture(gym.make("ALE/Pong-v5", difficulty=1), buffer).close()
     with pytest.raises(InputError, match="env_id"):
         FrameCapture(breakout(), buffer)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            lambda: ale_py.AtariEnv("breakout"),
+            "env_id 'ALE/Pong-v5', so it cannot go on with 'ALE/Br",
+        ),
+        (
+            lambda: ale_py.AtariEnv("pong", difficulty=1),
+            "env_kwargs {}, so .* with {'difficulty': 1}",
+        ),
+        (lambda: ale_py.AtariEnv("pong", frameskip=2), "frame_skip 4, so it cannot go on with 2"),
+        (CountingEnv, "spec is None, which does not tell its game: make it with gymnasium"),
+    ],
+)
+def test_an_environment_made_directly_is_compared(tmp_path: Path, other: Any, message: str) -> None:
+    """ALE's emulator tells its game; what does not tell it is not added to that of a game."""
+    FrameCapture(gym.make("ALE/Pong-v5"), tmp_path / "pong", capacity=20).close()
+    FrameCapture(ale_py.AtariEnv("pong"), tmp_path / "pong").close()
+    env = other()
+    env.action_space = gym.spaces.Discrete(6)
+    with pytest.raises(InputError, match=message):
+        FrameCapture(env, tmp_path / "pong")
+
+
+def test_a_vector_that_does_not_tell_its_game_is_refused(tmp_path: Path) -> None:
+    size = {"img_height": 16, "img_width": 16}
+    made = gym.make_vec("ALE/Pong-v5", 1, "vector_entry_point", **size)
+    VectorFrameCapture(made, tmp_path / "pong", capacity=20).close()
+    with pytest.raises(InputError, match="spec is None, which does not tell its game"):
+        VectorFrameCapture(ale_py.AtariVectorEnv("breakout", 1, **size), tmp_path / "pong")
+
+
+def test_an_empty_buffer_without_an_origin_takes_that_of_the_first_capture(tmp_path: Path) -> None:
+    buffer = FrameBuffer.create(tmp_path / "own", 9, (84, 84, 1), ram_size=128)
+    env = FrameCapture(ale_py.AtariEnv("galaxian", mode=1), buffer)
+    play(env, [0])
+    assert FrameBuffer.open(buffer.path).meta.origin.env_id == "ALE/Galaxian-v5"
+    assert buffer.meta.origin.env_kwargs == {}  # 1 is the game's first mode
+    with pytest.raises(InputError, match="env_id"):
+        FrameCapture(ale_py.AtariEnv("pong"), FrameBuffer.open(buffer.path))
+
+    filled = FrameBuffer.create(tmp_path / "filled", 9, (84, 84, 1))
+    with filled:
+        filled.add(np.zeros((84, 84, 1), np.uint8))
+    FrameCapture(ale_py.AtariEnv("pong"), filled).close()
+    assert filled.meta.origin == Origin()
+    with pytest.raises(InputError, match="must be empty, not of 1 steps"):
+        filled.set_origin(buffer.meta.origin)
+
+
+def test_a_vector_of_two_games_names_both(tmp_path: Path) -> None:
+    envs = SyncVectorEnv(
+        [lambda game=game: ale_py.AtariEnv(game, full_action_space=True) for game in GAMES]
+    )
+    captured = VectorFrameCapture(envs, tmp_path / "both", capacity=9)
+    captured.close()
+    assert captured.buffer.meta.origin.env_id == "Breakout-v5 and Pong-v5"
+
+
+def test_wrappers_of_vectors_are_named(tmp_path: Path) -> None:
+    def named(capture: Any) -> tuple[str, ...]:
+        capture.close()
+        return capture.buffer.meta.origin.wrappers
+
+    envs = SyncVectorEnv([lambda: FrameStackObservation(gym.make("ALE/Pong-v5"), 2)])
+    generated = GeneratedVectorObservation(VectorClipReward(envs, 0, 1), "pong", "info")
+    assert named(VectorFrameCapture(generated, tmp_path / "sync", capacity=9)) == (
+        *("GeneratedVectorObservation", "ClipReward"),
+        *("RamInfo", "FrameStackObservation"),
+    )
+    in_ale = VectorClipReward(gym.make_vec("ALE/Pong-v5", 1, "vector_entry_point"), 0, 1)
+    assert named(VectorFrameCapture(in_ale, tmp_path / "ale", capacity=9)) == (
+        *("ClipReward", "AtariVectorEnv"),
+    )
+    own = VectorClipReward(SyncVectorEnv([lambda: ClipReward(CountingEnv(), 0, 1)]), 0, 1)
+    capture = VectorFrameCapture(own, tmp_path / "own", capacity=9)
+    assert named(capture) == ("ClipReward", "ClipReward")
+
+
+@pytest.mark.slow  # a process
+@pytest.mark.parametrize("direct", [True, False])
+def test_environments_in_other_processes_tell_game_and_wrappers(
+    tmp_path: Path, direct: bool
+) -> None:
+    def make() -> gym.Env:
+        env = ale_py.AtariEnv("pong") if direct else gym.make("ALE/Pong-v5")
+        return FrameStackObservation(TimeLimit(env, 9), 2)
+
+    captured = VectorFrameCapture(
+        VectorClipReward(AsyncVectorEnv([make]), 0, 1), tmp_path / "async", capacity=9
+    )
+    captured.close()
+    origin = captured.buffer.meta.origin
+    assert (origin.env_id, origin.wrappers) == (
+        *("ALE/Pong-v5", ("ClipReward", "FrameStackObservation")),
+    )
 
 
 def test_frames_without_the_buffers_colors_or_size_are_refused(tmp_path: Path) -> None:

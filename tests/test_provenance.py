@@ -10,14 +10,15 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AsyncVectorEnv
+from ale_py import AtariEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from gymnasium.wrappers import AtariPreprocessing, TransformObservation
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from atarigan import FrameBuffer, FrameGenerator, GeneratedReplay, demo, evaluate, pack, train
 from atarigan.data.buffer.meta import Origin
-from atarigan.data.provenance import Provenance, game_of
+from atarigan.data.provenance import Provenance, game_of, nondefault_kwargs
 from atarigan.envs import GeneratedObservation, GeneratedVecEnv, GeneratedVectorObservation
 from atarigan.envs.observation_stream import GeneratedFrames
 from atarigan.errors import InputError
@@ -71,6 +72,36 @@ def test_another_game_is_refused_whatever_is_wrapped(breakout: FrameGenerator) -
         GeneratedFrames(breakout, gym.make("ALE/Pong-v5"), gray, 1, 0, Provenance("ALE/Pong-v5"))
     env = GeneratedObservation(gym.make("ALE/Pong-v5"), breakout, allow_other_game=True)
     assert env.reset(seed=0)[0].shape == (210, 160, 3)
+
+
+def test_environments_made_without_gymnasium_are_compared(pong: FrameGenerator) -> None:
+    refused = "learned ALE/Pong-v5, and .* is of ALE/Breakout-v5: "
+    with pytest.raises(InputError, match=refused):
+        GeneratedObservation(AtariEnv("breakout"), pong)
+    with pytest.raises(InputError, match=refused):
+        GeneratedVecEnv(DummyVecEnv([lambda: AtariEnv("breakout")]), pong)
+    both = [lambda game=game: AtariEnv(game, full_action_space=True) for game in ("pong", "boxing")]
+    with pytest.raises(InputError, match="is of Boxing-v5 and Pong-v5"):
+        GeneratedVectorObservation(SyncVectorEnv(both), pong)
+    with pytest.warns(UserWarning, match="difficulty 0, not 1, frame skip 4, not 2$"):
+        GeneratedObservation(AtariEnv("pong", difficulty=1, frameskip=2), pong)
+    with warnings.catch_warnings(action="error"):
+        GeneratedObservation(AtariEnv("pong", full_action_space=True), pong)
+
+
+@pytest.mark.parametrize(
+    ("game", "mode", "difficulty"), [("Galaxian", 1, 0), ("Pong", 0, 0), ("NameThisGame", 8, 0)]
+)
+def test_unset_modes_are_those_in_which_the_game_starts(
+    game: str, mode: int, difficulty: int
+) -> None:
+    unset = Provenance(f"ALE/{game}-v5")
+    first = Provenance(f"ALE/{game}-v5", {"mode": mode, "difficulty": difficulty})
+    assert [*unset.differences(first)] == []
+    assert [*unset.differences(Provenance(f"ALE/{game}-v5", {"mode": 9}))] == [
+        f"mode {mode}, not 9"
+    ]
+    assert nondefault_kwargs(f"ALE/{game}-v5", {"mode": mode, "difficulty": None}) == {}
 
 
 def test_environments_in_other_processes_tell_their_game(breakout: FrameGenerator) -> None:

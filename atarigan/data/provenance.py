@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from atarigan.data.ale_games import SETTINGS, default_settings
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat
 
@@ -30,7 +31,6 @@ _NON_VISUAL_KWARGS = (
         )
     )
 )
-_ZERO_BY_DEFAULT = ("mode", "difficulty")  # of ALE's games; None is the console's default, 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,9 @@ def game_of(env_id: str) -> str:
 
 
 def nondefault_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of an environment that differ from those it is registered with."""
+    """Return the arguments of an environment that differ from those it is registered with, and from
+    the mode and the difficulty in which ALE starts its game.
+    """
     import gymnasium as gym
 
     spec = gym.registry.get(env_id.rpartition(":")[2])
@@ -153,13 +155,24 @@ def nondefault_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in kwargs.items()
-        if name not in registered or _as_json(registered[name]) != _as_json(value)
+        if _as_json(value) not in _usual_values(env_id, registered, name)
     }
+
+
+def _usual_values(env_id: str, registered: dict[str, Any], name: str) -> tuple[str, ...]:
+    """Return the values of an argument that change nothing."""
+    if name in registered:
+        return (_as_json(registered[name]),)
+    if name in SETTINGS and (defaults := default_settings(game_of(env_id))):
+        return (_as_json(None), _as_json(defaults[name]))
+    return ()
 
 
 def _setting(provenance: Provenance, name: str) -> str:
     value = provenance.env_kwargs.get(name)
-    return _as_json(0 if value is None and name in _ZERO_BY_DEFAULT else value)
+    if value is None and name in SETTINGS:
+        value = default_settings(provenance.game or "").get(name)
+    return _as_json(value)
 
 
 def _as_json(value: Any) -> str:

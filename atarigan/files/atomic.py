@@ -57,6 +57,24 @@ def first_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def shared_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write a file to, then rename the file to `path`.
+
+    Of many processes that do this at the same time, the last one's file stays.
+
+    Raises:
+        OSError: the disk is full or not writable; an older file stays.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
+    try:
+        yield folder / path.name
+        _flush(folder / path.name)
+        (folder / path.name).replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder to write files into, then rename it to `path`.
 

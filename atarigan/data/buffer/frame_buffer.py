@@ -1,5 +1,6 @@
 """FrameBuffer: a replay buffer on disk with many writers and many readers."""
 
+import dataclasses
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -151,6 +152,19 @@ class FrameBuffer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).open, (self.path,)
+
+    def set_origin(self, origin: Origin) -> None:
+        """Write where the frames will come from into an empty buffer's metadata.
+
+        Raises:
+            InputError: the buffer holds steps, whose origin does not change.
+        """
+        self.refresh()
+        if self.num_collected:
+            raise InputError(f"{self.path} must be empty, not of {self.num_collected} steps")
+        self.meta = dataclasses.replace(self.meta, origin=origin)
+        with atomic.shared_file(self.path / "meta.json") as temporary:
+            typed_json.write_json(temporary, self.meta)
 
     def refresh(self) -> None:
         """Find writers that were added since the buffer was opened."""
