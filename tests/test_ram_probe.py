@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from atarigan import FrameBuffer
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.evaluation.features import ram_probe
 from atarigan.evaluation.features.ram_probe import RamProbe
+from atarigan.evaluation.frame_evaluator import frame_evaluator
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +47,17 @@ def test_probes_are_reproducible_by_seed():
     frames, ram = bars(200)
     first, second = (RamProbe.fit(frames, ram, seed=3).read(frames[:20]) for _ in range(2))
     np.testing.assert_array_equal(first.features, second.features)
+
+
+def test_whole_episodes_are_held_out(tmp_path):
+    """What the frames of an episode have in common does not make a byte readable."""
+    rng = np.random.default_rng(0)
+    episodes = np.repeat(np.arange(24), 20)
+    frames, ram = bars(len(episodes), shape=(16, 20, 1))
+    frames[:, :8] = rng.integers(0, 250, (24, 8, 20, 1))[episodes]  # marks its episode
+    ram[:, 5] = rng.permutation(24)[episodes] * 10  # of which no frame shows the number
+    with FrameBuffer.create(tmp_path / "buffer", 480, (16, 20, 1), ram_size=8) as buffer:
+        for row, frame in enumerate(frames):
+            buffer.add(frame, terminated=row % 20 == 19, ram=ram[row])
+    evaluator = frame_evaluator(BufferedFrames(buffer, RunConfig()), 240)
+    assert evaluator.reference["claims"].shape == (240, 1)

@@ -48,7 +48,8 @@ def frame_evaluator(
     sets = two_real_sets(source.num_samples, num, seed, source.episodes())
     frames = source.samples_at(sets.real)
     statistics = GameStatistics.of(frames)
-    space = space or probe_space(frames, source.ram_at(sets.real), seed, progress)
+    ram = source.ram_at(sets.real)
+    space = space or probe_space(frames, ram, sets.episodes, seed, progress)
 
     def describe(samples: Samples) -> Columns:
         return describe_frames(samples, statistics, space)

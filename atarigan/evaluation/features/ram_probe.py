@@ -88,9 +88,17 @@ class RamProbe(nn.Module):
 
     @classmethod
     def fit(
-        cls, frames: Frames, ram: Ram, seed: int = 0, progress: Progress = lambda _: None
+        cls,
+        frames: Frames,
+        ram: Ram,
+        seed: int = 0,
+        progress: Progress = lambda _: None,
+        episodes: npt.NDArray[np.int64] | None = None,
     ) -> Self:
         """Train a probe on real frames and their RAM, with standardized bytes as targets.
+
+        The frames that decide which bytes are readable are held out, at least a tenth of all: of
+        whole episodes if there are several, because frames of one episode are similar.
 
         The global random state of torch is not changed.
 
@@ -99,6 +107,7 @@ class RamProbe(nn.Module):
             ram: uint8 (N, num_bytes).
             seed: seed of the weights and of the order of frames.
             progress: called with the number of frames of each batch.
+            episodes: the episode of each frame, (N,); None if frames are independent.
         """
         varying = np.flatnonzero((ram != ram[0]).any(0))
         targets = ram[:, varying].astype(np.float32)
@@ -106,9 +115,7 @@ class RamProbe(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             probe = cls(frames.shape[1:], varying)
-            order = np.random.default_rng(seed).permutation(len(frames))
-            num_held_out = max(1, int(_HELD_OUT_SHARE * len(frames)))
-            held_out, learned = order[:num_held_out], order[num_held_out:]
+            held_out, learned = _split(len(frames), episodes, seed)
             probe._train(frames, torch.from_numpy(targets), learned, seed, progress)
         probe.requires_grad_(False).eval()
         explained = 1 - np.mean((probe._read(frames[held_out])[1] - targets[held_out]) ** 2, axis=0)
@@ -155,15 +162,38 @@ class RamProbe(nn.Module):
         return features.double().numpy(), self.head(features).double().numpy()
 
 
+def _split(
+    num: int, episodes: npt.NDArray[np.int64] | None, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the indices of the frames that are held out, and of those to learn from."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(num)
+    num_held_out = max(1, int(_HELD_OUT_SHARE * num))
+    if episodes is None or (episodes == episodes[0]).all():
+        return order[:num_held_out], order[num_held_out:]
+    numbers, lengths = np.unique(episodes, return_counts=True)
+    drawn = rng.permutation(len(numbers))
+    num_needed = int(np.searchsorted(np.cumsum(lengths[drawn]), num_held_out)) + 1
+    chosen = numbers[drawn[: min(num_needed, len(numbers) - 1)]]
+    is_held_out = np.isin(episodes, chosen)[order]
+    return order[is_held_out], order[~is_held_out]
+
+
 def _images(frames: Frames) -> Tensor:
     return frames_to_floats(torch.from_numpy(np.ascontiguousarray(frames)))
 
 
-def probe_space(frames: Frames, ram: Ram | None, seed: int, progress: Progress) -> FeatureSpace:
-    """Return the space of a probe trained on real frames uint8 (N, H, W, C) and their RAM, uint8
-    (N, num_bytes); thumbnails if there is no RAM, or it never varies.
+def probe_space(
+    frames: Frames,
+    ram: Ram | None,
+    episodes: npt.NDArray[np.int64] | None,
+    seed: int,
+    progress: Progress,
+) -> FeatureSpace:
+    """Return the space of a probe trained on real frames uint8 (N, H, W, C), their RAM uint8 (N,
+    num_bytes) and their episodes (N,); thumbnails if there is no RAM, or it never varies.
     """
     if ram is None or not (ram != ram[0]).any():
         return thumbnail_space()
-    probe = RamProbe.fit(frames, ram, seed, progress)
+    probe = RamProbe.fit(frames, ram, seed, progress, episodes)
     return FeatureSpace(PROBE, lambda samples: dict(probe.read(samples)._asdict()))
