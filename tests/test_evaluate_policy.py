@@ -85,7 +85,7 @@ def test_ctrl_c_reports_what_was_played(folder, tmp_path, monkeypatch, capsys):
     def press(display, num):
         nonlocal num_steps
         before, num_steps = num_steps, num_steps + num
-        if before < 2 * 2 * 20 + 10 <= num_steps:
+        if before < (4 + 2 * 2) * 20 + 10 <= num_steps:  # after 4 episodes for statistics
             signal.raise_signal(signal.SIGINT)
         advance(display, num)
 

@@ -1,7 +1,11 @@
 """Pick a subset of a long sequence: evenly spaced, or drawn at random."""
 
+from typing import Generic, TypeVar
+
 import numpy as np
 import numpy.typing as npt
+
+_T = TypeVar("_T")
 
 
 def evenly_spaced(
@@ -35,3 +39,29 @@ def drawn(num_items: int, num_picked: int, seed: int = 0) -> npt.NDArray[np.int6
         return np.arange(num_items)
     order = np.random.default_rng(seed).permutation(num_items)
     return np.sort(order[:num_picked])
+
+
+class Reservoir(Generic[_T]):
+    """Draws items without replacement from a stream of unknown length (Vitter's Algorithm R).
+
+    Args:
+        size: number of items to draw; all of them if there are not more.
+        seed: seed of the choice.
+
+    Attributes:
+        items: the items drawn from the stream so far.
+    """
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        self.items: list[_T] = []
+        self._size = size
+        self._num_seen = 0
+        self._rng = np.random.default_rng(seed)
+
+    def add(self, item: _T) -> None:
+        """Add the next item of the stream."""
+        self._num_seen += 1
+        if len(self.items) < self._size:
+            self.items.append(item)
+        elif (place := int(self._rng.integers(self._num_seen))) < self._size:
+            self.items[place] = item

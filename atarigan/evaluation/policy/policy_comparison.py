@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,11 @@ from atarigan.evaluation.policy.disturbances import disturbances, real
 from atarigan.evaluation.policy.episodes import EpisodeConfig, EpisodeResults, Episodes, Ram, View
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
+from atarigan.images.subset import Reservoir
 
 FILM_STEPS = 300
-_NUM_STATISTICS_EPISODES, _MAX_STATISTICS_FRAMES = 4, 2000
+NUM_STATISTICS_FRAMES = 2000
+_NUM_STATISTICS_EPISODES = 4
 _NUM_VIEWS_WITHOUT_GENERATED = 6
 
 
@@ -46,8 +48,9 @@ class PolicyComparison:
     def max_steps(self, has_generated: bool) -> int:
         """Return the largest possible number of agent steps of `run`."""
         with contextlib.closing(self.config.make_env()) as env:
-            num = self.num_episodes * self.config.max_steps(env)
-        return num * (_NUM_VIEWS_WITHOUT_GENERATED + has_generated)
+            num_steps = self.config.max_steps(env)
+        num = self.num_episodes * (_NUM_VIEWS_WITHOUT_GENERATED + has_generated)
+        return num_steps * (num + _NUM_STATISTICS_EPISODES)
 
     def run(
         self,
@@ -71,7 +74,7 @@ class PolicyComparison:
         num = self.num_episodes
         views = {} if generated is None else {"generated": generated}
         disturbed: dict[str, View] = {}
-        if (statistics := self._statistics(should_stop)) is not None:
+        if (statistics := self._statistics(progress, should_stop)) is not None:
             disturbed = disturbances(statistics, self.seed)
         played: dict[str, Callable[[], EpisodeResults]] = {
             "random": lambda: episodes.play_at_random(num),
@@ -90,19 +93,22 @@ class PolicyComparison:
             results[name] = found
         return results, {}
 
-    def _statistics(self, should_stop: Callable[[], bool]) -> GameStatistics | None:
-        """Return statistics of real frames of the policy's other episodes; None after a stop."""
-        recorded: list[Frames] = []
+    def _statistics(
+        self, progress: Progress, should_stop: Callable[[], bool]
+    ) -> GameStatistics | None:
+        """Return statistics of real frames, drawn from all of the policy's other episodes; None
+        after a stop.
+        """
+        drawn = Reservoir[Frames](NUM_STATISTICS_FRAMES, self.seed)
 
         def record(
             games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
         ) -> Frames:
-            recorded.append(frames)
+            for frame in frames:
+                drawn.add(frame)
             return frames
 
-        max_frames = min(self.config.max_frames, _MAX_STATISTICS_FRAMES)
-        config = replace(self.config, max_frames=max_frames)
         seed = self.seed + self.num_episodes
-        episodes = Episodes(self.model, self.layout, config, seed, should_stop=should_stop)
+        episodes = Episodes(self.model, self.layout, self.config, seed, progress, should_stop)
         episodes.play({"real": record}, _NUM_STATISTICS_EPISODES)
-        return None if episodes.is_stopped else GameStatistics.of(np.concatenate(recorded))
+        return None if episodes.is_stopped else GameStatistics.of(np.stack(drawn.items))
