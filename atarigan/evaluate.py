@@ -13,9 +13,10 @@ from atarigan.cli.terminal import print_note
 from atarigan.config.run_config import RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.errors import InputError
-from atarigan.files.npz_samples import read_samples
+from atarigan.files.npz_samples import note_of, read_samples
 
 if TYPE_CHECKING:
+    from atarigan.data.provenance import Provenance
     from atarigan.data.sources import DataSource
     from atarigan.evaluation.drawn_samples import DrawnSamples
     from atarigan.evaluation.policy.played_policy import PlayedPolicy
@@ -153,6 +154,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     """
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
+    from atarigan.data.provenance import Provenance
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.build import evaluator_for, progress_total
     from atarigan.evaluation.drawn_samples import DrawnSamples
@@ -164,9 +166,12 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     if arguments.run is not None:
         drawn, config, source, role = _draw_from_run(arguments)
     else:
-        drawn = DrawnSamples.of(read_samples(Path(str(arguments.samples))))
+        path = Path(str(arguments.samples))
+        drawn = DrawnSamples.of(read_samples(path))
+        provenance = Provenance.from_note(note_of(path), path)
         config = RunConfig(source=str(arguments.source), data=arguments.data)
         source = SOURCES[config.source](config)
+        _check_game(arguments, config, provenance, source)
     num = min(len(drawn.samples), arguments.num)
     total = progress_total(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
@@ -215,7 +220,6 @@ def _draw_from_run(
         InputError: run or source are missing or damaged, or of different games.
     """
     from atarigan.cli.progress import ProgressDisplay
-    from atarigan.data.provenance import check_same_game
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.drawn_samples import draw_samples, num_drawn
     from atarigan.models.frame_generator import FrameGenerator
@@ -223,17 +227,28 @@ def _draw_from_run(
     generator = FrameGenerator.load(str(arguments.run), device="cpu")
     config = _config_of_run(arguments, generator.model)
     source = SOURCES[config.source](config)
-    check_same_game(
-        generator.provenance,
-        source.provenance,
-        str(config.data),
-        reads_ram=generator.reads_ram,
-        allow=None if arguments.allow_other_game else "--allow-other-game",
-    )
+    _check_game(arguments, config, generator.provenance, source, reads_ram=generator.reads_ram)
     total = num_drawn(generator, source, arguments.num, arguments.seed)
     with ProgressDisplay("drawing", "samples", total) as display:
         drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
     return drawn, config, source, _role(config, generator.model.run)
+
+
+def _check_game(
+    arguments: EvaluateArguments,
+    config: RunConfig,
+    provenance: "Provenance",
+    source: "DataSource",
+    *,
+    reads_ram: bool = False,
+) -> None:
+    """Compare the game of a generator, or of its samples, with that of the real samples."""
+    from atarigan.data.provenance import check_same_game
+
+    allow = None if arguments.allow_other_game else "--allow-other-game"
+    check_same_game(
+        provenance, source.provenance, str(config.data), reads_ram=reads_ram, allow=allow
+    )
 
 
 def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":

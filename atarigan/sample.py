@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.cli import command_line
 from atarigan.config.machine import free_memory
 from atarigan.errors import InputError
+from atarigan.files import npz_samples
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
@@ -87,11 +89,14 @@ def check_memory(generator: "FrameGenerator", suffix: str, num: int) -> None:
 def write_samples(
     generator: "FrameGenerator", path: Path, num: int, seed: int, labels: Sequence[int] | None
 ) -> None:
-    """Write samples as NPZ: `frames` uint8 (num, H, W, C), or `points` float32 (num, 2)."""
+    """Write samples as NPZ: `frames` uint8 (num, H, W, C), or `points` float32 (num, 2), with their
+    provenance in the comment of the archive.
+    """
     if generator.makes_frames:
-        np.savez_compressed(path, frames=generator.sample(num, seed, labels))
+        samples: npt.NDArray[Any] = generator.sample(num, seed, labels)
     else:
-        np.savez_compressed(path, points=generator.sample_points(num, seed))
+        samples = generator.sample_points(num, seed)
+    npz_samples.write_samples(path, samples, generator.provenance.note)
 
 
 def write_grid(
@@ -110,7 +115,7 @@ def write_grid(
         picture = grids.grid(frames, columns=columns, scale=scale)
     else:
         picture = points.scatter(generator.sample_points(num, seed))
-    grids.save_picture(path, picture)
+    grids.save_picture(path, picture, generator.provenance.note)
 
 
 def write_walk(
@@ -128,7 +133,7 @@ def write_walk(
     conditions: Any = generator.conditions([label or 0] * num) if has_classes else None
     frames = frame_format.to_rgb(generator.decode(latent_loop(generator, num, seed), conditions))
     walk = (grids.enlarged(frame, scale) for frame in frames)
-    save_animation(path, walk, PICTURES_PER_S)
+    save_animation(path, walk, PICTURES_PER_S, generator.provenance.note)
 
 
 def latent_loop(generator: "FrameGenerator", num: int, seed: int) -> "Latents":

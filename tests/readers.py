@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,10 +18,11 @@ from atarigan.config.recipes import parse_recipe
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
+from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources import SOURCES
 from atarigan.files import typed_json
-from atarigan.files.npz_samples import read_samples
+from atarigan.files.npz_samples import note_of, read_samples
 from atarigan.images.pixels import FrameFormat
 from atarigan.models.build import build_generator
 from atarigan.models.checkpoint import (
@@ -194,11 +196,14 @@ def read_recipe(folder: Path) -> None:
 
 def write_samples(folder: Path) -> None:
     np.savez_compressed(folder / "frames.npz", frames=np.zeros((3, 5, 4, 1), np.uint8))
+    with zipfile.ZipFile(folder / "frames.npz", "a") as archive:
+        archive.comment = Provenance("ALE/Pong-v5", {"mode": 1}, 4, 1).note.encode()
     np.savez(folder / "points.npz", points=np.zeros((3, 2), np.float32))
 
 
 def read_both_samples(folder: Path) -> None:
     read_samples(folder / "frames.npz")
+    Provenance.from_note(note_of(folder / "frames.npz"), folder / "frames.npz")
     read_samples(folder / "points.npz")
 
 

@@ -38,7 +38,8 @@ def test_side_by_side_pads_the_smaller_picture():
 @pytest.mark.parametrize(("height", "width"), [(16, 18), (21, 17)])
 def test_animations_hold_every_picture(tmp_path, suffix, height, width):
     path = tmp_path / f"new/film{suffix}"
-    animations.save_animation(path, frames(5, height, width), 10)
+    animations.save_animation(path, frames(5, height, width), 10, 'note: {"a": "b=c;"}')
+    assert b'note: {"a": "b=c;"}' in path.read_bytes()
     video = cv2.VideoCapture(str(path))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 5
 

@@ -1,8 +1,10 @@
 """What a generator learned travels with it, and is compared with what it is used on."""
 
+import dataclasses
 import json
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,22 @@ from gymnasium.wrappers import AtariPreprocessing, TransformObservation
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from atarigan import FrameBuffer, FrameGenerator, GeneratedReplay, demo, evaluate, pack, train
+from atarigan import (
+    FrameBuffer,
+    FrameGenerator,
+    GeneratedReplay,
+    demo,
+    evaluate,
+    pack,
+    sample,
+    train,
+)
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.provenance import Provenance, game_of, nondefault_kwargs
 from atarigan.envs import GeneratedObservation, GeneratedVecEnv, GeneratedVectorObservation
 from atarigan.envs.observation_stream import GeneratedFrames
 from atarigan.errors import InputError
+from atarigan.files.npz_samples import note_of, read_samples
 from atarigan.images.pixels import FrameFormat
 from atarigan.models import shipped
 
@@ -39,12 +51,12 @@ def pong() -> FrameGenerator:
     return FrameGenerator.load("pong", "cpu")
 
 
-def buffer_of(path: Path, **origin: Any) -> FrameBuffer:
+def buffer_of(path: Path, shape: Any = (8, 6, 1), **origin: Any) -> FrameBuffer:
     """A buffer of twenty small frames that says it is of a game."""
     whole = {"env_id": "ALE/Pong-v5", "frame_skip": 4} | origin
-    with FrameBuffer.create(path, 20, (8, 6, 1), ram_size=128, origin=Origin(**whole)) as buffer:
+    with FrameBuffer.create(path, 20, shape, ram_size=128, origin=Origin(**whole)) as buffer:
         rng = np.random.default_rng(0)
-        for frame in rng.integers(256, size=(20, 8, 6, 1), dtype=np.uint8):
+        for frame in rng.integers(256, size=(20, *shape), dtype=np.uint8):
             buffer.add(frame, ram=rng.integers(256, size=128, dtype=np.uint8))
         return buffer
 
@@ -230,3 +242,43 @@ def test_the_demo_keeps_to_its_game(tmp_path: Path) -> None:
         demo.main(
             ["--out", str(tmp_path / "demo"), "--env-id", "ALE/Pong-v5", "--policy", "random"]
         )
+
+
+def test_samples_in_a_file_tell_their_game(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    for out in (path, tmp_path / "samples.png"):
+        assert sample.main(["--run", "pong", "--num", "8", "--out", str(out)]) == 0
+        assert b'"env_id": "ALE/Pong-v5"' in out.read_bytes()
+    limit = {"max_num_frames_per_episode": 64_000}
+    expected = Provenance("ALE/Pong-v5", limit, 4, 1, FrameFormat("gray", 84, 84))
+    assert Provenance.from_note(note_of(path), path) == expected
+    arguments = evaluate.EvaluateArguments(
+        samples=str(path),
+        source="frames",
+        data=str(buffer_of(tmp_path / "other", (84, 84, 1), env_id="ALE/Breakout-v5").path),
+        features="thumbnails-8x8",
+    )
+    with pytest.warns(UserWarning, match="learned ALE/Pong-v5, and .*other is of ALE/Breakout"):
+        evaluate.evaluate_samples(arguments)
+    allowed = dataclasses.replace(arguments, allow_other_game=True)
+    assert warned_of(lambda: evaluate.evaluate_samples(allowed)) == []
+    np.savez(path, frames=read_samples(path))  # as other programs and earlier releases do
+    assert warned_of(lambda: evaluate.evaluate_samples(arguments)) == []
+
+
+def warned_of(call: Callable[[], object]) -> list[str]:
+    """Return the warnings that name games."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [str(each.message) for each in caught if "ALE/" in str(each.message)]
+
+
+@pytest.mark.parametrize(
+    "note", ["{", "[]", '{"frame_skip": "x"}', '{"frame_skip": -1}', "[" * 9999]
+)
+def test_damaged_notes_are_refused_in_one_line(note: str) -> None:
+    with pytest.raises(InputError, match="x.npz") as caught:
+        Provenance.from_note("atarigan provenance: " + note, "x.npz")
+    assert "\n" not in str(caught.value)
+    assert Provenance.from_note("another program's", "x.npz") == Provenance()

@@ -1,5 +1,6 @@
 """Provenance of frames, to compare the game that a generator learned with the one it is used on."""
 
+import dataclasses
 import json
 import re
 import warnings
@@ -8,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from atarigan.data.ale_games import SETTINGS, default_settings
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
+from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _NON_VISUAL_KWARGS = (
         )
     )
 )
+
+_NOTE = "atarigan provenance: "  # JSON follows
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,26 @@ class Provenance:
             num_pooled=pooled if is_known else 0,
             frame_format=meta.frame_format,
         )
+
+    @classmethod
+    def from_note(cls, note: str, where: object) -> Self:
+        """Read the provenance from a note next to samples; unknown for other notes.
+
+        Raises:
+            InputError: the note is damaged.
+        """
+        if not note.startswith(_NOTE):
+            return cls()
+        try:
+            data = json.loads(note.removeprefix(_NOTE))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where} has a damaged provenance: {one_line(error)}") from None
+        return typed_json.from_dict(cls, data, f"the provenance in {where}")
+
+    @property
+    def note(self) -> str:
+        """The provenance as one line, to be stored next to samples; empty if unknown."""
+        return "" if self.env_id is None else _NOTE + _as_json(dataclasses.asdict(self))
 
     @property
     def game(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Read samples from an .npz file, which may come from elsewhere."""
+"""Write samples to an .npz file, and read them from one, which may come from elsewhere."""
 
 import math
 import zipfile
@@ -12,6 +12,30 @@ from atarigan.errors import InputError, one_line
 
 _BYTES_PER_PACKED_BYTE = 1032  # the largest expansion by deflate
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def write_samples(path: Path, samples: npt.NDArray[Any], note: str = "") -> None:
+    """Write samples as the only array of an .npz file, `frames` or `points`.
+
+    Args:
+        path: the file.
+        samples: frames uint8 (N, H, W, C), or points float32 (N, 2).
+        note: where they come from, at most 65,535 bytes. It is the comment of the zip archive, so
+            that the file holds nothing but the array.
+    """
+    if samples.ndim == 2:
+        np.savez_compressed(path, points=samples)
+    else:
+        np.savez_compressed(path, frames=samples)
+    if note:
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.comment = note.encode()
+
+
+def note_of(path: Path) -> str:
+    """Return the note of a file that `read_samples` reads; empty without one."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.comment.decode(errors="replace")
 
 
 def read_samples(path: Path) -> npt.NDArray[Any]:

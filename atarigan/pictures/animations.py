@@ -13,8 +13,11 @@ from atarigan.images.pixels import Frames
 SUFFIXES = (".gif", ".mp4")
 
 
-def save_animation(path: Path, pictures: Iterable[Frames], pictures_per_s: float) -> None:
-    """Write RGB pictures of one size as a GIF or an MP4, by the suffix of the path.
+def save_animation(
+    path: Path, pictures: Iterable[Frames], pictures_per_s: float, note: str = ""
+) -> None:
+    """Write RGB pictures of one size as a GIF or an MP4, by the suffix of the path, with a note as
+    its comment.
 
     Raises:
         InputError: another suffix.
@@ -22,12 +25,18 @@ def save_animation(path: Path, pictures: Iterable[Frames], pictures_per_s: float
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path} must end in {' or '.join(SUFFIXES)}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any]
     if path.suffix == ".gif":
-        options: dict[str, Any] = {"duration": 1000 / pictures_per_s, "loop": 0}
+        options = {"duration": 1000 / pictures_per_s, "loop": 0}
+        if note:
+            options["comment"] = note.encode()
         iio.imwrite(path, list(pictures), extension=".gif", **options)
     else:
         even = [_even_sized(picture) for picture in pictures]
-        iio.imwrite(path, even, extension=".mp4", fps=pictures_per_s, macro_block_size=1)
+        options = {"fps": pictures_per_s, "macro_block_size": 1}
+        if note:
+            options["output_params"] = ["-metadata", f"comment={note}"]
+        iio.imwrite(path, even, extension=".mp4", **options)
 
 
 def _even_sized(picture: Frames) -> Frames:

@@ -1,10 +1,12 @@
 """Grids of frames, and pictures with titles side by side."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio.v3 as iio
 import numpy as np
+from PIL.PngImagePlugin import PngInfo
 
 from atarigan.images.pixels import Frames
 
@@ -54,10 +56,14 @@ def scale_for(height: int, width: int, target: int = 168) -> int:
     return max(1, round(target / min(height, width)))
 
 
-def save_picture(path: Path, picture: Frames) -> None:
-    """Write an RGB picture as PNG."""
+def save_picture(path: Path, picture: Frames, note: str = "") -> None:
+    """Write an RGB picture as PNG, with a note as its text "Comment"."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    iio.imwrite(path, picture, extension=".png")
+    options: dict[str, Any] = {}
+    if note:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Comment", note)
+    iio.imwrite(path, picture, extension=".png", **options)
 
 
 def padded(picture: Frames, height: int, width: int) -> Frames:

@@ -1,13 +1,13 @@
 """Pictures of generated samples during a run, always of the same latents."""
 
 import time
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from atarigan.files.npz_samples import write_samples
 from atarigan.images.pixels import Frames, floats_to_frames
 from atarigan.pictures import animations, grids
 from atarigan.pictures.points import SQUARE, WIDE, PointCanvas
@@ -96,7 +96,7 @@ class SamplePictures(Observer):
         path = self._folder.samples(trainer.num_images)
         grids.save_picture(path, self._picture(trainer, samples, trainer.num_images))
         if trainer.config.save_arrays:
-            self._save_array(path.with_suffix(".npz"), samples)
+            write_samples(path.with_suffix(".npz"), samples, trainer.model.provenance.note)
         if not self._shows_points:
             real = next(trainer.source.batches(NUM_PAIRED, trainer.config.seed + 1)).samples
             left, right = (
@@ -104,12 +104,6 @@ class SamplePictures(Observer):
             )
             both = grids.side_by_side(left, right, ("real", "generated"))
             grids.save_picture(self._folder.real_beside_generated, both)
-
-    def _save_array(self, path: Path, samples: npt.NDArray[np.generic]) -> None:
-        if self._shows_points:
-            np.savez_compressed(path, points=samples)
-        else:
-            np.savez_compressed(path, frames=samples)
 
     def _samples(self, trainer: Trainer) -> npt.NDArray[np.generic]:
         """Samples of the averaged generator, uint8 (N, H, W, C) or float32 (N, 2)."""
