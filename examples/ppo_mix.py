@@ -23,7 +23,10 @@ from atarigan.cli import command_line
 from atarigan.envs import GeneratedVecEnv
 
 NUM_STACK = 4
-EMULATOR = {"frameskip": 1, "repeat_action_probability": 0.0}  # AtariWrapper skips frames itself
+EMULATOR = {"frameskip": 4, "repeat_action_probability": 0.0}
+WRAPPER = {
+    "frame_skip": 1
+}  # AtariWrapper would pool two, and shipped generators learned single ones
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def real_envs(arguments: ExampleArguments, num_envs: int) -> VecEnv:
         seed=arguments.seed,
         env_kwargs=EMULATOR,
         wrapper_class=AtariWrapper,
+        wrapper_kwargs=WRAPPER,
     )
 
 

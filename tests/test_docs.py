@@ -123,6 +123,7 @@ def pairs(words: list[str]) -> Iterator[list[str]]:
     return (words[place : place + 2] for place in range(0, len(words), 2))
 
 
+@pytest.mark.filterwarnings("error:the generator learned")  # examples use what fits together
 @pytest.mark.filterwarnings("default")  # of other packages, as a reader sees them
 @pytest.mark.parametrize("page", [param(page) for page in PAGES if has_blocks(page)])
 def test_page_runs_from_top_to_bottom(
