@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
@@ -183,3 +183,16 @@ def test_files_that_are_not_read_are_counted(tmp_path: Path) -> None:
     (tmp_path / ".hidden").write_bytes(io.BytesIO().getvalue())
     with pytest.warns(UserWarning, match="2 files are not read: 1 .gif, 1 no suffix"):
         assert len(images_in(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("mode", ["LAB", "YCbCr", "CMYK"])
+def test_other_color_spaces_become_the_colors_that_were_stored(tmp_path: Path, mode: str) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    picture = Image.fromarray(levels)
+    if mode == "LAB":
+        profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+        stored = ImageCms.profileToProfile(picture, *profiles, outputMode="LAB")
+    else:
+        stored = picture.convert(mode)
+    written(tmp_path, "a.tiff", stored)
+    assert np.abs(images_in(tmp_path)[0].astype(int) - levels).mean() < 3

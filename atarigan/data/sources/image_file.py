@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames, gray_to_rgb
@@ -22,6 +22,7 @@ _MAX_UINT16 = 0xFFFF
 _MIN_BRIGHTEST = 1 << 14
 _TIFF_MAX_SAMPLE_VALUE = 281
 _ORIENTATION = 274
+_OTHER_COLORS = ("CMYK", "LAB", "YCbCr")  # which OpenCV converts differently, or not at all
 
 
 class ImageReader:
@@ -31,6 +32,7 @@ class ImageReader:
     - Values of 16 bits are scaled to 8, by the maximum that a TIFF file names or else by 65,535.
     - Floats must be from 0 to 1.
     - Of a file with several pictures, the first is read.
+    - CMYK, YCbCr and Lab colors are converted to sRGB.
     - The orientation that a camera wrote is applied.
     """
 
@@ -85,6 +87,8 @@ class ImageReader:
             rgba = np.asarray(upright, np.uint8)
             if rgba[..., 3].min() < 0xFF:
                 return self._blended(rgba[..., :3], rgba[..., 3:] / 0xFF)
+        if image.mode in _OTHER_COLORS:
+            return np.asarray(_as_rgb(ImageOps.exif_transpose(image)), np.uint8)
         rgb = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
         if rgb is None:
             raise ValueError("OpenCV cannot read it")
@@ -145,6 +149,14 @@ def _check_size(path: Path, image: Any, num_bytes: int) -> None:
             f"{path} must have at most {MOST_PIXELS:,} pixels and at most {_PIXELS_PER_BYTE:,} a "
             f"byte, not {height}x{width} in {num_bytes:,} bytes"
         )
+
+
+def _as_rgb(image: Any) -> Any:
+    """Convert an image of another color space to sRGB as Pillow does."""
+    if image.mode != "LAB":
+        return image.convert("RGB")
+    lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+    return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
 
 
 def _upright(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
