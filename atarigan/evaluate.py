@@ -257,6 +257,9 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     Raises:
         InputError: policy, game or generator are missing, damaged, or do not fit together.
     """
+    from atarigan.data.collection.model_policy import named_model
+
+    named_model(str(arguments.policy))  # before the imports that take seconds
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.cli.stop_request import StopRequest
     from atarigan.config.machine import package_versions

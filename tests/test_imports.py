@@ -135,6 +135,23 @@ finally:
     assert "usage: python -m atarigan" in result.stdout
 
 
+@pytest.mark.parametrize("command", ["collect --out data --policy", "evaluate --policy"])
+def test_a_wrong_algorithm_is_refused_before_anything_heavy_is_imported(
+    tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "a.zip").touch()
+    words = [*command.split(), "sb3:PPPO:a.zip", "--env-id", "ALE/Pong-v5"]
+    code = (
+        f"from atarigan import {words[0]}; from atarigan.cli import command_line\n"
+        f"try: command_line.run({words[0]}.main, command={words[0]!r})\n"
+        f"except SystemExit as end: assert end.code == 2\n{SAY_WHAT_IS_HEAVY}"
+    )
+    result = run_python(code, *words[1:], cwd=tmp_path)
+    complaint, heavy = result.stderr.splitlines()[-2:]
+    assert "no algorithm 'PPPO': did you mean 'PPO'" in complaint
+    assert heavy == ""
+
+
 @pytest.mark.parametrize("package", ["atarigan", "atarigan.envs"])
 def test_every_public_name_is_there_and_no_other(package: str) -> None:
     module = importlib.import_module(package)

@@ -1,5 +1,7 @@
 """Files of stable-baselines3 models: read their metadata, and load them to act."""
 
+import ast
+import importlib
 import json
 import platform
 import re
@@ -7,6 +9,7 @@ import sys
 import warnings
 import zipfile
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -194,39 +197,45 @@ def load_model(algorithm: str, path: Path) -> Any:
     return model
 
 
+def check_algorithm(algorithm: str) -> None:
+    """Check the name of an algorithm without importing stable-baselines3, which takes seconds.
+
+    Raises:
+        InputError: neither stable-baselines3 nor sb3-contrib has it, or sb3-contrib is not
+            installed.
+    """
+    if algorithm in CONTRIB and find_spec("sb3_contrib") is None:
+        raise InputError(
+            f"algorithm {algorithm} is in the package sb3-contrib, which is not installed: "
+            "pip install sb3-contrib"
+        )
+    known = [*_classes_named_by("stable_baselines3"), *_classes_named_by("sb3_contrib")]
+    if algorithm not in known:
+        hint = did_you_mean(algorithm, known)
+        raise InputError(f"stable-baselines3 has no algorithm {algorithm!r}: {hint}")
+
+
+def _classes_named_by(package: str) -> list[str]:
+    """Return the classes in the `__all__` of a package, which is read and not run."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return []
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names = ast.literal_eval(node.value)
+            return [name for name in names if name[0].isupper() and "Buffer" not in name]
+    return []
+
+
 def algorithm_class(algorithm: str) -> Any:
     """Return a class of stable-baselines3 or, if it is installed, of sb3-contrib.
 
     Raises:
         InputError: there is none of that name.
     """
-    import stable_baselines3
-
-    known = _algorithms_in(stable_baselines3)
-    try:
-        import sb3_contrib  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        if algorithm in CONTRIB:
-            raise InputError(
-                f"algorithm {algorithm} is in the package sb3-contrib, which is not installed: "
-                "pip install sb3-contrib"
-            ) from None
-    else:
-        known |= _algorithms_in(sb3_contrib)
-    if algorithm not in known:
-        hint = did_you_mean(algorithm, known)
-        raise InputError(f"stable-baselines3 has no algorithm {algorithm!r}: {hint}")
-    return known[algorithm]
-
-
-def _algorithms_in(module: Any) -> dict[str, Any]:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, BaseAlgorithm)
-    }
+    check_algorithm(algorithm)
+    package = "sb3_contrib" if algorithm in CONTRIB else "stable_baselines3"
+    return getattr(importlib.import_module(package), algorithm)
 
 
 def _replacements(data: dict[str, Any]) -> dict[str, Any]:

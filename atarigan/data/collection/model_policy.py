@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.model_file import ModelFile, load_model
+from atarigan.data.collection.model_file import ModelFile, check_algorithm, load_model
 from atarigan.data.collection.preprocessing import (
     LifeStarts,
     Preprocessing,
@@ -143,7 +143,7 @@ def named_model(name: str) -> tuple[str, Path]:
     """Parse "sb3:ALGO:FILE.zip", or "FILE.zip" for PPO, into algorithm and file.
 
     Raises:
-        InputError: the name is malformed, or the file does not exist.
+        InputError: the name is malformed, or the algorithm or the file does not exist.
     """
     algorithm, file = "PPO", name
     if name.partition(":")[0] == "sb3":
@@ -151,6 +151,7 @@ def named_model(name: str) -> tuple[str, Path]:
         algorithm, _, file = rest.partition(":")
         if not algorithm or not file:
             raise InputError(f"policy sb3 must be written sb3:ALGO:FILE.zip, not {name!r}")
+        check_algorithm(algorithm)
     if not Path(file).is_file():
         raise InputError(f"policy {name!r}: {file} does not exist")
     return algorithm, Path(file)
