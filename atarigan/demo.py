@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
+from atarigan.config.run_config import MOST
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
     if not 0 < arguments.max_minutes < math.inf:
         raise InputError(f"--max-minutes must be above 0, not {arguments.max_minutes}")
-    if arguments.seed < 0:
-        raise InputError(f"--seed must be at least 0, not {arguments.seed}")
+    if not 0 <= arguments.seed <= MOST:
+        rule = "at least 0" if arguments.seed < 0 else f"at most {MOST}"
+        raise InputError(f"--seed must be {rule}, not {arguments.seed}")
     out = Path(arguments.out)
     rates = {}
     if (out / "frames" / "meta.json").exists():

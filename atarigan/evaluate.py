@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
 from atarigan.cli.terminal import print_note
-from atarigan.config.run_config import RunConfig
+from atarigan.config.machine import free_memory
+from atarigan.config.run_config import MOST, RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.errors import InputError
 from atarigan.files.npz_samples import note_of, read_samples
@@ -94,8 +96,9 @@ class EvaluateArguments:
             raise InputError("--samples needs --source NAME, the real samples to compare with")
         if self.num < 4:
             raise InputError(f"--num must be at least 4, not {self.num}")
-        if self.seed < 0:
-            raise InputError(f"--seed must be at least 0, not {self.seed}")
+        if not 0 <= self.seed <= MOST:
+            rule = "at least 0" if self.seed < 0 else f"at most {MOST}"
+            raise InputError(f"--seed must be {rule}, not {self.seed}")
 
     def _check_policy(self) -> None:
         if self.samples is not None:
@@ -228,6 +231,12 @@ def _draw_from_run(
     config = _config_of_run(arguments, generator.model)
     source = SOURCES[config.source](config)
     _check_game(arguments, config, generator.provenance, source, reads_ram=generator.reads_ram)
+    needed, free = arguments.num * math.prod(generator.sample_shape), free_memory()
+    if needed > free:
+        raise InputError(
+            f"--num {arguments.num:,} needs at least {needed / 1e9:,.1f} GB of memory, and "
+            f"{free / 1e9:,.1f} GB are free"
+        )
     total = num_drawn(generator, source, arguments.num, arguments.seed)
     with ProgressDisplay("drawing", "samples", total) as display:
         drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)

@@ -137,6 +137,11 @@ def test_scores_are_reproducible_by_seed(run, tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_more_samples_than_memory_holds_are_refused(run):
+    with pytest.raises(InputError, match="--num 1,000,000,000,000 needs at least .* GB are free"):
+        evaluate.main(["--run", str(run), "--num", str(10**12)])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -146,6 +151,7 @@ def test_scores_are_reproducible_by_seed(run, tmp_path, capsys):
         (["--samples", "b.npz", "--source", "sine"], "b.npz does not exist"),
         (["--run", "nowhere"], "nowhere does not exist"),
         (["--run", "a", "--num", "3"], "--num must be at least 4, not 3"),
+        (["--run", "a", "--seed", str(10**23)], "--seed must be at most 9007199254740992, not 1"),
     ],
 )
 def test_mistakes_are_one_line(words, message, capsys):

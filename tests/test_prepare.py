@@ -68,6 +68,17 @@ def buffer(tmp_path):
     return tmp_path / "buffer"
 
 
+@pytest.mark.parametrize("flag", ["--batch-size", "--latent-bank"])
+def test_numbers_that_no_memory_holds_are_refused_before_the_work_begins(
+    tmp_path, buffer, capsys, flag
+):
+    words = ["--data", str(buffer), *LARGE, flag, str(10**12), "--out", str(tmp_path / "run")]
+    with pytest.raises(InputError, match=f"{flag} 1,000,000,000,000 needs at least .* fit"):
+        train.main(words)
+    assert "fitting" not in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory on Linux only")
 def test_a_batch_that_is_too_large_is_refused_with_one_that_fits(tmp_path, buffer, monkeypatch):
     words = ["--data", str(buffer), *LARGE, "--batch-size", "1024"]

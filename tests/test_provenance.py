@@ -225,6 +225,20 @@ def test_a_run_goes_on_with_its_own_game(tmp_path: Path) -> None:
     assert FrameGenerator.load(run, "cpu").model.provenance.env_id == "ALE/Breakout-v5"
 
 
+def test_a_run_refuses_another_game_before_the_work_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("Pong", "Breakout"):
+        buffer_of(tmp_path / name, env_id=f"ALE/{name}-v5")
+    run = trained(tmp_path / "Pong", tmp_path / "run", "--condition", "ram")
+    assert "fitting the generator" in capsys.readouterr().out
+    with pytest.raises(
+        InputError, match="Breakout is of ALE/Breakout-v5: --allow-other-game draws"
+    ):
+        train.main(["--out", str(run), "--resume", "--data", str(tmp_path / "Breakout")])
+    assert "fitting the generator" not in capsys.readouterr().out
+
+
 def test_evaluation_compares_run_and_data(tmp_path: Path) -> None:
     buffer_of(tmp_path / "data", env_id="ALE/Breakout-v5")
     words = ["--run", "pong", "--num", "4", "--out", str(tmp_path / "out")]

@@ -132,6 +132,8 @@ def test_nonsense_for_sample_is_refused(
         {"seed": 1 << 70},
         {"max_images": 1 << 60},
         {"leaky_slope": float("inf")},
+        {"critic_steps": 1 << 17},
+        {"reconstruction_steps": 10**12},
     ],
 )
 def test_nonsense_for_a_run_is_refused(setting: dict[str, float]) -> None:
@@ -141,7 +143,8 @@ def test_nonsense_for_a_run_is_refused(setting: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--max-minutes", "0"], ["--seed", "-1"], ["--max-minutes", "inf"]]
+    "words",
+    [["--max-minutes", "0"], ["--seed", "-1"], ["--seed", str(10**23)], ["--max-minutes", "inf"]],
 )
 def test_nonsense_for_the_demo_is_refused_before_it_collects(
     tmp_path: Path, words: list[str]

@@ -10,6 +10,8 @@ Color = Literal["stored", "gray", "rgb"]
 Condition = Literal["none", "class", "ram"]
 MOST_LAYERS = 64
 MOST = 1 << 53  # integers up to this are exact as floats
+MOST_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
+_UPDATES = ("critic_steps", "generator_steps", "reconstruction_steps")
 _STEPS = ("critic_steps", "generator_steps", "penalty_every")
 _AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate")
 _FRACTIONS = ("generator_lr", "critic_lr", "final_lr", "beta1", "beta2")
@@ -144,8 +146,9 @@ class RunConfig:
             least = 1 if name in _AT_LEAST_ONE else 0
             if isinstance(value, int | float) and name not in _FRACTIONS and not value >= least:
                 raise InputError(f"{_flag(name)} must be at least {least}, not {value}")
-            if isinstance(value, int | float) and not value <= MOST:
-                raise InputError(f"{_flag(name)} must be at most {MOST}, not {value}")
+            most = MOST_STEPS if name in _UPDATES else MOST
+            if isinstance(value, int | float) and not value <= most:
+                raise InputError(f"{_flag(name)} must be at most {most}, not {value}")
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"

@@ -26,6 +26,7 @@ from atarigan.training.updates import Updates
 MOST_FITTED_NUMBERS, MOST_OBSERVED_NUMBERS = 1 << 28, 1 << 30
 MOST_STATES = 1 << 18
 BYTES_PER_WEIGHT = 8  # of the weights and of their moving average, at least
+BYTES_PER_INDEX, BYTES_PER_FLOAT = 8, 4
 
 
 def build_trainer(
@@ -34,6 +35,7 @@ def build_trainer(
     *,
     source: DataSource | None = None,
     report: Callable[[str], None] = lambda _: None,
+    accept: Callable[[ModelConfig], ModelConfig] = lambda model: model,
 ) -> Trainer:
     """Build the trainer of a run.
 
@@ -42,9 +44,10 @@ def build_trainer(
         group: the processes that train together.
         source: real samples; None opens the source that `config` names.
         report: called with a description of each phase.
+        accept: checks or replaces the configuration of the model, before the work begins.
 
     Raises:
-        InputError: a name is unknown, or parts do not fit one another.
+        InputError: a name is unknown, parts do not fit one another, or memory does not hold them.
     """
     family = NETWORKS[config.network]()
     objective = OBJECTIVES[config.objective]()
@@ -54,8 +57,9 @@ def build_trainer(
         report("reading the data")
         source = SOURCES[config.source](config)
     plan = plan_for(config)
-    model = ModelConfig(config, source.spec, source.provenance)
+    model = accept(ModelConfig(config, source.spec, source.provenance))
     check_networks_fit(model, free_memory())
+    check_numbers_fit(model, free_memory())
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
     report("fitting the generator to real samples")
@@ -90,6 +94,30 @@ def check_networks_fit(model: ModelConfig, free: int) -> None:
             f"the networks have {num:,} weights and need about {num * BYTES_PER_WEIGHT / 1e9:,.1f} "
             f"GB of memory, and {free / 1e9:,.1f} GB are free: narrow them"
         )
+
+
+def check_numbers_fit(model: ModelConfig, free: int) -> None:
+    """Check that the samples of a batch, as bytes, and the bank of latents fit into main memory.
+
+    Args:
+        model: the configuration.
+        free: bytes of free memory.
+
+    Raises:
+        InputError: they do not.
+    """
+    config = model.run
+    sizes = {
+        "batch_size": math.prod(model.sample.shape) + BYTES_PER_INDEX,
+        "latent_bank": BYTES_PER_FLOAT * config.latent_size,
+    }
+    for name, size in sizes.items():
+        num = getattr(config, name)
+        if num * size > free:
+            raise InputError(
+                f"--{name.replace('_', '-')} {num:,} needs at least {num * size / 1e9:,.1f} GB of "
+                f"memory, and {free / 1e9:,.1f} GB are free: at most {free // size:,} fit"
+            )
 
 
 def check_compatible(

@@ -4,6 +4,7 @@ import dataclasses
 import tempfile
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from atarigan.cli import command_line
@@ -75,11 +76,13 @@ def _train_and_record(
         raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
     if resume:
         refuse_read_only(out)
-    trainer = build_trainer(config, group, report=report_phase)
+        before = typed_json.read_json(folder.config, ModelConfig)
+        accept = partial(_checked_model, before, allow_other_game=allow_other_game)
+        trainer = build_trainer(config, group, report=report_phase, accept=accept)
+    else:
+        trainer = build_trainer(config, group, report=report_phase)
     check_memory(trainer)
     if resume:
-        before = typed_json.read_json(folder.config, ModelConfig)
-        trainer.model = _checked_model(before, trainer.model, allow_other_game)
         restore(trainer, find_checkpoint(out))
     else:
         report_phase("choosing the number of threads")
@@ -152,7 +155,7 @@ def _summary(trainer: Trainer) -> str:
     )
 
 
-def _checked_model(before: ModelConfig, now: ModelConfig, allow_other_game: bool) -> ModelConfig:
+def _checked_model(before: ModelConfig, now: ModelConfig, *, allow_other_game: bool) -> ModelConfig:
     """Return the configuration of a resumed run, after a check that its data is of the same game.
     If the provenance of the data is unknown, the configuration keeps that of the run.
 
