@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorWrapper
 from gymnasium.vector.utils import iterate
-from gymnasium.wrappers import OrderEnforcing
+from gymnasium.wrappers import DelayObservation, OrderEnforcing
 
 from .vector_api import AnyVectorWrapper
 
@@ -46,6 +46,15 @@ def wrappers_around_game(env: gym.Env[Any, Any]) -> list[gym.Wrapper[Any, Any, A
             wrappers.append(env)
         env = env.env
     return wrappers
+
+
+def is_delayed(env: gym.Env[Any, Any]) -> bool:
+    """Return whether a wrapper shows observations of earlier steps."""
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, DelayObservation) and env.delay > 0:
+            return True
+        env = env.env
+    return False
 
 
 def vector_wrappers(envs: Any) -> list[str]:

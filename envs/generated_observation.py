@@ -15,7 +15,7 @@ from .env_provenance import provenance_of
 from .game_copies import CopiedWithGame
 from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
 from .observation_stream import ObservationStream, seed_from
-from .ram_info import ram_of
+from .ram_info import ram_of, warn_if_delayed
 
 
 class GeneratedObservation(
@@ -89,6 +89,7 @@ class GeneratedObservation(
         )
         if self._stream.reads_ram:
             ram_of(env)  # raises if there is none
+            warn_if_delayed(env)
         self.observation_space = self._stream.space
         self._real_observation: Any = None
         self._is_placement_checked = False

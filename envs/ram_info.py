@@ -1,5 +1,6 @@
 """RamInfo: puts RAM into info, and functions that read it there."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.models.latent_stream import Ram
+
+from .game_steps import is_delayed
 
 KEY = "ram"
 
@@ -64,6 +67,16 @@ def ram_of(env: gym.Env[Any, Any]) -> Ram:
     return ram
 
 
+def warn_if_delayed(env: gym.Env[Any, Any]) -> None:
+    """Warn of a wrapper that shows earlier frames, whose states the RAM of now does not have."""
+    if is_delayed(env):
+        warnings.warn(
+            "DelayObservation does not delay frames that are generated from RAM: place it outside "
+            "the generating wrapper",
+            stacklevel=4,
+        )
+
+
 def add_ram_infos(envs: list[gym.Env[Any, Any]]) -> None:
     """Wrap each environment in the list in a `RamInfo`, unless it is one already.
 
@@ -73,6 +86,8 @@ def add_ram_infos(envs: list[gym.Env[Any, Any]]) -> None:
     Raises:
         InputError: an environment has no RAM.
     """
+    for env in envs:
+        warn_if_delayed(env)
     envs[:] = [env if isinstance(env, RamInfo) else RamInfo(env) for env in envs]
 
 

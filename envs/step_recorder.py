@@ -19,7 +19,7 @@ from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import FrameFormat, Frames
 
 from .capture_origin import check_same_origin
-from .game_steps import WatchedEnv, game_in
+from .game_steps import WatchedEnv, game_in, is_delayed
 
 DEFAULT_CAPACITY = 100_000
 Envs = Sequence[gym.Env[Any, Any] | None]
@@ -78,6 +78,9 @@ class StepRecorder:
             raise InputError(
                 f"{buffer.path} stores RAM, which needs ALE environments in this process"
             )
+        is_observed = buffer.meta.stores_frames and buffer.meta.frame_format.name != "palette"
+        if buffer.meta.ram_size and layout is not None and is_observed:
+            _refuse_delayed(envs)
         if buffer.meta.origin == Origin() and len(buffer) == 0:
             buffer.set_origin(origin)
         self.buffer = buffer
@@ -204,6 +207,8 @@ def _buffer_at(
     ale = _ale_of(envs[0])
     if layout is not None:
         frame_format = layout.frame_format
+        if ale is not None:
+            _refuse_delayed(envs)
     elif ale is not None:
         frame_format = FrameFormat("rgb", *ale.getScreenDims())
     else:
@@ -223,6 +228,15 @@ def _buffer_at(
         ram_size=0 if ale is None else ale.getRAMSize(),
         origin=origin,
     )
+
+
+def _refuse_delayed(envs: Envs) -> None:
+    """Raise InputError if frames of earlier steps would be stored next to the RAM of now."""
+    if any(env is not None and is_delayed(env) for env in envs):
+        raise InputError(
+            "DelayObservation shows frames of earlier steps, and the buffer stores the RAM of now: "
+            "capture inside DelayObservation, or into a buffer with ram_size 0"
+        )
 
 
 def _check_actions(meta: BufferMeta, action_space: gym.Space[Any]) -> None:

@@ -16,6 +16,7 @@ from gymnasium.wrappers import (
     AtariPreprocessing,
     ClipAction,
     ClipReward,
+    DelayObservation,
     FrameStackObservation,
     NormalizeReward,
     RescaleAction,
@@ -293,6 +294,23 @@ def test_environments_in_other_processes_tell_game_and_wrappers(
     assert (origin.env_id, origin.wrappers) == (
         *("ALE/Pong-v5", ("ClipReward", "FrameStackObservation")),
     )
+
+
+def test_delayed_frames_are_not_stored_beside_newer_ram(tmp_path: Path) -> None:
+    def delayed(delay: int = 2) -> gym.Env:
+        return FrameStackObservation(DelayObservation(gym.make("ALE/Pong-v5"), delay), 2)
+
+    for capture, env in ((FrameCapture, delayed()), (VectorFrameCapture, SyncVectorEnv([delayed]))):
+        with pytest.raises(InputError, match="DelayObservation shows frames of earlier steps"):
+            capture(env, tmp_path / "new")
+        assert not (tmp_path / "new").exists()
+    FrameCapture(delayed(0), tmp_path / "pong", capacity=9).close()
+    with pytest.raises(InputError, match="DelayObservation shows frames of earlier steps"):
+        FrameCapture(delayed(), tmp_path / "pong")
+    alone = FrameBuffer.create(tmp_path / "alone", 9, (210, 160, 3))
+    FrameCapture(delayed(), alone).close()
+    inside = FrameCapture(gym.make("ALE/Pong-v5"), tmp_path / "inside")
+    FrameCapture(DelayObservation(inside, 2), alone).close()
 
 
 def test_frames_without_the_buffers_colors_or_size_are_refused(tmp_path: Path) -> None:

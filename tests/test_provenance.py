@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ale_py import AtariEnv
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
-from gymnasium.wrappers import AtariPreprocessing, TransformObservation
+from gymnasium.wrappers import AtariPreprocessing, DelayObservation, TransformObservation
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -114,6 +114,19 @@ def test_unset_modes_are_those_in_which_the_game_starts(
         f"mode {mode}, not 9"
     ]
     assert nondefault_kwargs(f"ALE/{game}-v5", {"mode": mode, "difficulty": None}) == {}
+
+
+def test_a_delay_inside_is_warned_of(pong: FrameGenerator) -> None:
+    def delayed() -> gym.Env:
+        return DelayObservation(gym.make("ALE/Pong-v5"), 2)
+
+    for wrap, env in (
+        (GeneratedObservation, delayed()),
+        (GeneratedVectorObservation, SyncVectorEnv([delayed])),
+        (GeneratedVecEnv, DummyVecEnv([delayed])),
+    ):
+        with pytest.warns(UserWarning, match="DelayObservation does not delay frames"):
+            wrap(env, pong)
 
 
 def test_environments_in_other_processes_tell_their_game(breakout: FrameGenerator) -> None:
