@@ -2,17 +2,21 @@
 
 It is loaded by its bare name, because peers have a package `tests` of their own. ATARIGAN_PEER_WRAP
 names what is put around environments: "idle" (a wrapper that changes nothing) or "generated" (the
-wrappers of atarigan.envs in mode "info", which leave observations as they are).
+wrappers of atarigan.envs in mode "info", which leave observations as they are). Each test adds a
+line to $ATARIGAN_PEER_OUTCOMES when it starts, and one with its outcome when it ends, so that a
+file that is cut off keeps its outcomes.
 """
 
 import contextlib
 import importlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ale_py.vector_env
 import gymnasium as gym
+import pytest
 import stable_baselines3.common.vec_env as sb3
 from gymnasium.vector import VectorWrapper
 
@@ -23,6 +27,27 @@ with contextlib.suppress(ImportError):
 
 IS_IDLE = os.environ["ATARIGAN_PEER_WRAP"] == "idle"
 GENERATOR = os.environ["ATARIGAN_PEER_GENERATOR"]
+
+
+def record(name: str, outcome: str) -> None:
+    with Path(os.environ["ATARIGAN_PEER_OUTCOMES"]).open("a") as file:
+        file.write(f"{name.encode('unicode_escape').decode()}\t{outcome}\n")
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    record(nodeid, "")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" or not report.passed:
+        record(
+            report.nodeid, "error" if report.failed and report.when != "call" else report.outcome
+        )
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if not report.passed:
+        record(report.nodeid, "error" if report.failed else "skipped")
 
 
 class Idle(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
