@@ -45,7 +45,7 @@ def test_a_suite_is_counted_although_files_hang_or_cannot_be_collected(tmp_path:
     suite = peer_suites.Suite("peer", "single", ("tests",))
     files = [*peer_suites.files_of(suite, tmp_path)]
     assert files == ["tests/test_hanging.py", "tests/test_missing.py", "tests/test_mixed.py"]
-    found = {}
+    found: dict[str, str] = {}
     for file in files:
         found |= peer_suites.outcomes_of(suite, tmp_path, file, "idle", tmp_path, 20)
     assert found == {
