@@ -89,7 +89,8 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
         if self._stream.reads_ram:
             _provide_ram(env)
         self.single_observation_space = self._stream.space
-        self.observation_space = batch_space(self._stream.space, env.num_envs)
+        if mode != "info":  # which leaves observations as they are, of different spaces as well
+            self.observation_space = batch_space(self._stream.space, env.num_envs)
         self._is_done = np.zeros(env.num_envs, np.bool_)
         self._real: Any = None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.wrappers import FrameStackObservation
+from gymnasium.wrappers import FrameStackObservation, TransformObservation
 
 from atarigan.envs import GeneratedObservation, GeneratedVectorObservation
 from atarigan.errors import InputError
@@ -177,6 +177,20 @@ def test_what_vector_environments_have_besides_is_handed_on() -> None:
     assert ales.batch_size == NUM_ENVS
     for name in ("send", "recv", "step_async", "step_wait", "no_such_thing"):
         assert not hasattr(ales, name)  # they would go around the wrapper
+
+
+def test_mode_info_leaves_spaces_as_they_are_even_where_they_differ() -> None:
+    def with_most(high: int) -> gym.Env:
+        space = gym.spaces.Box(0, high, (3,), np.float32)
+        return TransformObservation(counting_env(0), lambda _: np.ones(3, np.float32), space)
+
+    envs = SyncVectorEnv(
+        [lambda high=high: with_most(high) for high in (1, 2)], observation_mode="different"
+    )
+    wrapped = GeneratedVectorObservation(envs, FakeGenerator(), "info")
+    assert wrapped.observation_space == envs.observation_space
+    assert wrapped.observation_space.high.tolist() == [[1] * 3, [2] * 3]
+    assert wrapped.reset(seed=0)[0].tolist() == [[1] * 3] * 2
 
 
 def test_a_deep_copy_in_mid_game_goes_on_alike() -> None:
