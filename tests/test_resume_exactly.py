@@ -22,7 +22,9 @@ SOURCES = {
     "cifar10": ("--recipe", "images", "--source", "cifar10"),
     "folder": ("--recipe", "images", "--source", "folder"),
     "frames": ("--recipe", "atari-frames"),
-    "states": ("--recipe", "atari", "--reconstruction-steps", "3", "--final-lr", "1"),
+    # shifted_profiles is extended after a share of the limit, which is another before the resume.
+    "states": ("--recipe", "atari", "--network", "profiles", "--reconstruction-steps", "3",
+               "--final-lr", "1"),
 }  # fmt: skip
 SMALL = ("--batch-size", str(BATCH), "--generator-width", "4", "--critic-width", "4",
          "--log", "none", "--sample-every", "0", "--device", "cpu")  # fmt: skip
