@@ -21,9 +21,12 @@ from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.state.position_search import SearchLimits, find_groups
 from atarigan.models.state.positions import CONSOLE_GRIDS, FoundGroups
+from atarigan.models.state.small_objects import find_small_groups
 
 STATIC_RANK = 12
 _NUM_SEARCHED = 2000
+_MOST_SEARCHED = 6000
+_MOST_PIXELS = 6000 * 84 * 84
 _CHUNK = 256
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MOST_MEDIANS = 4.0
@@ -74,11 +77,17 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         super().fit(samples)
         if conditions is None or not self.takes_state:
             return
-        picked = torch.from_numpy(evenly_spaced(len(samples), _NUM_SEARCHED))
-        residual = self.colors.positions_of(samples[picked]) - self.background
         _, height, width = self.background.shape
         grids = (*CONSOLE_GRIDS, (height, width))
-        self._add(find_groups(residual, conditions[picked], grids, _FIRST_LIMITS))
+        found = find_groups(*self._motion(samples, conditions, _NUM_SEARCHED), grids, _FIRST_LIMITS)
+        num = min(_MOST_SEARCHED, _MOST_PIXELS // (height * width))
+        small = find_small_groups(*self._motion(samples, conditions, num), found.grid, found.groups)
+        self._add(FoundGroups(found.grid, found.groups + small))
+
+    def _motion(self, samples: Tensor, conditions: Tensor, num: int) -> tuple[Tensor, Tensor]:
+        """Evenly spaced samples minus the background, and their conditions."""
+        picked = torch.from_numpy(evenly_spaced(len(samples), num))
+        return self.colors.positions_of(samples[picked]) - self.background, conditions[picked]
 
     @torch.no_grad()
     def extend(self, samples: Tensor, latents: Tensor, *inputs: Tensor) -> None:
@@ -93,9 +102,11 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             drawn = self.positions(with_condition(of_latents, of_states), state)
             missing = self.colors.positions_of(frames) - drawn
             residual.append(missing.masked_fill(missing.abs() < _SMALL, 0.0).cpu())
-        grid = self.moving_groups().grid
-        found = find_groups(torch.cat(residual), states.cpu(), [grid], _EXTENSION_LIMITS)
-        self._add(found)
+        grid, known = self.moving_groups()
+        motion = torch.cat(residual), states.cpu()
+        small = find_small_groups(*motion, grid, known)
+        found = find_groups(*motion, [grid], _EXTENSION_LIMITS)
+        self._add(FoundGroups(grid, small + found.groups))
 
     def _add(self, found: FoundGroups) -> None:
         self.groups.grid.copy_(torch.tensor(found.grid))

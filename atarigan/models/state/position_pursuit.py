@@ -6,7 +6,7 @@ taken, its mean is subtracted from all frames, and so on (matching pursuit, Mall
 IEEE Trans. Signal Processing 41, p. 3397).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,21 +15,21 @@ from torch import Tensor
 
 from atarigan.models.state.positions import (
     DECODERS,
+    LEAST_PRESENT,
     NO_BYTE,
     NUM_ROW_DECODERS,
+    Candidates,
     Floats,
     Shift,
-    shifts_of,
+    candidates,
 )
 
 NUM_CELLS = 42
 _NUM_FREQUENCIES = 16
-_FEWEST_VALUES = 5
 _NUM_SCREENED = 24
 _CLAMPED = 90 / 127.5
 _WHITENING = 8 / 127.5
 _NONE_BONUS = 1.03  # a group that one byte moves is preferred where a second byte hardly helps
-_LEAST_PRESENT = 0.02
 _CHUNK = 256
 _NUM_REFITS = 4
 
@@ -90,11 +90,11 @@ class Pursuit:
         self._weights[0] = 1
         self.energy = self._energy_of(self._plain).sum().item() / len(residual)
         self._white_energy = self._energy_of(self._white).sum().item() / len(residual)
-        self._rows = _candidates(states, range(NUM_ROW_DECODERS))
-        self._columns = _candidates(states, range(len(DECODERS)))
+        self._rows = candidates(states, range(NUM_ROW_DECODERS))
+        self._columns = candidates(states, range(len(DECODERS)))
         self._present = (~self._columns.shifts.isnan()).float()
-        self._num_present = self._present.mean(1).clamp(min=_LEAST_PRESENT)
-        self._columns = _Candidates(self._columns.names, self._columns.shifts.nan_to_num(0.0))
+        self._num_present = self._present.mean(1).clamp(min=LEAST_PRESENT)
+        self._columns = Candidates(self._columns.names, self._columns.shifts.nan_to_num(0.0))
         self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._next = self._best_pair()
 
@@ -247,35 +247,6 @@ class Pursuit:
         )
         picture = (down.T @ (spectrum * self._weights) @ across).real
         return picture.div(self.num_pixels).numpy().astype(np.float64)
-
-
-class _Candidates(NamedTuple):
-    """Possible positions along an axis and their values in each state, float (candidates, N)."""
-
-    names: list[Shift]
-    shifts: Tensor
-
-
-def _candidates(states: Tensor, decoders: Sequence[int]) -> _Candidates:
-    """Every byte with enough values in every coding; the first one never changes."""
-    names, shifts = [Shift(NO_BYTE, 0)], [np.zeros(len(states))]
-    seen: set[bytes] = set()
-    values = states.numpy()
-    for byte in range(values.shape[1]):
-        if len(np.unique(values[:, byte])) < _FEWEST_VALUES:
-            continue
-        for decoder in decoders:
-            found = shifts_of(decoder)[values[:, byte]]
-            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < _LEAST_PRESENT:
-                continue
-            if np.isnan(found).all():
-                continue
-            pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
-            if pattern not in seen:
-                seen.add(pattern)
-                names.append(Shift(byte, decoder))
-                shifts.append(found)
-    return _Candidates(names, torch.from_numpy(np.stack(shifts)).float())
 
 
 def _centers(size: int, length: int) -> Tensor:

@@ -1,10 +1,13 @@
 """Positions in states: bytes, how their values are decoded, and what moves with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 Floats = npt.NDArray[np.float64]
 
@@ -14,6 +17,8 @@ ABSENT_FROM = 160
 DECODERS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
 """How a byte's value v is a position: in this order, numbers in checkpoints refer to it."""
 NUM_ROW_DECODERS = 6
+LEAST_PRESENT = 0.02
+_FEWEST_VALUES = 5
 
 
 class Shift(NamedTuple):
@@ -93,3 +98,32 @@ def shifts_of(decoder: int) -> Floats:
         "v < 160": np.where(v < ABSENT_FROM, v, np.nan),
     }
     return np.asarray(of_name[DECODERS[decoder]], np.float64)
+
+
+class Candidates(NamedTuple):
+    """Possible positions along an axis and their values in each state, float (candidates, N)."""
+
+    names: list[Shift]
+    shifts: Tensor
+
+
+def candidates(states: Tensor, decoders: Sequence[int]) -> Candidates:
+    """Every byte with enough values in every coding; the first one never changes."""
+    names, shifts = [Shift(NO_BYTE, 0)], [np.zeros(len(states))]
+    seen: set[bytes] = set()
+    values = states.numpy()
+    for byte in range(values.shape[1]):
+        if len(np.unique(values[:, byte])) < _FEWEST_VALUES:
+            continue
+        for decoder in decoders:
+            found = shifts_of(decoder)[values[:, byte]]
+            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < LEAST_PRESENT:
+                continue
+            if np.isnan(found).all():
+                continue
+            pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
+            if pattern not in seen:
+                seen.add(pattern)
+                names.append(Shift(byte, decoder))
+                shifts.append(found)
+    return Candidates(names, torch.from_numpy(np.stack(shifts)).float())
