@@ -168,8 +168,8 @@ def test_figures_are_drawn_at_places_and_in_shapes_that_were_not_seen(trainer):
 
 def test_training_extends_the_network_and_tells_what_was_found(trainer):
     generator = trainer.updates.generator
-    assert generator.num_extensions == len(generator.extension_fractions) == 1
-    assert trainer.averaged_generator.num_extensions == 1
+    assert generator.num_extensions == len(generator.extension_fractions) == 2
+    assert trainer.averaged_generator.num_extensions == 2
     found = generator.moving_groups()
     assert found.grid == NATIVE
     assert {(group.row.byte, group.column.byte) for group in found.groups} >= {(1, 4)}

@@ -1,6 +1,6 @@
 """Pictures that change their shape and are placed where two bytes of a state say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,27 @@ class ShiftedGroups(SizedByData):
                 parameter.grad = None
         self._derive()
 
+    @torch.no_grad()
+    def keep(self, parts: Sequence[tuple[slice, slice] | None]) -> None:
+        """Keep these lines and columns of each group's window; None drops the group."""
+        lines, groups, first = [], [], 0
+        for fields, part in zip(self.groups.tolist(), parts, strict=True):
+            height, width = fields[5], fields[7]
+            if part is not None:
+                down, across = range(height)[part[0]], range(width)[part[1]]
+                lines += [first + line for line in (*down, *(height + each for each in across))]
+                groups.append(_part(fields, down, across, self.grid.tolist()))
+            first += height + width
+        device = self.groups.device
+        self.scores = self.scores[[part is not None for part in parts]]
+        self.groups = torch.tensor(groups, dtype=torch.int64, device=device).view(-1, _FIELDS)
+        which = torch.tensor(lines, dtype=torch.int64, device=device)
+        for parameter in (self.weight, self.bias):
+            split = parameter.data.unflatten(0, (-1, RANK))
+            parameter.data = split[which].flatten(0, 1).contiguous()
+            parameter.grad = None
+        self._derive()
+
     def found(self) -> list[MovingGroup]:
         """Return the groups, each with its present mean picture: that of features zero."""
         groups, first = [], 0
@@ -102,9 +123,22 @@ class ShiftedGroups(SizedByData):
             first += height + width
         return groups
 
-    def forward(self, images: Tensor, features: Tensor, state: Tensor) -> Tensor:
-        """Return images (B, H, W) with all groups of features (B, F) and states uint8 (B, bytes)
-        added.
+    def pictures(self, features: Tensor) -> Iterator[Tensor]:
+        """Yield each group's picture of features (B, F) in its window, (B, lines, columns)."""
+        profiles = functional.linear(features, self.weight, self.bias).float()
+        first = 0
+        for fields in self.groups.tolist():
+            height, width = fields[5], fields[7]
+            lines = profiles.unflatten(1, (-1, RANK))[:, first : first + height + width]
+            rows, columns = lines.split((height, width), 1)
+            yield rows @ columns.transpose(1, 2)
+            first += height + width
+
+    def forward(
+        self, images: Tensor, features: Tensor, state: Tensor, only: int | None = None
+    ) -> Tensor:
+        """Return images (B, H, W) with all groups, or only one, of features (B, F) and states uint8
+        (B, bytes) added.
         """
         if not self._sizes:
             return images
@@ -119,10 +153,10 @@ class ShiftedGroups(SizedByData):
         pixels = torch.addcmul(pixels, starts, self.is_row)
         profile_parts, pixel_parts = placed.split(self._sizes, 1), pixels.split(self._sizes, 1)
         drawn = images.flatten().clone()
-        for number in range(0, len(self._sizes), 2):
-            rows, columns = profile_parts[number : number + 2]
+        for number in range(len(self)) if only is None else (only,):
+            rows, columns = profile_parts[2 * number : 2 * number + 2]
             picture = torch.bmm(rows, columns.transpose(1, 2))
-            lines, across = pixel_parts[number : number + 2]
+            lines, across = pixel_parts[2 * number : 2 * number + 2]
             places = lines.unsqueeze(2) + across.unsqueeze(1)
             drawn.index_add_(0, places.flatten(), picture.flatten())
         return drawn.view(images.shape)
@@ -247,6 +281,12 @@ def _by_axis(fields: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:
     row_byte, row_decoder, column_byte, column_decoder, top, height, left, width = fields
     yield row_byte, row_decoder, top, height
     yield column_byte, column_decoder, left, width
+
+
+def _part(fields: Sequence[int], lines: range, columns: range, grid: Sequence[int]) -> list[int]:
+    """The fields of a group of which these lines and columns of the window are left."""
+    top, left = (fields[4] + lines.start) % grid[0], (fields[6] + columns.start) % grid[1]
+    return [*fields[:4], top, len(lines), left, len(columns)]
 
 
 def _initial_profiles(patch: npt.NDArray[np.float64], num_features: int) -> tuple[Tensor, Tensor]:

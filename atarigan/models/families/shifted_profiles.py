@@ -9,7 +9,9 @@ in coordinates that move with them. Everything else is as in `profiles`.
 import torch
 from torch import Tensor
 
+from atarigan.images.pixels import frames_to_floats
 from atarigan.images.subset import evenly_spaced
+from atarigan.models.families.group_trimming import GroupUse
 from atarigan.models.families.network import (
     NETWORKS,
     EncoderSettings,
@@ -31,7 +33,7 @@ _CHUNK = 256
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MOST_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
-_EXTENSION_FRACTIONS = (0.2,)
+_EXTENSION_FRACTIONS = (0.2, 0.5)
 _EXTENSION_LIMITS = SearchLimits(
     num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margin=3
 )
@@ -91,19 +93,26 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     @torch.no_grad()
     def extend(self, samples: Tensor, latents: Tensor, *inputs: Tensor) -> None:
-        """Search again in what is not drawn yet."""
+        """Leave out groups and parts of windows that draw nothing, and search again in what is not
+        drawn yet.
+        """
         self.extensions += 1
-        features, states = inputs
-        residual = []
-        for some in zip(
-            *(each.split(_CHUNK) for each in (samples, latents, features, states)), strict=True
-        ):
-            frames, of_latents, of_states, state = some
-            drawn = self.positions(with_condition(of_latents, of_states), state)
-            missing = self.colors.positions_of(frames) - drawn
-            residual.append(missing.masked_fill(missing.abs() < _SMALL, 0.0).cpu())
+        num_pixels = self.background.numel()
+        use = GroupUse(
+            self.groups,
+            lambda positions, real: self.colors.frame_errors(positions, real) * num_pixels,
+        )
+        missing = []
+        for some in zip(*(each.split(_CHUNK) for each in (samples, latents, *inputs)), strict=True):
+            frames, of_latents, features, state = some
+            together = with_condition(of_latents, features)
+            drawn = self.positions(together, state)
+            use.add(drawn, frames_to_floats(frames), together, state)
+            lacking = self.colors.positions_of(frames) - drawn
+            missing.append(lacking.masked_fill(lacking.abs() < _SMALL, 0.0).cpu())
+        self.groups.keep(use.parts())
         grid, known = self.moving_groups()
-        motion = torch.cat(residual), states.cpu()
+        motion = torch.cat(missing), inputs[1].cpu()
         small = find_small_groups(*motion, grid, known)
         found = find_groups(*motion, [grid], _EXTENSION_LIMITS)
         self._add(FoundGroups(grid, small + found.groups))

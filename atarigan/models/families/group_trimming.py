@@ -1,0 +1,75 @@
+"""Which groups help to draw frames, and which parts of their windows they use."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from atarigan.models.families.shifted_groups import ShiftedGroups
+
+_VISIBLE = 5 / 127.5
+_UNUSED = 0.003
+_MARGIN = 1
+_LEAST_GAIN = 0.005
+
+Errors = Callable[[Tensor, Tensor], Tensor]
+"""Positions (B, H, W) and frames (B, …) to the summed error of each frame, (B,)."""
+
+
+class GroupUse:
+    """Sums over frames of how much each group helps, and of what it draws where in its window.
+
+    Args:
+        groups: to be measured.
+        errors: measures what is wrong in frames.
+    """
+
+    def __init__(self, groups: ShiftedGroups, errors: Errors) -> None:
+        self._groups = groups
+        self._errors = errors
+        self._num = 0
+        self._gains = torch.zeros(len(groups))
+        self._lines: list[list[Tensor]] = [[] for _ in range(len(groups))]
+        self._columns: list[list[Tensor]] = [[] for _ in range(len(groups))]
+
+    def add(self, positions: Tensor, real: Tensor, features: Tensor, states: Tensor) -> None:
+        """Measure frames: what the network draws, and what it should draw.
+
+        Args:
+            positions: drawn with all groups, (B, H, W).
+            real: the true frames, as `errors` takes them.
+            features: of the network, (B, F).
+            states: uint8 (B, bytes).
+        """
+        self._num += len(positions)
+        with_all = self._errors(positions, real).sum()
+        nothing = torch.zeros_like(positions)
+        for number, picture in enumerate(self._groups.pictures(features)):
+            alone = self._groups(nothing, features, states, only=number)
+            self._gains[number] += (self._errors(positions - alone, real).sum() - with_all).cpu()
+            is_there = alone.flatten(1).any(1)
+            visible = (picture[is_there].abs() - _VISIBLE).clamp(min=0).square()
+            self._lines[number].append(visible.sum((0, 2)).cpu())
+            self._columns[number].append(visible.sum((0, 1)).cpu())
+
+    def parts(self) -> list[tuple[slice, slice] | None]:
+        """Return which lines and columns of its window each group uses; None for a group that
+        hardly helps.
+        """
+        gains = (self._gains / max(1, self._num)).tolist()
+        used = (
+            (_used(lines), _used(columns))
+            for lines, columns in zip(self._lines, self._columns, strict=True)
+        )
+        return [
+            part if gain >= _LEAST_GAIN else None for gain, part in zip(gains, used, strict=True)
+        ]
+
+
+def _used(parts: Iterable[Tensor]) -> slice:
+    """The shortest slice whose outside, on either side, has hardly any of what is visible."""
+    energy = torch.stack(list(parts)).sum(0).double()
+    total = float(energy.sum())
+    before, after = energy.cumsum(0), energy.flip(0).cumsum(0)
+    first, last = (int((sums <= _UNUSED * total).sum()) - _MARGIN for sums in (before, after))
+    return slice(max(0, first), len(energy) - max(0, last))

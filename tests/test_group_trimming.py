@@ -1,0 +1,85 @@
+"""Groups and parts of windows that draw nothing are left out; what is drawn stays the same."""
+
+import numpy as np
+import torch
+
+from atarigan.models.families.group_trimming import GroupUse
+from atarigan.models.families.shifted_groups import ShiftedGroups
+from atarigan.models.state.positions import DECODERS, MovingGroup, Shift
+
+SIZE = (84, 84)
+FEATURES = torch.zeros(64, 3)
+V, ABSENT = DECODERS.index("v"), DECODERS.index("v < 160")
+
+
+def groups_of(*patches):
+    """Groups that show these patches; bytes 2 n and 2 n + 1 move number n."""
+    groups = ShiftedGroups(3, *SIZE, num_bytes=2 * len(patches))
+    groups.grid.copy_(torch.tensor((210, 160)))
+    for n, patch in enumerate(patches):
+        height, width = patch.shape
+        pair = Shift(2 * n, V), Shift(2 * n + 1, ABSENT)
+        groups.append([MovingGroup(*pair, 205, height, 155, width, 0.5, 0.9, patch)], 0)
+    with torch.no_grad():  # the products that do not come from the patch
+        groups.bias.view(-1, 8)[:, 2:] = 0
+    return groups
+
+
+def states_for(num_bytes):
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 256, (64, num_bytes)).astype(np.uint8))
+
+
+def absolute_error(positions, real):
+    return (positions - real).abs().sum((1, 2))
+
+
+def drawn(groups, states):
+    with torch.no_grad():
+        return groups(torch.zeros(64, *SIZE), FEATURES, states)
+
+
+def test_kept_parts_stay_where_they_were():
+    rng = np.random.default_rng(0)
+    patch, other = np.zeros((20, 30)), rng.normal(size=(9, 9))
+    patch[6:11, 12:18] = 1.0
+    groups = groups_of(other, patch, other)
+    states = states_for(6)
+    expected = drawn(groups, states) - sum(
+        groups(torch.zeros(64, *SIZE), FEATURES, states, only=number).detach() for number in (0, 2)
+    )
+    groups.keep([None, (slice(6, 11), slice(10, 18)), None])
+    assert len(groups) == 1
+    (found,) = groups.found()
+    assert (found.top, found.left) == (1, 5)  # over the end of the grid
+    assert found.patch.shape == (5, 8)
+    torch.testing.assert_close(drawn(groups, states), expected, atol=1e-5, rtol=0)
+
+
+def test_unused_lines_and_groups_that_do_not_help_are_found():
+    figure, noise = np.zeros((20, 30)), np.full((12, 12), 0.5)
+    figure[6:11, 12:18] = 1.0
+    groups, states = groups_of(figure, noise), states_for(4)
+    real = drawn(groups_of(figure, 0 * noise), states)
+    use = GroupUse(groups, absolute_error)
+    with torch.no_grad():
+        for some in (slice(0, 40), slice(40, 64)):
+            use.add(drawn(groups, states)[some], real[some], FEATURES[some], states[some])
+    part, dropped = use.parts()
+    assert dropped is None
+    lines, columns = range(20)[part[0]], range(30)[part[1]]
+    assert lines.start in (4, 5)
+    assert lines.stop in (12, 13)
+    assert columns.start in (10, 11)
+    assert columns.stop in (19, 20)
+
+
+def test_all_groups_may_go():
+    groups, states = groups_of(np.ones((4, 4))), states_for(2)
+    groups.keep([None])
+    assert len(groups) == 0
+    assert not drawn(groups, states).any()
+    fresh = ShiftedGroups(3, *SIZE, num_bytes=2)
+    fresh.load_state_dict(groups.state_dict())
+    groups.append(groups_of(np.ones((5, 5))).found(), 0)
+    assert drawn(groups, states).any()
