@@ -1,6 +1,7 @@
 """`python -m benchmarks quality`: train several configurations for equal minutes, and evaluate.
 
-Interrupted runs are resumed, and finished ones are not repeated.
+Interrupted runs are resumed, and finished ones are not repeated. With `--games` it trains the same
+configuration on many games instead (`benchmarks/games.py`).
 """
 
 import json
@@ -79,6 +80,10 @@ class Candidate:
 
 def main(words: Sequence[str]) -> int:
     """Train, evaluate and print the table; return the exit status."""
+    if any(word.partition("=")[0] == "--games" for word in words):
+        from benchmarks import games
+
+        return games.main(words)
     arguments = command_line.parse(
         QualityArguments, words, command="benchmarks quality", package=""
     )

@@ -1,0 +1,66 @@
+"""`python -m benchmarks quality --games …`: a row and a picture for each game."""
+
+import json
+
+import pytest
+
+from atarigan.cli.command_line import run as run_command
+from atarigan.errors import InputError
+from benchmarks.__main__ import main
+from benchmarks.atari_games import ATARI57, games_named
+from benchmarks.game_row import COLUMNS
+
+ROW = {"pixel_accuracy": 0.9987, "foreground_accuracy": 0.9123, "frames_per_s": 12345}
+
+
+def test_lists_of_games_are_expanded_once_each():
+    assert len(ATARI57) == 57
+    assert games_named(["Pong", "atari57", "Pong"])[0] == "Pong"
+    assert sorted(games_named(["Pong", "atari57"])) == sorted(ATARI57)
+    every = games_named(["all"])
+    assert set(ATARI57) < set(every)
+    assert len(every) > 100
+
+
+def test_an_unknown_game_is_refused_with_a_suggestion():
+    with pytest.raises(InputError, match="'Pongg'.*Pong"):
+        games_named(["Pongg"])
+
+
+def test_games_with_a_row_are_not_run_again(tmp_path, capsys):
+    for game in ("Pong", "Qbert"):
+        (tmp_path / game).mkdir()
+        (tmp_path / game / "row.json").write_text(json.dumps(ROW))
+    words = ["quality", "--games", "Pong", "Qbert", "--out", str(tmp_path)]
+    assert main(words) == 0
+    table = capsys.readouterr().out
+    assert "| Pong | 0.9987 | 0.9123 | - |" in table
+    assert "12,345" in table
+    assert table in (tmp_path / "table.md").read_text()
+    assert {file.name for file in (tmp_path / "Pong").iterdir()} == {"row.json"}
+
+
+def test_a_game_that_fails_is_named_and_others_keep_their_rows(tmp_path, capsys):
+    (tmp_path / "Pong").mkdir()
+    (tmp_path / "Pong" / "row.json").write_text(json.dumps(ROW))
+    words = ["quality", "--games", "Pong", "Qbert", "--out", str(tmp_path), "--train=--nonsense"]
+    words += ["--steps", "20", "--test-steps", "20"]
+    with pytest.raises(SystemExit) as stopped:
+        run_command(lambda: main(words), command="benchmarks", package="")
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "1 games have no row: Qbert: atarigan.train failed" in error
+    assert "| Pong |" in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "Qbert" / "train").exists()
+
+
+@pytest.mark.slow
+def test_a_game_is_collected_trained_and_measured(tmp_path):
+    words = ["quality", "--games", "Pong", "--out", str(tmp_path), "--minutes", "0.1"]
+    assert main([*words, "--steps", "400", "--test-steps", "200"]) == 0
+    row = json.loads((tmp_path / "Pong" / "row.json").read_text())
+    assert set(row) == set(COLUMNS)
+    assert row["pixel_accuracy"] > 0.9
+    assert row["images"] > 0
+    assert (tmp_path / "Pong" / "worst.png").stat().st_size > 1000
+    assert not (tmp_path / "Pong" / "train").exists()
