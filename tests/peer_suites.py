@@ -162,7 +162,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", default=os.environ.get("ATARIGAN_PEERS"))
     parser.add_argument("--only", default="", help="checkouts whose name has this in it")
-    parser.add_argument("--limit-s", type=float, default=120, help="seconds for a file of tests")
+    parser.add_argument("--limit-s", type=float, default=300, help="seconds for a file of tests")
     arguments = parser.parse_args()
     if arguments.sources is None:
         print("skipped: name a folder of checkouts by --sources or $ATARIGAN_PEERS")
