@@ -152,7 +152,8 @@ def check_compatible(
 def _fit(generator: Generator, source: DataSource, seed: int) -> None:
     """Initialize the generator from real samples, as many as it asks for and memory holds."""
     size = math.prod(source.spec.shape)
-    num_fitted = max(1, min(generator.num_fitted, MOST_FITTED_NUMBERS // size))
+    most = min(generator.num_fitted, source.num_samples)
+    num_fitted = max(1, min(most, MOST_FITTED_NUMBERS // size))
     batches = source.batches(num_fitted, seed)
     first = next(batches)
     conditions = None if first.condition is None else torch.from_numpy(first.condition)

@@ -23,6 +23,7 @@ from atarigan.models.state.positions import Floats, FoundGroups, MovingGroup
 _KEPT_ENERGY = 0.97
 _WEAK = 0.02
 _GRID_STRIDE = 4
+_FRAMES_PER_STEP = 50
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SearchLimits:
     """What a search keeps.
 
     Attributes:
-        num_steps: pairs of bytes to try.
+        num_steps: pairs of bytes to try at most.
         least_gain: share of the whitened motion that the next pair must explain to be tried.
         most_groups: groups to keep.
         least_share: share of the motion that a group must explain.
@@ -65,24 +66,28 @@ def find_groups(
         states: the states of these frames, uint8 (N, bytes).
         grids: sizes (lines, columns) that the screen may have had before it was resized. The one in
             which the first pair of bytes explains most is taken.
-        limits: what to keep.
+        limits: what to keep. Fewer pairs of bytes are tried in few frames, where a pair would
+            explain by chance what it does not move.
     """
     grids = list(dict.fromkeys(grids))
+    num_steps = min(limits.num_steps, len(states) // _FRAMES_PER_STEP)
+    if not num_steps:
+        return FoundGroups(grids[0], [])
     if len(grids) > 1:
         some = slice(None, None, _GRID_STRIDE)
         trials = [Pursuit(residual[some], states[some], grid) for grid in grids]
         grids = [max(trials, key=lambda trial: trial.best_share).grid]
     pursuit = Pursuit(residual, states, grids[0])
     groups: dict[tuple[int, int], MovingGroup] = {}
-    for group in sorted(_selected(pursuit, limits), key=lambda group: -group.share):
+    for group in sorted(_selected(pursuit, num_steps, limits), key=lambda group: -group.share):
         # The same bytes in another coding explain what the shape of the first group lacks.
         groups.setdefault((group.row.byte, group.column.byte), group)
     return FoundGroups(grids[0], list(groups.values())[: limits.most_groups])
 
 
-def _selected(pursuit: Pursuit, limits: SearchLimits) -> Iterator[MovingGroup]:
+def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterator[MovingGroup]:
     lines, columns = pursuit.grid
-    for _ in range(limits.num_steps):
+    for _ in range(num_steps):
         if pursuit.best_share < limits.least_gain:
             break
         pursuit.take()
