@@ -25,7 +25,6 @@ RUNS = {
     "non-saturating, dragan": ("--objective", "non_saturating", "--penalty", "dragan"),
     "energy": ("--objective", "energy", "--penalty", "none", "--network", "autoencoder"),
 }
-EXPENSIVE = ("relativistic, both gradients", "non-saturating, dragan", "energy")
 
 
 @pytest.fixture
@@ -53,10 +52,8 @@ def flat(state):
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in EXPENSIVE else []) for name in RUNS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
 def test_two_processes_are_one_with_twice_the_batch(tmp_path, buffer, name):
     words = [
         "--data", str(buffer), "--network", "subpixel", "--generator-width", "4",

@@ -29,7 +29,9 @@ def bars(num, seed=0, shape=(30, 20, 1)):
     return frames, ram
 
 
-@pytest.mark.parametrize("shape", [(30, 20, 1), (23, 37, 3), (100, 120, 1)])
+@pytest.mark.parametrize(
+    "shape", [(30, 20, 1), (23, 37, 3), pytest.param((100, 120, 1), marks=pytest.mark.slow)]
+)
 def test_the_probe_reads_visible_bytes_and_excludes_others(shape):
     frames, ram = bars(400, shape=shape)
     before = torch.get_rng_state()

@@ -58,7 +58,7 @@ def written(folder):
     }
 
 
-@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("is_reversed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_file_is_taken_back(tmp_path, monkeypatch, is_reversed):
     monkeypatch.setattr(evaluations, "NUM_SAMPLES", 50)
     trainer, folder = build_trainer(CONFIG), RunFolder(tmp_path)

@@ -226,8 +226,8 @@ def counting_like_atari(_: int) -> gym.Env:
 @pytest.mark.parametrize(
     ("mode", "autoreset_mode"),
     [
-        ("replace", AutoresetMode.NEXT_STEP),
         ("replace", AutoresetMode.SAME_STEP),
+        pytest.param("replace", AutoresetMode.NEXT_STEP, marks=pytest.mark.slow),
         pytest.param("mix", AutoresetMode.SAME_STEP, marks=pytest.mark.slow),
         pytest.param("info", AutoresetMode.SAME_STEP, marks=pytest.mark.slow),
     ],
