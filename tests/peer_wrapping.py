@@ -96,7 +96,14 @@ def stand_in(module: Any, name: str) -> None:
 
 
 def made_wrapped(make: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args, **kwargs: wrapped(make(*args, **kwargs))
+    def make_and_wrap(*args: Any, **kwargs: Any) -> Any:
+        env = make(*args, **kwargs)
+        is_wrapped = env.spec and any(  # what is made again of a specification is wrapped already
+            each.name in ("Idle", "GeneratedObservation") for each in env.spec.additional_wrappers
+        )
+        return env if is_wrapped else wrapped(env)
+
+    return make_and_wrap
 
 
 match os.environ["ATARIGAN_PEER_SUITE"]:
