@@ -20,6 +20,7 @@ from atarigan.images import pixels
 from atarigan.images.pixels import frames_to_floats
 from atarigan.models.build import build_generator
 from atarigan.models.families import NETWORKS
+from atarigan.models.families.network import EncoderSettings
 from atarigan.models.families.profiles import ProfilesGenerator
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_stream import LatentStream
@@ -198,6 +199,20 @@ def test_constant_ram_has_no_features():
     ram = torch.full((10, 4), 9, dtype=torch.uint8)
     encoder.fit(ram)
     assert torch.equal(encoder(ram), torch.zeros(10, 3))
+
+
+def test_rare_values_are_told_apart_by_their_bits_alone():
+    settings = EncoderSettings(num_features=4, value_scale=1.0, bit_scale=1.0, rare_share=0.05)
+    encoder = RamEncoder(1, settings=settings)
+    encoder.fit(torch.tensor([0] * 49 + [255] * 49 + [3, 5], dtype=torch.uint8)[:, None])
+    with torch.no_grad():
+        by_value = encoder(torch.arange(8, dtype=torch.uint8)[:, None])
+    lowest_bit = by_value[3] - by_value[2]
+    torch.testing.assert_close(by_value[7] - by_value[6], lowest_bit)
+    torch.testing.assert_close(by_value[5] - by_value[4], lowest_bit)
+    assert (by_value[1] - by_value[0] - lowest_bit).abs().max() < 1e-6  # the nearest value is 0
+    encoder.fit(torch.tensor([0] * 9 + [3, 5], dtype=torch.uint8)[:, None])
+    assert len(encoder.value_rows) == 3
 
 
 def test_loading_a_state_resizes_the_tables(trainer, generator):

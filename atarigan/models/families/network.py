@@ -72,12 +72,15 @@ class EncoderSettings:
         value_decay: weight decay of the rows of values, decoupled from the gradient (Loshchilov and
             Hutter 2019, arXiv:1711.05101); 0 for none. It leaves to the rows of bits what they can
             say, and these generalize better to rare values.
+        rare_share: values of a byte that fewer of the states have share one row of values, so that
+            bits alone tell them apart.
     """
 
     num_features: int = 256
     value_scale: float = 0.02  # small, so that irrelevant bytes hardly matter from the start
     bit_scale: float = 0.0
     value_decay: float = 0.0
+    rare_share: float = 0.0
 
 
 class Generator(nn.Module):

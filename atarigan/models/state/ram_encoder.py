@@ -55,12 +55,16 @@ class RamEncoder(SizedByData):
         """Find what varies in RAM uint8 (N, bytes), N at least 1, and initialize the rows."""
         self.varying = varying_bytes(ram)
         values = ram[:, self.varying]
-        num_rows, maps = 0, []
+        fewest = self.settings.rare_share * len(ram)
+        num_rows = int(fewest > 1)
+        maps = []
         for column in values.T:
-            occurred = column.unique().int()
-            nearest = (torch.arange(256)[:, None] - occurred).abs().argmin(1)
-            maps.append(num_rows + nearest)
-            num_rows += len(occurred)
+            occurred, counts = column.unique(return_counts=True)
+            nearest = (torch.arange(256)[:, None] - occurred.int()).abs().argmin(1)
+            is_rare = counts < fewest
+            rows = torch.where(is_rare, 0, num_rows - 1 + (~is_rare).cumsum(0))
+            maps.append(rows[nearest])
+            num_rows += int((~is_rare).sum())
         self.row_of = torch.stack(maps).int() if maps else self.row_of
         bits = bits_of(values, self.bit_values)
         self.varying_bits = torch.nonzero((bits != bits[0]).any(0))[:, 0]
