@@ -1,6 +1,7 @@
 """Pictures at places that bytes say: found in data, drawn, learned, extended, kept."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ from atarigan.cli.stop_request import StopRequest
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.models import onnx_file
 from atarigan.models.build import build_generator
+from atarigan.models.families import NETWORKS
+from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.shifted_groups import RANK, ShiftedGroups
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import OnnxGenerator
@@ -155,6 +158,26 @@ def trainer(buffer):
     trainer = build_trainer(dataclasses.replace(CONFIG, data=str(buffer)))
     trainer.run([], StopRequest())
     return trainer
+
+
+def test_windows_of_many_lines_are_cut_into_slabs():
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 256, (400, 4)).astype(np.uint8)
+    states[:, 1] = rng.integers(0, 100, 400)
+    frames = np.zeros((400, 210, 160, 1), np.uint8)
+    for frame, state in zip(frames, states, strict=True):
+        frame[50:150, state[1] : state[1] + 30 : 6] = 200
+    shape = NetworkShape((1, 210, 160), latent_size=2, condition_size=8, state_size=4)
+    generator = NETWORKS["shifted_profiles"]().generator(shape)
+    generator.fit(torch.from_numpy(frames), torch.from_numpy(states))
+    slabs = [each for each in generator.moving_groups().groups if each.column == Shift(1, V)]
+    assert len(slabs) >= 3
+    assert max(each.height for each in slabs) <= 40
+    for above, below in itertools.pairwise(slabs):
+        assert above.top + above.height == below.top
+        assert (above.left, above.width) == (below.left, below.width)
+    assert slabs[0].top <= 50
+    assert slabs[-1].top + slabs[-1].height >= 150
 
 
 def test_figures_are_drawn_at_places_and_in_shapes_that_were_not_seen(trainer):

@@ -6,6 +6,9 @@ finds the bytes that move things (`models/state/position_search.py`), and the ne
 in coordinates that move with them. Everything else is as in `profiles`.
 """
 
+import dataclasses
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -22,7 +25,7 @@ from atarigan.models.families.network import (
 from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.state.position_search import SearchLimits, find_groups
-from atarigan.models.state.positions import CONSOLE_GRIDS, FoundGroups
+from atarigan.models.state.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
 from atarigan.models.state.small_objects import find_small_groups
 
 STATIC_RANK = 12
@@ -30,6 +33,7 @@ _NUM_SEARCHED = 2000
 _MOST_SEARCHED = 6000
 _MOST_PIXELS = 6000 * 84 * 84
 _CHUNK = 256
+_TALLEST = 40
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MOST_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
@@ -44,7 +48,7 @@ class ShiftedProfilesFamily(ProfilesFamily):
     """Profiles, and pictures placed where bytes of the state say; for states of any game."""
 
     encoder_settings = EncoderSettings(
-        num_features=128, value_scale=0.004, bit_scale=0.02, value_decay=5.0
+        num_features=128, value_scale=0.004, bit_scale=0.02, value_decay=5.0, rare_share=0.002
     )
 
     def generator(self, shape: NetworkShape) -> Generator:
@@ -119,7 +123,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     def _add(self, found: FoundGroups) -> None:
         self.groups.grid.copy_(torch.tensor(found.grid))
-        self.groups.append(found.groups, self.latent_size)
+        slabs = [slab for group in found.groups for slab in _slabs(group, found.grid)]
+        self.groups.append(slabs, self.latent_size)
 
     def reconstruction_loss(
         self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None
@@ -141,3 +146,19 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
     def moving_groups(self) -> FoundGroups:
         lines, columns = self.groups.grid.tolist()
         return FoundGroups((lines, columns), self.groups.found())
+
+
+def _slabs(group: MovingGroup, grid: tuple[int, int]) -> Iterator[MovingGroup]:
+    """Cut a tall window into equal slabs: few products draw a picture whose lines are alike, but
+    not rows of enemies of which others are there in every row.
+    """
+    num = -(-group.height // _TALLEST)
+    for number in range(num):
+        first, end = (group.height * each // num for each in (number, number + 1))
+        yield dataclasses.replace(
+            group,
+            top=(group.top + first) % grid[0],
+            height=end - first,
+            share=group.share / num,
+            patch=group.patch[first:end],
+        )
