@@ -89,7 +89,7 @@ def test_a_group_is_not_there_where_its_byte_says_so():
 
 def moving_frames(num, size, rng, *, spread=1):
     """Two figures on a screen of 210 lines, resized; bytes 1 and 4 move the first, byte 2 the
-    second, whose shape byte 3 chooses. Byte 0 is noise.
+    second, whose shape byte 3 chooses. Two bits of byte 0 are lamps, the rest is noise.
     """
     states = rng.integers(0, 256, (num, 5)).astype(np.uint8)
     states[:, 1] = rng.integers(20, 150, num)
@@ -104,6 +104,8 @@ def moving_frames(num, size, rng, *, spread=1):
         screen[state[1] : state[1] + 12, column : column + 8] = 1.0
         width = 8 if state[3] else 16
         screen[180 : 180 + width, state[2] : state[2] + width] = 0.8
+        screen[100:110, 60:68] = state[0] & 1
+        screen[100:110, 72:80] = state[0] >> 6 & 1
         frame[:] = cv2.resize(screen, size[::-1], interpolation=cv2.INTER_AREA)
     return torch.from_numpy(frames), torch.from_numpy(states)
 
@@ -189,10 +191,20 @@ def test_figures_are_drawn_at_places_and_in_shapes_that_were_not_seen(trainer):
     assert (np.abs(drawn.astype(int) - real)[is_figure] <= 30).mean() > 0.9
 
 
+def test_pixels_that_bits_determine_are_drawn_in_every_combination(trainer):
+    generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
+    states = np.full((4, 5), 100, np.uint8)
+    states[:, 0] = [0, 1, 64, 65]
+    states[:, 1:4] = [20, 0, 0]
+    drawn = generator.decode(generator.latents(4, 0), states)
+    lamps = drawn[:, 15, [9, 11], 0]
+    np.testing.assert_array_equal(lamps > 100, [[0, 0], [1, 0], [0, 1], [1, 1]])
+
+
 def test_training_extends_the_network_and_tells_what_was_found(trainer):
     generator = trainer.updates.generator
-    assert generator.num_extensions == len(generator.extension_fractions) == 2
-    assert trainer.averaged_generator.num_extensions == 2
+    assert generator.num_extensions == len(generator.extension_fractions) == 3
+    assert trainer.averaged_generator.num_extensions == 3
     found = generator.moving_groups()
     assert found.grid == NATIVE
     assert {(group.row.byte, group.column.byte) for group in found.groups} >= {(1, 4)}
@@ -224,6 +236,23 @@ def test_damaged_groups_are_refused(trainer, column, value, message):
     weights["network.groups.groups"][0, column] = value
     with pytest.raises(ValueError, match=message):
         build_generator(trainer.model).load_state_dict(weights)
+
+
+@pytest.mark.parametrize("name", ["byte", "pixels", "terms"])
+def test_damaged_pixel_terms_are_refused(trainer, name):
+    weights = dict(trainer.averaged_generator.state_dict())
+    weights["network.terms." + name] = weights["network.terms." + name] + 5000
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        build_generator(trainer.model).load_state_dict(weights)
+
+
+def test_files_without_pixel_terms_are_still_read(trainer):
+    weights = trainer.averaged_generator.state_dict()
+    older = {name: weight for name, weight in weights.items() if ".terms." not in name}
+    loaded = build_generator(trainer.model)
+    loaded.load_state_dict(older)
+    frames = FrameGenerator(trainer.model, loaded, torch.device("cpu")).sample(2)
+    assert frames.shape == (2, *SHAPE)
 
 
 @pytest.mark.slow

@@ -45,9 +45,8 @@ class GroupUse:
         """
         self._num += len(positions)
         with_all = self._errors(positions, real).sum()
-        nothing = torch.zeros_like(positions)
         for number, picture in enumerate(self._groups.pictures(features)):
-            alone = self._groups(nothing, features, states, only=number)
+            alone = self._groups(torch.zeros_like(positions), features, states, only=number)
             self._gains[number] += (self._errors(positions - alone, real).sum() - with_all).cpu()
             self._drawn[number] += alone.abs().sum().cpu()
             is_there = alone.flatten(1).any(1)

@@ -137,8 +137,8 @@ class ShiftedGroups(SizedByData):
     def forward(
         self, images: Tensor, features: Tensor, state: Tensor, only: int | None = None
     ) -> Tensor:
-        """Return images (B, H, W) with all groups, or only one, of features (B, F) and states uint8
-        (B, bytes) added.
+        """Add all groups, or only one, of features (B, F) and states uint8 (B, bytes) to images
+        (B, H, W) in place; return these.
         """
         if not self._sizes:
             return images
@@ -152,14 +152,14 @@ class ShiftedGroups(SizedByData):
         starts = numbers.long() * (self.size[0] * self.size[1])
         pixels = torch.addcmul(pixels, starts, self.is_row)
         profile_parts, pixel_parts = placed.split(self._sizes, 1), pixels.split(self._sizes, 1)
-        drawn = images.flatten().clone()
+        drawn = images.view(-1)
         for number in range(len(self)) if only is None else (only,):
             rows, columns = profile_parts[2 * number : 2 * number + 2]
             picture = torch.bmm(rows, columns.transpose(1, 2))
             lines, across = pixel_parts[2 * number : 2 * number + 2]
             places = lines.unsqueeze(2) + across.unsqueeze(1)
             drawn.index_add_(0, places.flatten(), picture.flatten())
-        return drawn.view(images.shape)
+        return images
 
     def _resized(self, profiles: Tensor, entries: Tensor, numbers: Tensor) -> Tensor:
         """Sum the taps of each frame line, (B * frame lines, rank), from profiles (B * lines, rank)

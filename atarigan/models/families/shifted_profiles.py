@@ -22,8 +22,10 @@ from atarigan.models.families.network import (
     NetworkShape,
     with_condition,
 )
+from atarigan.models.families.pixel_terms import PixelTerms
 from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.shifted_groups import ShiftedGroups
+from atarigan.models.state.pixel_search import find_pixels
 from atarigan.models.state.position_search import SearchLimits, find_groups
 from atarigan.models.state.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
 from atarigan.models.state.small_objects import find_small_groups
@@ -37,7 +39,7 @@ _TALLEST = 40
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MOST_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
-_EXTENSION_FRACTIONS = (0.2, 0.5)
+_EXTENSION_FRACTIONS = (0.2, 0.5, 0.8)
 _EXTENSION_LIMITS = SearchLimits(
     num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margin=3
 )
@@ -70,6 +72,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.takes_state = shape.state_size > 0
         self.extension_fractions = _EXTENSION_FRACTIONS if self.takes_state else ()
         _, height, width = image_shape
+        self.terms = PixelTerms(height, width, shape.state_size)
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
         self.register_buffer("extensions", torch.zeros((), dtype=torch.int64))
 
@@ -79,7 +82,9 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     @torch.no_grad()
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Find palettes and background, and the bytes that move things."""
+        """Find palettes and background, pixels that few parts of the state determine, and the bytes
+        that move things.
+        """
         super().fit(samples)
         if conditions is None or not self.takes_state:
             return
@@ -87,8 +92,12 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         grids = (*CONSOLE_GRIDS, (height, width))
         found = find_groups(*self._motion(samples, conditions, _NUM_SEARCHED), grids, _FIRST_LIMITS)
         num = min(_MOST_SEARCHED, _MOST_PIXELS // (height * width))
-        small = find_small_groups(*self._motion(samples, conditions, num), found.grid, found.groups)
+        motion = self._motion(samples, conditions, num)
+        small = find_small_groups(*motion, found.grid, found.groups)
         self._add(FoundGroups(found.grid, found.groups + small))
+        pixels = find_pixels(*motion)
+        self.background.view(-1)[pixels.pixels] += pixels.constants
+        self.terms.fit(pixels)
 
     def _motion(self, samples: Tensor, conditions: Tensor, num: int) -> tuple[Tensor, Tensor]:
         """Evenly spaced samples minus the background, and their conditions."""
@@ -97,8 +106,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     @torch.no_grad()
     def extend(self, samples: Tensor, latents: Tensor, *inputs: Tensor) -> None:
-        """Leave out groups and parts of windows that draw nothing, and search again in what is not
-        drawn yet.
+        """Leave out groups and parts of windows that draw nothing, and, except for the last time,
+        search again in what is not drawn yet.
         """
         self.extensions += 1
         num_pixels = self.background.numel()
@@ -115,6 +124,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             lacking = self.colors.positions_of(frames) - drawn
             missing.append(lacking.masked_fill(lacking.abs() < _SMALL, 0.0).cpu())
         self.groups.keep(use.parts())
+        if self.num_extensions == len(self.extension_fractions):
+            return
         grid, known = self.moving_groups()
         motion = torch.cat(missing), inputs[1].cpu()
         small = find_small_groups(*motion, grid, known)
@@ -141,7 +152,10 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
         positions = super().positions(inputs)
-        return positions if state is None else self.groups(positions, inputs, state)
+        if state is None:
+            return positions
+        drawn: Tensor = self.groups(self.terms(positions, state), inputs, state)
+        return drawn
 
     def moving_groups(self) -> FoundGroups:
         lines, columns = self.groups.grid.tolist()
