@@ -58,6 +58,10 @@ def test_digits_of_few_values_are_found():
     assert error[:, 1, :3].max() < 0.02
 
 
+def test_in_few_frames_nothing_is_found():
+    assert len(find_pixels(*scoreboards(40, np.random.default_rng(0))).pixels) == 0
+
+
 def test_constant_states_and_empty_frames_have_no_such_pixels():
     shown, states = scoreboards(200, np.random.default_rng(0))
     for frames, of_frames in ((shown, torch.zeros_like(states)), (0 * shown, states)):

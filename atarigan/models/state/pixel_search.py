@@ -14,6 +14,7 @@ from torch import Tensor
 
 NUM_TERMS = 3
 MOST_PIXELS = 800
+_FEWEST_FRAMES = 200
 _NUM_BLOCKS = 16
 _LEAST_EXPLAINED = 0.8
 _LEAST_ENERGY = 4e-4
@@ -65,8 +66,11 @@ def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
 
     Args:
         residual: frames minus their background, float (N, H, W).
-        states: of these frames, uint8 (N, bytes).
+        states: of these frames, uint8 (N, bytes). In few frames nothing is found: so many parts fit
+            them by chance.
     """
+    if len(states) < _FEWEST_FRAMES:
+        residual = torch.zeros_like(residual)
     pixels = torch.nonzero(residual.flatten(1).square().mean(0) > _LEAST_ENERGY)[:, 0]
     parts = _varying_parts(states)
     shown, active = residual.flatten(1)[:, pixels], parts.of(states).float()
