@@ -1,5 +1,8 @@
 """Weights in 8 bits and in half precision."""
 
+import zlib
+
+import numpy as np
 import pytest
 import torch
 
@@ -30,6 +33,32 @@ def test_whole_numbers_stay_as_they_are(dtype):
     small = quantized(weights)
     assert small["few"].dtype == torch.int16
     assert all(torch.equal(dequantized(small)[name].to(dtype), weights[name]) for name in weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_large_tables_of_whole_numbers_are_compressed(dtype):
+    table = (torch.arange(40_000) // 500).view(200, 200).to(dtype)
+    noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, 9000).astype(np.uint8))
+    small = quantized({"table": table, "noise": noise})
+    assert sum(each.nbytes for each in small.values()) < 10_000
+    wide = dequantized(small)
+    assert torch.equal(wide["table"].to(dtype), table)
+    assert torch.equal(wide["noise"], noise)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"nonsense",
+        zlib.compress(b"nonsense"),
+        zlib.compress(bytes(5000))[:-3],
+        zlib.compress(bytes(1 << 27)),
+    ],
+)
+def test_damaged_compressed_tables_are_refused(content):
+    packed = torch.from_numpy(np.frombuffer(content, np.uint8).copy())
+    with pytest.raises(ValueError, match="w:deflated must be a compressed table"):
+        dequantized({"w:deflated": packed})
 
 
 def test_what_is_nothing_stays_nothing():

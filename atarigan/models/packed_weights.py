@@ -1,17 +1,25 @@
 """Quantized weights, a quarter to half of the size, for generators that are distributed."""
 
+import io
+import zlib
+
+import numpy as np
 import torch
 from torch import Tensor
 
 _STEPS = ":steps"
+_DEFLATED = ":deflated"
 _MOST = 127
+_LEAST_DEFLATED = 4096  # bytes
+_MOST_INFLATED = 1 << 26  # bytes; a file may come from anywhere
 
 
 def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Quantize float matrices to 8 bits with one step size for each row; store other floats in half
     precision, and integers in 16 bits where they fit.
 
-    The step size of a row is its largest absolute value over 127.
+    The step size of a row is its largest absolute value over 127. Large tables of integers are
+    compressed (zlib) as files of `numpy.save`.
     """
     small = {}
     for name, weight in weights.items():
@@ -20,7 +28,11 @@ def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             small[name] = (weight.float() / steps).round().to(torch.int8)
             small[name + _STEPS] = steps
         else:
-            small[name] = _narrow(weight)
+            narrow = _narrow(weight)
+            packed = None if narrow.is_floating_point() else _deflated(narrow)
+            small[name if packed is None else name + _DEFLATED] = (
+                narrow if packed is None else packed
+            )
     return small
 
 
@@ -28,8 +40,15 @@ def dequantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return quantized matrices as float32; loading into a network converts the other dtypes.
 
     Raises:
-        ValueError: step sizes do not belong to a matrix in 8 bits.
+        ValueError: step sizes do not belong to a matrix in 8 bits, or a compressed table is
+            damaged.
     """
+    weights = {
+        name.removesuffix(_DEFLATED): _inflated(name, weight)
+        if name.endswith(_DEFLATED)
+        else weight
+        for name, weight in weights.items()
+    }
     wide = {name: weight for name, weight in weights.items() if not name.endswith(_STEPS)}
     for name in weights.keys() - wide.keys():
         steps, matrix = weights[name], wide.get(name.removesuffix(_STEPS))
@@ -51,3 +70,27 @@ def _narrow(weight: Tensor) -> Tensor:
     is_wide = weight.dtype in (torch.int32, torch.int64)
     fits = is_wide and bool(((weight >= limits.min) & (weight <= limits.max)).all())
     return weight.short() if fits else weight
+
+
+def _deflated(table: Tensor) -> Tensor | None:
+    """Return a table compressed, uint8 (bytes,), or None if that hardly makes it smaller."""
+    size = table.numel() * table.element_size()
+    if size < _LEAST_DEFLATED:
+        return None
+    file = io.BytesIO()
+    np.save(file, table.cpu().numpy(), allow_pickle=False)
+    packed = zlib.compress(file.getvalue(), 9)
+    if len(packed) > 0.9 * size:
+        return None
+    return torch.from_numpy(np.frombuffer(packed, np.uint8).copy())
+
+
+def _inflated(name: str, packed: Tensor) -> Tensor:
+    inflating = zlib.decompressobj()
+    try:
+        content = inflating.decompress(packed.numpy().tobytes(), _MOST_INFLATED)
+        if not inflating.eof:
+            raise ValueError("it is cut off or too large")
+        return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False))
+    except (zlib.error, ValueError, TypeError, EOFError) as error:
+        raise ValueError(f"{name} must be a compressed table: {error}") from None
