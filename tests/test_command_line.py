@@ -66,6 +66,8 @@ def test_help_says_what_each_flag_does(capsys: pytest.CaptureFixture[str]) -> No
         (("--out", "x", "--num-steps", "three"), ["--num-steps", "'three'"]),
         (("--out", "x", "--policy", "rand"), ["--policy", "'rand'", "'random', 'scripted'"]),
         (("--out", "x", "stray"), ["stray"]),
+        (("--out", ""), ["--out must be some text, not ''"]),
+        (("--out=x", "--policy="), ["--policy must be some text, not ''"]),
     ],
 )
 @pytest.mark.parametrize("columns", ["30", "80", "300"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -31,6 +32,9 @@ def parse(
 ) -> T:
     """Parse flags into a dataclass. `--help` is included.
 
+    An empty value is refused, as of `--data "$DATA"` where DATA is not set: it is neither the
+    default nor the present folder.
+
     Args:
         arguments: dataclass with a field for each flag; its docstring describes the command.
         argv: command line to parse; None means that of the process.
@@ -43,6 +47,9 @@ def parse(
     """
     program = f"python -m {package}{command}"
     message = io.StringIO()
+    if empty := _empty_flag(sys.argv[1:] if argv is None else argv):
+        print(f"{program}: {empty} must be some text, not ''", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT)
     try:
         with contextlib.redirect_stderr(message):
             return tyro.cli(
@@ -57,6 +64,16 @@ def parse(
             print(f"{program}: {_one_line(message.getvalue())}", file=sys.stderr)
             raise SystemExit(EXIT_BAD_INPUT) from None
         raise
+
+
+def _empty_flag(words: Sequence[str]) -> str | None:
+    """Return the first flag whose value is empty, if any."""
+    for flag, word in itertools.pairwise(["", *words]):
+        if word == "" and flag.startswith("--"):
+            return flag
+        if re.fullmatch(r"--[\w-]+=", word):
+            return word.removesuffix("=")
+    return None
 
 
 def run(main: Callable[[], int | None], *, command: str, package: str = "atarigan.") -> NoReturn:
