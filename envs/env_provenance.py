@@ -102,7 +102,7 @@ def remote_classes(envs: Any) -> list[list[str]]:
 
 def _joined(provenances: list[Provenance]) -> Provenance:
     """Return the provenance of the first sub-environment, or for several games their names."""
-    by_game = {each.game: str(each.env_id).rpartition("/")[2] for each in provenances}
+    by_game = {each.game: each.title.rpartition("/")[2] for each in provenances}
     if len(by_game) <= 1:
         return provenances[0] if provenances else Provenance()
     return Provenance(" and ".join(sorted(by_game.values())))  # "Boxing-v5 and Pong-v5"

@@ -38,6 +38,7 @@ from atarigan.images.pixels import FrameFormat
 from atarigan.models import shipped
 
 gym.register_envs(ale_py)
+GAMES = ("pong", "boxing")
 OTHER_GAME = "the generator learned ALE/Breakout-v5, and .* is of ALE/Pong-v5: "
 
 
@@ -84,6 +85,24 @@ def test_another_game_is_refused_whatever_is_wrapped(breakout: FrameGenerator) -
         GeneratedFrames(breakout, gym.make("ALE/Pong-v5"), gray, 1, 0, Provenance("ALE/Pong-v5"))
     env = GeneratedObservation(gym.make("ALE/Pong-v5"), breakout, allow_other_game=True)
     assert env.reset(seed=0)[0].shape == (210, 160, 3)
+
+
+def test_the_argument_game_is_the_game(breakout: FrameGenerator, tmp_path: Path) -> None:
+    """`gymnasium.make` takes the game of another id than its own."""
+    refused = "learned ALE/Breakout-v5, and .* is of ALE/Breakout-v5 with game 'pong': "
+    env = gym.make("ALE/Breakout-v5", game="pong")
+    with pytest.raises(InputError, match=refused):
+        GeneratedObservation(env, breakout)
+    kwargs = {"full_action_space": True}
+    two = [lambda game=game: gym.make("ALE/Pong-v5", game=game, **kwargs) for game in GAMES]
+    with pytest.raises(InputError, match="is of Pong-v5 and Pong-v5 with game 'boxing'"):
+        GeneratedVectorObservation(SyncVectorEnv(two), breakout)
+    buffer = buffer_of(tmp_path, env_id="ALE/Breakout-v5", env_kwargs={"game": "pong"})
+    with pytest.raises(InputError, match=refused):
+        GeneratedReplay(buffer, breakout)
+    same = gym.make("ALE/Pong-v5", game="breakout")
+    with warnings.catch_warnings(action="error"):
+        GeneratedObservation(same, breakout)
 
 
 def test_environments_made_without_gymnasium_are_compared(pong: FrameGenerator) -> None:

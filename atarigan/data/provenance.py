@@ -4,12 +4,13 @@ import dataclasses
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from atarigan.data.ale_games import SETTINGS, default_settings
-from atarigan.errors import InputError, one_line
+from atarigan.errors import InputError, one_line, shown
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat
 
@@ -101,7 +102,13 @@ class Provenance:
     @property
     def game(self) -> str | None:
         """The name of the game in lower case, such as "spaceinvaders"; None if unknown."""
-        return None if self.env_id is None else game_of(self.env_id)
+        return None if self.env_id is None else game_of(self.env_id, self.env_kwargs)
+
+    @property
+    def title(self) -> str:
+        """The id for messages, and the argument that makes it another game."""
+        game = self.env_kwargs.get("game")
+        return str(self.env_id) if game is None else f"{self.env_id} with game {shown(game)}"
 
     def differences(self, other: "Provenance") -> Iterator[str]:
         """Yield a description of each setting that differs and is known on both sides."""
@@ -137,10 +144,10 @@ def check_same_game(
     """
     if trained.env_id is None or used.env_id is None:
         return
-    if trained.env_id != used.env_id and trained.game != used.game:
+    if trained.game != used.game:
         if allow is None:
             return
-        text = f"the generator learned {trained.env_id}, and {where} is of {used.env_id}"
+        text = f"the generator learned {trained.title}, and {where} is of {used.title}"
         if reads_ram:
             raise InputError(f"{text}: {allow} draws one game from the RAM of another")
         warnings.warn(f"{text}; {allow} silences this", stacklevel=3)
@@ -148,20 +155,21 @@ def check_same_game(
     found = ", ".join(trained.differences(used))
     if found:
         warnings.warn(
-            f"the generator learned {trained.env_id} with other settings than {where}: {found}",
+            f"the generator learned {trained.title} with other settings than {where}: {found}",
             stacklevel=3,
         )
 
 
-def game_of(env_id: str) -> str:
+def game_of(env_id: str, env_kwargs: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Return the game of a Gymnasium id, in lower case: the same for all ids of one of ALE's games;
-    for others, the id without its module, namespace and version.
+    for others, the id without its module, namespace and version. The argument "game" of
+    `gymnasium.make` takes the place of the game of the id.
     """
     import gymnasium as gym  # not above: configurations are read without it
 
     name = env_id.rpartition(":")[2]
     spec = gym.registry.get(name)
-    game = spec.kwargs.get("game") if spec is not None else None
+    game = env_kwargs.get("game", spec.kwargs.get("game") if spec is not None else None)
     if not isinstance(game, str):
         stem = re.sub(r"-v\d+$", "", name.rpartition("/")[2])
         game = re.sub(r"(-ram)?(NoFrameskip|Deterministic)?$", "", stem)
@@ -179,15 +187,15 @@ def nondefault_kwargs(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in kwargs.items()
-        if _as_json(value) not in _usual_values(env_id, registered, name)
+        if _as_json(value) not in _usual_values(game_of(env_id, kwargs), registered, name)
     }
 
 
-def _usual_values(env_id: str, registered: dict[str, Any], name: str) -> tuple[str, ...]:
+def _usual_values(game: str, registered: dict[str, Any], name: str) -> tuple[str, ...]:
     """Return the values of an argument that change nothing."""
     if name in registered:
         return (_as_json(registered[name]),)
-    if name in SETTINGS and (defaults := default_settings(game_of(env_id))):
+    if name in SETTINGS and (defaults := default_settings(game)):
         return (_as_json(None), _as_json(defaults[name]))
     return ()
 

@@ -16,7 +16,7 @@ from atarigan.data.collection.preprocessing import (
     preprocessing_named,
 )
 from atarigan.data.collection.screen import Screen
-from atarigan.data.provenance import game_of
+from atarigan.data.provenance import Provenance, game_of
 from atarigan.errors import InputError, shown
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout, layout_of_space
@@ -228,8 +228,10 @@ def training_differences(
     if env.frame_skip != trained_skip:
         yield f"{file.path} was trained with frame skip {trained_skip}, not {env.frame_skip}"
     trained_id = file.trained_on.get("env_id", env_id)
-    if game_of(trained_id) != game_of(env_id):
-        yield f"{file.path} was trained on {trained_id}, not {env_id}"
+    played = Provenance(env_id, {} if env.game is None else {"game": env.game})
+    if game_of(trained_id) != played.game:
+        same_id = trained_id == env_id
+        yield f"{file.path} was trained on {trained_id}, not {played.title if same_id else env_id}"
     space = file.observation_space
     if axes is None and "layout" not in file.trained_on and env.is_ale and space is not None:
         guess = _likely_axes(space)
