@@ -1,7 +1,6 @@
 """`python -m atarigan.demo`: collect frames, train a GAN, and film generated observations."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
-from atarigan.config.run_config import MOST
+from atarigan.config.recipes import load_recipe
+from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PICTURES_PER_S = 15
 RATE_BATCH_SIZE = 256
 NUM_RATE_BATCHES = 8
+MOST_EPISODE_STEPS = 10_000  # the film is in memory, at most 0.8 MB a step
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(arguments, name) < 1:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
-    if not 0 < arguments.max_minutes < math.inf:
-        raise InputError(f"--max-minutes must be above 0, not {arguments.max_minutes}")
-    if not 0 <= arguments.seed <= MOST:
-        rule = "at least 0" if arguments.seed < 0 else f"at most {MOST}"
-        raise InputError(f"--seed must be {rule}, not {arguments.seed}")
+    if arguments.num_episode_steps > MOST_EPISODE_STEPS:
+        raise InputError(
+            f"--num-episode-steps must be at most {MOST_EPISODE_STEPS}, "
+            f"not {arguments.num_episode_steps}"
+        )
     out = Path(arguments.out)
+    config = run_config(arguments)
     rates = {}
     if (out / "frames" / "meta.json").exists():
         use_frames(arguments, out / "frames")
         status = command_line.EXIT_OK
     else:
+        from atarigan.train import refuse_occupied
+
+        refuse_occupied(out)
         began = time.perf_counter()
         status = collect_frames(arguments, out / "frames")
         elapsed_s = time.perf_counter() - began
         rates["agent steps collected/s, including startup"] = arguments.num_steps / elapsed_s
-    status = status or train_generator(arguments, out)
+    status = status or train_generator(config, out)
     if status == command_line.EXIT_OK:
         play_episode(arguments, out)
         print(summary(out, rates))
@@ -112,17 +117,31 @@ def collect_frames(arguments: DemoArguments, path: Path) -> int:
     return status
 
 
-def train_generator(arguments: DemoArguments, out: Path) -> int:
-    """Train, or resume training; return the exit status."""
-    from atarigan.config.recipes import load_recipe
-    from atarigan.training.run import train
+def run_config(arguments: DemoArguments) -> RunConfig:
+    """Return the configuration of the training.
 
+    Raises:
+        InputError: the recipe is unknown or not for frames, or a value is out of range.
+    """
+    if not arguments.max_minutes > 0:
+        raise InputError(f"--max-minutes must be above 0, not {arguments.max_minutes}")
     config = dataclasses.replace(
         load_recipe(arguments.recipe),
-        data=str(out / "frames"),
+        data=str(Path(arguments.out) / "frames"),
         max_minutes=arguments.max_minutes,
         seed=arguments.seed,
     )
+    if config.source != "frames":
+        raise InputError(
+            f"--recipe must be one for frames, not {arguments.recipe!r} for {config.source}"
+        )
+    return config
+
+
+def train_generator(config: RunConfig, out: Path) -> int:
+    """Train, or resume training; return the exit status."""
+    from atarigan.training.run import train
+
     return train(out, config, resume=(out / "config.json").exists())
 
 

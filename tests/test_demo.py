@@ -39,6 +39,27 @@ def test_the_demo_goes_on_with_its_frames(words, capsys):
     assert "agent steps collected/s" not in again
 
 
-def test_invalid_flags_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--num-steps must be at least 1, not 0"):
-        demo.main(["--out", str(tmp_path), "--num-steps", "0"])
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--num-steps", "0", "--num-steps must be at least 1, not 0"),
+        ("--num-episode-steps", "10001", "--num-episode-steps must be at most 10000, not 10001"),
+        ("--max-minutes", "0", "--max-minutes must be above 0, not 0"),
+        ("--max-minutes", "inf", "--max-minutes must be at most 9007199254740992, not inf"),
+        ("--seed", "-1", "--seed must be at least 0, not -1"),
+        ("--recipe", "atary", "unknown recipe 'atary': did you mean 'atari'"),
+        ("--recipe", "sine", "--recipe must be one for frames, not 'sine' for sine"),
+    ],
+)
+def test_invalid_flags_are_refused_before_anything_is_collected(tmp_path, flag, value, message):
+    out = tmp_path / "demo"
+    with pytest.raises(InputError, match=message):
+        demo.main(["--out", str(out), "--num-steps", "1", flag, value])
+    assert not out.exists()
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "meta.json").touch()
+    with pytest.raises(InputError, match="must be a new or empty folder, and it holds a frame buf"):
+        demo.main(["--out", str(tmp_path), "--num-steps", "1"])
+    assert [path.name for path in tmp_path.iterdir()] == ["meta.json"]
