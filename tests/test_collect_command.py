@@ -182,6 +182,20 @@ def test_huge_seed_is_a_seed_like_others(out: Path) -> None:
         (["--frame-size", "99999x99999"], "at most 67108864 pixels, not 99999x99999"),
         (["--env-kwargs", "[1]"], r"--env-kwargs must be a JSON object, not '\[1\]'"),
         (["--env-kwargs", "{"], "--env-kwargs must be JSON, not '{'"),
+        *(
+            (
+                ["--env-kwargs", f'{{"{name}": {value}}}'],
+                f"{name} must be a .*number from 0 to {most}, not {shown}",
+            )
+            for name, value, most, shown in (
+                ("repeat_action_probability", "2", 1, "2"),
+                ("repeat_action_probability", "NaN", 1, "nan"),
+                ("repeat_action_probability", '"often"', 1, "'often'"),
+                ("continuous_action_threshold", "-0.5", 1, "-0.5"),
+                ("max_num_frames_per_episode", "2.5", 2147483647, "2.5"),
+                ("max_num_frames_per_episode", "3000000000", 2147483647, "3000000000"),
+            )
+        ),
         (["--append"], "does not exist: name the folder of a buffer"),
         (["--num-steps", "many"], "--num-steps"),
     ],

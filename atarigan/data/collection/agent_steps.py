@@ -28,6 +28,11 @@ MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
 MAX_NUM_POOLED = 100
 _ALE_ENTRY_POINTS = ("ale_py.env:AtariEnv", "ale_py:AtariEnv", ale_py.AtariEnv)
 ALE_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")  # which `AgentSteps` sets itself
+_ALE_RANGES = {  # of arguments that ALE takes as they are, whatever they are
+    "repeat_action_probability": (0, 1),
+    "continuous_action_threshold": (0, 1),
+    "max_num_frames_per_episode": (0, (1 << 31) - 1),
+}
 
 
 class AgentSteps:
@@ -208,6 +213,12 @@ def _check_arguments(
     for name in ALE_OWN_KWARGS if is_ale else ("render_mode",):
         if name in env_kwargs:
             raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
+    for name, (least, most) in _ALE_RANGES.items() if is_ale else ():
+        value = env_kwargs.get(name)
+        is_number = isinstance(value, int if most > 1 else int | float)
+        if value is not None and not (is_number and least <= value <= most):
+            kind = "whole number" if most > 1 else "number"
+            raise InputError(f"{name} must be a {kind} from {least} to {most}, not {shown(value)}")
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:
