@@ -9,7 +9,8 @@ class CopiedWithGame:
     """A wrapper whose copies and pickles continue the game from its present state.
 
     A copy of an `AtariEnv` begins a new game, so the wrapper restores the emulator's state in it.
-    The emulator's screen shows that state only after the next step.
+    The emulator's screen shows that state only after the next step. The state lacks the action that
+    a sticky action would repeat next, so the first steps of a copy may differ with sticky actions.
     """
 
     unwrapped: Any

@@ -40,7 +40,8 @@ class GeneratedObservation(
 
     `render()` needs render_mode "rgb_array" and returns the newest frame, RGB uint8 (H, W, 3).
 
-    A deep copy in mid-game goes on as the original does with the same actions.
+    A deep copy in mid-game goes on as the original does with the same actions, except that ALE's
+    state lacks the action that a sticky action would repeat next.
 
     Place this wrapper outside `gymnasium.wrappers.AtariPreprocessing`, which reads the emulator's
     screen and ignores the observations inside it.

@@ -103,8 +103,9 @@ def test_format_follows_from_the_channels(path: Path, channels: int, name: str) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"capacity": 0}, "capacity and num_writers must be at least 1, not 0 and 1"),
-        ({"num_writers": 0}, "capacity and num_writers must be at least 1, not 10 and 0"),
+        ({"capacity": 0}, "capacity must be an integer of at least 1, not 0"),
+        ({"capacity": 2.5}, "capacity must be an integer of at least 1, not 2.5"),
+        ({"num_writers": 0}, "num_writers must be an integer of at least 1, not 0"),
         ({"frame_shape": (0, 84, 1)}, "frame size must be at least 1x1, not 0x84"),
         ({"frame_shape": (84, 84, 4)}, r"frame_shape must be \(H, W, 1\) or \(H, W, 3\), not"),
         ({"frame_shape": (84, 84)}, r"frame_shape must be \(H, W, 1\) or \(H, W, 3\), not"),

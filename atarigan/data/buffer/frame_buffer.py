@@ -115,10 +115,10 @@ class FrameBuffer:
             or any(not each.name.startswith(atomic.PREFIX) for each in path.iterdir())
         ):
             raise InputError(f"{path} must not exist yet or be an empty folder")
-        if capacity < 1 or num_writers < 1:
-            raise InputError(
-                f"capacity and num_writers must be at least 1, not {capacity} and {num_writers}"
-            )
+        for name, number in (("capacity", capacity), ("num_writers", num_writers)):
+            if not isinstance(number, int | np.integer) or number < 1:
+                raise InputError(f"{name} must be an integer of at least 1, not {number!r}")
+        capacity, num_writers = int(capacity), int(num_writers)
         meta = BufferMeta(
             frame_format=stored_format(frame_shape, frame_format),
             capacity=-(-capacity // num_writers),
