@@ -85,9 +85,11 @@ def state_generator(device: str) -> FrameGenerator:
 
 
 def bare_env() -> gym.Env[Any, Any]:
-    """One environment with 84×84 gray observations."""
+    """One environment with 84×84 gray observations. ALE skips frames, because the shipped generator
+    learned single ones and `AtariPreprocessing` would pool two.
+    """
     gym.register_envs(ale_py)
-    return AtariPreprocessing(gym.make("ALE/Breakout-v5", frameskip=1), frame_skip=FRAME_SKIP)
+    return AtariPreprocessing(gym.make("ALE/Breakout-v5", frameskip=FRAME_SKIP), frame_skip=1)
 
 
 def stepping(env: gym.Env[Any, Any]) -> Callable[[], None]:

@@ -36,7 +36,7 @@ _PLAIN_WRAPPERS = {  # their arguments can be pickled
     "TimeLimit",
     "WarpFrame",
 }
-_VECTOR_KWARGS = ("num_envs", "vectorization_mode")
+_VECTOR_KWARGS = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")  # of make_vec
 
 
 class _Made(NamedTuple):

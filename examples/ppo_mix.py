@@ -24,9 +24,8 @@ from atarigan.envs import GeneratedVecEnv
 
 NUM_STACK = 4
 EMULATOR = {"frameskip": 4, "repeat_action_probability": 0.0}
-WRAPPER = {
-    "frame_skip": 1
-}  # AtariWrapper would pool two, and shipped generators learned single ones
+# AtariWrapper would pool two frames, and the shipped generators learned single ones.
+WRAPPER = {"frame_skip": 1}
 
 
 @dataclass(frozen=True)

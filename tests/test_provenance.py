@@ -30,7 +30,12 @@ from atarigan import (
 )
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.provenance import Provenance, game_of, nondefault_kwargs
-from atarigan.envs import GeneratedObservation, GeneratedVecEnv, GeneratedVectorObservation
+from atarigan.envs import (
+    GeneratedObservation,
+    GeneratedVecEnv,
+    GeneratedVectorObservation,
+    RamInfo,
+)
 from atarigan.envs.observation_stream import GeneratedFrames
 from atarigan.errors import InputError
 from atarigan.files.npz_samples import note_of, read_samples
@@ -148,9 +153,12 @@ def test_a_delay_inside_is_warned_of(pong: FrameGenerator) -> None:
             wrap(env, pong)
 
 
-def test_environments_in_other_processes_tell_their_game(breakout: FrameGenerator) -> None:
-    envs = gym.make_vec("ALE/Pong-v5", 1, "async")
+def test_environments_in_other_processes_tell_their_game(
+    breakout: FrameGenerator, pong: FrameGenerator
+) -> None:
+    envs = gym.make_vec("ALE/Pong-v5", 1, "async", wrappers=[RamInfo])
     try:
+        GeneratedVectorObservation(envs, pong)  # without a warning of wrappers
         with pytest.raises(InputError, match=OTHER_GAME):
             GeneratedVectorObservation(envs, breakout)
     finally:
