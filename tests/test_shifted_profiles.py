@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from atarigan.cli.stop_request import StopRequest
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.images.pixels import frames_to_floats
 from atarigan.models import onnx_file
 from atarigan.models.build import build_generator
 from atarigan.models.families import NETWORKS
@@ -208,6 +209,18 @@ def test_training_extends_the_network_and_tells_what_was_found(trainer):
     found = generator.moving_groups()
     assert found.grid == NATIVE
     assert {(group.row.byte, group.column.byte) for group in found.groups} >= {(1, 4)}
+
+
+def test_a_wrong_frame_still_counts_where_most_frames_are_right(trainer):
+    generator = trainer.averaged_generator
+    states = moving_frames(16, SHAPE[:2], np.random.default_rng(3))[1]
+    inputs = torch.zeros(16, trainer.model.run.latent_size), generator.encoder(states).detach()
+    with torch.no_grad():
+        real = frames_to_floats(generator.network.frames(*inputs, states))
+    right = generator.network.reconstruction_loss(*inputs, real, states)
+    real[0] = real[0].flip(-1)
+    wrong = generator.network.reconstruction_loss(*inputs, real, states)
+    assert wrong > 4 * right
 
 
 def test_a_loaded_state_draws_alike_and_trains_on(trainer, buffer):
