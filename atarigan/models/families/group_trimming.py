@@ -11,7 +11,6 @@ _VISIBLE = 5 / 127.5
 _UNUSED = 0.003
 _MARGIN = 1
 _LEAST_GAIN = 0.005
-_LEAST_SHARE = 0.02
 
 Errors = Callable[[Tensor, Tensor], Tensor]
 """Positions (B, H, W) and frames (B, …) to the summed error of each frame, (B,)."""
@@ -30,7 +29,6 @@ class GroupUse:
         self._errors = errors
         self._num = 0
         self._gains = torch.zeros(len(groups))
-        self._drawn = torch.zeros(len(groups))
         self._lines: list[list[Tensor]] = [[] for _ in range(len(groups))]
         self._columns: list[list[Tensor]] = [[] for _ in range(len(groups))]
 
@@ -48,7 +46,6 @@ class GroupUse:
         for number, picture in enumerate(self._groups.pictures(features)):
             alone = self._groups(torch.zeros_like(positions), features, states, only=number)
             self._gains[number] += (self._errors(positions - alone, real).sum() - with_all).cpu()
-            self._drawn[number] += alone.abs().sum().cpu()
             is_there = alone.flatten(1).any(1)
             visible = (picture[is_there].abs() - _VISIBLE).clamp(min=0).square()
             self._lines[number].append(visible.sum((0, 2)).cpu())
@@ -58,8 +55,7 @@ class GroupUse:
         """Return which lines and columns of its window each group uses; None for a group that
         hardly helps.
         """
-        least = (_LEAST_SHARE * self._drawn).clamp(min=_LEAST_GAIN * self._num)
-        helps = (self._gains >= least).tolist()
+        helps = (self._gains >= _LEAST_GAIN * self._num).tolist()
         used = (
             (_used(lines), _used(columns))
             for lines, columns in zip(self._lines, self._columns, strict=True)
