@@ -204,8 +204,8 @@ def test_pixels_that_bits_determine_are_drawn_in_every_combination(trainer):
 
 def test_training_extends_the_network_and_tells_what_was_found(trainer):
     generator = trainer.updates.generator
-    assert generator.num_extensions == len(generator.extension_fractions) == 3
-    assert trainer.averaged_generator.num_extensions == 3
+    assert generator.num_extensions == len(generator.extension_fractions) == 2
+    assert trainer.averaged_generator.num_extensions == 2
     found = generator.moving_groups()
     assert found.grid == NATIVE
     assert {(group.row.byte, group.column.byte) for group in found.groups} >= {(1, 4)}

@@ -37,9 +37,9 @@ _MOST_PIXELS = 6000 * 84 * 84
 _CHUNK = 256
 _TALLEST = 40
 _SMALL = 6 / 127.5  # differences below it do not count as missing
-_MOST_MEANS = 2.0
+_MOST_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
-_EXTENSION_FRACTIONS = (0.2, 0.5, 0.8)
+_EXTENSION_FRACTIONS = (0.2, 0.6)
 _EXTENSION_LIMITS = SearchLimits(
     num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margin=3
 )
@@ -140,14 +140,15 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
     def reconstruction_loss(
         self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None
     ) -> Tensor:
-        """Return the mean of `PixelPalettes.frame_errors`, where a frame counts at most twice as
-        much as the mean one: one that changes as a whole, such as a title, is not worth thousands
-        of balls.
+        """Return the mean of `PixelPalettes.frame_errors`, where a frame counts at most as much as
+        a few median ones, or as the mean one where that is more: one that changes as a whole, such
+        as a title, is not worth thousands of balls.
         """
         positions = self.positions(with_condition(latents, condition), state)
         errors = self.colors.frame_errors(positions, real)
-        most = _MOST_MEANS * errors.detach().mean()
-        weights = (most / errors.detach().clamp(min=1e-9)).clamp(max=1.0)
+        known = errors.detach()
+        most = torch.maximum(_MOST_MEDIANS * known.median(), known.mean())
+        weights = (most / known.clamp(min=1e-9)).clamp(max=1.0)
         return (errors * weights).mean()
 
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
