@@ -112,6 +112,7 @@ def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
     assert NUM_FEATURES == 7
 
 
+@pytest.mark.slow
 def test_a_cloned_policy_collects(tmp_path, capsys):
     file = tmp_path / "player.zip"
     words = ["--env-id", "ALE/Breakout-v5", "--out", str(file), "--num-steps", "512"]

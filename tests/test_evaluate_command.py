@@ -126,6 +126,7 @@ def test_points_are_evaluated_and_drawn(tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_scores_are_reproducible_by_seed(run, tmp_path, capsys):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path, seed in zip(paths, (1, 1, 2), strict=True):

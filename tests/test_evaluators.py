@@ -143,30 +143,31 @@ def test_other_metrics_of_digits_detect_their_defects(of_digits):
     assert of_digits["noise"]["class_entropy"]["value"] < 0.7
 
 
-def scores_of_defects(folder, num_steps, num, num_stacks, num_probe_frames):
-    """Scores of frames of Breakout, and of stacks of its frames, by defect."""
+def opened_breakout(folder, num_steps, num, num_probe_frames):
+    """Frames of Breakout with their evaluator, and frames of other episodes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ram_probe, "NUM_TRAINING_FRAMES", num_probe_frames)
         buffer = defects.breakout(folder / "buffer", num_steps)
         source, evaluator = defects.open_evaluator(buffer, num)
         others = defects.open_frames(defects.breakout(folder / "others", num_steps, seed=1))
-    frames = defects.scores_of_defects(others, evaluator)
-    return frames, defects.scores_of_motion_defects(source, others, evaluator, num_stacks)
+    return source, evaluator, others
 
 
 @pytest.fixture(scope="module")
-def of_breakout(tmp_path_factory):
-    return scores_of_defects(tmp_path_factory.mktemp("frames"), 1600, 250, 100, 4000)
+def breakout(tmp_path_factory):
+    return opened_breakout(tmp_path_factory.mktemp("frames"), 1600, 250, 4000)
 
 
 @pytest.fixture(scope="module")
-def of_frames(of_breakout):
-    return of_breakout[0]
+def of_frames(breakout):
+    _, evaluator, others = breakout
+    return defects.scores_of_defects(others, evaluator)
 
 
 @pytest.fixture(scope="module")
-def of_stacks(of_breakout):
-    return of_breakout[1]
+def of_stacks(breakout):
+    source, evaluator, others = breakout
+    return defects.scores_of_motion_defects(source, others, evaluator, 100)
 
 
 DETECTED = {
@@ -222,6 +223,7 @@ def test_defects_of_frames_are_detected(of_frames, defect):
     assert DETECTED[defect] <= detecting(of_frames, defect)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("defect", DETECTED_IN_MOTION)
 def test_defects_of_motion_are_detected(of_stacks, defect):
     assert DETECTED_IN_MOTION[defect] <= detecting(of_stacks, defect)
@@ -229,7 +231,9 @@ def test_defects_of_motion_are_detected(of_stacks, defect):
 
 @pytest.mark.slow
 def test_more_defects_are_detected_in_more_samples(tmp_path):
-    of_frames, of_stacks = scores_of_defects(tmp_path, 10_000, 700, 240, 30_000)
+    source, evaluator, others = opened_breakout(tmp_path, 10_000, 700, 30_000)
+    of_frames = defects.scores_of_defects(others, evaluator)
+    of_stacks = defects.scores_of_motion_defects(source, others, evaluator, 240)
     for scores, *expected in (
         (of_frames, DETECTED, DETECTED_IN_MANY_SAMPLES),
         (of_stacks, DETECTED_IN_MOTION, DETECTED_IN_MANY_STACKS),
@@ -247,11 +251,13 @@ def test_metrics_ignore_defects_that_they_do_not_measure(of_frames):
     assert "small_extra" not in detecting(of_frames, "ball erased")
 
 
+@pytest.mark.slow
 def test_still_objects_do_not_blink(of_stacks):
     for defect in ("still", "every second repeated", "ball frozen"):
         assert of_stacks[defect]["small_blinks"]["value"] < 0.02
 
 
+@pytest.mark.slow
 def test_real_motion_scores_about_the_floor(of_stacks):
     for name, score in of_stacks["real"].items():
         assert score["value"] < 3 * score["floor"], name

@@ -163,6 +163,7 @@ def trainer(buffer):
     return trainer
 
 
+@pytest.mark.slow
 def test_windows_of_many_lines_are_cut_into_slabs():
     rng = np.random.default_rng(0)
     states = rng.integers(0, 256, (400, 4)).astype(np.uint8)

@@ -46,7 +46,12 @@ def check_episodes(buffer: FrameBuffer) -> None:
     ("trouble", "patience_s", "message"),
     [
         ("dies", 300, r"environment \d \(seed \d+\) was killed by SIGKILL after 6 steps; a new"),
-        ("hangs", 5, r"environment \d \(seed \d+\) took no step for 5 s after 6 steps; a new"),
+        pytest.param(
+            "hangs",
+            5,
+            r"environment \d \(seed \d+\) took no step for 5 s after 6 steps; a new",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_process_that_dies_or_hangs_has_a_successor(
