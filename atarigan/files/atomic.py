@@ -39,9 +39,7 @@ def first_file(path: Path) -> Iterator[Path]:
         OSError: the disk is full or not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
-    try:
-        temporary = folder / path.name
+    with _own_temporary(path) as temporary:
         yield temporary
         _flush(temporary)
         try:
@@ -52,8 +50,6 @@ def first_file(path: Path) -> Iterator[Path]:
             if path.exists():
                 raise FileExistsError(path) from None
             temporary.replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -65,11 +61,18 @@ def shared_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full or not writable; an older file stays.
     """
+    with _own_temporary(path) as temporary:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _own_temporary(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to `path` that no other process writes to."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))
     try:
         yield folder / path.name
-        _flush(folder / path.name)
-        (folder / path.name).replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -15,10 +15,10 @@ _MOST_INFLATED = 1 << 26  # bytes; a file may come from anywhere
 
 
 def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Quantize float matrices to 8 bits with one step size for each row; store other floats in half
+    """Quantize float matrices to 8 bits with one scale for each row; store other floats in half
     precision, and integers in 16 bits where they fit.
 
-    The step size of a row is its largest absolute value over 127. Large tables of integers are
+    The scale of a row is its largest absolute value over 127. Large tables of integers are
     compressed (zlib) as files of `numpy.save`.
     """
     small = {}
@@ -40,7 +40,7 @@ def dequantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return quantized matrices as float32; loading into a network converts the other dtypes.
 
     Raises:
-        ValueError: step sizes do not belong to a matrix in 8 bits, or a compressed table is
+        ValueError: scales do not belong to a matrix in 8 bits, or a compressed table is
             damaged.
     """
     weights = {
