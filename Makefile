@@ -21,6 +21,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+# The tests start many processes: what one of them has compiled, the others read.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help test test-all check docs format fuzz versions demo models clean
 
 help:

@@ -51,7 +51,12 @@ class SizedByData(nn.Module):
 
 
 def _complete(module: SizedByData, incompatible: Any) -> None:
-    """Finish loading; torch itself reports missing tensors."""
-    if not incompatible.missing_keys:
-        module._check()
+    """Finish loading; torch itself reports missing tensors.
+
+    Of a module that was built on torch's meta device to try its sizes, nothing is derived.
+    """
+    if incompatible.missing_keys:
+        return
+    module._check()
+    if not any(buffer.is_meta for buffer in module.buffers(recurse=False)):
         module._derive()

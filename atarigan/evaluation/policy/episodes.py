@@ -88,7 +88,8 @@ class EpisodeResults:
 class Episodes:
     """Plays episodes of a stable-baselines3 model, which always takes its most probable action.
 
-    Episodes and lives begin as in `ModelPolicy`.
+    Episodes and lives begin as in `ModelPolicy`. The environments are kept from one call to the
+    next, since making one takes as long as a hundred steps; close them with `close`.
 
     Args:
         model: the model.
@@ -119,9 +120,10 @@ class Episodes:
         self._config = config
         self._seed = seed
         self._progress = progress
+        self._games: list[_Game] = []
 
     def play(
-        self, views: Mapping[str, View], num_episodes: int, *, film_steps: int = 0
+        self, views: Mapping[str, View], num_episodes: int, *, first: int = 0, film_steps: int = 0
     ) -> EpisodeResults:
         """Play episodes in which the policy acts on the first view. Every fourth state it is also
         queried with the other views.
@@ -129,18 +131,19 @@ class Episodes:
         Args:
             views: at least one view, by name.
             num_episodes: at least 1.
+            first: number of the first episode; the seed of episode i is `seed` + i.
             film_steps: agent steps of the first episode to film with every view; 0 for no film.
         """
         results = EpisodeResults(num_agreed={name: [] for name in list(views)[1:]})
         results.film = {name: [] for name in views} if film_steps else {}
-        for first in range(0, num_episodes, MAX_PARALLEL):
-            numbers = range(first, min(num_episodes, first + MAX_PARALLEL))
-            games = [_Game(self._config, self._seed + number) for number in numbers]
+        for begin in range(first, first + num_episodes, MAX_PARALLEL):
+            numbers = range(begin, min(first + num_episodes, begin + MAX_PARALLEL))
+            games = self._begin(numbers)
             parallel = _ParallelGames(
                 self._model, self._layout, self._config.preprocessing, views, games
             )
             while parallel.running and not self._must_stop():
-                parallel.step(results.film if first == 0 else {}, film_steps)
+                parallel.step(results.film if begin == first else {}, film_steps)
                 self._progress(len(parallel.running))
             self._finish(games, results)
             if self.is_stopped:
@@ -151,7 +154,7 @@ class Episodes:
         """Play episodes of random actions."""
         results = EpisodeResults()
         for number in range(num_episodes):
-            game = _Game(self._config, self._seed + number)
+            (game,) = self._begin([number])
             rng = np.random.default_rng([self._seed, number])
             policy = RandomPolicy(game.env.action_space, rng)
             while not game.is_over and not self._must_stop():
@@ -162,13 +165,27 @@ class Episodes:
                 break
         return results
 
+    def close(self) -> None:
+        """Close the environments."""
+        for game in self._games:
+            game.env.close()
+        self._games.clear()
+
+    def _begin(self, numbers: Sequence[int]) -> list["_Game"]:
+        """Begin the episodes of these numbers, one in each game."""
+        while len(self._games) < len(numbers):
+            self._games.append(_Game(self._config))
+        games = self._games[: len(numbers)]
+        for game, number in zip(games, numbers, strict=True):
+            game.begin_episode(self._seed + number)
+        return games
+
     def _must_stop(self) -> bool:
         self.is_stopped = self.is_stopped or self._should_stop()
         return self.is_stopped
 
     def _finish(self, games: Sequence["_Game"], results: EpisodeResults) -> None:
         for game in games:
-            game.env.close()
             if not game.is_over:
                 continue
             self._progress(game.max_steps - game.num_steps)
@@ -180,19 +197,22 @@ class Episodes:
 
 
 class _Game:
-    """A running episode."""
+    """An environment, and its running episode."""
 
-    def __init__(self, config: EpisodeConfig, seed: int) -> None:
+    def __init__(self, config: EpisodeConfig) -> None:
         self.env = config.make_env()
         self.screen = self.env.policy_screen(config.preprocessing)
-        self.env.reset(seed)
+        self.starts = LifeStarts(config.preprocessing, self.env.action_meanings)
         self.max_steps = config.max_steps(self.env)
+
+    def begin_episode(self, seed: int) -> None:
+        self.env.reset(seed)
+        self.starts.begin_episode()
         self.total_reward = 0.0
         self.num_steps = 0
         self.num_queried = 0
         self.num_agreed: dict[str, int] = {}
         self.is_over = False
-        self.starts = LifeStarts(config.preprocessing, self.env.action_meanings)
 
     def step(self, action: Any) -> None:
         reward, terminated, truncated = self.env.step(action)

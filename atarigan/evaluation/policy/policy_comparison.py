@@ -71,10 +71,16 @@ class PolicyComparison:
             of the view that was interrupted: the shorter ones, which are a biased sample.
         """
         episodes = Episodes(self.model, self.layout, self.config, self.seed, progress, should_stop)
+        with contextlib.closing(episodes):
+            return self._play(episodes, generated)
+
+    def _play(
+        self, episodes: Episodes, generated: View | None
+    ) -> tuple[dict[str, EpisodeResults], dict[str, EpisodeResults]]:
         num = self.num_episodes
         views = {} if generated is None else {"generated": generated}
         disturbed: dict[str, View] = {}
-        if (statistics := self._statistics(progress, should_stop)) is not None:
+        if (statistics := self._statistics(episodes)) is not None:
             disturbed = disturbances(statistics, self.seed)
         played: dict[str, Callable[[], EpisodeResults]] = {
             "random": lambda: episodes.play_at_random(num),
@@ -93,10 +99,8 @@ class PolicyComparison:
             results[name] = found
         return results, {}
 
-    def _statistics(
-        self, progress: Progress, should_stop: Callable[[], bool]
-    ) -> GameStatistics | None:
-        """Return statistics of real frames, drawn from all of the policy's other episodes; None
+    def _statistics(self, episodes: Episodes) -> GameStatistics | None:
+        """Return statistics of real frames, drawn from all of the policy's further episodes; None
         after a stop.
         """
         drawn = Reservoir[Frames](NUM_STATISTICS_FRAMES, self.seed)
@@ -108,7 +112,5 @@ class PolicyComparison:
                 drawn.add(frame)
             return frames
 
-        seed = self.seed + self.num_episodes
-        episodes = Episodes(self.model, self.layout, self.config, seed, progress, should_stop)
-        episodes.play({"real": record}, _NUM_STATISTICS_EPISODES)
+        episodes.play({"real": record}, _NUM_STATISTICS_EPISODES, first=self.num_episodes)
         return None if episodes.is_stopped else GameStatistics.of(np.stack(drawn.items))

@@ -162,8 +162,7 @@ class PixelPalettes(SizedByData):
 
     def _shown(self) -> npt.NDArray[np.bool_]:
         """Return whether each pixel's palette holds each color, (pixels, num_colors)."""
-        bits = np.unpackbits(self.shown.cpu().numpy(), axis=1, bitorder="little")
-        return bits[:, : len(self.colors)].astype(bool)
+        return _unpacked(self.shown.cpu().numpy(), len(self.colors))
 
     def _derive(self) -> None:
         self._derive_of_colors()
@@ -176,16 +175,18 @@ class PixelPalettes(SizedByData):
         self.color_of_key = nearest_of_keys(colors).to(device)
 
     def _derive_of_pixels(self) -> None:
-        """Compute the tables that depend on the palettes."""
+        """Compute the tables that depend on the palettes, once for pixels of the same palette."""
         positions, device = _positions(self.colors.cpu().numpy()), self.colors.device
-        shown = self._shown()
+        packed = np.ascontiguousarray(self.shown.cpu().numpy())
+        rows = packed.view(f"V{packed.shape[1]}")[:, 0]
+        _, first, of_pixel = np.unique(rows, return_index=True, return_inverse=True)
+        shown = _unpacked(packed[first], len(positions))
         shown[~shown.any(1)] = True  # an empty palette allows all colors
         below, above = _shown_neighbors(shown)
-        low, high = _bounds(positions, shown, below, above)
-        nearest = torch.from_numpy(_nearest_shown(positions, below, above)).flatten().to(device)
-        self.color_at_level = _entries(self.colors, nearest.int())
-        bounds = torch.from_numpy(np.stack([low, high]))
-        self.bounds = bounds.float().flatten(1).to(device)
+        nearest = torch.from_numpy(_nearest_shown(positions, below, above)[of_pixel])
+        self.color_at_level = _entries(self.colors, nearest.flatten().int().to(device))
+        bounds = np.stack(_bounds(positions, shown, below, above))[:, of_pixel]
+        self.bounds = torch.from_numpy(bounds).flatten(1).to(device)
 
 
 def num_keys(num_channels: int) -> int:
@@ -221,7 +222,7 @@ def nearest_of_keys(colors: Tensor) -> Tensor:
     channels = [(keys >> bits * c & (1 << bits) - 1) << 8 - bits for c in range(num_channels)]
     middle = np.stack(channels, axis=1) + ((1 << 8 - bits) - 1) / 2
     table = torch.cdist(torch.from_numpy(middle), colors.double()).argmin(1).int()
-    table[keys_of_frames(colors).long()] = torch.arange(len(colors), dtype=torch.int32)
+    table[keys_of_frames(colors).long()] = torch.from_numpy(np.arange(len(colors), dtype=np.int32))
     return table
 
 
@@ -242,6 +243,11 @@ def _entries(table: Tensor, rows: Tensor) -> Tensor:
     """
     flat = table.flatten() if table.ndim == 2 and table.shape[1] == 1 else table
     return flat.index_select(0, rows.flatten()).view(*rows.shape, *table.shape[1:])
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], num: int) -> npt.NDArray[np.bool_]:
+    """Return the first `num` bits of each row of bytes (N, bytes), bool (N, num)."""
+    return np.unpackbits(packed, axis=1, count=num, bitorder="little").astype(bool)
 
 
 def _frequent_colors(frames: Frames, usual: Frames) -> Frames:
