@@ -27,7 +27,8 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
 
     The frame is, in this order: the newest frame of an image observation, converted to the buffer's
     colors and size; the emulator's screen, also if the buffer stores palette indices; what
-    `render()` returns.
+    `render()` returns. A warning says so if observations seem to hold images in an arrangement that
+    no layout describes.
 
     The frame is as the wrapped environment shows it. Action, reward and termination are the game's
     own, whatever wrappers make of them on either side of this one: the action that the game

@@ -27,7 +27,7 @@ class GeneratedObservation(
     frames are converted to its size, colors, value range and axes. A frame stack holds consecutive
     generated frames, and a reset fills it with the first one. In mode "mix", the older frames of a
     stack stay as they were shown. Other observations (RAM, a Dict) become the generator's frames,
-    uint8 (H, W, C), with palette indices as RGB.
+    uint8 (H, W, C), with palette indices as RGB; a warning says so if they seem to hold images.
 
     A generator that was trained with `--condition ram` reads RAM, the console's 128 bytes of
     memory, at every step and draws the frame that belongs to it, so the agent sees generated frames

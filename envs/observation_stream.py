@@ -1,7 +1,6 @@
 """The core of all generating wrappers: observations of many environments, one decode per step."""
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.frame_stack import FrameStacks
-from atarigan.images.layout import ImageLayout, has_shape_of_image, layout_of_frames
+from atarigan.images.layout import ImageLayout, layout_of_frames, warn_of_images_without_layout
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, Ram
 from atarigan.models.latents import Latents
@@ -78,13 +77,10 @@ class ObservationStream:
         self.layout = self.real_layout or layout_of_frames(self._decoder.frame_format)
         keeps_space = self.real_layout is not None or options.mode == "info"
         self.space = space if keeps_space else self.layout.space
-        if not keeps_space and has_shape_of_image(space):
-            warnings.warn(
-                f"observations must be uint8, or floats in [0, 1], [-1, 1] or [0, 255], to keep "
-                f"their space, not {space.dtype} from {_bounds(space)}: agents see the generator's "
-                f"frames instead, {self.layout.dtype} {self.layout.shape}; put wrappers that "
-                "normalize observations outside",
-                stacklevel=4,
+        if not keeps_space:
+            frames = f"{self.layout.dtype} {self.layout.shape}"
+            warn_of_images_without_layout(
+                space, f"agents see the generator's frames instead, {frames}"
             )
         self._latents = [
             LatentStream(self._decoder, options.latent, options.walk_length)
@@ -306,10 +302,6 @@ def load_generator(generator: Decoder | str | Path) -> Decoder:
 def seed_from(rng: np.random.Generator) -> int:
     """Return a seed that an environment's random generator determines, without advancing it."""
     return int(copy.deepcopy(rng).integers(2**63))
-
-
-def _bounds(space: Any) -> str:
-    return f"{space.low.min():g} to {space.high.max():g}"
 
 
 def _rgb_picture(layout: ImageLayout, observation: Observations) -> Frames:

@@ -15,7 +15,7 @@ from atarigan.data.collection.new_buffer import actions_column
 from atarigan.data.collection.screen import AleScreen, read_frame
 from atarigan.errors import InputError
 from atarigan.images import pixels
-from atarigan.images.layout import ImageLayout
+from atarigan.images.layout import ImageLayout, warn_of_images_without_layout
 from atarigan.images.pixels import FrameFormat, Frames
 
 from .capture_origin import check_same_origin
@@ -83,6 +83,11 @@ class StepRecorder:
             _refuse_delayed(envs)
         if buffer.meta.origin == Origin() and len(buffer) == 0:
             buffer.set_origin(origin)
+        if layout is None and buffer.meta.stores_frames and envs[0] is not None:
+            stored = (
+                "what render() returns" if _ale_of(envs[0]) is None else "the emulator's screen"
+            )
+            warn_of_images_without_layout(envs[0].observation_space, f"{stored} is stored instead")
         self.buffer = buffer
         self._layout = layout
         self._readers = self._readers_of(envs)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import ale_py
 import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import FlattenObservation
 
 from atarigan.images.pixels import FrameFormat
 
@@ -214,6 +215,10 @@ class Inverted(gym.ObservationWrapper):
         return 255 - observation
 
 
+def flat_env(**options: Any) -> gym.Env:
+    return FlattenObservation(CountingEnv(gym.spaces.Box(0, 255, (40, 30), np.uint8), **options))
+
+
 gym.register_envs(ale_py)
 gym.register("InvertedBreakout-v0", inverted_breakout)
 gym.register(
@@ -239,6 +244,7 @@ gym.register("Counting-v0", CountingEnv)
 gym.register("Still-v0", StillEnv)
 gym.register("Triple-v0", TripleEnv)
 gym.register("Unseen-v0", UnseenEnv)
+gym.register("Flat-v0", flat_env)
 gym.register("Misbehaving-v0", MisbehavingEnv)
 gym.register("Endless-v0", CountingEnv, kwargs={"length": 10**12})
 gym.register(

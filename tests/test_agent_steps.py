@@ -108,6 +108,12 @@ def test_generated_frames_are_shown_and_not_the_emulators() -> None:
     assert not np.array_equal(env.screen.rgb(), peer.unwrapped.ale.getScreenRGB())  # type: ignore[attr-defined]
 
 
+def test_rendering_does_not_replace_images_without_a_word() -> None:
+    with pytest.warns(UserWarning, match=r"not uint8 \(1200,\) .* what render\(\) returns is sto"):
+        env = AgentSteps("tests.fakes:Flat-v0")
+    assert (env.screen.height, env.screen.width) == (20, 30)
+
+
 @pytest.mark.parametrize(
     ("env_id", "meanings"),
     [

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.wrappers import AtariPreprocessing, Autoreset, FrameStackObservation
+from gymnasium.wrappers import (
+    AtariPreprocessing,
+    Autoreset,
+    FlattenObservation,
+    FrameStackObservation,
+)
 
 from atarigan import FrameBuffer
 from atarigan.envs import FrameCapture, VectorFrameCapture
@@ -202,6 +207,19 @@ def test_without_images_the_emulator_screen_or_the_rendering_is_stored(
     number = numbers.number
     rendered.step(0)
     assert (rendered.buffer.values_at("frames", np.arange(1)) == number).all()
+
+
+def test_images_without_a_layout_are_not_replaced_without_a_word(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"not uint8 \(100800,\) .* emulator's screen is stored"):
+        FrameCapture(FlattenObservation(gym.make("ALE/Pong-v5")), tmp_path / "pong").close()
+    buffer = gray_buffer(tmp_path / "flat", 20, 30)
+    flat = FlattenObservation(
+        CountingEnv(gym.spaces.Box(0, 255, (40, 30), np.uint8), 5, "rgb_array")
+    )
+    with pytest.warns(
+        UserWarning, match=r"not uint8 \(1200,\) .* what render\(\) returns is stored"
+    ):
+        FrameCapture(flat, buffer).close()
 
 
 def test_a_folder_becomes_a_buffer_and_is_opened_again(capture: Capture, tmp_path: Path) -> None:

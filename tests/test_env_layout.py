@@ -9,6 +9,7 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from gymnasium.wrappers import (
     AtariPreprocessing,
+    FlattenObservation,
     FrameStackObservation,
     GrayscaleObservation,
     ReshapeObservation,
@@ -104,6 +105,22 @@ def test_single_frames_are_known(make: Callable[[], Any], axes: str, num_channel
     layout = layout_of_env(make())
     assert layout is not None
     assert (layout.axes, layout.num_stack, layout.num_channels) == (axes, 1, num_channels)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FrameStackObservation(stacked(3), 3),
+        lambda: FrameStackObservation(stacked(4), 4),
+        lambda: ReshapeObservation(image_env(40, 30, 3), (40, 90)),
+        lambda: FlattenObservation(image_env(40, 30)),
+        lambda: FrameStackObservation(image_env(128), 8),
+    ],
+)
+def test_arrangements_that_no_layout_describes_are_not_taken_for_another(
+    make: Callable[[], Any],
+) -> None:
+    assert layout_of_env(make()) is None
 
 
 def test_what_no_wrapper_tells_is_guessed_and_said() -> None:

@@ -13,9 +13,12 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import (
     AtariPreprocessing,
     DtypeObservation,
+    FlattenObservation,
     FrameStackObservation,
     NormalizeObservation,
     RescaleObservation,
+    ReshapeObservation,
+    TransformObservation,
 )
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
@@ -224,9 +227,30 @@ def test_rescaled_observations_keep_their_space(low: float, high: float) -> None
 
 def test_normalized_observations_are_replaced_with_a_warning() -> None:
     normalized = NormalizeObservation(gym.make("ALE/Pong-v5", obs_type="grayscale"))
-    with pytest.warns(UserWarning, match=r"not float32 from -inf to inf: agents see the gen"):
+    with pytest.warns(UserWarning, match=r"not float32 \(210, 160\) from -inf to inf: agents see"):
         env = GeneratedObservation(normalized, FakeGenerator(GRAY))
     assert env.observation_space == gym.spaces.Box(0, 255, (84, 84, 1), np.uint8)
+
+
+def in_a_dict(env: gym.Env) -> gym.Env:
+    space = gym.spaces.Dict({"image": env.observation_space})
+    return TransformObservation(env, lambda image: {"image": image}, space)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "shape"),
+    [
+        (FlattenObservation, r"\(1200,\)"),
+        (lambda env: FrameStackObservation(FrameStackObservation(env, 3), 3), r"\(3, 3, 40, 30\)"),
+        (lambda env: ReshapeObservation(env, (1, 1200)), r"\(1, 1200\)"),
+        (in_a_dict, r"\(40, 30\)"),
+    ],
+)
+def test_images_that_no_layout_describes_are_replaced_with_a_warning(wrap: Any, shape: str) -> None:
+    env = CountingEnv(gym.spaces.Box(0, 255, (40, 30), np.uint8))
+    with pytest.warns(UserWarning, match=f"not uint8 {shape} from 0 to 255: agents see the gener"):
+        generated = GeneratedObservation(wrap(env), FakeGenerator(GRAY))
+    assert generated.observation_space == gym.spaces.Box(0, 255, (84, 84, 1), np.uint8)
 
 
 def test_render_in_mode_info_shows_the_real_observation() -> None:

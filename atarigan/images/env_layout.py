@@ -1,5 +1,6 @@
 """Layouts of the observations of environments, as their wrappers made them."""
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -30,12 +31,22 @@ def layout_of_env(env: Any, axes: str | None = None) -> ImageLayout | None:
         env: an environment or a vector of them, of Gymnasium or stable-baselines3.
         axes: as in `ImageLayout.axes`.
 
+    A stack of stacks has no layout, and neither have RGB frames in two axes (`ReshapeObservation`).
+
     Raises:
         InputError: `axes` does not fit the observations.
     """
     if axes is not None:
         return layout_of_space(_space_of(env), axes)
-    return _known_layout(env) or guessed_layout(_space_of(env), expects_rgb=_inner(env) is None)
+    try:
+        known = _known_layout(env)
+    except _NoLayoutError:
+        return None
+    return known or guessed_layout(_space_of(env), expects_rgb=_inner(env) is None)
+
+
+class _NoLayoutError(Exception):
+    """A wrapper arranged frames in a way that no layout describes."""
 
 
 def _space_of(env: Any) -> gym.Space[Any]:
@@ -54,7 +65,10 @@ def _inner(env: Any) -> Any:
 
 
 def _known_layout(env: Any) -> ImageLayout | None:
-    """Return the layout that the wrappers determine; None if it is ambiguous, or without images."""
+    """Return the layout that the wrappers determine; None if it is ambiguous, or without images.
+
+    Raises _NoLayoutError if there are images, and no layout describes them.
+    """
     space = _space_of(env)
     names = {cls.__name__ for cls in type(env).__mro__}
     inner = _inner(env)
@@ -63,11 +77,13 @@ def _known_layout(env: Any) -> ImageLayout | None:
     if names & _NEW_FRAME:
         return _layout_of_frames_in(space, is_stacked=False)
     before = _known_layout(inner)
+    is_stack = any("Stack" in name for name in names)
     if before is not None:
-        is_stack = any("Stack" in name for name in names)
         axes = _axes_after(before, space.shape or (), is_stack)
         return None if axes is None else layout_with_axes(space, axes)
     inner_shape = _space_of(inner).shape
+    if is_stack and inner_shape is not None and len(inner_shape) == 1:
+        raise _NoLayoutError  # of vectors, such as RAM
     is_image_inside = inner_shape is not None and len(inner_shape) > 1
     return None if is_image_inside else _layout_of_frames_in(space, is_stacked=False)
 
@@ -96,6 +112,8 @@ def _layout_of_frames_in(space: gym.Space[Any], *, is_stacked: bool) -> ImageLay
 def _axes_after(before: ImageLayout, shape: tuple[int, ...], is_stack: bool) -> str | None:
     """Return the axes of a wrapper's observations; None if they are ambiguous.
 
+    Raises _NoLayoutError if they are neither.
+
     Args:
         before: the layout of the observations inside the wrapper.
         shape: the shape of the wrapper's.
@@ -105,8 +123,12 @@ def _axes_after(before: ImageLayout, shape: tuple[int, ...], is_stack: bool) -> 
     if shape == sizes:
         return axes
     if shape[1:] == sizes:
-        return "K" + axes if before.num_stack == 1 and "K" not in axes else None
+        if before.num_stack > 1:
+            raise _NoLayoutError
+        return None if "K" in axes else "K" + axes
     if len(shape) == 2 and before.num_stack == 1:
+        if before.num_channels > 1 and math.prod(shape) == math.prod(sizes):
+            raise _NoLayoutError  # colors in the rows
         return "HW"
     if len(shape) != 3 or len(sizes) > 3:
         return None

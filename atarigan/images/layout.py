@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from atarigan.images.pixels import FrameFormat, Frames
 
 _CANONICAL_AXES = "KHWC"
 _SMALLEST_SIDE = 8  # (4, 128) is a stack of RAM observations, not an image
+_LARGEST_VECTOR = 1000  # values of an observation that is no image
 _LEVELS = (0.0, 255.0)
 _FLOAT_RANGES = ((0.0, 1.0), (-1.0, 1.0), _LEVELS)
 
@@ -212,12 +214,39 @@ def _described(layout: ImageLayout) -> str:
     return f"a stack of {layout.num_stack} {color} frames"
 
 
-def has_shape_of_image(space: gym.Space[Any]) -> bool:
-    """Return whether a Box has the shape of images, whatever the range of its values."""
-    if not isinstance(space, gym.spaces.Box) or len(space.shape) not in (2, 3, 4):
-        return False
-    levels = gym.spaces.Box(0, 255, space.shape, np.uint8)
-    return layout_with_axes(levels, _guessed_axes(space.shape)) is not None
+def warn_of_images_without_layout(space: gym.Space[Any], instead: str) -> None:
+    """Warn if observations without a layout seem to hold images all the same: they are arrays of
+    three or more axes, of two as long as a frame's, or of more than a thousand values.
+
+    Args:
+        space: the observation space.
+        instead: what takes the place of these images.
+    """
+    found = next(filter(_seems_to_hold_images, _boxes_in(space)), None)
+    if found is None:
+        return
+    low, high = found.low.min(), found.high.max()
+    warnings.warn(
+        f"observations must be frames or a stack of them, uint8, or floats in [0, 1], [-1, 1] or "
+        f"[0, 255], to be read as images, not {found.dtype} {found.shape} from {low:g} to "
+        f"{high:g}: {instead}; put wrappers that change them further outside",
+        stacklevel=4,
+    )
+
+
+def _boxes_in(space: gym.Space[Any]) -> Iterator[gym.spaces.Box]:
+    if isinstance(space, gym.spaces.Box):
+        yield space
+    elif isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)):
+        members = space.values() if isinstance(space, gym.spaces.Dict) else space
+        for member in members:
+            yield from _boxes_in(member)
+
+
+def _seems_to_hold_images(space: gym.spaces.Box) -> bool:
+    shape = space.shape
+    is_frame = len(shape) == 2 and min(shape) >= _SMALLEST_SIDE
+    return is_frame or len(shape) > 2 or math.prod(shape) > _LARGEST_VECTOR
 
 
 def _value_range(space: gym.Space[Any]) -> tuple[float, float] | None:

@@ -20,7 +20,7 @@ from atarigan.data.collection.screen import (
 )
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES, StandstillLimit
 from atarigan.errors import InputError, one_line, shown
-from atarigan.images.layout import LayoutGuessWarning
+from atarigan.images.layout import LayoutGuessWarning, warn_of_images_without_layout
 
 ALE_FRAME_SKIP = 4
 NUM_POOLED = 2
@@ -286,6 +286,7 @@ def _make_image_env(
     except InputError:
         if layout is not None or "rgb_array" not in env.metadata.get("render_modes", ()):
             raise
+        warn_of_images_without_layout(env.observation_space, "what render() returns is stored")
         env.close()
         return _make(spec, render_mode="rgb_array", **env_kwargs)
     return env
