@@ -252,10 +252,11 @@ def test_damaged_groups_are_refused(trainer, column, value, message):
         build_generator(trainer.model).load_state_dict(weights)
 
 
-@pytest.mark.parametrize("name", ["byte", "pixels", "terms"])
+@pytest.mark.parametrize("name", ["byte", "mask", "pixels", "terms"])
 def test_damaged_pixel_terms_are_refused(trainer, name):
     weights = dict(trainer.averaged_generator.state_dict())
-    weights["network.terms." + name] = weights["network.terms." + name] + 5000
+    wrong = 3 if name == "mask" else 5000
+    weights["network.terms." + name] = weights["network.terms." + name] + wrong
     with pytest.raises(ValueError, match=f"{name} must be"):
         build_generator(trainer.model).load_state_dict(weights)
 

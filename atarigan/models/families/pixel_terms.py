@@ -1,4 +1,4 @@
-"""Pixels that are sums of a few terms, each of which one part of a state switches on."""
+"""Pixels that few fields of a state determine, each by a table."""
 
 from typing import Any
 
@@ -6,27 +6,40 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.models.sized_by_data import SizedByData
-from atarigan.models.state.pixel_search import MOST_PIXELS, NUM_TERMS, FoundPixels, Parts
+from atarigan.models.state.pixel_search import (
+    BITS,
+    HALVES,
+    MOST_PIXELS,
+    NUM_TERMS,
+    NUM_VALUES,
+    Fields,
+    FoundPixels,
+    sum_of_entries,
+)
 
 
 class PixelTerms(SizedByData):
-    """Adds to images, at the pixels that a search found, the weights of the parts of states that
-    are there (`models/state/pixel_search.py`).
+    """Draws the pixels that a search found from the numbers in a few fields of the state
+    (`models/state/pixel_search.py`).
 
-    The weights are trained on. Bits that stand for bricks or digits then hold in combinations that
-    never occurred, which features of whole states hardly do.
+    What the fields look up in tables is added to what is drawn there already, or takes its place
+    where hardly anything else changes the pixel. The former are trained on; the latter are right,
+    and Adam would move them by their tiny gradients. Bits that stand for bricks, and numbers that
+    stand for digits, then hold in combinations that never occurred, which features of whole states
+    hardly do.
 
     Attributes:
-        byte, mask, value: the parts, as in `Parts`, int64 (parts,) and uint8 (parts,) twice.
+        byte, mask: the fields, as in `Fields`, int64 (fields,) and uint8 (fields,).
         pixels: int64 (P,).
-        terms: parts of each pixel, int64 (P, NUM_TERMS).
-        weights: float (P, NUM_TERMS).
+        kept: 1 where the tables add to what is drawn already, else 0, float (P,).
+        terms: fields of each pixel, int64 (P, NUM_TERMS).
+        tables: float (P, NUM_TERMS, NUM_VALUES).
     """
 
     byte: Tensor
     mask: Tensor
-    value: Tensor
     pixels: Tensor
+    kept: Tensor
     terms: Tensor
 
     def __init__(self, height: int, width: int, num_bytes: int) -> None:
@@ -34,29 +47,39 @@ class PixelTerms(SizedByData):
         self.num_pixels, self.num_bytes = height * width, num_bytes
         self.register_buffer("byte", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(0, dtype=torch.uint8))
-        self.register_buffer("value", torch.zeros(0, dtype=torch.uint8))
         self.register_buffer("pixels", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("kept", torch.zeros(0))
         self.register_buffer("terms", torch.zeros(0, NUM_TERMS, dtype=torch.int64))
-        self.weights = nn.Parameter(torch.zeros(0, NUM_TERMS))
+        self.tables = nn.Parameter(torch.zeros(0, NUM_TERMS, NUM_VALUES))
 
     @torch.no_grad()
-    def fit(self, found: FoundPixels) -> None:
-        """Take over what a search found, but for the constants."""
+    def fit(self, found: FoundPixels, background: Tensor) -> None:
+        """Take over what a search found.
+
+        Args:
+            found: pixels of frames minus the background.
+            background: what is drawn in all frames, float (H, W).
+        """
         device = self.pixels.device
-        self.byte, self.mask, self.value = (each.to(device) for each in found.parts)
+        self.byte, self.mask = (each.to(device) for each in found.fields)
         self.pixels, self.terms = found.pixels.to(device), found.terms.to(device)
-        self.weights.data = found.weights.to(device)
+        self.kept = (~found.is_determined).float().to(device)
+        constants = found.constants.to(device)
+        constants += (1 - self.kept) * background.flatten()[self.pixels]
+        self.tables.data = found.tables.to(device)
+        self.tables[:, 0] += constants[:, None]
 
     def forward(self, images: Tensor, states: Tensor) -> Tensor:
-        """Add the terms of states uint8 (B, bytes) to images (B, H, W) in place; return these."""
+        """Draw the pixels of states uint8 (B, bytes) into images (B, H, W); return these."""
         if not len(self.pixels):
             return images
-        active = Parts(self.byte, self.mask, self.value).of(states).to(images.dtype)
-        # A row of a part for all frames is copied as a whole.
-        rows = active.T.contiguous().index_select(0, self.terms.flatten())
-        parts = (rows * self.weights.flatten()[:, None]).view(len(self.pixels), NUM_TERMS, -1)
-        images.view(images.shape[0], -1).index_add_(1, self.pixels, parts.sum(1).T)
-        return images
+        values = Fields(self.byte, self.mask).values(states)
+        is_trained = self.kept[:, None, None] > 0
+        tables = torch.where(is_trained, self.tables, self.tables.detach())
+        added = sum_of_entries(tables, values, self.terms)
+        flat = images.flatten(1)
+        before = flat.index_select(1, self.pixels) * self.kept
+        return flat.index_copy(1, self.pixels, before + added).view(images.shape)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
@@ -66,12 +89,14 @@ class PixelTerms(SizedByData):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
-        num_parts, num = len(self.byte), len(self.pixels)
+        num_fields, num = len(self.byte), len(self.pixels)
         if num > MOST_PIXELS:
             raise ValueError(f"there must be at most {MOST_PIXELS} pixels, not {num}")
-        self._expect("byte", (num_parts,), range(self.num_bytes))
-        self._expect("mask", (num_parts,))
-        self._expect("value", (num_parts,))
+        self._expect("byte", (num_fields,), range(self.num_bytes))
+        self._expect("mask", (num_fields,))
+        if not set(self.mask.tolist()) <= {*BITS, *HALVES}:
+            raise ValueError("mask must be bits and halves of bytes")
         self._expect("pixels", (num,), range(self.num_pixels))
-        self._expect("terms", (num, NUM_TERMS), range(num_parts))
-        self._expect("weights", (num, NUM_TERMS))
+        self._expect("kept", (num,))
+        self._expect("terms", (num, NUM_TERMS), range(num_fields))
+        self._expect("tables", (num, NUM_TERMS, NUM_VALUES))

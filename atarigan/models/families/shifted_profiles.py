@@ -82,22 +82,23 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     @torch.no_grad()
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Find palettes and background, pixels that few parts of the state determine, and the bytes
-        that move things.
+        """Find palettes and background, pixels that few fields of the state determine, and the
+        bytes that move things elsewhere.
         """
         super().fit(samples)
         if conditions is None or not self.takes_state:
             return
         _, height, width = self.background.shape
         grids = (*CONSOLE_GRIDS, (height, width))
-        found = find_groups(*self._motion(samples, conditions, _NUM_SEARCHED), grids, _FIRST_LIMITS)
         num = min(_MOST_SEARCHED, _MOST_PIXELS // (height * width))
-        motion = self._motion(samples, conditions, num)
-        small = find_small_groups(*motion, found.grid, found.groups)
+        motion, states = self._motion(samples, conditions, num)
+        pixels = find_pixels(motion, states)
+        self.terms.fit(pixels, self.background[0])
+        motion.flatten(1)[:, pixels.pixels[pixels.is_determined]] = 0.0
+        few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
+        found = find_groups(motion[few], states[few], grids, _FIRST_LIMITS)
+        small = find_small_groups(motion, states, found.grid, found.groups)
         self._add(FoundGroups(found.grid, found.groups + small))
-        pixels = find_pixels(*motion)
-        self.background.view(-1)[pixels.pixels] += pixels.constants
-        self.terms.fit(pixels)
 
     def _motion(self, samples: Tensor, conditions: Tensor, num: int) -> tuple[Tensor, Tensor]:
         """Evenly spaced samples minus the background, and their conditions."""

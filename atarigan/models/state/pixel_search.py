@@ -2,8 +2,8 @@
 
 A playfield is often kept as it is shown: a bit for each brick. Digits are kept in halves of bytes.
 So for each pixel, orthogonal matching pursuit (Pati et al. 1993, Asilomar Conference, p. 40) looks
-for the few bits and values of halves of bytes whose weighted sum is the pixel. Mean products of all
-of them suffice for that, so it takes seconds. A pixel is kept if its sum holds in frames that it
+for the few bits and halves of bytes that determine the pixel as a sum of a table each. Mean
+products suffice for that, so it takes seconds. A pixel is kept if its sum holds in frames that it
 was not found in.
 """
 
@@ -13,87 +13,149 @@ import torch
 from torch import Tensor
 
 NUM_TERMS = 3
+NUM_VALUES = 16
 MOST_PIXELS = 800
+BITS = tuple(1 << bit for bit in range(8))
+HALVES = (0x0F, 0xF0)
 _FEWEST_FRAMES = 200
 _NUM_BLOCKS = 16
 _LEAST_EXPLAINED = 0.8
+_DETERMINED = 0.98
 _LEAST_ENERGY = 4e-4
-_LEAST_DEVIATION = 0.03
+_LEAST_RATE = 1e-3
+_HALF_COST = 2.0
 _RIDGE = 1e-4
-_LOW, _HIGH = 0x0F, 0xF0
+_CHUNK = 512
 
 
-class Parts(NamedTuple):
-    """Parts of a state: each is 1 where some bits of a byte have a value, else 0.
+class Fields(NamedTuple):
+    """Parts of a state that are numbers: single bits and halves of bytes.
 
     Attributes:
-        byte: address of each part's byte, int64 (parts,).
-        mask, value: which bits count, and what they are, uint8 (parts,) each.
+        byte: address of each field's byte, int64 (fields,).
+        mask: its bits, one of `BITS` or `HALVES`, uint8 (fields,).
     """
 
     byte: Tensor
     mask: Tensor
-    value: Tensor
 
-    def of(self, states: Tensor) -> Tensor:
-        """Return the parts of states uint8 (N, bytes), bool (N, parts)."""
-        return (states.index_select(1, self.byte) & self.mask) == self.value
+    def values(self, states: Tensor) -> Tensor:
+        """Return the numbers in states uint8 (N, bytes), int64 (N, fields), 0 to 15."""
+        mask = self.mask.long()
+        bits = states.index_select(1, self.byte).long() & mask
+        return bits.div(mask & -mask, rounding_mode="floor")
 
     def only(self, which: Tensor) -> Self:
         return type(self)(*(each[which] for each in self))
 
 
 class FoundPixels(NamedTuple):
-    """Pixels that are a constant plus a weighted sum of parts.
+    """Pixels that are a constant plus the entries of tables, one of each of a few fields.
 
     Attributes:
         pixels: indices in the flattened frame, int64 (P,).
-        parts: which parts occur.
-        terms: the parts of each pixel, int64 (P, NUM_TERMS).
-        weights: of the terms, float (P, NUM_TERMS).
+        fields: which fields occur.
+        terms: the fields of each pixel, int64 (P, NUM_TERMS).
+        tables: what each number of these fields adds, float (P, NUM_TERMS, NUM_VALUES).
         constants: float (P,).
+        explained: share of each pixel's variance that this explains in other frames, float (P,).
     """
 
     pixels: Tensor
-    parts: Parts
+    fields: Fields
     terms: Tensor
-    weights: Tensor
+    tables: Tensor
     constants: Tensor
+    explained: Tensor
+
+    @property
+    def is_determined(self) -> Tensor:
+        """Whether hardly anything else changes a pixel, bool (P,)."""
+        return self.explained > _DETERMINED
+
+    def drawn(self, states: Tensor) -> Tensor:
+        """Return the pixels of states uint8 (N, bytes), float (N, P)."""
+        added = sum_of_entries(self.tables, self.fields.values(states), self.terms)
+        return self.constants + added
+
+
+def sum_of_entries(tables: Tensor, values: Tensor, terms: Tensor) -> Tensor:
+    """Return the sum of the entries that fields look up for each pixel, (N, P).
+
+    Args:
+        tables: float (P, NUM_TERMS, NUM_VALUES).
+        values: of fields, int64 (N, fields).
+        terms: the fields of each pixel, int64 (P, NUM_TERMS).
+    """
+    # A row of a field for all frames is copied as a whole.
+    rows = values.T.contiguous().index_select(0, terms.flatten())
+    entries = tables.flatten(0, 1).gather(1, rows)
+    return entries.view(*terms.shape, -1).sum(1).T
 
 
 def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
-    """Find pixels that few parts of the state determine.
+    """Find pixels that few fields of the state determine.
 
     Args:
         residual: frames minus their background, float (N, H, W).
-        states: of these frames, uint8 (N, bytes). In few frames nothing is found: so many parts fit
-            them by chance.
+        states: of these frames, uint8 (N, bytes). In few frames nothing is found: so many fields
+            fit them by chance.
     """
     if len(states) < _FEWEST_FRAMES:
         residual = torch.zeros_like(residual)
     pixels = torch.nonzero(residual.flatten(1).square().mean(0) > _LEAST_ENERGY)[:, 0]
-    parts = _varying_parts(states)
-    shown, active = residual.flatten(1)[:, pixels], parts.of(states).float()
+    fields = _varying_fields(states)
+    parts = _Parts.of(fields.values(states))
+    shown = residual.flatten(1)[:, pixels]
+    active = (fields.values(states)[:, parts.field] == parts.value).float()
     is_first = torch.arange(len(states)) * _NUM_BLOCKS // len(states) % 2 == 0
     first, second = (_Products.of(active[half], shown[half]) for half in (is_first, ~is_first))
-    terms = first.pursued()
-    explained = second.explained(terms, first.weights(terms))
+    terms = first.pursued(parts, fields.mask)
+    members = parts.members[terms].flatten(1)
+    explained = second.explained(members, first.weights(members))
     found = torch.nonzero(explained >= _LEAST_EXPLAINED)[:, 0]
     most = first.energy[found].argsort(descending=True)[:MOST_PIXELS]
     found = found[most].sort().values
     both = _Products(*((one + other) / 2 for one, other in zip(first, second, strict=True)))
-    weights = both.weights(terms)[found]
-    used, inverse = terms[found, 1:].unique(return_inverse=True)
-    return FoundPixels(pixels[found], parts.only(used), inverse, weights[:, 1:], weights[:, 0])
+    weights = both.of_pixels(found).weights(members[found])
+    used, inverse = terms[found].unique(return_inverse=True)
+    tables = weights[:, 1:].view(-1, NUM_TERMS, NUM_VALUES)
+    return FoundPixels(
+        pixels[found], fields.only(used), inverse, tables, weights[:, 0], explained[found]
+    )
+
+
+class _Parts(NamedTuple):
+    """Parts of states: each is 1 where a field has a value, else 0.
+
+    Attributes:
+        field, value: of each part, int64 (parts,) each.
+        members: the parts of each field by value, int64 (fields, NUM_VALUES); the number of parts
+            stands for a part that is always 0.
+    """
+
+    field: Tensor
+    value: Tensor
+    members: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor) -> Self:
+        """Return the parts that occur in the values of fields (N, fields)."""
+        occurs = torch.stack([(values == value).any(0) for value in range(NUM_VALUES)], 1)
+        field, value = occurs.nonzero(as_tuple=True)
+        members = torch.full(occurs.shape, len(field))
+        members[field, value] = torch.arange(len(field))
+        return cls(field, value, members)
 
 
 class _Products(NamedTuple):
-    """Mean products of parts, the first of which is always 1, and pixels.
+    """Mean products of parts and pixels. Two parts come after those given: one that is always 0,
+    and one that is always 1.
 
     Attributes:
         energy: mean squares of the pixels, (P,).
-        among: parts and parts, (parts, parts).
-        across: parts and pixels, (parts, P).
+        among: parts and parts, (parts + 2, parts + 2).
+        across: parts and pixels, (parts + 2, P).
     """
 
     energy: Tensor
@@ -103,56 +165,80 @@ class _Products(NamedTuple):
     @classmethod
     def of(cls, active: Tensor, shown: Tensor) -> Self:
         num = max(1, len(active))
+        zero, one = active.new_zeros(len(active), 1), active.new_ones(len(active), 1)
+        active = torch.cat([active, zero, one], 1)
         return cls(shown.square().sum(0) / num, active.T @ active / num, active.T @ shown / num)
 
-    def pursued(self) -> Tensor:
-        """Return the constant part and the NUM_TERMS parts that explain each pixel, (P, terms)."""
-        rates = self.among[0]
-        deviations = (rates * (1 - rates)).clamp(min=0).sqrt()
-        usable = (deviations > _LEAST_DEVIATION).float() / deviations.clamp(min=1e-6)
-        terms = torch.zeros(len(self.energy), 1, dtype=torch.int64)
+    def of_pixels(self, which: Tensor) -> Self:
+        return type(self)(self.energy[which], self.among, self.across[:, which])
+
+    def pursued(self, parts: _Parts, masks: Tensor) -> Tensor:
+        """Return the NUM_TERMS fields that explain each pixel, (P, NUM_TERMS)."""
+        chunks = torch.arange(len(self.energy)).split(_CHUNK)
+        return torch.cat([self.of_pixels(chunk)._pursued(parts, masks) for chunk in chunks])
+
+    def _pursued(self, parts: _Parts, masks: Tensor) -> Tensor:
+        """As `pursued`. Half a byte is preferred to a bit only if it leaves less than half of what
+        the bit leaves: bits hold in combinations that never occurred.
+        """
+        rates = self.among.diag()[: len(parts.field), None]
+        cost = torch.where(torch.isin(masks, torch.tensor(HALVES)), _HALF_COST, 1.0)[:, None]
+        terms = torch.zeros(len(self.energy), 0, dtype=torch.int64)
         for _ in range(NUM_TERMS):
-            left = self.across.clone()
-            for term, weight in zip(terms.T, self.weights(terms).T, strict=True):
-                left -= self.among[:, term] * weight
-            best = (left.abs() * usable[:, None]).argmax(0)
-            terms = torch.cat([terms, best[:, None]], 1)
+            members = parts.members[terms].flatten(1)
+            weights = self.weights(members)
+            left = self._left(members, weights)[: len(rates)]
+            gains = (left.square() / rates).masked_fill(rates < _LEAST_RATE, 0.0)
+            of_fields = torch.zeros(len(masks), left.shape[1]).index_add(0, parts.field, gains)
+            error = self._error(members, weights)
+            unexplained = (error - of_fields).clamp(min=0) + 1e-3 * error
+            terms = torch.cat([terms, (unexplained * cost).argmin(0)[:, None]], 1)
         return terms
 
-    def weights(self, terms: Tensor) -> Tensor:
-        """Return the weights (P, terms) that explain most of each pixel."""
-        among = self.among[terms[:, :, None], terms[:, None, :]]
-        ridge = _RIDGE * torch.eye(terms.shape[1])
-        across = self.across.gather(0, terms.T).T
+    def weights(self, members: Tensor) -> Tensor:
+        """Return the weights of a constant and of parts (P, parts) that explain most of each pixel,
+        (P, 1 + parts).
+        """
+        among, across = self._of_parts(members)
+        ridge = _RIDGE * torch.eye(among.shape[1])
         solved: Tensor = torch.linalg.solve(among + ridge, across.unsqueeze(2))
         return solved.squeeze(2)
 
-    def explained(self, terms: Tensor, weights: Tensor) -> Tensor:
-        """Return the share of each pixel's variance that the terms explain, at most 1, (P,)."""
-        among = self.among[terms[:, :, None], terms[:, None, :]]
-        across = self.across.gather(0, terms.T).T
+    def explained(self, members: Tensor, weights: Tensor) -> Tensor:
+        """Return the share of each pixel's variance that weights explain, at most 1, (P,)."""
+        variance = self.energy - self.across[-1].square()
+        return 1 - self._error(members, weights) / variance.clamp(min=_LEAST_ENERGY / 10)
+
+    def _left(self, members: Tensor, weights: Tensor) -> Tensor:
+        """Return the products of parts and what weights leave of the pixels, (parts + 2, P)."""
+        left = self.across.clone()
+        for part, weight in zip(self._with_constant(members).T, weights.T, strict=True):
+            left -= self.among[:, part] * weight
+        return left
+
+    def _error(self, members: Tensor, weights: Tensor) -> Tensor:
+        """Return the mean square of what weights leave of each pixel, (P,)."""
+        among, across = self._of_parts(members)
         quadratic = torch.einsum("pi,pij,pj->p", weights, among, weights)
-        error = self.energy - 2 * (weights * across).sum(1) + quadratic
-        variance = self.energy - self.across[0].square()
-        return 1 - error / variance.clamp(min=_LEAST_ENERGY / 10)
+        return self.energy - 2 * (weights * across).sum(1) + quadratic
+
+    def _of_parts(self, members: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the products of a constant and of parts (P, parts), and those with the pixels."""
+        members = self._with_constant(members)
+        among = self.among[members[:, :, None], members[:, None, :]]
+        return among, self.across.gather(0, members.T).T
+
+    def _with_constant(self, members: Tensor) -> Tensor:
+        return torch.cat([members.new_full((len(members), 1), len(self.among) - 1), members], 1)
 
 
-def _varying_parts(states: Tensor) -> Parts:
-    """A part that is always 1, and the bits and the values of halves of bytes that vary."""
-    byte, mask, value = [0], [0], [0]
-    for number, column in enumerate(states.T):
-        values = column.unique().int()
-        if len(values) < 2:
-            continue
-        for bits in (*(1 << bit for bit in range(8)), _LOW, _HIGH):
-            occurred = (values & bits).unique().tolist()
-            if len(occurred) > 1:  # of a bit, 0 says the same as 1
-                occurred = occurred[1:] if bits not in (_LOW, _HIGH) else occurred
-                byte += [number] * len(occurred)
-                mask += [bits] * len(occurred)
-                value += occurred
-    return Parts(
-        torch.tensor(byte),
-        torch.tensor(mask, dtype=torch.uint8),
-        torch.tensor(value, dtype=torch.uint8),
-    )
+def _varying_fields(states: Tensor) -> Fields:
+    """Return the bits and halves of bytes that vary, or any bit if there are none."""
+    found = [
+        (number, mask)
+        for number, column in enumerate(states.T)
+        for mask in (*BITS, *HALVES)
+        if len((column & mask).unique()) > 1
+    ]
+    byte, mask = torch.tensor(found or [(0, BITS[0])]).T
+    return Fields(byte, mask.to(torch.uint8))
