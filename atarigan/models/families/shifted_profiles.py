@@ -94,7 +94,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         motion, states = self._motion(samples, conditions, num)
         pixels = find_pixels(motion, states)
         self.terms.fit(pixels, self.background[0])
-        motion.flatten(1)[:, pixels.pixels[pixels.is_determined]] = 0.0
+        motion.view(len(motion), -1)[:, pixels.pixels[pixels.is_determined]] = 0.0
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
         found = find_groups(motion[few], states[few], grids, _FIRST_LIMITS)
         small = find_small_groups(motion, states, found.grid, found.groups)
