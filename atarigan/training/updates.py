@@ -120,6 +120,7 @@ class Updates:
         """
         latents = samples.new_zeros(len(samples), self.config.latent_size, dtype=torch.float32)
         self.generator.extend(samples, latents, condition)
+        _make_dense(self.generator)
         self.generator_optimizer.state.clear()
         self._reconstruction_step = self._new_reconstruction_step()
 
@@ -282,6 +283,7 @@ class Updates:
 
     def _new_optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
         """Adam. On CUDA the learning rate is a tensor, so that a recorded update can read it."""
+        _make_dense(network)
         plan, betas = self.plan, (self.config.beta1, self.config.beta2)
         rate = torch.full((), learning_rate, device=plan.device) if plan.is_cuda else learning_rate
         groups: Any = list(network.parameters())
@@ -302,6 +304,15 @@ class Updates:
             return None
         rng = torch.Generator(self.plan.device).manual_seed(config.seed)
         return draw_latents(config.latent_bank, config.latent_size, config.latent_prior, rng)
+
+
+def _make_dense(network: nn.Module) -> None:
+    """Copy weights that are parts of larger tensors: torch's fused Adam takes the memory of a
+    weight for dense, and would change other elements than it should (seen in torch 2.13 on CPUs).
+    """
+    for weight in network.parameters():
+        if weight.untyped_storage().nbytes() > weight.numel() * weight.element_size():
+            weight.data = weight.data.clone(memory_format=torch.contiguous_format)
 
 
 class MovingAverage:

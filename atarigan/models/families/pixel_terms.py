@@ -64,9 +64,9 @@ class PixelTerms(SizedByData):
         self.byte, self.mask = (each.to(device) for each in found.fields)
         self.pixels, self.terms = found.pixels.to(device), found.terms.to(device)
         self.kept = (~found.is_determined).float().to(device)
-        constants = found.constants.to(device)
-        constants += (1 - self.kept) * background.flatten()[self.pixels]
-        self.tables.data = found.tables.to(device)
+        own = (1 - self.kept) * background.flatten()[self.pixels]
+        constants = found.constants.to(device) + own
+        self.tables.data = found.tables.to(device, copy=True)
         self.tables[:, 0] += constants[:, None]
 
     def forward(self, images: Tensor, states: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
     """Inputs and states to images (B, C, H, W) in [-1, 1].
 
     The position of each pixel on the line of colors is the one of `ProfilesGenerator` plus the sum
-    of `ShiftedGroups`. Without states there are no groups.
+    of `ShiftedGroups`; pixels that few fields of the state determine follow from `PixelTerms`.
+    Without states there are neither.
     """
 
     extensions: Tensor
@@ -156,7 +157,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         positions = super().positions(inputs)
         if state is None:
             return positions
-        drawn: Tensor = self.groups(self.terms(positions, state), inputs, state)
+        drawn: Tensor = self.terms(self.groups(positions, inputs, state), state)
         return drawn
 
     def moving_groups(self) -> FoundGroups:
