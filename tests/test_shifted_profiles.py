@@ -26,6 +26,7 @@ from atarigan.models.state.positions import (
     NO_BYTE,
     MovingGroup,
     Shift,
+    candidates,
     shifts_of,
 )
 from atarigan.training.build import build_trainer
@@ -132,6 +133,26 @@ def test_noise_moves_nothing():
     states = torch.from_numpy(rng.integers(0, 256, (300, 4)).astype(np.uint8))
     residual = torch.from_numpy(rng.normal(size=(300, 20, 24)).astype(np.float32)) * 0.1
     assert find_groups(residual, states, [(20, 24)], SearchLimits()).groups == []
+
+
+def test_a_byte_that_only_says_whether_a_figure_is_there_is_no_position():
+    values = np.r_[np.zeros(50), np.arange(160, 256)].astype(np.uint8)
+    moves = np.r_[np.arange(100), np.full(46, 200)].astype(np.uint8)
+    states = torch.from_numpy(np.stack([values, moves], 1))
+    names = candidates(states, range(len(DECODERS))).names
+    where_absent = DECODERS.index("v < 160")
+    assert Shift(0, V) in names
+    assert [each.byte for each in names if each.decoder == where_absent] == [1]
+
+
+def test_positions_of_which_each_occurs_once_agree_with_nothing():
+    states = np.random.default_rng(0).integers(0, 256, (60, 2)).astype(np.uint8)
+    states[:, 1] = np.arange(60)
+    residual = np.zeros((60, 60, 60), np.float32)
+    for number, frame in enumerate(residual):
+        frame[20:30, (np.arange(10) + number) % 60] = 1.0
+    found = find_groups(torch.from_numpy(residual), torch.from_numpy(states), [(60, 60)])
+    assert found.groups == []
 
 
 SHAPE = (30, 24, 1)

@@ -105,7 +105,10 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
         )
         inside = torch.from_numpy(_cells_inside(top, height, lines, len(agreeing)))[:, None]
         inside = inside & torch.from_numpy(_cells_inside(left, width, columns, agreeing.shape[1]))
-        total = float((step.agreeing * inside).sum() / (step.expected * inside).sum())
+        expected = float((step.expected * inside).sum())
+        if expected <= 0:  # no position occurs twice, or there is only one
+            continue
+        total = float((step.agreeing * inside).sum()) / expected
         patch = np.roll(step.mean, (-top, -left), (0, 1))[:height, :width]
         share = float(np.square(patch).mean() * height * width) * step.present
         share *= pursuit.num_pixels / (lines * columns) * pursuit.num_pixels / pursuit.energy

@@ -18,7 +18,7 @@ DECODERS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
 """How a byte's value v is a position: in this order, numbers in checkpoints refer to it."""
 NUM_ROW_DECODERS = 6
 LEAST_PRESENT = 0.02
-_FEWEST_VALUES = 5
+_FEWEST_POSITIONS = 5
 
 
 class Shift(NamedTuple):
@@ -108,18 +108,19 @@ class Candidates(NamedTuple):
 
 
 def candidates(states: Tensor, decoders: Sequence[int]) -> Candidates:
-    """Every byte with enough values in every coding; the first one never changes."""
+    """Every byte in every coding that gives enough positions; the first one never changes."""
     names, shifts = [Shift(NO_BYTE, 0)], [np.zeros(len(states))]
     seen: set[bytes] = set()
     values = states.numpy()
     for byte in range(values.shape[1]):
-        if len(np.unique(values[:, byte])) < _FEWEST_VALUES:
-            continue
+        occurring = np.unique(values[:, byte])
         for decoder in decoders:
-            found = shifts_of(decoder)[values[:, byte]]
-            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < LEAST_PRESENT:
+            positions = shifts_of(decoder)
+            distinct = np.unique(positions[occurring])
+            if np.count_nonzero(~np.isnan(distinct)) < _FEWEST_POSITIONS:
                 continue
-            if np.isnan(found).all():
+            found = positions[values[:, byte]]
+            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < LEAST_PRESENT:
                 continue
             pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
             if pattern not in seen:
