@@ -1,6 +1,7 @@
 """What a generator found to move in frames: printed, kept as JSON, and drawn."""
 
 import json
+from math import isfinite
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ _COLORS = ((255, 80, 80), (80, 220, 80), (90, 140, 255), (255, 220, 60), (240, 9
 
 class MovingObjects(Observer):
     """Prints the groups that move, and writes positions.json and positions.png, at the start,
-    whenever there are more groups, and at the end.
+    whenever the generator was extended, and at the end. Each group is printed once.
 
     Args:
         folder: of the run.
@@ -33,7 +34,7 @@ class MovingObjects(Observer):
 
     def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
         self._folder = folder
-        self._num_printed = 0
+        self._printed: set[tuple[object, ...]] = set()
         self._report(trainer)
 
     def after_step(self, trainer: Trainer) -> None:
@@ -52,12 +53,15 @@ class MovingObjects(Observer):
         found = generator.moving_groups()
         if found is None:
             return
-        for group in found.groups[self._num_printed :]:
-            print(f"found: {group}")
-        self._num_printed = len(found.groups)
+        for group in found.groups:  # an extension drops some, so their number tells nothing
+            window = group.top, group.height, group.left, group.width
+            if (group.row, group.column, window) not in self._printed:
+                self._printed.add((group.row, group.column, window))
+                print(f"found: {group}")
         self._folder.positions.parent.mkdir(parents=True, exist_ok=True)
         with atomic.new_file(self._folder.positions) as temporary:
-            temporary.write_text(json.dumps(as_table(found), indent=1) + "\n", encoding="utf-8")
+            text = json.dumps(as_table(found), indent=1, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
         save_picture(self._folder.positions_picture, picture(found, trainer))
 
 
@@ -78,7 +82,8 @@ def as_table(found: FoundGroups) -> dict[str, object]:
                 "column": position(group.column),
                 "window": [group.top, group.left, group.height, group.width],
                 "share": round(group.share, 5),
-                "consistency": round(group.consistency, 4),
+                # Earlier versions kept groups of infinite consistency in their checkpoints.
+                "consistency": round(group.consistency, 4) if isfinite(group.consistency) else None,
             }
             for group in found.groups
         ],
