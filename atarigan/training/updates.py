@@ -125,7 +125,9 @@ class Updates:
         self._reconstruction_step = self._new_reconstruction_step()
 
     def _reconstruct(self, latents: Tensor, real: Tensor, condition: Tensor | None) -> Tensor:
-        """The same for given latents. Return the loss."""
+        """Update the generator as `update_reconstruction` does, with latents (B, latent_size).
+        Return the loss.
+        """
         self.generator_optimizer.zero_grad(set_to_none=True)
         losses = []
         for latents_part, real_part, condition_part in self._parts(latents, real, condition):

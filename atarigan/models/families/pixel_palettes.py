@@ -132,7 +132,7 @@ class PixelPalettes(SizedByData):
         return self._pixel_errors(positions, real).mean()
 
     def frame_errors(self, positions: Tensor, real: Tensor) -> Tensor:
-        """Return the same for each frame, (B,)."""
+        """Return `position_error` of each frame, (B,)."""
         return self._pixel_errors(positions, real).mean(1)
 
     def _pixel_errors(self, positions: Tensor, real: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""States of a game: RAM read by networks, split into groups of bytes, and drawn from a prior."""
+"""Generators of states, such as RAM: how a state is encoded, searched, and drawn from a prior."""

@@ -1,1 +1,1 @@
-"""What watches a run: logs, pictures, evaluations, checkpoints."""
+"""What watches a run: logs, losses, sample pictures, what moves, evaluations, the run's page."""
