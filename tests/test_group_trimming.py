@@ -5,7 +5,7 @@ import torch
 
 from atarigan.models.families.group_trimming import GroupUse
 from atarigan.models.families.shifted_groups import ShiftedGroups
-from atarigan.models.state.positions import DECODERS, MovingGroup, Shift
+from atarigan.models.search.positions import DECODERS, MovingGroup, Shift
 
 SIZE = (84, 84)
 FEATURES = torch.zeros(64, 3)

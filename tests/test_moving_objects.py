@@ -10,7 +10,7 @@ import pytest
 
 from atarigan.models.families import NETWORKS
 from atarigan.models.families.network import NetworkShape
-from atarigan.models.state.positions import DECODERS, NO_BYTE, MovingGroup, Shift
+from atarigan.models.search.positions import DECODERS, NO_BYTE, MovingGroup, Shift
 from atarigan.training.observers.moving_objects import MovingObjects
 from atarigan.training.run_folder import RunFolder
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atarigan.models.families.pixel_terms import PixelTerms
-from atarigan.models.state.pixel_search import find_pixels
+from atarigan.models.search.pixel_search import find_pixels
 
 SIZE = (12, 20)
 

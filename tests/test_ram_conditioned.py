@@ -20,12 +20,11 @@ from atarigan.images import pixels
 from atarigan.images.pixels import frames_to_floats
 from atarigan.models.build import build_generator
 from atarigan.models.families import NETWORKS
-from atarigan.models.families.network import EncoderSettings
 from atarigan.models.families.profiles import ProfilesGenerator
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_stream import LatentStream
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.state.ram_encoder import RamEncoder, bits_of
+from atarigan.models.state.ram_encoder import EncoderSettings, RamEncoder, bits_of
 from atarigan.training.build import build_trainer
 
 SHAPE = (20, 24, 1)

@@ -19,8 +19,8 @@ from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.shifted_groups import RANK, ShiftedGroups
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import OnnxGenerator
-from atarigan.models.state.position_search import SearchLimits, find_groups
-from atarigan.models.state.positions import (
+from atarigan.models.search.position_search import SearchLimits, find_groups
+from atarigan.models.search.positions import (
     CONSOLE_GRIDS,
     DECODERS,
     NO_BYTE,

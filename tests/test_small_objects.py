@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import torch
 
-from atarigan.models.state.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
-from atarigan.models.state.small_objects import find_small_groups
+from atarigan.models.search.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
+from atarigan.models.search.small_objects import find_small_groups
 
 SCREEN = (210, 160)
 SIZE = (84, 84)

@@ -6,7 +6,7 @@ from torch import nn
 
 from atarigan.models.families import NETWORKS, Generator, NetworkShape
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.state.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
+from atarigan.models.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
 from atarigan.models.state.ram_encoder import RamEncoder
 from atarigan.models.state.state_prior import StatePrior
 

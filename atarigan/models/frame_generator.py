@@ -21,7 +21,7 @@ from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import on_unit_interval
 from atarigan.models.latents import Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.state.ram_conditioned import RamConditionedGenerator
+from atarigan.models.ram_conditioned import RamConditionedGenerator
 from atarigan.models.state.state_prior import StatePrior
 
 Conditions = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ from atarigan.images.subset import evenly_spaced
 from atarigan.models.build import build_critic, build_generator
 from atarigan.models.families import NETWORKS, Generator, NetworkFamily
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.state.ram_conditioned import RamConditionedCritic
+from atarigan.models.ram_conditioned import RamConditionedCritic
 from atarigan.training.device_plan import plan_for
 from atarigan.training.objectives import OBJECTIVES, Objective
 from atarigan.training.penalties import PENALTIES, Penalty

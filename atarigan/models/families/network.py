@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from atarigan.config.registry import Registry
 from atarigan.errors import InputError
 from atarigan.images.pixels import floats_to_frames
-from atarigan.models.state.positions import FoundGroups
+from atarigan.models.search.positions import FoundGroups
+from atarigan.models.state.ram_encoder import EncoderSettings
 
 PATCH_CRITIC_WIDTH = 24
 
@@ -60,27 +61,6 @@ class NetworkShape:
             )
         channels, height, width = self.sample_shape
         return channels, height, width
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """How a generator wants the encoder of its states to begin and to be trained.
-
-    Attributes:
-        num_features: features of a state.
-        value_scale, bit_scale: standard deviation of the initial rows of values and of bits.
-        value_decay: weight decay of the rows of values, decoupled from the gradient (Loshchilov and
-            Hutter 2019, arXiv:1711.05101); 0 for none. It leaves to the rows of bits what they can
-            say, and these generalize better to rare values.
-        rare_share: values of a byte that fewer of the states have share one row of values, so that
-            bits alone tell them apart.
-    """
-
-    num_features: int = 256
-    value_scale: float = 0.02  # small, so that irrelevant bytes hardly matter from the start
-    bit_scale: float = 0.0
-    value_decay: float = 0.0
-    rare_share: float = 0.0
 
 
 class Generator(nn.Module):

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atarigan.models.sized_by_data import SizedByData
-from atarigan.models.state.pixel_search import (
+from atarigan.models.search.pixel_search import (
     BITS,
     HALVES,
     MOST_PIXELS,
@@ -16,11 +15,12 @@ from atarigan.models.state.pixel_search import (
     FoundPixels,
     sum_of_entries,
 )
+from atarigan.models.sized_by_data import SizedByData
 
 
 class PixelTerms(SizedByData):
     """Draws the pixels that a search found from the numbers in a few fields of the state
-    (`models/state/pixel_search.py`).
+    (`models/search/pixel_search.py`).
 
     What the fields look up in tables is added to what is drawn there already, or takes its place
     where hardly anything else changes the pixel. The former are trained on; the latter are right,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atarigan.models.search.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
 from atarigan.models.sized_by_data import SizedByData
-from atarigan.models.state.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
 
 RANK = 8
 _NUM_CONSTANT = 3  # products that begin with a constant factor, on either side

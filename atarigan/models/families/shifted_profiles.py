@@ -17,7 +17,6 @@ from atarigan.images.subset import evenly_spaced
 from atarigan.models.families.group_trimming import GroupUse
 from atarigan.models.families.network import (
     NETWORKS,
-    EncoderSettings,
     Generator,
     NetworkShape,
     with_condition,
@@ -25,10 +24,11 @@ from atarigan.models.families.network import (
 from atarigan.models.families.pixel_terms import PixelTerms
 from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.shifted_groups import ShiftedGroups
-from atarigan.models.state.pixel_search import find_pixels
-from atarigan.models.state.position_search import SearchLimits, find_groups
-from atarigan.models.state.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
-from atarigan.models.state.small_objects import find_small_groups
+from atarigan.models.search.pixel_search import find_pixels
+from atarigan.models.search.position_search import SearchLimits, find_groups
+from atarigan.models.search.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
+from atarigan.models.search.small_objects import find_small_groups
+from atarigan.models.state.ram_encoder import EncoderSettings
 
 STATIC_RANK = 12
 _NUM_SEARCHED = 2000

@@ -1,1 +1,1 @@
-"""Generators of states, such as RAM: how a state is encoded, searched, and drawn from a prior."""
+"""States of a game, such as RAM: encoded as features, written as codes, and drawn from a prior."""

@@ -1,15 +1,39 @@
 """RamEncoder: RAM, the console's 128 bytes of memory, to features for a network."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.models.families.network import EncoderSettings
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.byte_groups import varying_bytes
 
-DEFAULT_SETTINGS = EncoderSettings()
 BIT_VALUES = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8)
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How a generator wants the encoder of its states to begin and to be trained.
+
+    Attributes:
+        num_features: features of a state.
+        value_scale, bit_scale: standard deviation of the initial rows of values and of bits.
+        value_decay: weight decay of the rows of values, decoupled from the gradient (Loshchilov and
+            Hutter 2019, arXiv:1711.05101); 0 for none. It leaves to the rows of bits what they can
+            say, and these generalize better to rare values.
+        rare_share: values of a byte that fewer of the states have share one row of values, so that
+            bits alone tell them apart.
+    """
+
+    num_features: int = 256
+    value_scale: float = 0.02  # small, so that irrelevant bytes hardly matter from the start
+    bit_scale: float = 0.0
+    value_decay: float = 0.0
+    rare_share: float = 0.0
+
+
+DEFAULT_SETTINGS = EncoderSettings()
 
 
 class RamEncoder(SizedByData):

@@ -8,7 +8,7 @@ import numpy as np
 
 from atarigan.files import atomic
 from atarigan.images.pixels import Frames, gray_to_rgb
-from atarigan.models.state.positions import (
+from atarigan.models.search.positions import (
     DECODERS,
     NO_BYTE,
     FoundGroups,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atarigan.models.state.positions import (
+from atarigan.models.search.positions import (
     DECODERS,
     LEAST_PRESENT,
     NO_BYTE,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.models.state.positions import (
+from atarigan.models.search.positions import (
     DECODERS,
     NO_BYTE,
     NUM_ROW_DECODERS,

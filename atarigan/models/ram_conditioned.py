@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.models.families.network import Generator
-from atarigan.models.state.positions import FoundGroups
+from atarigan.models.search.positions import FoundGroups
 from atarigan.models.state.ram_encoder import RamEncoder
 from atarigan.models.state.state_prior import StatePrior
 

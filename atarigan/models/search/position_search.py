@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.models.state.position_pursuit import Pursuit
-from atarigan.models.state.positions import Floats, FoundGroups, MovingGroup
+from atarigan.models.search.position_pursuit import Pursuit
+from atarigan.models.search.positions import Floats, FoundGroups, MovingGroup
 
 _KEPT_ENERGY = 0.97
 _WEAK = 0.02

@@ -1,0 +1,1 @@
+"""Searches without gradients in frames and states: which bytes and bits determine what is shown."""
