@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PICTURES_PER_S = 15
 RATE_BATCH_SIZE = 256
 NUM_RATE_BATCHES = 8
-MOST_EPISODE_STEPS = 10_000  # the film is in memory, at most 0.8 MB a step
+MAX_EPISODE_STEPS = 10_000  # the film is in memory, at most 0.8 MB a step
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(arguments, name) < 1:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
-    if arguments.num_episode_steps > MOST_EPISODE_STEPS:
+    if arguments.num_episode_steps > MAX_EPISODE_STEPS:
         raise InputError(
-            f"--num-episode-steps must be at most {MOST_EPISODE_STEPS}, "
+            f"--num-episode-steps must be at most {MAX_EPISODE_STEPS}, "
             f"not {arguments.num_episode_steps}"
         )
     out = Path(arguments.out)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from atarigan.cli import command_line
 from atarigan.cli.terminal import print_note
 from atarigan.config.machine import free_memory
-from atarigan.config.run_config import MOST, RunConfig
+from atarigan.config.run_config import MAX_INTEGER, RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.errors import InputError
 from atarigan.files.npz_samples import note_of, read_samples
@@ -96,8 +96,8 @@ class EvaluateArguments:
             raise InputError("--samples needs --source NAME, the real samples to compare with")
         if self.num < 4:
             raise InputError(f"--num must be at least 4, not {self.num}")
-        if not 0 <= self.seed <= MOST:
-            rule = "at least 0" if self.seed < 0 else f"at most {MOST}"
+        if not 0 <= self.seed <= MAX_INTEGER:
+            rule = "at least 0" if self.seed < 0 else f"at most {MAX_INTEGER}"
             raise InputError(f"--seed must be {rule}, not {self.seed}")
 
     def _check_policy(self) -> None:

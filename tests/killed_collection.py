@@ -24,8 +24,8 @@ from atarigan.data.collection.worker import env_of, seeds_of
 ROOT = Path(__file__).parents[1]
 FLAGS = ("--env-id", "ALE/Breakout-v5", "--frame-format", "palette", "--frame-size", "native",
          "--num-steps", "1000000", "--num-envs", "1")  # fmt: skip
-MOST_STEPS = 150
-MOST_LOOKS = 300
+MAX_STEPS = 150
+MAX_LOOKS = 300
 
 
 @dataclass
@@ -51,7 +51,7 @@ def begin(path: Path, *flags: str) -> "subprocess.Popen[bytes]":
 def kill_early(path: Path, rng: Random) -> Killed:
     """Begin a collection and kill it while it makes its files."""
     process = begin(path)
-    num_looks = rng.randint(0, MOST_LOOKS)
+    num_looks = rng.randint(0, MAX_LOOKS)
     while num_looks and num_collected(path) == 0:
         num_looks -= path.exists()
         check_alive(process)
@@ -63,7 +63,7 @@ def kill_once(path: Path, rng: Random) -> Killed:
     has_begun = (path / "meta.json").exists()
     num_before = FrameBuffer.open(path).num_collected if has_begun else 0
     process = begin(path, *(["--append", "--overwrite-oldest"] if has_begun else []))
-    num_steps = rng.randint(0, MOST_STEPS)
+    num_steps = rng.randint(0, MAX_STEPS)
     while num_collected(path) <= num_before + num_steps:
         check_alive(process)
     return killed(process, path, num_before)

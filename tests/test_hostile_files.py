@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atarigan.config.recipes import parse_recipe
-from atarigan.config.run_config import MOST_LAYERS
+from atarigan.config.run_config import MAX_LAYERS
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources.data_files import opened
 from atarigan.errors import InputError, shown
@@ -227,7 +227,7 @@ def test_a_small_image_takes_no_gibibyte(tmp_path: Path, content: bytes, message
         {"latent_size": 1 << 40},
         {"network": "autoencoder", "latent_size": 1 << 30},
         {"network": "no such\nnetwork" * 1000},
-        {"generator_layers": [1] * (MOST_LAYERS + 1)},
+        {"generator_layers": [1] * (MAX_LAYERS + 1)},
     ],
 )
 def test_a_small_checkpoint_takes_no_gibibyte(

@@ -6,7 +6,7 @@ import torch
 
 from atarigan.images.pixels import floats_to_frames, frames_to_floats
 from atarigan.models.families.pixel_palettes import (
-    MOST_COLORS,
+    MAX_COLORS,
     PixelPalettes,
     keys_of_frames,
     keys_of_images,
@@ -115,7 +115,7 @@ def test_the_most_frequent_of_too_many_colors_are_kept():
     frames[:, 0] = (8, 96, 200)
     colors = PixelPalettes(6, 6, 3)
     usual = colors.fit(frames)
-    assert len(colors.colors) == MOST_COLORS
+    assert len(colors.colors) == MAX_COLORS
     assert (colors.frames(usual[None])[0, 0] == torch.tensor([8, 96, 200])).all()
 
 

@@ -139,7 +139,7 @@ def test_points_are_drawn_amid_the_critics_updates_too(tmp_path):
 
 def test_pictures_that_take_too_much_of_the_time_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr("atarigan.training.observers.sample_pictures.NUM_IN_ANY_CASE", 2)
-    monkeypatch.setattr("atarigan.training.observers.sample_pictures.MOST_OF_TIME", 0)
+    monkeypatch.setattr("atarigan.training.observers.sample_pictures.MAX_TIME_SHARE", 0)
     (tmp_path / "images").mkdir()
     for number in range(6):
         image = np.full((12, 12, 3), 40 * number, np.uint8)

@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("gymnasium", "ale-py", "stable-baselines3", "numpy")
 INTERPRETERS = ("python3.11", "python3.12", "python3.13")
-_MOST_MINORS = 4
+_MAX_MINORS = 4
 _SAY_VERSIONS = (
     "import sys; from importlib.metadata import version; "
     "print(*(version(name) for name in sys.argv[1:]))"
@@ -86,7 +86,7 @@ def oldest(package: str) -> list[str]:
         if (found := re.match(rf"{package}(?:\[.*\])?>=([\d.]+)", requirement))
     ]
     major, minor = map(int, bound.split(".")[:2])
-    later = [f"{package}=={major}.{minor + more}.*" for more in range(1, _MOST_MINORS)]
+    later = [f"{package}=={major}.{minor + more}.*" for more in range(1, _MAX_MINORS)]
     return [f"{package}=={bound}", *later]
 
 

@@ -12,7 +12,7 @@ from atarigan.cli.terminal import print_note
 
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_BETWEEN_UPDATES = 0.2
-_LEAST_SHARE = 0.02  # below it, the rate is too uncertain to estimate the remaining time
+_MIN_SHARE = 0.02  # below it, the rate is too uncertain to estimate the remaining time
 
 
 def report_phase(text: str) -> None:
@@ -107,7 +107,7 @@ class ProgressDisplay:
         spent = self.spent_seconds + elapsed
         by_time = spent / self.max_seconds if self.max_seconds else 0.0
         limits_s = []
-        if by_count >= _LEAST_SHARE and rate > 0:
+        if by_count >= _MIN_SHARE and rate > 0:
             limits_s.append((self.total - completed) / rate)
         if self.max_seconds:
             limits_s.append(self.max_seconds - spent)

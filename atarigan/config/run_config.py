@@ -8,9 +8,9 @@ from atarigan.errors import InputError, shown
 LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
 Condition = Literal["none", "class", "ram"]
-MOST_LAYERS = 64
-MOST = 1 << 53  # integers up to this are exact as floats
-MOST_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
+MAX_LAYERS = 64
+MAX_INTEGER = 1 << 53  # integers up to this are exact as floats
+MAX_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
 _UPDATES = ("critic_steps", "generator_steps", "reconstruction_steps")
 _STEPS = ("critic_steps", "generator_steps", "penalty_every")
 _AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate")
@@ -146,7 +146,7 @@ class RunConfig:
             least = 1 if name in _AT_LEAST_ONE else 0
             if isinstance(value, int | float) and name not in _FRACTIONS and not value >= least:
                 raise InputError(f"{_flag(name)} must be at least {least}, not {value}")
-            most = MOST_STEPS if name in _UPDATES else MOST
+            most = MAX_STEPS if name in _UPDATES else MAX_INTEGER
             if isinstance(value, int | float) and not value <= most:
                 raise InputError(f"{_flag(name)} must be at most {most}, not {value}")
         if self.batch_size % self.accumulate:
@@ -157,9 +157,9 @@ class RunConfig:
             sizes = getattr(self, name)
             if min(sizes, default=1) < 1:
                 raise InputError(f"{_flag(name)} must all be at least 1, not {shown(list(sizes))}")
-            if len(sizes) > MOST_LAYERS:
+            if len(sizes) > MAX_LAYERS:
                 raise InputError(
-                    f"{_flag(name)} must be at most {MOST_LAYERS} sizes, not {len(sizes)}"
+                    f"{_flag(name)} must be at most {MAX_LAYERS} sizes, not {len(sizes)}"
                 )
         for name in ("generator_lr", "critic_lr"):
             value = getattr(self, name)

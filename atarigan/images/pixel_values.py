@@ -8,7 +8,7 @@ import numpy.typing as npt
 from atarigan.images.pixels import Frames
 from atarigan.images.subset import evenly_spaced
 
-_MOST_COUNTED = 2_000
+_MAX_COUNTED = 2_000
 _AT_ONCE = 256
 
 
@@ -52,7 +52,7 @@ def frequent_values(frames: Frames, num_values: int) -> tuple[Frames, npt.NDArra
 
 def usual_colors(frames: Frames) -> Frames:
     """Return each pixel's most frequent color, uint8 (H, W, C), in up to 2,000 of the frames."""
-    picked = evenly_spaced(len(frames), _MOST_COUNTED)
+    picked = evenly_spaced(len(frames), _MAX_COUNTED)
     values, _ = frequent_values(frames[picked], 1)
     usual: Frames = values[0]
     return usual

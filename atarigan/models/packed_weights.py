@@ -9,9 +9,9 @@ from torch import Tensor
 
 _STEPS = ":steps"
 _DEFLATED = ":deflated"
-_MOST = 127
-_LEAST_DEFLATED = 4096  # bytes
-_MOST_INFLATED = 1 << 26  # bytes; a file may come from anywhere
+_MAX_INT8 = 127
+_MIN_DEFLATED = 4096  # bytes
+_MAX_INFLATED = 1 << 26  # bytes; a file may come from anywhere
 
 
 def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -24,7 +24,7 @@ def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     small = {}
     for name, weight in weights.items():
         if weight.is_floating_point() and weight.ndim == 2:
-            steps = (weight.float().abs().amax(1, keepdim=True) / _MOST).clamp(min=1e-30)
+            steps = (weight.float().abs().amax(1, keepdim=True) / _MAX_INT8).clamp(min=1e-30)
             small[name] = (weight.float() / steps).round().to(torch.int8)
             small[name + _STEPS] = steps
         else:
@@ -75,7 +75,7 @@ def _narrow(weight: Tensor) -> Tensor:
 def _deflated(table: Tensor) -> Tensor | None:
     """Return a table compressed, uint8 (bytes,), or None if that hardly makes it smaller."""
     size = table.numel() * table.element_size()
-    if size < _LEAST_DEFLATED:
+    if size < _MIN_DEFLATED:
         return None
     file = io.BytesIO()
     np.save(file, table.cpu().numpy(), allow_pickle=False)
@@ -88,7 +88,7 @@ def _deflated(table: Tensor) -> Tensor | None:
 def _inflated(name: str, packed: Tensor) -> Tensor:
     inflating = zlib.decompressobj()
     try:
-        content = inflating.decompress(packed.numpy().tobytes(), _MOST_INFLATED)
+        content = inflating.decompress(packed.numpy().tobytes(), _MAX_INFLATED)
         if not inflating.eof:
             raise ValueError("it is cut off or too large")
         return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False))

@@ -13,8 +13,8 @@ from atarigan.errors import InputError
 
 PATIENCE_S = 300.0
 _LOOK_EVERY_S = 0.1
-_MOST_ENVS = 8
-_FEWEST_STEPS_PER_ENV = 1000
+_MAX_ENVS = 8
+_MIN_STEPS_PER_ENV = 1000
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class CollectionSummary:
 
 def default_num_envs(num_steps: int) -> int:
     """Return one process for each CPU core, but at most 8, and at least 1,000 steps for each."""
-    return max(1, min(num_cores(), _MOST_ENVS, num_steps // _FEWEST_STEPS_PER_ENV))
+    return max(1, min(num_cores(), _MAX_ENVS, num_steps // _MIN_STEPS_PER_ENV))
 
 
 def collect(

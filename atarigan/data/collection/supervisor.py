@@ -15,7 +15,7 @@ from typing import Self
 from atarigan.data.collection.worker import STOP_SIGNALS, Failure, Share, Signals, run_worker
 from atarigan.errors import InputError
 
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 _ENOUGH_STEPS = 1000
 _LONGEST_LOOK_S = 1.0
 _START_S = 300.0
@@ -50,7 +50,7 @@ class Supervisor:
     A process that takes no step for `patience_s` seconds is killed. In place of a process that was
     killed or died, another one is started with a new seed, and a warning is given. It continues in
     the same ring, and the interrupted episode is marked truncated. A share fails after
-    `MOST_DEATHS` deaths in a row with little progress between them.
+    `MAX_DEATHS` deaths in a row with little progress between them.
 
     Args:
         shares: one for each process.
@@ -156,7 +156,7 @@ class Supervisor:
         what = f"the process of {who} {how} after {num_steps} steps"
         got_far = num_steps - worker.first_step >= _ENOUGH_STEPS
         num_deaths = 1 if got_far else worker.num_deaths + 1
-        if num_deaths >= MOST_DEATHS or self._signals.must_stop:
+        if num_deaths >= MAX_DEATHS or self._signals.must_stop:
             return WorkerDiedError(what)
         warnings.warn(
             f"{what}; a new process continues, and the episode is truncated", stacklevel=2

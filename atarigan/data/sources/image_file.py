@@ -15,7 +15,7 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import Frames, gray_to_rgb
 
 LARGEST_FILE = 64 << 20
-MOST_PIXELS = 1 << 26
+MAX_PIXELS = 1 << 26
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 _PIXELS_PER_BYTE = 8 * 1032  # deflate expands at most 1032 times; a byte can hold 8 pixels
 _MAX_UINT16 = 0xFFFF
@@ -144,9 +144,9 @@ class ImageReader:
 def _check_size(path: Path, image: Any, num_bytes: int) -> None:
     """Raise InputError if an image claims more pixels than allowed, before it is decoded."""
     height, width = image.height, image.width
-    if height * width > min(MOST_PIXELS, _PIXELS_PER_BYTE * num_bytes):
+    if height * width > min(MAX_PIXELS, _PIXELS_PER_BYTE * num_bytes):
         raise InputError(
-            f"{path} must have at most {MOST_PIXELS:,} pixels and at most {_PIXELS_PER_BYTE:,} a "
+            f"{path} must have at most {MAX_PIXELS:,} pixels and at most {_PIXELS_PER_BYTE:,} a "
             f"byte, not {height}x{width} in {num_bytes:,} bytes"
         )
 

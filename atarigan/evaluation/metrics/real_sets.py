@@ -12,7 +12,7 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 
 FEW_EPISODES = 20
-_MOST_OF_ALL = 0.75
+_MAX_SHARE = 0.75
 Indices = npt.NDArray[np.int64]
 
 
@@ -82,7 +82,7 @@ def half_of_episodes(episodes: Indices, rng: np.random.Generator) -> npt.NDArray
     """
     _, starts, lengths = np.unique(episodes, return_index=True, return_counts=True)
     longest = int(lengths.argmax())
-    if lengths[longest] > _MOST_OF_ALL * len(episodes):
+    if lengths[longest] > _MAX_SHARE * len(episodes):
         starts = np.insert(starts, longest + 1, starts[longest] + lengths[longest] // 2)
         lengths = np.diff([*starts, len(episodes)])
     order = rng.permutation(len(starts))

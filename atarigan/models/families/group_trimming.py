@@ -10,7 +10,7 @@ from atarigan.models.families.shifted_groups import ShiftedGroups
 _VISIBLE = 5 / 127.5
 _UNUSED = 0.003
 _MARGIN = 1
-_LEAST_GAIN = 0.005
+_MIN_GAIN = 0.005
 
 Errors = Callable[[Tensor, Tensor], Tensor]
 """Positions (B, H, W) and frames (B, …) to the summed error of each frame, (B,)."""
@@ -55,7 +55,7 @@ class GroupUse:
         """Return which lines and columns of its window each group uses; None for a group that
         hardly helps.
         """
-        helps = (self._gains >= _LEAST_GAIN * self._num).tolist()
+        helps = (self._gains >= _MIN_GAIN * self._num).tolist()
         used = (
             (_used(lines), _used(columns))
             for lines, columns in zip(self._lines, self._columns, strict=True)

@@ -11,9 +11,9 @@ from atarigan.images.pixel_values import color_codes, colors_of, unusual_pixels,
 from atarigan.images.pixels import Frames, frames_to_floats
 from atarigan.models.sized_by_data import SizedByData
 
-MOST_COLORS = 256
+MAX_COLORS = 256
 _NUM_LEVELS = 256
-_LEAST_APART = 2.0  # levels between the positions of two colors
+_MIN_GAP = 2.0  # levels between the positions of two colors
 _MARGIN = 0.3
 _CLOSE_ENOUGH = 3.0  # levels
 _FAR = 1e3
@@ -155,8 +155,8 @@ class PixelPalettes(SizedByData):
 
     def _check(self) -> None:
         num_colors = len(self.colors)
-        if not 1 <= num_colors <= MOST_COLORS:
-            raise ValueError(f"there must be 1 to {MOST_COLORS} colors, not {num_colors}")
+        if not 1 <= num_colors <= MAX_COLORS:
+            raise ValueError(f"there must be 1 to {MAX_COLORS} colors, not {num_colors}")
         self._expect("colors", (num_colors, self.num_channels))
         self._expect("shown", (self.height * self.width, -(-num_colors // 8)))
 
@@ -258,8 +258,8 @@ def _frequent_colors(frames: Frames, usual: Frames) -> Frames:
         np.subtract.at(counts, color_codes(usual.reshape(-1, num_channels)[pixels]), 1)
         np.add.at(counts, color_codes(others), 1)
     present = np.flatnonzero(counts > 0).astype(np.int32)
-    if len(present) > MOST_COLORS:
-        present = np.sort(present[np.argsort(-counts[present], kind="stable")[:MOST_COLORS]])
+    if len(present) > MAX_COLORS:
+        present = np.sort(present[np.argsort(-counts[present], kind="stable")[:MAX_COLORS]])
     return colors_of(present, num_channels)
 
 
@@ -279,7 +279,7 @@ def _positions(colors: Frames) -> npt.NDArray[np.float64]:
 
 def _spread(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Move ascending levels, 0 to 255, apart where two nearly coincide."""
-    apart = min(_LEAST_APART, (_NUM_LEVELS - 1) / max(1, len(levels) - 1))
+    apart = min(_MIN_GAP, (_NUM_LEVELS - 1) / max(1, len(levels) - 1))
     steps = np.arange(len(levels)) * apart
     spread = np.maximum.accumulate(levels - steps) + steps
     return np.asarray(spread * min(1.0, 255 / max(spread[-1], 1.0)), np.float64)

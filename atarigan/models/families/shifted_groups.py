@@ -14,8 +14,8 @@ from atarigan.models.sized_by_data import SizedByData
 
 RANK = 8
 _NUM_CONSTANT = 3  # products that begin with a constant factor, on either side
-MOST_GROUPS = 32
-MOST_GRID = 4096
+MAX_GROUPS = 32
+MAX_GRID = 4096
 _FIELDS = 8
 _CONSTANT_SCALE = 0.1
 
@@ -71,7 +71,7 @@ class ShiftedGroups(SizedByData):
             num_latents: features at the beginning that must not have an influence at first.
         """
         device = self.groups.device
-        for group in groups[: MOST_GROUPS - len(self)]:
+        for group in groups[: MAX_GROUPS - len(self)]:
             fields = [*group.row, *group.column, group.top, group.height, group.left, group.width]
             scores = torch.tensor([[group.share, group.consistency]], device=device)
             self.groups = torch.cat([self.groups, torch.tensor([fields], device=device)])
@@ -175,11 +175,11 @@ class ShiftedGroups(SizedByData):
         return resized
 
     def _check(self) -> None:
-        self._expect("grid", (2,), range(1, MOST_GRID + 1))
+        self._expect("grid", (2,), range(1, MAX_GRID + 1))
         num = len(self.groups)
-        if num > MOST_GROUPS:
-            raise ValueError(f"there must be at most {MOST_GROUPS} groups, not {num}")
-        self._expect("groups", (num, _FIELDS), range(NO_BYTE, MOST_GRID + 1))
+        if num > MAX_GROUPS:
+            raise ValueError(f"there must be at most {MAX_GROUPS} groups, not {num}")
+        self._expect("groups", (num, _FIELDS), range(NO_BYTE, MAX_GRID + 1))
         self._expect("scores", (num, 2))
         grid = self.grid.tolist()
         for fields in self.groups.tolist():

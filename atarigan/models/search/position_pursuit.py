@@ -15,7 +15,7 @@ from torch import Tensor
 
 from atarigan.models.search.positions import (
     DECODERS,
-    LEAST_PRESENT,
+    MIN_PRESENT,
     NO_BYTE,
     NUM_ROW_DECODERS,
     Candidates,
@@ -93,7 +93,7 @@ class Pursuit:
         self._rows = candidates(states, range(NUM_ROW_DECODERS))
         self._columns = candidates(states, range(len(DECODERS)))
         self._present = (~self._columns.shifts.isnan()).float()
-        self._num_present = self._present.mean(1).clamp(min=LEAST_PRESENT)
+        self._num_present = self._present.mean(1).clamp(min=MIN_PRESENT)
         self._columns = Candidates(self._columns.names, self._columns.shifts.nan_to_num(0.0))
         self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._next = self._best_pair()

@@ -17,8 +17,8 @@ ABSENT_FROM = 160
 DECODERS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
 """How a byte's value v is a position: in this order, numbers in checkpoints refer to it."""
 NUM_ROW_DECODERS = 6
-LEAST_PRESENT = 0.02
-_FEWEST_POSITIONS = 5
+MIN_PRESENT = 0.02
+_MIN_POSITIONS = 5
 
 
 class Shift(NamedTuple):
@@ -117,10 +117,10 @@ def candidates(states: Tensor, decoders: Sequence[int]) -> Candidates:
         for decoder in decoders:
             positions = shifts_of(decoder)
             distinct = np.unique(positions[occurring])
-            if np.count_nonzero(~np.isnan(distinct)) < _FEWEST_POSITIONS:
+            if np.count_nonzero(~np.isnan(distinct)) < _MIN_POSITIONS:
                 continue
             found = positions[values[:, byte]]
-            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < LEAST_PRESENT:
+            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < MIN_PRESENT:
                 continue
             pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
             if pattern not in seen:

@@ -29,15 +29,15 @@ from atarigan.models.search.positions import (
 
 _VISIBLE = 8 / 127.5
 _SMALL_SHARE = 0.001
-_FEWEST_PIXELS = 6
+_MIN_PIXELS = 6
 _RARE = 0.05
-_MOST_POINTS = 6000
+_MAX_POINTS = 6000
 _NUM_SCREENED = 12
 _NONE_BONUS = 1.1  # one byte is preferred where a second one hardly helps
-_FEWEST_VOTES = 24
-_LEAST_SHARE = 0.015
-_LEAST_CONSISTENCY = 0.5
-_MOST_GROUPS = 8
+_MIN_VOTES = 24
+_MIN_SHARE = 0.015
+_MIN_CONSISTENCY = 0.5
+_MAX_GROUPS = 8
 _KEPT = 0.95
 _MARGIN = 3
 
@@ -70,7 +70,7 @@ def find_points(residual: Tensor) -> Points:
     _, height, width = residual.shape
     visible = (residual.abs() > _VISIBLE).numpy()
     rate = visible.mean(0)
-    most = max(_FEWEST_PIXELS, _SMALL_SHARE * height * width)
+    most = max(_MIN_PIXELS, _SMALL_SHARE * height * width)
     frames, boxes, levels = [], [], []
     for number, (mask, image) in enumerate(zip(visible, residual.numpy(), strict=True)):
         _, labels, regions, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
@@ -139,7 +139,7 @@ def find_small_groups(
     states: Tensor,
     grid: tuple[int, int],
     known: Sequence[MovingGroup] = (),
-    most_groups: int = _MOST_GROUPS,
+    most_groups: int = _MAX_GROUPS,
 ) -> list[MovingGroup]:
     """Find small objects that bytes move, those that are seen most first.
 
@@ -152,7 +152,7 @@ def find_small_groups(
         most_groups: groups to return.
     """
     points = find_points(residual)
-    step = max(1, -(-len(points.frame) // _MOST_POINTS))
+    step = max(1, -(-len(points.frame) // _MAX_POINTS))
     points = points.only(slice(None, None, step))
     axes = [
         _Axis(candidates(states, decoders), points, axis, grid[axis], residual.shape[1 + axis])
@@ -160,7 +160,7 @@ def find_small_groups(
     ]
     energy = float(residual.square().mean()) * residual.numel() / step
     left = torch.ones(len(points.frame), dtype=torch.bool)
-    least = max(_FEWEST_VOTES, _LEAST_SHARE * len(left))
+    least = max(_MIN_VOTES, _MIN_SHARE * len(left))
     groups: list[MovingGroup] = []
     while left.any() and len(groups) < most_groups:
         vote = max(_votes(axes, left), key=lambda vote: vote.num)
@@ -173,7 +173,7 @@ def find_small_groups(
         )
         consistency = float(agreeing.sum() / around.sum())
         is_new = not any(_is_part(row, column, group) for group in (*known, *groups))
-        if is_new and consistency >= _LEAST_CONSISTENCY and {row.byte, column.byte} != {NO_BYTE}:
+        if is_new and consistency >= _MIN_CONSISTENCY and {row.byte, column.byte} != {NO_BYTE}:
             chosen = points.only(agreeing.numpy())
             share = float((chosen.level**2 * chosen.size.prod(1)).sum()) / energy
             window, patch = _window(axes, vote, chosen, agreeing)

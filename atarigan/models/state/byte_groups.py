@@ -9,9 +9,9 @@ from torch import Tensor
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.mutual_information import DiscreteVariable, column_variables
 
-MOST_CODES = 256
-_MOST_JOINED = 64
-_MOST_BYTES = 7  # an int64 key holds 7 bytes and stays positive
+MAX_CODES = 256
+_MAX_JOINED = 64
+_MAX_BYTES = 7  # an int64 key holds 7 bytes and stays positive
 _RARE = 0.005
 _NO_KEY = 2**63 - 1
 
@@ -99,15 +99,15 @@ class ByteGroups(SizedByData):
         self._expect("resting", (self.num_bytes,))
         self._expect("addresses", num_varying, range(self.num_bytes))
         self._expect("group_of", num_varying, range(len(self)))
-        self._expect("shifts", num_varying, range(8 * _MOST_BYTES))
-        self._expect("sizes", (len(self),), range(1, MOST_CODES + 1))
+        self._expect("shifts", num_varying, range(8 * _MAX_BYTES))
+        self._expect("sizes", (len(self),), range(1, MAX_CODES + 1))
         self._expect("keys", (int(self.sizes.sum()),))
 
     def _derive(self) -> None:
         """Compute each group's keys, int64 (groups, 256), padded with a sentinel."""
         self.starts = self.sizes.cumsum(0) - self.sizes
         self.num_codes = self.sizes.tolist()
-        numbers = torch.arange(MOST_CODES, device=self.keys.device)
+        numbers = torch.arange(MAX_CODES, device=self.keys.device)
         rows = (self.starts[:, None] + numbers).clamp(max=len(self.keys) - 1)
         self.padded_keys = self.keys.long()[rows].masked_fill(
             numbers >= self.sizes[:, None], _NO_KEY
@@ -157,11 +157,11 @@ def _gains(
     """Return the mutual information, in nats, of each pair of groups that may be joined."""
     gains = {}
     for pair in pairs:
-        if len(pair[0]) + len(pair[1]) > _MOST_BYTES:
+        if len(pair[0]) + len(pair[1]) > _MAX_BYTES:
             continue
         first, second = (variables[group] for group in pair)
         counts = first.pair_counts(second)
-        most = max(_MOST_JOINED, first.num_values, second.num_values)
+        most = max(_MAX_JOINED, first.num_values, second.num_values)
         if len(counts) <= most and (counts == 1).sum() <= _RARE * len(first.values):
             gains[pair] = first.information(second, counts)
     return gains
@@ -169,12 +169,12 @@ def _gains(
 
 def _rank(group: Group, num_values: int) -> tuple[int, int]:
     """Return the sort key of a group."""
-    return (-num_values, 0) if num_values > _MOST_JOINED else (0, min(group))
+    return (-num_values, 0) if num_values > _MAX_JOINED else (0, min(group))
 
 
 def _most_frequent(keys: Tensor) -> Tensor:
     """Return the at most 256 most frequent of keys int64 (N,), ascending."""
     found, counts = keys.unique(return_counts=True)
-    kept = counts.argsort(descending=True, stable=True)[:MOST_CODES]
+    kept = counts.argsort(descending=True, stable=True)[:MAX_CODES]
     most_frequent: Tensor = found[kept.sort().values]
     return most_frequent

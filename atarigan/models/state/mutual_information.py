@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.int64]
-_MOST_SAMPLES = 8192
+_MAX_SAMPLES = 8192
 
 
 class DiscreteVariable:
@@ -55,7 +55,7 @@ class DiscreteVariable:
 
 def column_variables(table: npt.NDArray[np.integer]) -> list[DiscreteVariable]:
     """Return the columns of a table (N, n) as variables, from at most 8,192 evenly spaced rows."""
-    few = table[:: -(-len(table) // _MOST_SAMPLES)]
+    few = table[:: -(-len(table) // _MAX_SAMPLES)]
     return [DiscreteVariable(column) for column in few.T]
 
 

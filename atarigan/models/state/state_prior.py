@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.models.sized_by_data import SizedByData
-from atarigan.models.state.byte_groups import MOST_CODES, ByteGroups
+from atarigan.models.state.byte_groups import MAX_CODES, ByteGroups
 from atarigan.models.state.mutual_information import column_variables
 
 WIDTH = 48
 _SLOPE = 0.1
 _RARE = 0.01
 _PENALTY = 8.0  # nats
-_MOST_DRAWN = 4096  # states at once
+_MAX_DRAWN = 4096  # states at once
 _BAND_LIMITS = (256, 96, 32, 8, 0)
 _Band = tuple[slice, int]
 
@@ -58,8 +58,8 @@ class StatePrior(SizedByData):
         self.width = width
         self.groups = ByteGroups(num_bytes)
         self.register_buffer("parents", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("seen", torch.zeros(0, MOST_CODES // 8, dtype=torch.uint8))
-        self.register_buffer("penalties", torch.zeros(0, MOST_CODES), persistent=False)
+        self.register_buffer("seen", torch.zeros(0, MAX_CODES // 8, dtype=torch.uint8))
+        self.register_buffer("penalties", torch.zeros(0, MAX_CODES), persistent=False)
         self.register_buffer("by_size", torch.zeros(0, dtype=torch.int64), persistent=False)
         self.decided = nn.Parameter(torch.zeros(0, width))
         self.starts = nn.Parameter(torch.zeros(0, width))
@@ -119,7 +119,7 @@ class StatePrior(SizedByData):
     def states(self, quantiles: Tensor) -> Tensor:
         """Return the RAM uint8 (B, bytes) of quantiles (B, num_quantiles) in [0, 1)."""
         with _one_thread():
-            codes = torch.cat([self._codes(part) for part in quantiles.split(_MOST_DRAWN)])
+            codes = torch.cat([self._codes(part) for part in quantiles.split(_MAX_DRAWN)])
         return self.groups.ram(codes)
 
     def _codes(self, quantiles: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ class StatePrior(SizedByData):
     def _check(self) -> None:
         num_groups, num_rows = len(self.groups), len(self.groups.keys)
         self._expect("parents", (num_groups,), range(num_groups))
-        self._expect("seen", (num_rows, MOST_CODES // 8))
+        self._expect("seen", (num_rows, MAX_CODES // 8))
         self._expect("frequencies", (num_rows,))
         self._expect("starts", (num_groups, self.width))
         for name in ("decided", "directions"):
@@ -239,8 +239,8 @@ def _seen(codes: Tensor, parents: Tensor, num_codes: int) -> Tensor:
         codes, parents: codes of the group and of its parent in the data, int64 (N,).
         num_codes: codes of the group.
     """
-    size = (num_codes, MOST_CODES)
-    pairs = torch.bincount(codes * MOST_CODES + parents, minlength=math.prod(size)).view(size)
+    size = (num_codes, MAX_CODES)
+    pairs = torch.bincount(codes * MAX_CODES + parents, minlength=math.prod(size)).view(size)
     is_all = (pairs == 1).sum() >= _RARE * len(codes)
     bits = np.packbits(((pairs > 0) | is_all).numpy(), axis=1, bitorder="little")
     return torch.from_numpy(bits)

@@ -15,7 +15,7 @@ from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
 
 NUM_SAMPLES = 2000
-LEAST_S = 30.0
+MIN_INTERVAL_S = 30.0
 
 
 class Evaluations(Observer):
@@ -65,7 +65,7 @@ class Evaluations(Observer):
         self._drop_after(trainer.num_images)
 
     def at_end(self, trainer: Trainer) -> None:
-        is_worth_it = trainer.elapsed_s - self._last_s >= min(self._every_s, LEAST_S)
+        is_worth_it = trainer.elapsed_s - self._last_s >= min(self._every_s, MIN_INTERVAL_S)
         if self._every_s and is_worth_it and not trainer.stop_reason:
             self.evaluate(trainer)
 

@@ -18,7 +18,7 @@ RECONSTRUCTION = ("reconstruction_loss",)
 OUTPUTS = ("real_output", "fake_output")
 ACCURACIES = ("real_accuracy", "fake_accuracy")
 COLUMNS = (*PROGRESS, *LOSSES, *RECONSTRUCTION, *OUTPUTS, *ACCURACIES)
-MOST_ROWS = 4000
+MAX_ROWS = 4000
 _FIRST_INTERVAL_S = 0.25
 
 
@@ -48,7 +48,7 @@ class History(Observer):
             writer.writerows({name: _cell(row[name]) for name in COLUMNS} for row in rows)
 
     def after_step(self, trainer: Trainer) -> None:
-        interval_s = max(_FIRST_INTERVAL_S, trainer.elapsed_s / MOST_ROWS)
+        interval_s = max(_FIRST_INTERVAL_S, trainer.elapsed_s / MAX_ROWS)
         if trainer.elapsed_s - self._last_s >= interval_s:
             self.write(trainer)
 

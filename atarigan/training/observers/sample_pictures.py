@@ -20,8 +20,8 @@ NUM_SHOWN, NUM_POINTS = 64, 1000
 NUM_PAIRED = 16
 SMALL, LARGE = 84, 168
 IMAGES_PER_S, POINTS_PER_S = 8, 10
-MOST_PICTURES = 300
-NUM_IN_ANY_CASE, MOST_OF_TIME = 20, 0.1
+MAX_PICTURES = 300
+NUM_IN_ANY_CASE, MAX_TIME_SHARE = 20, 0.1
 
 
 class SamplePictures(Observer):
@@ -79,7 +79,7 @@ class SamplePictures(Observer):
             self._spent_s += time.perf_counter() - began
 
     def _has_time(self, trainer: Trainer) -> bool:
-        is_cheap = self._shows_points or self._spent_s <= MOST_OF_TIME * trainer.elapsed_s
+        is_cheap = self._shows_points or self._spent_s <= MAX_TIME_SHARE * trainer.elapsed_s
         return is_cheap or self._num_drawn < NUM_IN_ANY_CASE
 
     def after_rollback(self, trainer: Trainer) -> None:
@@ -122,8 +122,8 @@ class SamplePictures(Observer):
 
     def _animate(self) -> None:
         paths = self._folder.all_samples()
-        if len(paths) > MOST_PICTURES:
-            chosen = np.linspace(0, len(paths) - 1, MOST_PICTURES).round().astype(int)
+        if len(paths) > MAX_PICTURES:
+            chosen = np.linspace(0, len(paths) - 1, MAX_PICTURES).round().astype(int)
             paths = [paths[number] for number in chosen]
         frames = [np.asarray(iio.imread(path)) for path in paths]
         same_size = [frame for frame in frames if frame.shape == frames[-1].shape]
