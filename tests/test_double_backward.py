@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atarigan.training.double_backward import Conv2d, LeakyReLU, use_direct_layers
+from atarigan.training.double_backward import Conv2d, LeakyReLU, use_double_backward_layers
 from atarigan.training.penalties import PENALTIES, gradient_norms
 
 GEOMETRIES = {
@@ -59,7 +59,7 @@ def small_critic(padding_mode="zeros"):
 def test_a_penalty_is_what_it_is_with_torchs_own_layers(padding_mode):
     theirs = small_critic(padding_mode)
     ours = copy.deepcopy(theirs)
-    use_direct_layers(ours)
+    use_double_backward_layers(ours)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     points = torch.randn(3, 1, 10, 12, dtype=torch.float64)
     found = []
@@ -73,7 +73,7 @@ def test_a_penalty_is_what_it_is_with_torchs_own_layers(padding_mode):
 
 def test_autocast_takes_convolutions_to_bfloat16():
     critic = small_critic().float()
-    use_direct_layers(critic)
+    use_double_backward_layers(critic)
     points = torch.randn(3, 1, 10, 12)
     with torch.autocast("cpu", torch.bfloat16):
         halves = critic(points)

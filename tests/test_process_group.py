@@ -16,7 +16,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.models.checkpoint import find_checkpoint, load_training_state
 from atarigan.training.build import build_trainer
 from atarigan.training.observers.history import read_rows
-from atarigan.training.process_group import ALONE
+from atarigan.training.process_group import SINGLE_PROCESS
 
 COMMON = ("--log", "none", "--sample-every", "0", "--device", "cpu")
 RUNS = {
@@ -124,7 +124,7 @@ def test_ctrl_c_which_the_launcher_repeats_saves_the_run(long_run):
 
 def test_alone_everything_stays_as_it_is():
     share = torch.randn(3)
-    assert ALONE.gather(share) is share
-    assert ALONE.shared("state") == "state"
-    assert ALONE.from_first(2.5) == 2.5
-    assert not ALONE.any(False)
+    assert SINGLE_PROCESS.gather(share) is share
+    assert SINGLE_PROCESS.broadcast_object("state") == "state"
+    assert SINGLE_PROCESS.broadcast(2.5) == 2.5
+    assert not SINGLE_PROCESS.any(False)

@@ -19,19 +19,19 @@ from atarigan.models.ram_conditioned import RamConditionedCritic
 from atarigan.training.device_plan import plan_for
 from atarigan.training.objectives import OBJECTIVES, Objective
 from atarigan.training.penalties import PENALTIES, Penalty
-from atarigan.training.process_group import ALONE, ProcessGroup
+from atarigan.training.process_group import SINGLE_PROCESS, ProcessGroup
 from atarigan.training.trainer import Trainer
 from atarigan.training.updates import Updates
 
-MOST_FITTED_NUMBERS, MOST_OBSERVED_NUMBERS = 1 << 28, 1 << 30
-MOST_STATES = 1 << 18
+MAX_FITTED_ELEMENTS, MAX_OBSERVED_ELEMENTS = 1 << 28, 1 << 30
+MAX_STATES = 1 << 18
 BYTES_PER_WEIGHT = 8  # of the weights and of their moving average, at least
 BYTES_PER_INDEX, BYTES_PER_FLOAT = 8, 4
 
 
 def build_trainer(
     config: RunConfig,
-    group: ProcessGroup = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
     *,
     source: DataSource | None = None,
     report: Callable[[str], None] = lambda _: None,
@@ -59,7 +59,7 @@ def build_trainer(
     plan = plan_for(config)
     model = accept(ModelConfig(config, source.spec, source.provenance))
     check_networks_fit(model, free_memory())
-    check_numbers_fit(model, free_memory())
+    check_tensors_fit(model, free_memory())
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
     report("fitting the generator to real samples")
@@ -96,7 +96,7 @@ def check_networks_fit(model: ModelConfig, free: int) -> None:
         )
 
 
-def check_numbers_fit(model: ModelConfig, free: int) -> None:
+def check_tensors_fit(model: ModelConfig, free: int) -> None:
     """Check that the samples of a batch, as bytes, and the bank of latents fit into main memory.
 
     Args:
@@ -153,12 +153,12 @@ def _fit(generator: Generator, source: DataSource, seed: int) -> None:
     """Initialize the generator from real samples, as many as it asks for and memory holds."""
     size = math.prod(source.spec.shape)
     most = min(generator.num_fitted, source.num_samples)
-    num_fitted = max(1, min(most, MOST_FITTED_NUMBERS // size))
+    num_fitted = max(1, min(most, MAX_FITTED_ELEMENTS // size))
     batches = source.batches(num_fitted, seed)
     first = next(batches)
     conditions = None if first.condition is None else torch.from_numpy(first.condition)
     generator.fit(torch.from_numpy(first.samples), conditions)
-    num_observed = min(generator.num_observed, MOST_OBSERVED_NUMBERS // size, source.num_samples)
+    num_observed = min(generator.num_observed, MAX_OBSERVED_ELEMENTS // size, source.num_samples)
     if num_observed > num_fitted:
         further = itertools.islice(batches, math.ceil(num_observed / num_fitted) - 1)
         generator.observe(torch.from_numpy(each.samples) for each in further)
@@ -166,6 +166,6 @@ def _fit(generator: Generator, source: DataSource, seed: int) -> None:
 
 def _states(source: DataSource) -> Tensor:
     """RAM of evenly spaced frames, uint8 (N, bytes)."""
-    states = source.conditions_at(evenly_spaced(source.num_samples, MOST_STATES))
+    states = source.conditions_at(evenly_spaced(source.num_samples, MAX_STATES))
     assert states is not None
     return torch.from_numpy(states)

@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 
-def use_direct_layers(network: nn.Module) -> None:
+def use_double_backward_layers(network: nn.Module) -> None:
     """Replace a network's convolutions and leaky ReLUs by the layers below, which share their
     parameters and names.
     """
@@ -32,7 +32,7 @@ class Conv2d(nn.Conv2d):
     @classmethod
     def like(cls, layer: nn.Conv2d) -> "Conv2d":
         """The same convolution, with the same parameters."""
-        direct = cls(
+        layer_like = cls(
             layer.in_channels,
             layer.out_channels,
             cast(tuple[int, int], layer.kernel_size),
@@ -44,8 +44,8 @@ class Conv2d(nn.Conv2d):
             padding_mode=layer.padding_mode,
             device="meta",  # its own parameters are never made
         )
-        direct.weight, direct.bias = layer.weight, layer.bias
-        return direct
+        layer_like.weight, layer_like.bias = layer.weight, layer.bias
+        return layer_like
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.padding_mode != "zeros" or isinstance(self.padding, str):

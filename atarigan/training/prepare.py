@@ -19,10 +19,10 @@ from atarigan.errors import InputError, one_line, shown
 from atarigan.models.checkpoint import load_training_state
 from atarigan.training.trainer import Trainer
 
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 _MEASURED_S = 0.3
-_TRIED_NUMBERS = 1 << 20
-_LARGE_PART = 4 * _TRIED_NUMBERS
+_TRIED_ELEMENTS = 1 << 20
+_LARGE_PART = 4 * _TRIED_ELEMENTS
 
 
 def restore(trainer: Trainer, checkpoint: Path) -> None:
@@ -56,8 +56,8 @@ def _check_counts(state: dict[str, Any]) -> None:
     for name in ("num_steps", "num_images", "num_rollbacks", "num_threads"):
         if type(state[name]) is not int or state[name] < 0:
             raise ValueError(f"{name} must be a count, not {shown(state[name])}")
-    if not 1 <= state["num_threads"] <= MOST_THREADS:
-        raise ValueError(f"num_threads must be 1 to {MOST_THREADS}, not {state['num_threads']}")
+    if not 1 <= state["num_threads"] <= MAX_THREADS:
+        raise ValueError(f"num_threads must be 1 to {MAX_THREADS}, not {state['num_threads']}")
     if type(state["elapsed_s"]) not in (int, float) or not 0 <= state["elapsed_s"] < math.inf:
         raise ValueError(f"elapsed_s must be seconds, not {shown(state['elapsed_s'])}")
 
@@ -137,7 +137,7 @@ def _check_cpu_memory(trainer: Trainer) -> None:
     config = trainer.config
     size = math.prod(trainer.model.sample.shape)
     part = config.batch_size // config.accumulate
-    num_tried = max(1, _TRIED_NUMBERS // size)
+    num_tried = max(1, _TRIED_ELEMENTS // size)
     if part * size <= _LARGE_PART or part <= num_tried:
         return
     free = free_memory()

@@ -77,7 +77,7 @@ class ProcessGroup:
             dist.all_reduce(flags, dist.ReduceOp.MAX)
         return bool(flags.item())
 
-    def from_first(self, number: float) -> float:
+    def broadcast(self, number: float) -> float:
         """The first process's number."""
         if self.size == 1:
             return number
@@ -86,7 +86,7 @@ class ProcessGroup:
             dist.broadcast(numbers, src=0)
         return numbers.item()
 
-    def shared(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """The first process's value, of any type; the others pass None."""
         if self.size == 1:
             return value
@@ -107,11 +107,11 @@ class ProcessGroup:
             ) from None
 
 
-ALONE = ProcessGroup()
+SINGLE_PROCESS = ProcessGroup()
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[ProcessGroup]:
+def init_process_group(device: str) -> Iterator[ProcessGroup]:
     """The processes that `torchrun` started together with this one, over gloo on CPUs and NCCL on
     GPUs. Without `torchrun`, this process alone.
 
@@ -123,7 +123,7 @@ def joined(device: str) -> Iterator[ProcessGroup]:
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     own = choose_device(device)
     is_cuda = own.type == "cuda"
@@ -136,7 +136,7 @@ def joined(device: str) -> Iterator[ProcessGroup]:
         dist.destroy_process_group()
 
 
-def leave(status: int) -> NoReturn:
+def exit_process(status: int) -> NoReturn:
     """End this process at once, with everything written.
 
     A regular exit would shut the interpreter down while gloo's threads still release their tensors,

@@ -26,7 +26,7 @@ from atarigan.training.observers.moving_objects import MovingObjects
 from atarigan.training.observers.run_page import RunPage
 from atarigan.training.observers.sample_pictures import SamplePictures
 from atarigan.training.prepare import check_memory, choose_num_threads, restore
-from atarigan.training.process_group import ProcessGroup, joined, leave
+from atarigan.training.process_group import ProcessGroup, exit_process, init_process_group
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Observer, Trainer
 
@@ -53,11 +53,11 @@ def train(
     """
     if config.data is not None:  # so that it is found from any folder later
         config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
-    with joined(config.device) as group:
+    with init_process_group(config.device) as group:
         if not group.is_first:
             with StopRequest(group.stop_echo_s) as stop:
                 build_trainer(config, group).run([], stop)
-            leave(command_line.EXIT_OK)
+            exit_process(command_line.EXIT_OK)
         return _train_and_record(
             RunFolder(out), config, group, resume=resume, allow_other_game=allow_other_game
         )

@@ -21,7 +21,7 @@ from atarigan.training.process_group import ProcessGroup
 from atarigan.training.updates import MovingAverage, Updates
 
 ROLLBACK_SEEDS = 1_000_003
-NUM_EXTENDED_FROM = 1024
+NUM_EXTENSION_SAMPLES = 1024
 
 
 class Observer:
@@ -125,7 +125,7 @@ class Trainer:
             if self._batches is None:
                 self._batches = self.open_batches()
             self.train_step(self._batches, observers)
-            self.elapsed_s = self.group.from_first(time.monotonic() - began)
+            self.elapsed_s = self.group.broadcast(time.monotonic() - began)
             is_rolled_back = guard is not None and guard.check(self, is_end=False)
             for observer in observers:
                 (observer.after_rollback if is_rolled_back else observer.after_step)(self)
@@ -268,7 +268,7 @@ class Trainer:
         num_due = sum(each <= self.fraction_done for each in generator.extension_fractions)
         if num_due <= generator.num_extensions:
             return
-        batch = next(self.source.batches(NUM_EXTENDED_FROM, self._seed + num_due))
+        batch = next(self.source.batches(NUM_EXTENSION_SAMPLES, self._seed + num_due))
         assert batch.condition is not None
         condition = self.plan.condition(batch.condition)
         assert condition is not None
@@ -279,7 +279,7 @@ class Trainer:
         """Whether there is another step, on which all processes agree. Only the first process has a
         guard: where it has rolled back, the others follow.
         """
-        if self.group.from_first(self.num_rollbacks) != self.num_rollbacks:
+        if self.group.broadcast(self.num_rollbacks) != self.num_rollbacks:
             self._follow_first_process()
         ends = stop.is_set or self.is_finished or self.stop_reason is not None
         return not self.group.any(ends)
@@ -288,7 +288,7 @@ class Trainer:
         """Take over the state of the first process."""
         if self.group.size == 1:
             return
-        state = self.group.shared(self.state_dict() if self.group.is_first else None)
+        state = self.group.broadcast_object(self.state_dict() if self.group.is_first else None)
         if not self.group.is_first:
             self.load_state_dict(state)
 

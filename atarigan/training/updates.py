@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from atarigan.config.run_config import RunConfig
 from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import draw_latents
+from atarigan.training.captured_update import CapturedUpdate, Update
 from atarigan.training.device_plan import DevicePlan
-from atarigan.training.double_backward import use_direct_layers
+from atarigan.training.double_backward import use_double_backward_layers
 from atarigan.training.objectives import Objective, pull_away
 from atarigan.training.penalties import Penalty, gradient_norms
-from atarigan.training.process_group import ALONE, ProcessGroup
-from atarigan.training.recorded_update import RecordedUpdate, Update
+from atarigan.training.process_group import SINGLE_PROCESS, ProcessGroup
 
 _EMA_RAMP_UP = 0.1
 
@@ -45,12 +45,12 @@ class Updates:
         objective: Objective,
         penalty: Penalty,
         plan: DevicePlan,
-        group: ProcessGroup = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.config = config
         self.num_parts = config.accumulate
         if penalty.has_gradient_term:
-            use_direct_layers(critic)
+            use_double_backward_layers(critic)
         self.generator = plan.place(generator).train()
         self.critic = plan.place(penalty.prepare(critic)).train()
         self.objective = objective
@@ -230,7 +230,7 @@ class Updates:
         optimizer.step()
 
     def set_learning_rates(self, generator: float, critic: float) -> None:
-        """Set both learning rates, in place where a recorded update reads them."""
+        """Set both learning rates, in place where a captured update reads them."""
         for optimizer, rate in (
             (self.generator_optimizer, generator),
             (self.critic_optimizer, critic),
@@ -279,12 +279,12 @@ class Updates:
         return stream.shape == self.rng.get_state().shape
 
     def _new_reconstruction_step(self) -> Update:
-        """The update by reconstruction; recorded as a CUDA graph where one process trains."""
-        is_recorded = self.plan.is_cuda and self.group.size == 1
-        return RecordedUpdate(self._reconstruct) if is_recorded else self._reconstruct
+        """The update by reconstruction; captured as a CUDA graph where one process trains."""
+        is_captured = self.plan.is_cuda and self.group.size == 1
+        return CapturedUpdate(self._reconstruct) if is_captured else self._reconstruct
 
     def _new_optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-        """Adam. On CUDA the learning rate is a tensor, so that a recorded update can read it."""
+        """Adam. On CUDA the learning rate is a tensor, so that a captured update can read it."""
         _make_dense(network)
         plan, betas = self.plan, (self.config.beta1, self.config.beta2)
         rate = torch.full((), learning_rate, device=plan.device) if plan.is_cuda else learning_rate

@@ -1,4 +1,4 @@
-"""On a GPU, recorded updates train like others; elsewhere nothing is recorded."""
+"""On a GPU, captured updates train like others; elsewhere nothing is captured."""
 
 import copy
 import dataclasses
@@ -14,7 +14,7 @@ from atarigan.training import updates
 from atarigan.training.build import build_trainer
 from tests.test_every_combination import LAYERS
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="records on CUDA only")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="captures on CUDA only")
 CONFIG = RunConfig(
     condition="ram",
     objective="non_saturating",
@@ -65,17 +65,17 @@ def similarity(first, second):
 
 @needs_cuda
 @pytest.mark.parametrize("network", FAMILIES)
-def test_a_recorded_run_is_the_run(data, network, monkeypatch):
+def test_a_captured_run_is_the_run(data, network, monkeypatch):
     config = dataclasses.replace(CONFIG, data=data, network=network, **LAYERS.get(network, {}))
     _, change = trained(config)
-    monkeypatch.setattr(updates, "RecordedUpdate", lambda update: update)
+    monkeypatch.setattr(updates, "CapturedUpdate", lambda update: update)
     _, expected = trained(config)
     assert similarity(change, expected) > 0.95
     assert change.norm() == pytest.approx(expected.norm(), rel=0.05)
 
 
 @needs_cuda
-def test_a_recorded_run_goes_on_where_a_state_was_taken(data):
+def test_a_captured_run_goes_on_where_a_state_was_taken(data):
     config = dataclasses.replace(CONFIG, data=data, network="profiles")
     trainer, _ = trained(config)
     again = build_trainer(config)
@@ -86,11 +86,11 @@ def test_a_recorded_run_goes_on_where_a_state_was_taken(data):
     assert similarity(weights(again) - before, weights(trainer) - before) > 0.95
 
 
-def test_a_cpu_records_nothing(data, monkeypatch):
+def test_a_cpu_captures_nothing(data, monkeypatch):
     def refuse(update):
-        raise AssertionError("a CPU has no graphs to record")
+        raise AssertionError("a CPU has no graphs to capture")
 
-    monkeypatch.setattr(updates, "RecordedUpdate", refuse)
+    monkeypatch.setattr(updates, "CapturedUpdate", refuse)
     config = dataclasses.replace(CONFIG, data=data, network="profiles", device="cpu")
     _, change = trained(config)
     _, again = trained(config)

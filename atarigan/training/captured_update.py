@@ -1,4 +1,4 @@
-"""An update of a network, recorded as a CUDA graph."""
+"""An update of a network, captured as a CUDA graph."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,17 @@ Update = Callable[..., Tensor]
 _NUM_WARMUP = 3
 
 
-class RecordedUpdate:
-    """An update whose kernels are recorded once and then launched together.
+class CapturedUpdate:
+    """An update whose kernels are captured once and then replayed together.
 
     A GPU runs the hundreds of kernels of a small network faster than they can be launched one by
     one. The first updates run as usual, so that everything they set up exists when the next one is
-    recorded.
+    captured.
 
     Args:
         update: takes tensors or None, always of the same shapes, and returns its loss. It must not
             wait for the device, and may draw random numbers only from the device's default stream.
-            Where the tensors that it works on are replaced, a new one has to be recorded.
+            Where the tensors that it works on are replaced, a new one has to be captured.
     """
 
     def __init__(self, update: Update) -> None:
@@ -35,14 +35,14 @@ class RecordedUpdate:
             self._num_warmup -= 1
             return self._update(*inputs)
         if self._graph is None:
-            self._graph = self._record(inputs)
+            self._graph = self._capture(inputs)
         for kept, given in zip(self._inputs, inputs, strict=True):
             if kept is not None and given is not None:
                 kept.copy_(given)
         self._graph.replay()
         return self._loss
 
-    def _record(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
+    def _capture(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
         self._inputs = [None if each is None else each.clone() for each in inputs]
         graph = torch.cuda.CUDAGraph()
         # Another thread may be reading ahead, into memory that it requests from CUDA.
