@@ -5,11 +5,11 @@ import torch
 
 from atarigan.models.families.group_trimming import GroupUse
 from atarigan.models.families.shifted_groups import ShiftedGroups
-from atarigan.models.search.positions import DECODERS, MovingGroup, Shift
+from atarigan.models.search.positions import DECODINGS, MovingGroup, PositionByte
 
 SIZE = (84, 84)
 FEATURES = torch.zeros(64, 3)
-V, ABSENT = DECODERS.index("v"), DECODERS.index("v < 160")
+V, ABSENT = DECODINGS.index("v"), DECODINGS.index("v < 160")
 
 
 def groups_of(*patches):
@@ -18,7 +18,7 @@ def groups_of(*patches):
     groups.grid.copy_(torch.tensor((210, 160)))
     for n, patch in enumerate(patches):
         height, width = patch.shape
-        pair = Shift(2 * n, V), Shift(2 * n + 1, ABSENT)
+        pair = PositionByte(2 * n, V), PositionByte(2 * n + 1, ABSENT)
         groups.append([MovingGroup(*pair, 205, height, 155, width, 0.5, 0.9, patch)], 0)
     with torch.no_grad():  # the products that do not come from the patch
         groups.bias.view(-1, 8)[:, 2:] = 0

@@ -10,13 +10,13 @@ import pytest
 
 from atarigan.models.families import NETWORKS
 from atarigan.models.families.network import NetworkShape
-from atarigan.models.search.positions import DECODERS, NO_BYTE, MovingGroup, Shift
+from atarigan.models.search.positions import DECODINGS, NO_BYTE, MovingGroup, PositionByte
 from atarigan.training.observers.moving_objects import MovingObjects
 from atarigan.training.run_folder import RunFolder
 
 SIZE = (20, 24)
-FIXED = Shift(NO_BYTE, 0)
-FIRST, SECOND, THIRD = (Shift(byte, DECODERS.index("v")) for byte in range(3))
+FIXED = PositionByte(NO_BYTE, 0)
+FIRST, SECOND, THIRD = (PositionByte(byte, DECODINGS.index("v")) for byte in range(3))
 
 
 class Frames:

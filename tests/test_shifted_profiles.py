@@ -1,4 +1,4 @@
-"""Pictures at places that bytes say: found in data, drawn, learned, extended, kept."""
+"""Images placed at positions read from RAM: found in data, drawn, learned, extended, kept."""
 
 import dataclasses
 import itertools
@@ -22,19 +22,19 @@ from atarigan.models.onnx_generator import OnnxGenerator
 from atarigan.models.search.position_search import SearchLimits, find_groups
 from atarigan.models.search.positions import (
     CONSOLE_GRIDS,
-    DECODERS,
+    DECODINGS,
     NO_BYTE,
     MovingGroup,
-    Shift,
+    PositionByte,
     candidates,
-    shifts_of,
+    decoded_positions,
 )
 from atarigan.training.build import build_trainer
 from tests.test_ram_conditioned import CONFIG as RAM_CONFIG
 
 NATIVE = (210, 160)
-V, HMOVE, HALF = (DECODERS.index(name) for name in ("v", "hmove", "v/2"))
-FIXED = Shift(NO_BYTE, 0)
+V, HMOVE, HALF = (DECODINGS.index(name) for name in ("v", "hmove", "v/2"))
+FIXED = PositionByte(NO_BYTE, 0)
 
 
 def group_of(row, column, *, top=0, left=0, patch=None):
@@ -49,9 +49,10 @@ def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
     rng = np.random.default_rng(0)
     groups = ShiftedGroups(5, *size, num_bytes=4)
     groups.grid.copy_(torch.tensor(NATIVE))
+    row, column = PositionByte(1, V), PositionByte(2, HMOVE)
     given = [
-        group_of(Shift(1, V), Shift(2, HMOVE), top=200, left=155, patch=rng.normal(size=(20, 12))),
-        group_of(Shift(0, HALF), FIXED, top=3, left=100, patch=rng.normal(size=(9, 11))),
+        group_of(row, column, top=200, left=155, patch=rng.normal(size=(20, 12))),
+        group_of(PositionByte(0, HALF), FIXED, top=3, left=100, patch=rng.normal(size=(9, 11))),
     ]
     groups.append(given, num_latents=1)
     states = torch.from_numpy(rng.integers(0, 256, (6, 4)).astype(np.uint8))
@@ -67,8 +68,8 @@ def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
             rows, columns = lines[:height], lines[height : height + width]
             picture = rows @ columns.T
             down, across = (
-                0 if byte == NO_BYTE else int(shifts_of(decoder)[state[byte]])
-                for byte, decoder in (group.row, group.column)
+                0 if byte == NO_BYTE else int(decoded_positions(decoding)[state[byte]])
+                for byte, decoding in (group.row, group.column)
             )
             at = np.ix_(
                 (group.top + down + np.arange(height)) % 210,
@@ -83,7 +84,7 @@ def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
 def test_a_group_is_not_there_where_its_byte_says_so():
     groups = ShiftedGroups(2, 84, 84, num_bytes=1)
     groups.grid.copy_(torch.tensor(NATIVE))
-    groups.append([group_of(FIXED, Shift(0, DECODERS.index("v < 160")))], num_latents=0)
+    groups.append([group_of(FIXED, PositionByte(0, DECODINGS.index("v < 160")))], num_latents=0)
     states = torch.tensor([[159], [160], [255]], dtype=torch.uint8)
     drawn = groups(torch.zeros(3, 84, 84), torch.zeros(3, 2), states)
     assert [bool(each.any()) for each in drawn] == [True, False, False]
@@ -102,7 +103,7 @@ def moving_frames(num, size, rng, *, spread=1):
     frames = np.zeros((num, *size), np.float32)
     for frame, state in zip(frames, states, strict=True):
         screen = np.zeros(NATIVE, np.float32)
-        column = int(shifts_of(HMOVE)[state[4]]) + 8
+        column = int(decoded_positions(HMOVE)[state[4]]) + 8
         screen[state[1] : state[1] + 12, column : column + 8] = 1.0
         width = 8 if state[3] else 16
         screen[180 : 180 + width, state[2] : state[2] + width] = 0.8
@@ -112,14 +113,14 @@ def moving_frames(num, size, rng, *, spread=1):
     return torch.from_numpy(frames), torch.from_numpy(states)
 
 
-def test_the_search_finds_the_bytes_their_decoders_and_the_screen():
+def test_the_search_finds_the_bytes_their_decodings_and_the_screen():
     residual, states = moving_frames(600, (84, 84), np.random.default_rng(0))
     grids = (*CONSOLE_GRIDS, (84, 84))
     found = find_groups(residual, states, grids, SearchLimits(num_steps=4))
     assert found.grid == NATIVE
     first, second = found.groups[:2]
-    assert (first.row, first.column) == (Shift(1, V), Shift(4, HMOVE))
-    assert (second.row.byte, second.column) == (NO_BYTE, Shift(2, V))
+    assert (first.row, first.column) == (PositionByte(1, V), PositionByte(4, HMOVE))
+    assert (second.row.byte, second.column) == (NO_BYTE, PositionByte(2, V))
     assert first.share + second.share > 0.6
     assert min(first.consistency, second.consistency) > 0.5
     assert second.top <= 180
@@ -139,10 +140,10 @@ def test_a_byte_that_only_says_whether_a_figure_is_there_is_no_position():
     values = np.r_[np.zeros(50), np.arange(160, 256)].astype(np.uint8)
     moves = np.r_[np.arange(100), np.full(46, 200)].astype(np.uint8)
     states = torch.from_numpy(np.stack([values, moves], 1))
-    names = candidates(states, range(len(DECODERS))).names
-    where_absent = DECODERS.index("v < 160")
-    assert Shift(0, V) in names
-    assert [each.byte for each in names if each.decoder == where_absent] == [1]
+    names = candidates(states, range(len(DECODINGS))).names
+    where_absent = DECODINGS.index("v < 160")
+    assert PositionByte(0, V) in names
+    assert [each.byte for each in names if each.decoding == where_absent] == [1]
 
 
 def test_positions_of_which_each_occurs_once_agree_with_nothing():
@@ -195,7 +196,7 @@ def test_windows_of_many_lines_are_cut_into_slabs():
     shape = NetworkShape((1, 210, 160), latent_size=2, condition_size=8, state_size=4)
     generator = NETWORKS["shifted_profiles"]().generator(shape)
     generator.fit(torch.from_numpy(frames), torch.from_numpy(states))
-    slabs = [each for each in generator.moving_groups().groups if each.column == Shift(1, V)]
+    slabs = [each for each in generator.moving_groups().groups if each.column == PositionByte(1, V)]
     assert len(slabs) >= 3
     assert max(each.height for each in slabs) <= 40
     for above, below in itertools.pairwise(slabs):

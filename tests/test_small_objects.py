@@ -4,12 +4,18 @@ import cv2
 import numpy as np
 import torch
 
-from atarigan.models.search.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
+from atarigan.models.search.positions import (
+    DECODINGS,
+    NO_BYTE,
+    MovingGroup,
+    PositionByte,
+    decoded_positions,
+)
 from atarigan.models.search.small_objects import find_small_groups
 
 SCREEN = (210, 160)
 SIZE = (84, 84)
-TWICE, HMOVE, V = (DECODERS.index(name) for name in ("2v", "hmove", "v"))
+TWICE, HMOVE, V = (DECODINGS.index(name) for name in ("2v", "hmove", "v"))
 
 
 def frames_with_shots(num, rng):
@@ -25,7 +31,7 @@ def frames_with_shots(num, rng):
         screen = np.zeros(SCREEN, np.float32)
         screen[150:170, state[0] : state[0] + 40] = 1.0
         if number % 10 == 0:
-            line, column = 3 + 2 * int(state[1]), 12 + int(shifts_of(HMOVE)[state[2]])
+            line, column = 3 + 2 * int(state[1]), 12 + int(decoded_positions(HMOVE)[state[2]])
             screen[line : line + 4, column] = 0.8
         frame[:] = cv2.resize(screen, SIZE[::-1], interpolation=cv2.INTER_AREA)
         frame[rng.integers(60), rng.integers(84)] = 0.5
@@ -35,7 +41,7 @@ def frames_with_shots(num, rng):
 def test_the_bytes_of_a_rare_shot_are_found_and_its_window_holds_it():
     motion = frames_with_shots(1000, np.random.default_rng(0))
     (shot,) = find_small_groups(*motion, SCREEN)
-    assert (shot.row, shot.column) == (Shift(1, TWICE), Shift(2, HMOVE))
+    assert (shot.row, shot.column) == (PositionByte(1, TWICE), PositionByte(2, HMOVE))
     assert shot.consistency > 0.8
     top, left = (shot.top + 5) % 210 - 5, (shot.left + 20) % 160 - 20
     assert top <= 3
@@ -50,9 +56,9 @@ def test_the_bytes_of_a_rare_shot_are_found_and_its_window_holds_it():
 def test_parts_of_what_is_known_to_move_are_not_found_again():
     motion = frames_with_shots(1000, np.random.default_rng(0))
     window = (0, 20, 0, 20, 0.1, 1.0, np.ones((20, 20)))
-    known = MovingGroup(Shift(1, V), Shift(2, V), *window)
+    known = MovingGroup(PositionByte(1, V), PositionByte(2, V), *window)
     assert find_small_groups(*motion, SCREEN, [known]) == []
-    other = MovingGroup(Shift(NO_BYTE, 0), Shift(2, V), *window)
+    other = MovingGroup(PositionByte(NO_BYTE, 0), PositionByte(2, V), *window)
     assert len(find_small_groups(*motion, SCREEN, [other])) == 1
 
 

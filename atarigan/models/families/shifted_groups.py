@@ -1,4 +1,4 @@
-"""Pictures that change their shape and are placed where two bytes of a state say."""
+"""Images that change their shape and are placed at positions read from two bytes of a state."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.models.search.positions import DECODERS, NO_BYTE, MovingGroup, Shift, shifts_of
+from atarigan.models.search.positions import (
+    DECODINGS,
+    NO_BYTE,
+    MovingGroup,
+    PositionByte,
+    decoded_positions,
+)
 from atarigan.models.sized_by_data import SizedByData
 
 RANK = 8
@@ -22,7 +28,7 @@ _CONSTANT_SCALE = 0.1
 
 class ShiftedGroups(SizedByData):
     """Adds to images, for each group, a picture Σ_q rows_q columns_qᵀ of its window, resized from
-    the grid to the frame's size and shifted to where the group's bytes say.
+    the grid to the frame's size and shifted to the position read from the group's bytes.
 
     Both factors of a product are linear in the features. In most products one of the two begins
     constant, and the picture linear: products of two changing factors are harder to learn.
@@ -32,8 +38,8 @@ class ShiftedGroups(SizedByData):
 
     Attributes:
         grid: lines and columns that positions count in, int64 (2,).
-        groups: a row for each group, int64 (groups, 8): byte and decoder of its rows, byte and
-            decoder of its columns, top, height, left, width of its window.
+        groups: a row for each group, int64 (groups, 8): byte and decoding of its rows, byte and
+            decoding of its columns, top, height, left, width of its window.
         scores: share of the motion and consistency of each group when it was found, float (groups,
             2).
         weight, bias: features to profiles, float (lines * rank, features) and (lines * rank,); the
@@ -115,7 +121,7 @@ class ShiftedGroups(SizedByData):
             _, _, _, _, top, height, left, width = fields
             rows, columns = profiles[first : first + height + width].split((height, width))
             patch = rows @ columns.T
-            row, column = Shift(*fields[:2]), Shift(*fields[2:4])
+            row, column = PositionByte(*fields[:2]), PositionByte(*fields[2:4])
             window = (top, height, left, width)
             groups.append(
                 MovingGroup(row, column, *window, share, consistency, patch.double().numpy())
@@ -183,10 +189,10 @@ class ShiftedGroups(SizedByData):
         self._expect("scores", (num, 2))
         grid = self.grid.tolist()
         for fields in self.groups.tolist():
-            for axis, (byte, decoder, first, length) in enumerate(_by_axis(fields)):
+            for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
                 if not (
                     NO_BYTE <= byte < self.num_bytes
-                    and 0 <= decoder < len(DECODERS)
+                    and 0 <= decoding < len(DECODINGS)
                     and 0 <= first < grid[axis]
                     and 1 <= length <= grid[axis]
                 ):
@@ -204,9 +210,9 @@ class ShiftedGroups(SizedByData):
         self._sizes = []
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():
-            for axis, (byte, decoder, first, length) in enumerate(_by_axis(fields)):
-                shifts = shifts_of(decoder) if byte != NO_BYTE else np.zeros(1)
-                table = _Taps(shifts, first, length, grid[axis], self.size[axis], num_taps)
+            for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
+                positions = decoded_positions(decoding) if byte != NO_BYTE else np.zeros(1)
+                table = _Taps(positions, first, length, grid[axis], self.size[axis], num_taps)
                 count = table.pixels.shape[1]
                 stride = 1 if axis else self.size[1]
                 tables.append((table.taps + num_inputs, table.weights, table.pixels * stride))
@@ -237,20 +243,20 @@ class ShiftedGroups(SizedByData):
 
 
 class _Taps:
-    """How a window of grid lines becomes lines of a frame, for each shift.
+    """How a window of grid lines becomes lines of a frame, for each position of its byte.
 
     A frame line is the mean of the grid lines that it covers, in proportion to the parts covered
     (OpenCV's INTER_AREA).
 
     Attributes:
-        taps: lines of the window, int64 (shifts, lines, taps).
+        taps: lines of the window, int64 (positions, lines, taps).
         weights: their weights, float32, 0 for a tap outside of the window.
-        pixels: line of the frame, int64 (shifts, lines).
+        pixels: line of the frame, int64 (positions, lines).
     """
 
     def __init__(
         self,
-        shifts: npt.NDArray[np.float64],
+        positions: npt.NDArray[np.float64],
         first: int,
         length: int,
         grid: int,
@@ -258,8 +264,8 @@ class _Taps:
         num_taps: int,
     ) -> None:
         scale = grid / size
-        is_there = ~np.isnan(shifts)
-        start = (first + np.nan_to_num(shifts).astype(np.int64)) % grid
+        is_there = ~np.isnan(positions)
+        start = (first + np.nan_to_num(positions).astype(np.int64)) % grid
         begin = np.floor(start / scale + 1e-9).astype(np.int64)
         end = np.ceil((start + length) / scale - 1e-9).astype(np.int64)
         lines = begin[:, None] + np.arange((end - begin).max())
@@ -277,10 +283,10 @@ class _Taps:
 
 
 def _by_axis(fields: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:
-    """Byte, decoder, first line and length of a group's rows, then of its columns."""
-    row_byte, row_decoder, column_byte, column_decoder, top, height, left, width = fields
-    yield row_byte, row_decoder, top, height
-    yield column_byte, column_decoder, left, width
+    """Byte, decoding, first line and length of a group's rows, then of its columns."""
+    row_byte, row_decoding, column_byte, column_decoding, top, height, left, width = fields
+    yield row_byte, row_decoding, top, height
+    yield column_byte, column_decoding, left, width
 
 
 def _part(fields: Sequence[int], lines: range, columns: range, grid: Sequence[int]) -> list[int]:

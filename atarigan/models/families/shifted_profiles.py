@@ -1,8 +1,8 @@
-"""A background, products of profiles, and pictures at places that bytes say: for any game's states.
+"""A background, products of profiles, and images placed at positions read from any game's RAM.
 
 Where a figure is and which shape it has come from different bytes of a state, and a sum over bytes
 cannot multiply the two. But a place is a shift, and a shift by a byte is a gather. So a search
-finds the bytes that move things (`models/state/position_search.py`), and the network learns shapes
+finds the bytes that move things (`models/search/position_search.py`), and the network learns shapes
 in coordinates that move with them. Everything else is as in `profiles`.
 """
 
@@ -47,7 +47,7 @@ _EXTENSION_LIMITS = SearchLimits(
 
 @NETWORKS.register("shifted_profiles")
 class ShiftedProfilesFamily(ProfilesFamily):
-    """Profiles, and pictures placed where bytes of the state say; for states of any game."""
+    """Profiles, and images placed at positions read from RAM; for states of any game."""
 
     encoder_settings = EncoderSettings(
         num_features=128, value_scale=0.004, bit_scale=0.02, value_decay=5.0, rare_share=0.002

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.positions import (
-    DECODERS,
+    DECODINGS,
     MIN_PRESENT,
     NO_BYTE,
-    NUM_ROW_DECODERS,
+    NUM_ROW_DECODINGS,
     Candidates,
     Floats,
-    Shift,
+    PositionByte,
     candidates,
 )
 
@@ -45,8 +45,8 @@ class Step(NamedTuple):
         mean: the mean picture at position 0, (lines, columns).
     """
 
-    row: Shift
-    column: Shift
+    row: PositionByte
+    column: PositionByte
     present: float
     agreeing: Tensor
     expected: Tensor
@@ -90,11 +90,11 @@ class Pursuit:
         self._weights[0] = 1
         self.energy = self._energy_of(self._plain).sum().item() / len(residual)
         self._white_energy = self._energy_of(self._white).sum().item() / len(residual)
-        self._rows = candidates(states, range(NUM_ROW_DECODERS))
-        self._columns = candidates(states, range(len(DECODERS)))
-        self._present = (~self._columns.shifts.isnan()).float()
+        self._rows = candidates(states, range(NUM_ROW_DECODINGS))
+        self._columns = candidates(states, range(len(DECODINGS)))
+        self._present = (~self._columns.positions.isnan()).float()
         self._num_present = self._present.mean(1).clamp(min=MIN_PRESENT)
-        self._columns = Candidates(self._columns.names, self._columns.shifts.nan_to_num(0.0))
+        self._columns = Candidates(self._columns.names, self._columns.positions.nan_to_num(0.0))
         self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._next = self._best_pair()
 
@@ -143,8 +143,8 @@ class Pursuit:
 
     def _back(self, row: int, column: int) -> Tensor:
         """What shifts the spectra of frames back; 0 for frames where the object is absent."""
-        back = self._phases(0, self._rows.shifts[row])[:, :, None]
-        back = back * self._phases(1, self._columns.shifts[column])[:, None]
+        back = self._phases(0, self._rows.positions[row])[:, :, None]
+        back = back * self._phases(1, self._columns.positions[column])[:, None]
         return back * self._present[column][:, None, None]
 
     def _agreement(self, aligned: Tensor, row: int, column: int) -> tuple[Tensor, Tensor]:
@@ -163,7 +163,7 @@ class Pursuit:
         down, across = self._to_cells
         cells = ((down @ (aligned * self._weights)) @ across).real.flatten(1)
         shifts = [
-            each.shifts[number]
+            each.positions[number]
             for each, number in ((self._rows, row), (self._columns, column))
             if each.names[number].byte != NO_BYTE
         ]
@@ -207,8 +207,9 @@ class Pursuit:
         rows, columns = self._screened()
         num = len(self._white)
         energy = torch.zeros(len(rows), len(columns))
-        down = self._phases(0, self._rows.shifts[rows])
-        across = self._phases(1, self._columns.shifts[columns]) * self._present[columns][..., None]
+        down = self._phases(0, self._rows.positions[rows])
+        across = self._phases(1, self._columns.positions[columns])
+        across = across * self._present[columns][..., None]
         for k in range(across.shape[2]):
             right = across[:, :, k].T.contiguous()
             for j in range(down.shape[2]):
@@ -226,10 +227,10 @@ class Pursuit:
         """Candidates of either axis that explain most on their own, "fixed" first."""
         num = len(self._white)
         sums = [torch.zeros(2, len(each.names)) for each in (self._rows, self._columns)]
-        for j, phases in enumerate(self._phases(0, self._rows.shifts).unbind(2)):
+        for j, phases in enumerate(self._phases(0, self._rows.positions).unbind(2)):
             energy = self._energy_of(phases @ self._white[:, j] / num)
             sums[0] += torch.stack([energy[:, 0], energy.sum(1)])
-        for k, phases in enumerate(self._phases(1, self._columns.shifts).unbind(2)):
+        for k, phases in enumerate(self._phases(1, self._columns.positions).unbind(2)):
             mean = (phases * self._present) @ self._white[:, :, k] / num
             energy = mean.abs().square() * self._weights[k] / self._num_present[:, None]
             sums[1] += torch.stack([energy[:, 0], energy.sum(1)])

@@ -80,7 +80,7 @@ def find_groups(
     pursuit = Pursuit(residual, states, grids[0])
     groups: dict[tuple[int, int], MovingGroup] = {}
     for group in sorted(_selected(pursuit, num_steps, limits), key=lambda group: -group.share):
-        # The same bytes in another coding explain what the shape of the first group lacks.
+        # The same bytes in another decoding explain what the shape of the first group lacks.
         groups.setdefault((group.row.byte, group.column.byte), group)
     return FoundGroups(grids[0], list(groups.values())[: limits.most_groups])
 

@@ -14,26 +14,28 @@ Floats = npt.NDArray[np.float64]
 CONSOLE_GRIDS = ((210, 160), (250, 160))
 NO_BYTE = -1
 ABSENT_FROM = 160
-DECODERS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
+DECODINGS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
 """How a byte's value v is a position: in this order, numbers in checkpoints refer to it."""
-NUM_ROW_DECODERS = 6
+NUM_ROW_DECODINGS = 6
 MIN_PRESENT = 0.02
 _MIN_POSITIONS = 5
 
 
-class Shift(NamedTuple):
-    """A position along one axis: a byte of the state and how its value is decoded.
+class PositionByte(NamedTuple):
+    """What gives a position along one axis: a byte of the state and how its value is decoded.
 
     Attributes:
         byte: address in the state; `NO_BYTE` for a position that never changes.
-        decoder: index in `DECODERS`.
+        decoding: index in `DECODINGS`.
     """
 
     byte: int
-    decoder: int
+    decoding: int
 
     def __str__(self) -> str:
-        return "fixed" if self.byte == NO_BYTE else f"byte {self.byte} as {DECODERS[self.decoder]}"
+        if self.byte == NO_BYTE:
+            return "fixed"
+        return f"byte {self.byte} as {DECODINGS[self.decoding]}"
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class MovingGroup:
             (height, width).
     """
 
-    row: Shift
-    column: Shift
+    row: PositionByte
+    column: PositionByte
     top: int
     height: int
     left: int
@@ -78,7 +80,7 @@ class FoundGroups(NamedTuple):
     groups: list[MovingGroup]
 
 
-def shifts_of(decoder: int) -> Floats:
+def decoded_positions(decoding: int) -> Floats:
     """Return the position that each value of a byte stands for, in lines or columns, float (256,);
     NaN where the object is absent.
 
@@ -97,34 +99,34 @@ def shifts_of(decoder: int) -> Floats:
         "hmove": 15 * (v & 15) - fine,
         "v < 160": np.where(v < ABSENT_FROM, v, np.nan),
     }
-    return np.asarray(of_name[DECODERS[decoder]], np.float64)
+    return np.asarray(of_name[DECODINGS[decoding]], np.float64)
 
 
 class Candidates(NamedTuple):
     """Possible positions along an axis and their values in each state, float (candidates, N)."""
 
-    names: list[Shift]
-    shifts: Tensor
+    names: list[PositionByte]
+    positions: Tensor
 
 
-def candidates(states: Tensor, decoders: Sequence[int]) -> Candidates:
-    """Every byte in every coding that gives enough positions; the first one never changes."""
-    names, shifts = [Shift(NO_BYTE, 0)], [np.zeros(len(states))]
+def candidates(states: Tensor, decodings: Sequence[int]) -> Candidates:
+    """Every byte in every decoding that gives enough positions; the first one never changes."""
+    names, columns = [PositionByte(NO_BYTE, 0)], [np.zeros(len(states))]
     seen: set[bytes] = set()
     values = states.numpy()
     for byte in range(values.shape[1]):
         occurring = np.unique(values[:, byte])
-        for decoder in decoders:
-            positions = shifts_of(decoder)
+        for decoding in decodings:
+            positions = decoded_positions(decoding)
             distinct = np.unique(positions[occurring])
             if np.count_nonzero(~np.isnan(distinct)) < _MIN_POSITIONS:
                 continue
             found = positions[values[:, byte]]
-            if DECODERS[decoder] == "v < 160" and np.isnan(found).mean() < MIN_PRESENT:
+            if DECODINGS[decoding] == "v < 160" and np.isnan(found).mean() < MIN_PRESENT:
                 continue
             pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
             if pattern not in seen:
                 seen.add(pattern)
-                names.append(Shift(byte, decoder))
-                shifts.append(found)
-    return Candidates(names, torch.from_numpy(np.stack(shifts)).float())
+                names.append(PositionByte(byte, decoding))
+                columns.append(found)
+    return Candidates(names, torch.from_numpy(np.stack(columns)).float())

@@ -3,8 +3,8 @@
 A shot of two pixels is hardly any of a frame's energy, so `position_search` overlooks it. But a
 small object is a point, and where its place minus the position that a byte stands for is the same
 in many frames, the byte moves it. So every point votes for that difference, for each byte and
-decoder (a Hough transform; Duda and Hart 1972, Communications of the ACM 15(1), p. 11). The pair of
-bytes on which most points agree is taken, its points are removed, and so on.
+decoding (a Hough transform; Duda and Hart 1972, Communications of the ACM 15(1), p. 11). The pair
+of bytes on which most points agree is taken, its points are removed, and so on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.positions import (
-    DECODERS,
+    DECODINGS,
     NO_BYTE,
-    NUM_ROW_DECODERS,
+    NUM_ROW_DECODINGS,
     Candidates,
     Floats,
     MovingGroup,
-    Shift,
+    PositionByte,
     candidates,
 )
 
@@ -98,12 +98,12 @@ class _Axis:
     def __init__(
         self, of_frames: Candidates, points: Points, axis: int, length: int, size: int
     ) -> None:
-        shifts = of_frames.shifts[:, torch.from_numpy(points.frame)]
-        self.candidates = Candidates(of_frames.names, shifts)
+        positions = of_frames.positions[:, torch.from_numpy(points.frame)]
+        self.candidates = Candidates(of_frames.names, positions)
         self.length, self.scale = length, length / size
         self.reach = max(1, int(self.scale))
         centers = (points.first[:, axis] + points.size[:, axis] / 2) * self.scale - 0.5
-        places = (torch.from_numpy(centers) - shifts).round()
+        places = (torch.from_numpy(centers) - positions).round()
         self._places = (places.nan_to_num(0.0).long() % length).masked_fill(places.isnan(), length)
 
     def most(self, which: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,8 +155,8 @@ def find_small_groups(
     step = max(1, -(-len(points.frame) // _MAX_POINTS))
     points = points.only(slice(None, None, step))
     axes = [
-        _Axis(candidates(states, decoders), points, axis, grid[axis], residual.shape[1 + axis])
-        for axis, decoders in enumerate((range(NUM_ROW_DECODERS), range(len(DECODERS))))
+        _Axis(candidates(states, decodings), points, axis, grid[axis], residual.shape[1 + axis])
+        for axis, decodings in enumerate((range(NUM_ROW_DECODINGS), range(len(DECODINGS))))
     ]
     energy = float(residual.square().mean()) * residual.numel() / step
     left = torch.ones(len(points.frame), dtype=torch.bool)
@@ -181,7 +181,7 @@ def find_small_groups(
     return groups
 
 
-def _is_part(row: Shift, column: Shift, group: MovingGroup) -> bool:
+def _is_part(row: PositionByte, column: PositionByte, group: MovingGroup) -> bool:
     return row.byte in (NO_BYTE, group.row.byte) and column.byte in (NO_BYTE, group.column.byte)
 
 
@@ -221,7 +221,8 @@ def _window(
         extent = points.size[:, number] * axis.scale
         half = int(np.quantile(extent, _KEPT) / 2) + axis.reach + _MARGIN
         first, length = place - half, min(axis.length, 2 * half + 1)
-        begin = points.first[:, number] * axis.scale - axis.candidates.shifts[chosen, which].numpy()
+        positions = axis.candidates.positions[chosen, which].numpy()
+        begin = points.first[:, number] * axis.scale - positions
         begin = (begin - first + axis.length / 2) % axis.length - axis.length / 2
         lines = np.arange(length) + 0.5
         covered.append((lines >= begin[:, None]) & (lines < (begin + extent)[:, None]))

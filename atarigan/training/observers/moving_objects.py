@@ -9,12 +9,12 @@ import numpy as np
 from atarigan.files import atomic
 from atarigan.images.pixels import Frames, gray_to_rgb
 from atarigan.models.search.positions import (
-    DECODERS,
+    DECODINGS,
     NO_BYTE,
     FoundGroups,
     MovingGroup,
-    Shift,
-    shifts_of,
+    PositionByte,
+    decoded_positions,
 )
 from atarigan.pictures.grids import grid, padded, save_picture, scale_for, titled
 from atarigan.training.run_folder import RunFolder
@@ -68,10 +68,10 @@ class MovingObjects(Observer):
 def as_table(found: FoundGroups) -> dict[str, object]:
     """Return what was found, without the patches, as JSON takes it."""
 
-    def position(shift: Shift) -> dict[str, object] | None:
-        if shift.byte == NO_BYTE:
+    def position(axis: PositionByte) -> dict[str, object] | None:
+        if axis.byte == NO_BYTE:
             return None
-        return {"byte": shift.byte, "decoder": DECODERS[shift.decoder]}
+        return {"byte": axis.byte, "decoder": DECODINGS[axis.decoding]}
 
     return {
         "lines": found.grid[0],
@@ -106,7 +106,7 @@ def picture(found: FoundGroups, trainer: Trainer) -> Frames:
     for number, group in enumerate(found.groups):
         _draw_box(shown, group, states[0], found.grid, sizes, _COLORS[number % len(_COLORS)])
     patches = [_patch(group, found.grid, sizes) for group in found.groups]
-    cells = [titled(shown, "real frame: where bytes say")]
+    cells = [titled(shown, "real frame: positions from RAM")]
     cells += [
         titled(each, f"{group.row}, {group.column}")
         for each, group in zip(patches, found.groups, strict=True)
@@ -124,10 +124,10 @@ def _draw_box(
     color: tuple[int, int, int],
 ) -> None:
     corner = []
-    for shift, first, length in zip(
+    for axis, first, length in zip(
         (group.row, group.column), (group.top, group.left), screen, strict=True
     ):
-        by = 0.0 if shift.byte == NO_BYTE else shifts_of(shift.decoder)[state[shift.byte]]
+        by = 0.0 if axis.byte == NO_BYTE else decoded_positions(axis.decoding)[state[axis.byte]]
         if np.isnan(by):
             return
         corner.append((first + by) % length)
