@@ -77,8 +77,7 @@ class GeneratedVecEnv(VecEnvWrapper):
         # wrappers in between may not pass on reset_infos
         self.reset_infos = [dict(info) for info in self.unwrapped.reset_infos]
         ram = rams_in_list(self.reset_infos) if self._stream.reads_ram else None
-        everyone = range(self.num_envs)
-        generated = self._stream.generate(everyone, [True] * self.num_envs, real, ram)
+        generated = self._stream.generate(range(self.num_envs), [True] * self.num_envs, real, ram)
         return self._returned(generated, self.reset_infos)
 
     def step_wait(self) -> Any:

@@ -79,9 +79,9 @@ def test_seed_from_does_not_advance_the_generator() -> None:
 
 
 def test_seeds_of_a_reset() -> None:
-    everyone, some = np.arange(3), np.array([0, 2])
-    assert seeds_of_reset(None, 3, everyone) == [None] * 3
-    assert seeds_of_reset(7, 3, everyone) == [7, 8, 9]
+    all_envs, some = np.arange(3), np.array([0, 2])
+    assert seeds_of_reset(None, 3, all_envs) == [None] * 3
+    assert seeds_of_reset(7, 3, all_envs) == [7, 8, 9]
     assert seeds_of_reset(7, 3, some) == [7, 9]
     assert seeds_of_reset([4, None, 6], 3, some) == [4, 6]
     assert seeds_of_reset(np.array([4, -1]), 3, some) == [4, None]

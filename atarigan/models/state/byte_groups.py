@@ -31,8 +31,9 @@ class ByteGroups(SizedByData):
         shifts: bit position of each of these bytes in its group's key, int64 (n,).
         keys: the key of each code, group after group, int64 (rows,).
         sizes, num_codes: number of codes of each group, 1 to 256, int64 (groups,) and as a list.
-        starts: row in `keys` of each group's first code, int64 (groups,).
-        resting: one state, which gives the bytes that never vary, uint8 (bytes,).
+        first_rows: row in `keys` of each group's first code, int64 (groups,).
+        resting: a state of the data, from which the bytes that never vary are taken, uint8
+            (bytes,).
     """
 
     addresses: Tensor
@@ -40,7 +41,7 @@ class ByteGroups(SizedByData):
     shifts: Tensor
     keys: Tensor
     sizes: Tensor
-    starts: Tensor
+    first_rows: Tensor
     resting: Tensor
     padded_keys: Tensor
 
@@ -50,7 +51,7 @@ class ByteGroups(SizedByData):
         for name in ("addresses", "group_of", "shifts", "keys", "sizes"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64))
         self.register_buffer("resting", torch.zeros(num_bytes, dtype=torch.uint8))
-        for name in ("starts", "padded_keys"):
+        for name in ("first_rows", "padded_keys"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
         self.num_codes: list[int] = []
 
@@ -85,7 +86,7 @@ class ByteGroups(SizedByData):
     def ram(self, codes: Tensor) -> Tensor:
         """Return the RAM uint8 (B, bytes) of codes int64 (B, groups)."""
         ram = self.resting.repeat(len(codes), 1)
-        keys = self.keys[self.starts + codes][:, self.group_of]
+        keys = self.keys[self.first_rows + codes][:, self.group_of]
         ram[:, self.addresses] = (keys >> self.shifts).to(torch.uint8)
         return ram
 
@@ -105,10 +106,10 @@ class ByteGroups(SizedByData):
 
     def _derive(self) -> None:
         """Compute each group's keys, int64 (groups, 256), padded with a sentinel."""
-        self.starts = self.sizes.cumsum(0) - self.sizes
+        self.first_rows = self.sizes.cumsum(0) - self.sizes
         self.num_codes = self.sizes.tolist()
         numbers = torch.arange(MAX_CODES, device=self.keys.device)
-        rows = (self.starts[:, None] + numbers).clamp(max=len(self.keys) - 1)
+        rows = (self.first_rows[:, None] + numbers).clamp(max=len(self.keys) - 1)
         self.padded_keys = self.keys.long()[rows].masked_fill(
             numbers >= self.sizes[:, None], _NO_KEY
         )

@@ -33,6 +33,10 @@ class StatePrior(SizedByData):
         h_i = starts_i + Σ_{j<i} decided[s_j]
         logits_i = frequencies_i + directions_i (h_i + layers(h_i)) - penalties_i[s_parent(i)]
 
+    In the terms of language models, `decided` are the input embeddings of codes, `directions` their
+    output embeddings, `frequencies` the output biases, and `starts` the biases of the hidden units.
+    Files of weights know them by these names.
+
     The penalty keeps groups from contradicting each other. It is 8 nats for codes that never
     occurred together with the code of the group's parent, the earlier group with the highest mutual
     information (the tree of Chow and Liu 1968, IEEE Transactions on Information Theory 14(3),
@@ -106,9 +110,9 @@ class StatePrior(SizedByData):
         if not self.num_quantiles:
             return torch.zeros((), device=ram.device)
         codes = self.groups.codes(ram).T
-        chosen = functional.embedding(self.groups.starts[:, None] + codes, self.decided)
+        chosen = functional.embedding(self.groups.first_rows[:, None] + codes, self.decided)
         features = self._features(chosen.cumsum(0) - chosen + self.starts[:, None])
-        each = (features, codes, codes[self.parents], self.groups.starts, self.groups.sizes)
+        each = (features, codes, codes[self.parents], self.groups.first_rows, self.groups.sizes)
         by_size = [tensor[self.by_size] for tensor in each]
         costs = [
             self._band_cost(most, *(tensor[band] for tensor in by_size))
@@ -124,19 +128,19 @@ class StatePrior(SizedByData):
 
     def _codes(self, quantiles: Tensor) -> Tensor:
         """Return the codes of quantiles (B, n), int64 (B, groups)."""
-        decided = torch.zeros(len(quantiles), self.width, device=quantiles.device)
+        embedded = torch.zeros(len(quantiles), self.width, device=quantiles.device)
         codes: list[Tensor] = []  # of the groups so far, each (B,)
         tables = (self.frequencies, self.directions, self.penalties, self.decided)
         of_groups = zip(*(table.split(self.groups.num_codes) for table in tables), strict=True)
         each = zip(quantiles.T.contiguous(), self.starts, self._parents, of_groups, strict=True)
-        for column, start, parent, (frequencies, directions, penalties, rows) in each:
-            logits = torch.addmm(frequencies, self._features(decided + start), directions.T)
+        for column, bias, parent, (frequencies, directions, penalties, embeddings) in each:
+            logits = torch.addmm(frequencies, self._features(embedded + bias), directions.T)
             if codes:
                 logits -= penalties.index_select(1, codes[parent]).T
             below = logits.softmax(1).cumsum(1)
             code = torch.searchsorted(below, column[:, None], right=True)[:, 0]
-            codes.append(code.clamp_(max=len(rows) - 1))
-            decided = decided + rows.index_select(0, codes[-1])
+            codes.append(code.clamp_(max=len(embeddings) - 1))
+            embedded = embedded + embeddings.index_select(0, codes[-1])
         none = torch.zeros(len(quantiles), 0, dtype=torch.int64, device=quantiles.device)
         return torch.stack(codes, dim=1) if codes else none
 
@@ -146,7 +150,7 @@ class StatePrior(SizedByData):
         features: Tensor,
         codes: Tensor,
         parents: Tensor,
-        starts: Tensor,
+        first_rows: Tensor,
         sizes: Tensor,
     ) -> Tensor:
         """Return the sum of -log p over n groups of at most `most` codes, a scalar.
@@ -155,10 +159,10 @@ class StatePrior(SizedByData):
             most: codes of the largest of these groups.
             features: (n, B, width).
             codes, parents: codes of the groups and of their parents, int64 (n, B).
-            starts, sizes: first row and number of rows of each group, int64 (n,).
+            first_rows, sizes: first row and number of rows of each group, int64 (n,).
         """
         numbers = torch.arange(most, device=codes.device)
-        rows = (starts[:, None] + numbers).clamp(max=len(self.directions) - 1)  # (n, most)
+        rows = (first_rows[:, None] + numbers).clamp(max=len(self.directions) - 1)  # (n, most)
         products = features @ functional.embedding(rows, self.directions).mT
         logits = products.float() + self.frequencies[rows][:, None]
         logits = logits - self.penalties[rows[:, None], parents[:, :, None]]
@@ -186,16 +190,16 @@ class StatePrior(SizedByData):
         self.by_size = self.groups.sizes.argsort(descending=True, stable=True)
         self._bands = _bands(sorted(self.groups.num_codes, reverse=True))
 
-    def _features(self, decided: Tensor) -> Tensor:
-        """Return h + layers(h).
+    def _features(self, inputs: Tensor) -> Tensor:
+        """Return h + layers(h) of inputs h (..., width).
 
         Calls functions, because calling modules would take as long as the arithmetic.
         """
         first, second = self.first_layer, self.second_layer
-        hidden = functional.leaky_relu(decided, _SLOPE)
+        hidden = functional.leaky_relu(inputs, _SLOPE)
         hidden = functional.linear(hidden, first.weight, first.bias)
         hidden = functional.leaky_relu(hidden, _SLOPE)
-        features: Tensor = decided + functional.linear(hidden, second.weight, second.bias)
+        features: Tensor = inputs + functional.linear(hidden, second.weight, second.bias)
         return features
 
 
