@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from atarigan import pack
 from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import Ram
 from atarigan.data.sources import SOURCES
 from atarigan.evaluation.drawn_samples import Pairs, draw_pairs
 from atarigan.evaluation.metrics.game_statistics import GameStatistics, far_apart
@@ -22,7 +23,7 @@ from atarigan.evaluation.metrics.pairs import pair_scores
 from atarigan.files import atomic
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.checkpoint import find_checkpoint
-from atarigan.models.frame_generator import FrameGenerator, Ram
+from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latents import Latents
 from atarigan.pictures import grids
 

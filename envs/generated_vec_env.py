@@ -6,9 +6,10 @@ from typing import Any, Unpack
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
+from atarigan.data.sample_spec import Ram
 from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import Frames
-from atarigan.models.latent_stream import Decoder, Ram
+from atarigan.models.latent_stream import Decoder
 
 from .env_provenance import provenance_of_vector
 from .generation_options import GenerationKwargs, GenerationOptions, Mode

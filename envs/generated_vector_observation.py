@@ -9,9 +9,10 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.images.env_layout import layout_of_env
-from atarigan.models.latent_stream import Decoder, Ram
+from atarigan.models.latent_stream import Decoder
 
 from .env_provenance import provenance_of_vector
 from .game_copies import CopiedWithGame

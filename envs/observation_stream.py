@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.provenance import Provenance, check_same_game
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout, layout_of_frames, warn_of_images_without_layout
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.models.latent_stream import Decoder, LatentStream, Ram
+from atarigan.models.latent_stream import Decoder, LatentStream
 from atarigan.models.latents import Latents
 
 from .generation_options import GenerationOptions

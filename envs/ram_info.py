@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
-from atarigan.models.latent_stream import Ram
 
 from .game_steps import is_delayed
 

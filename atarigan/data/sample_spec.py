@@ -2,8 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import FrameFormat
+
+Ram = npt.NDArray[np.uint8]
+"""States of the console's memory, (N, bytes), or one of them, (bytes,)."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.data.sample_spec import Ram
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.data.sources.source import DataSource
 from atarigan.errors import InputError
@@ -13,7 +14,7 @@ from atarigan.evaluation.evaluator import Samples
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.motion_evaluator import NUM_STACK, StackIndices, two_sets_of_stacks
 from atarigan.images.pixels import Frames
-from atarigan.models.frame_generator import FrameGenerator, Ram
+from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_stream import LatentStream
 from atarigan.models.latents import Latents
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError, one_line
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import shipped
@@ -25,7 +26,6 @@ from atarigan.models.ram_conditioned import RamConditionedGenerator
 from atarigan.models.state.state_prior import StatePrior
 
 Conditions = npt.NDArray[np.float32]
-Ram = npt.NDArray[np.uint8]
 
 
 class FrameGenerator:

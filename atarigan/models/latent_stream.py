@@ -3,13 +3,12 @@
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from atarigan.config.run_config import LatentDistribution
+from atarigan.data.sample_spec import Ram
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latents import Latents, from_gaussian, persistence, walked
 
-Ram = npt.NDArray[np.uint8]
 Schedule = Literal["step", "episode", "walk"]
 _STREAM_KEY = 0x6A7A  # makes these streams differ from the environment's own, which has this seed
 

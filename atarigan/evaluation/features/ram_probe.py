@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atarigan.data.sample_spec import Ram
 from atarigan.data.sources.source import shuffled_indices
 from atarigan.evaluation.features.feature_space import FeatureSpace, thumbnail_space
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.images.pixels import Frames, frames_to_floats
 
-Ram = npt.NDArray[np.uint8]
 PROBE = "ram-probe-v1"
 NUM_FEATURES = 64
 NUM_TRAINING_FRAMES = 30_000

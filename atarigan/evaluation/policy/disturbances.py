@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from atarigan.data.sample_spec import Ram
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import small_object_pixels
-from atarigan.evaluation.policy.episodes import Ram, View
+from atarigan.evaluation.policy.episodes import View
 from atarigan.images.pixels import Frames
 
 NOISE_LEVELS = 10

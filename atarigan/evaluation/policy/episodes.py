@@ -5,20 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.model_policy import Predictor
 from atarigan.data.collection.policies import RandomPolicy
 from atarigan.data.collection.preprocessing import PREPROCESSINGS, LifeStarts, Preprocessing
 from atarigan.data.provenance import Provenance
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
 
-Ram = npt.NDArray[np.uint8]
 View = Callable[[Sequence[int], Sequence[bool], Frames, Ram | None], Frames]
 """Maps real frames to the frames that the policy sees, both uint8 (M, H, W, C). The arguments are
 the indices of the games, whether each frame begins an episode, the frames, and the RAM (M, bytes)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.policy.disturbances import disturbances, real
-from atarigan.evaluation.policy.episodes import EpisodeConfig, EpisodeResults, Episodes, Ram, View
+from atarigan.evaluation.policy.episodes import EpisodeConfig, EpisodeResults, Episodes, View
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
 from atarigan.images.subset import Reservoir
