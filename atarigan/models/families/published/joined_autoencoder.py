@@ -11,10 +11,13 @@ from atarigan.models.families.network import (
     Generator,
     NetworkFamily,
     NetworkShape,
-    layer_sizes,
     with_condition,
 )
-from atarigan.models.families.published.joined_conv import JoinedGenerator, halving, with_planes
+from atarigan.models.families.published.joined_conv import (
+    JoinedEncoder,
+    JoinedGenerator,
+    with_planes,
+)
 
 CRITIC_LAYERS = (48, 64, 16)
 DECODER_CHANNELS = (20, 64, 32)  # 20 planes of 8×8: the published dense layer of 1,280
@@ -34,41 +37,27 @@ class JoinedAutoencoderFamily(NetworkFamily):
         return JoinedAutoencoder(shape, shape.image_shape("joined_autoencoder"))
 
 
-class JoinedAutoencoder(nn.Module):
+class JoinedAutoencoder(JoinedEncoder):
     """Images (B, C, H, W) to energies (B,): the mean squared errors of their reconstruction.
 
-    The encoder is three convolutions of 4×4 that halve the image; the decoder is a dense layer
-    followed by three steps that repeat pixels and convolve 5×5.
+    The decoder is a dense layer followed by three steps that repeat pixels and convolve 5×5.
     """
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
-        super().__init__()
+        super().__init__(shape, image_shape, CRITIC_LAYERS)
         channels, height, columns = image_shape
         self.sizes = [(-(-height // n), -(-columns // n)) for n in (8, 4, 2, 1)]
-        widths = layer_sizes(shape.critic_layers, CRITIC_LAYERS, "critic")
         more = shape.condition_size
-        self.activation = nn.LeakyReLU(shape.leaky_slope)
-        self.shrink = nn.ModuleList(
-            halving(before + more, after)
-            for before, after in itertools.pairwise((channels, *widths))
-        )
         rows, cols = self.sizes[0]
         first, *others = DECODER_CHANNELS
         self.dense = nn.Sequential(
-            nn.Linear(widths[-1] * rows * cols + more, first * rows * cols),
+            nn.Linear(self.code_size + more, first * rows * cols),
             nn.Unflatten(1, (first, rows, cols)),
         )
         self.grow = nn.ModuleList(
             nn.Conv2d(before + more, after, 5, 1, 2)
             for before, after in itertools.pairwise((first, *others, channels))
         )
-
-    def embed(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the codes (B, size) of samples."""
-        features = samples
-        for layer in self.shrink:
-            features = self.activation(layer(with_planes(features, condition)))
-        return features.flatten(1)
 
     def reconstruct(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         """Encode and decode samples (B, C, H, W)."""

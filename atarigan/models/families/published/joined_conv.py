@@ -68,29 +68,50 @@ class JoinedGenerator(Generator):
         return image
 
 
-class JoinedCritic(nn.Module):
-    """Images to logits (B,): three convolutions of 4×4 that halve the image, two dense layers."""
+class JoinedEncoder(nn.Module):
+    """Images to codes: three convolutions of 4×4 that halve the image.
 
-    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
+    Args:
+        shape, image_shape: as of the family's critic.
+        default_layers: their widths, where the shape lists none.
+    """
+
+    def __init__(
+        self,
+        shape: NetworkShape,
+        image_shape: tuple[int, int, int],
+        default_layers: tuple[int, ...],
+    ) -> None:
         super().__init__()
         channels, height, columns = image_shape
-        widths = layer_sizes(shape.critic_layers, CRITIC_LAYERS, "critic")
-        dense = shape.critic_width or DENSE_WIDTH
-        more = shape.condition_size
+        widths = layer_sizes(shape.critic_layers, default_layers, "critic")
         self.activation = nn.LeakyReLU(shape.leaky_slope)
         self.shrink = nn.ModuleList(
-            halving(before + more, after)
+            halving(before + shape.condition_size, after)
             for before, after in itertools.pairwise((channels, *widths))
         )
-        num_features = widths[-1] * -(-height // 8) * -(-columns // 8)
-        self.dense = nn.Linear(num_features + more, dense)
-        self.logit = nn.Linear(dense + more, 1)
+        self.code_size = widths[-1] * -(-height // 8) * -(-columns // 8)
 
-    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+    def embed(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the codes (B, code_size) of samples (B, C, H, W)."""
         features = samples
         for layer in self.shrink:
             features = self.activation(layer(with_planes(features, condition)))
-        features = self.activation(self.dense(with_condition(features.flatten(1), condition)))
+        return features.flatten(1)
+
+
+class JoinedCritic(JoinedEncoder):
+    """Images to logits (B,): the encoder and two dense layers."""
+
+    def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
+        super().__init__(shape, image_shape, CRITIC_LAYERS)
+        dense = shape.critic_width or DENSE_WIDTH
+        self.dense = nn.Linear(self.code_size + shape.condition_size, dense)
+        self.logit = nn.Linear(dense + shape.condition_size, 1)
+
+    def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        code = with_condition(self.embed(samples, condition), condition)
+        features = self.activation(self.dense(code))
         logits: Tensor = self.logit(with_condition(features, condition))
         return logits[:, 0]
 
