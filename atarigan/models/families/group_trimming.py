@@ -7,7 +7,7 @@ from torch import Tensor
 
 from atarigan.models.families.shifted_groups import ShiftedGroups
 
-_VISIBLE = 5 / 127.5
+_FAINT = 5 / 127.5  # less than an object's 8 levels, so that windows keep the edges of objects
 _UNUSED = 0.003
 _MARGIN = 1
 _MIN_GAIN = 0.005
@@ -47,7 +47,7 @@ class GroupUse:
             alone = self._groups(torch.zeros_like(positions), features, states, only=number)
             self._gains[number] += (self._errors(positions - alone, real).sum() - with_all).cpu()
             is_there = alone.flatten(1).any(1)
-            visible = (picture[is_there].abs() - _VISIBLE).clamp(min=0).square()
+            visible = (picture[is_there].abs() - _FAINT).clamp(min=0).square()
             self._lines[number].append(visible.sum((0, 2)).cpu())
             self._columns[number].append(visible.sum((0, 1)).cpu())
 

@@ -27,7 +27,7 @@ from atarigan.models.search.positions import (
     candidates,
 )
 
-_VISIBLE = 8 / 127.5
+_VISIBLE = 8 / 127.5  # the levels from which metrics count a difference as well
 _SMALL_SHARE = 0.001
 _MIN_PIXELS = 6
 _RARE = 0.05
