@@ -20,6 +20,7 @@ from atarigan.files.npz_samples import note_of, read_samples
 if TYPE_CHECKING:
     from atarigan.data.provenance import Provenance
     from atarigan.data.sources import DataSource
+    from atarigan.envs.observation_stream import GeneratedFrames
     from atarigan.evaluation.drawn_samples import DrawnSamples
     from atarigan.evaluation.policy.played_policy import PlayedPolicy
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
@@ -157,24 +158,13 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     """
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
-    from atarigan.data.provenance import Provenance
-    from atarigan.data.sources import SOURCES
     from atarigan.evaluation.build import evaluator_for, progress_total
-    from atarigan.evaluation.drawn_samples import DrawnSamples
     from atarigan.evaluation.metrics.pairs import pair_scores
     from atarigan.evaluation.motion_evaluator import evaluate_motion
     from atarigan.evaluation.report import Evaluation
 
-    role = None
-    if arguments.run is not None:
-        drawn, config, source, role = _draw_from_run(arguments)
-    else:
-        path = Path(str(arguments.samples))
-        drawn = DrawnSamples.of(read_samples(path))
-        provenance = Provenance.from_note(note_of(path), path)
-        config = RunConfig(source=str(arguments.source), data=arguments.data)
-        source = SOURCES[config.source](config)
-        _check_game(arguments, config, provenance, source)
+    samples_of = _draw_from_run if arguments.run is not None else _read_from_file
+    drawn, config, source, role = samples_of(arguments)
     num = min(len(drawn.samples), arguments.num)
     total = progress_total(source, num, arguments.features, drawn.stacks)
     with ProgressDisplay("evaluating", "samples", total) as display:
@@ -211,6 +201,27 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         pairs=drawn.pairs,
         role=role,
     )
+
+
+def _read_from_file(
+    arguments: EvaluateArguments,
+) -> tuple["DrawnSamples", RunConfig, "DataSource", None]:
+    """Read samples from a file; also return the configuration and the source of the real samples.
+
+    Raises:
+        InputError: file or source are missing or damaged, or of different games.
+    """
+    from atarigan.data.provenance import Provenance
+    from atarigan.data.sources import SOURCES
+    from atarigan.evaluation.drawn_samples import DrawnSamples
+
+    path = Path(str(arguments.samples))
+    drawn = DrawnSamples.of(read_samples(path))
+    provenance = Provenance.from_note(note_of(path), path)
+    config = RunConfig(source=str(arguments.source), data=arguments.data)
+    source = SOURCES[config.source](config)
+    _check_game(arguments, config, provenance, source)
+    return drawn, config, source, None
 
 
 def _draw_from_run(
@@ -272,29 +283,13 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.cli.stop_request import StopRequest
     from atarigan.config.machine import package_versions
-    from atarigan.envs.observation_stream import GeneratedFrames
-    from atarigan.evaluation.policy.episodes import MAX_PARALLEL
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
-    from atarigan.models.frame_generator import FrameGenerator
 
     played = policy_to_play(arguments)
-    config, layout = played.config, played.layout
-    generated = None
-    if arguments.run is not None:
-        generator = FrameGenerator.load(arguments.run)
-        with contextlib.closing(config.make_env()) as env:
-            generated = GeneratedFrames(
-                generator,
-                env.env,
-                layout.frame_format,
-                MAX_PARALLEL,
-                arguments.seed,
-                config.provenance(env),
-                allow_other_game=arguments.allow_other_game,
-                allow="--allow-other-game",
-            )
-    comparison = PolicyComparison(played.model, layout, config, arguments.episodes, arguments.seed)
+    layout, seed = played.layout, arguments.seed
+    generated = None if arguments.run is None else _generated_frames(arguments, played)
+    comparison = PolicyComparison(played.model, layout, played.config, arguments.episodes, seed)
     total = comparison.max_steps(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
         results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set)
@@ -304,11 +299,35 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
         **played.facts,
         "episodes": arguments.episodes,
         "max_frames": arguments.max_frames,
-        "seed": arguments.seed,
+        "seed": seed,
         "versions": package_versions(),
     }
     name = Path(str(arguments.policy).rpartition(":")[2]).stem
-    return PolicyEvaluation(name, results, layout.frame_format, facts, arguments.seed, unfinished)
+    return PolicyEvaluation(name, results, layout.frame_format, facts, seed, unfinished)
+
+
+def _generated_frames(arguments: EvaluateArguments, played: "PlayedPolicy") -> "GeneratedFrames":
+    """Return the view of the frames that the run's generator makes of the policy's game.
+
+    Raises:
+        InputError: the generator is missing or damaged, or of another game.
+    """
+    from atarigan.envs.observation_stream import GeneratedFrames
+    from atarigan.evaluation.policy.episodes import MAX_PARALLEL
+    from atarigan.models.frame_generator import FrameGenerator
+
+    generator = FrameGenerator.load(str(arguments.run))
+    with contextlib.closing(played.config.make_env()) as env:
+        return GeneratedFrames(
+            generator,
+            env.env,
+            played.layout.frame_format,
+            MAX_PARALLEL,
+            arguments.seed,
+            played.config.provenance(env),
+            allow_other_game=arguments.allow_other_game,
+            allow="--allow-other-game",
+        )
 
 
 def policy_to_play(arguments: EvaluateArguments) -> "PlayedPolicy":

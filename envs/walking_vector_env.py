@@ -75,19 +75,12 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
-        for name, number in {
+        counts = {
             "num_envs": num_envs,
             "episode_steps": episode_steps,
             "num_actions": num_actions,
-        }.items():
-            if number < 1:
-                raise InputError(f"{name} must be at least 1, not {number}")
-        if not walk_length > 0:
-            raise InputError(f"walk_length must be above 0, not {walk_length}")
-        if output not in ("numpy", "torch"):
-            raise InputError(f"output must be 'numpy' or 'torch', not {output!r}")
-        if render_mode not in (None, "rgb_array"):
-            raise InputError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
+        }
+        _check_arguments(counts, walk_length, output, render_mode)
         if isinstance(generator, (str, Path)):
             generator = FrameGenerator.load(generator, device)
         self.num_envs = num_envs
@@ -236,6 +229,20 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         if self._output == "numpy":
             return array
         return torch.from_numpy(array).to(self._generator.device)
+
+
+def _check_arguments(
+    counts: dict[str, int], walk_length: float, output: str, render_mode: str | None
+) -> None:
+    for name, number in counts.items():
+        if number < 1:
+            raise InputError(f"{name} must be at least 1, not {number}")
+    if not walk_length > 0:
+        raise InputError(f"walk_length must be above 0, not {walk_length}")
+    if output not in ("numpy", "torch"):
+        raise InputError(f"output must be 'numpy' or 'torch', not {output!r}")
+    if render_mode not in (None, "rgb_array"):
+        raise InputError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
 
 
 def _checked_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:

@@ -85,17 +85,15 @@ class AgentSteps:
         self.game: str | None = None
         self.screen: Screen
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+        if self.is_ale and layout is not None:
+            raise InputError(
+                f"layout {layout!r} is for image observations: the emulator's screen needs none"
+            )
         if self.is_ale:
-            if layout is not None:
-                raise InputError(
-                    f"layout {layout!r} is for image observations: the emulator's screen needs none"
-                )
             self._make_ale(skips_inside=not max_pool)
             self.game = env_kwargs.get("game", spec.kwargs.get("game"))
         else:
-            self.env = _make_image_env(spec, env_kwargs, layout)
-            pooled = PooledImageScreen(self.env, num_pooled, layout) if max_pool else None
-            self.screen = pooled or ImageScreen(self.env, layout)
+            self._make_with_images()
         self._screens = [self.screen]
         self._noop_max, self._steps_per_noop = 0, 1
         self.action_space = self.env.action_space
@@ -195,6 +193,14 @@ class AgentSteps:
         ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
         pooled = PooledAleScreen(ale, self._num_pooled) if self._max_pool else None
         self.screen = pooled or AleScreen(ale)
+
+    def _make_with_images(self) -> None:
+        """Make an environment whose screen is its observations, or else its rendering."""
+        self.env = _make_image_env(self._spec, self._env_kwargs, self._layout)
+        pooled = None
+        if self._max_pool:
+            pooled = PooledImageScreen(self.env, self._num_pooled, self._layout)
+        self.screen = pooled or ImageScreen(self.env, self._layout)
 
     def _observe(self, observation: Any) -> None:
         for screen in self._screens:

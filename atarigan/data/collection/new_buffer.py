@@ -54,15 +54,7 @@ def create_buffer(
     if origin.vary_epsilon and origin.epsilon == 0:
         raise InputError("vary_epsilon draws from 0 to epsilon, which must be above 0, not 0.0")
     with contextlib.closing(AgentSteps.of(origin)) as env:
-        preprocessing, axes = origin.policy_preprocessing, origin.policy_layout
-        policy_maker(policy, env, preprocessing, axes)
-        if policy.startswith("sb3:"):
-            algorithm, policy_path = named_model(policy)
-            file = ModelFile.read(policy_path, algorithm)
-            trained = trained_preprocessing(file, env, preprocessing)
-            preprocessing = trained.name
-            for each in training_differences(file, env, origin.env_id or "", trained, axes):
-                warnings.warn(each, stacklevel=2)
+        preprocessing = _policy_preprocessing(policy, env, origin)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
         ram = env.screen.ram()
@@ -89,6 +81,25 @@ def create_buffer(
                 action_meanings=env.action_meanings,
             ),
         )
+
+
+def _policy_preprocessing(policy: str, env: AgentSteps, origin: Origin) -> str | None:
+    """Check that a policy can play; return the preprocessing that it was trained with, if it is a
+    model, and else the origin's. Warns where a model was trained with other settings.
+
+    Raises:
+        InputError: the policy is unknown or damaged, or does not fit the environment.
+    """
+    preprocessing, axes = origin.policy_preprocessing, origin.policy_layout
+    policy_maker(policy, env, preprocessing, axes)
+    if not policy.startswith("sb3:"):
+        return preprocessing
+    algorithm, policy_path = named_model(policy)
+    file = ModelFile.read(policy_path, algorithm)
+    trained = trained_preprocessing(file, env, preprocessing)
+    for each in training_differences(file, env, origin.env_id or "", trained, axes):
+        warnings.warn(each, stacklevel=3)
+    return trained.name
 
 
 def screen_format(screen: Screen, format_name: str, size: tuple[int, int] | None) -> FrameFormat:
