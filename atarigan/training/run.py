@@ -72,21 +72,10 @@ def _train_and_record(
     allow_other_game: bool,
 ) -> int:
     out = folder.path
-    if folder.config.exists() and not resume:
-        raise InputError(f"{out} holds a run already: add --resume to go on, or name another --out")
     if resume:
-        refuse_read_only(out)
-        before = typed_json.read_json(folder.config, ModelConfig)
-        accept = partial(_checked_model, before, allow_other_game=allow_other_game)
-        trainer = build_trainer(config, group, report=report_phase, accept=accept)
+        trainer = _resumed_trainer(folder, config, group, allow_other_game=allow_other_game)
     else:
-        trainer = build_trainer(config, group, report=report_phase)
-    check_memory(trainer)
-    if resume:
-        restore(trainer, find_checkpoint(out))
-    else:
-        report_phase("choosing the number of threads")
-        choose_num_threads(trainer)
+        trainer = _new_trainer(folder, config, group)
     logs = open_logs(folder, trainer)
     out.mkdir(parents=True, exist_ok=True)
     guard = HealthGuard(folder, trainer)
@@ -109,6 +98,40 @@ def _train_and_record(
         print(f"given up: {trainer.stop_reason}; {out} keeps the last healthy weights")
         return command_line.EXIT_UNHEALTHY
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
+
+
+def _new_trainer(folder: RunFolder, config: RunConfig, group: ProcessGroup) -> Trainer:
+    """Build the trainer of a new run.
+
+    Raises:
+        InputError: the folder holds a run.
+    """
+    if folder.config.exists():
+        raise InputError(
+            f"{folder.path} holds a run already: add --resume to go on, or name another --out"
+        )
+    trainer = build_trainer(config, group, report=report_phase)
+    check_memory(trainer)
+    report_phase("choosing the number of threads")
+    choose_num_threads(trainer)
+    return trainer
+
+
+def _resumed_trainer(
+    folder: RunFolder, config: RunConfig, group: ProcessGroup, *, allow_other_game: bool
+) -> Trainer:
+    """Build the trainer of a run that goes on where its newest checkpoint was taken.
+
+    Raises:
+        InputError: the folder cannot be written, or the data is of another game.
+    """
+    refuse_read_only(folder.path)
+    before = typed_json.read_json(folder.config, ModelConfig)
+    accept = partial(_checked_model, before, allow_other_game=allow_other_game)
+    trainer = build_trainer(config, group, report=report_phase, accept=accept)
+    check_memory(trainer)
+    restore(trainer, find_checkpoint(folder.path))
+    return trainer
 
 
 def _announce(trainer: Trainer, out: Path) -> None:

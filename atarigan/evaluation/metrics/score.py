@@ -136,25 +136,36 @@ def scores(
         return found
 
     values, floors = measured(samples, reference), measured(held_out, reference)
+    errors = _standard_errors(measured, samples, reference, seed, episodes)
+    return {
+        name: Score(
+            value=value,
+            floor=floors[name],
+            interval=interval(name, value, errors[name]),
+            better=METRICS[name].better,
+        )
+        for name, value in values.items()
+    }
+
+
+def _standard_errors(
+    measure: Measure,
+    samples: Columns,
+    reference: Columns,
+    seed: int,
+    episodes: npt.NDArray[np.int64] | None,
+) -> dict[str, float]:
+    """Return the standard error of each metric by the jackknife that `scores` describes."""
     rng = np.random.default_rng(seed)
+    num = num_rows(samples)
     halves = [
-        measured(
+        measure(
             rows(samples, half_of_rows(num, None, rng)),
             rows(reference, half_of_rows(num, episodes, rng)),
         )
         for _ in range(NUM_HALVES)
     ]
-    return {
-        name: Score(
-            value=values[name],
-            floor=floors[name],
-            interval=interval(
-                name, values[name], float(np.std([found[name] for found in halves], ddof=1))
-            ),
-            better=METRICS[name].better,
-        )
-        for name in values
-    }
+    return {name: float(np.std([each[name] for each in halves], ddof=1)) for name in halves[0]}
 
 
 def interval(name: str, value: float, standard_error: float) -> tuple[float, float]:
