@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from atarigan.models.search.pixel_search import (
     BITS,
     HALVES,
-    MOST_PIXELS,
+    MAX_PIXELS,
     NUM_TERMS,
     NUM_VALUES,
     Fields,
@@ -90,8 +90,8 @@ class PixelTerms(SizedByData):
 
     def _check(self) -> None:
         num_fields, num = len(self.byte), len(self.pixels)
-        if num > MOST_PIXELS:
-            raise ValueError(f"there must be at most {MOST_PIXELS} pixels, not {num}")
+        if num > MAX_PIXELS:
+            raise ValueError(f"there must be at most {MAX_PIXELS} pixels, not {num}")
         self._expect("byte", (num_fields,), range(self.num_bytes))
         self._expect("mask", (num_fields,))
         if not set(self.mask.tolist()) <= {*BITS, *HALVES}:

@@ -32,12 +32,12 @@ from atarigan.models.state.ram_encoder import EncoderSettings
 
 STATIC_RANK = 12
 _NUM_SEARCHED = 2000
-_MOST_SEARCHED = 6000
-_MOST_PIXELS = 6000 * 84 * 84
+_MAX_SEARCHED = 6000
+_MAX_PIXELS = 6000 * 84 * 84
 _CHUNK = 256
 _TALLEST = 40
 _SMALL = 6 / 127.5  # differences below it do not count as missing
-_MOST_MEDIANS = 4.0
+_MAX_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
 _EXTENSION_FRACTIONS = (0.2, 0.6)
 _EXTENSION_LIMITS = SearchLimits(
@@ -91,7 +91,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             return
         _, height, width = self.background.shape
         grids = (*CONSOLE_GRIDS, (height, width))
-        num = min(_MOST_SEARCHED, _MOST_PIXELS // (height * width))
+        num = min(_MAX_SEARCHED, _MAX_PIXELS // (height * width))
         motion, states = self._motion(samples, conditions, num)
         pixels = find_pixels(motion, states)
         self.terms.fit(pixels, self.background[0])
@@ -149,7 +149,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         positions = self.positions(with_condition(latents, condition), state)
         errors = self.colors.frame_errors(positions, real)
         known = errors.detach()
-        most = torch.maximum(_MOST_MEDIANS * known.median(), known.mean())
+        most = torch.maximum(_MAX_MEDIANS * known.median(), known.mean())
         weights = (most / known.clamp(min=1e-9)).clamp(max=1.0)
         return (errors * weights).mean()
 

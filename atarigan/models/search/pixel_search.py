@@ -14,15 +14,15 @@ from torch import Tensor
 
 NUM_TERMS = 3
 NUM_VALUES = 16
-MOST_PIXELS = 800
+MAX_PIXELS = 800
 BITS = tuple(1 << bit for bit in range(8))
 HALVES = (0x0F, 0xF0)
-_FEWEST_FRAMES = 200
+_MIN_FRAMES = 200
 _NUM_BLOCKS = 16
-_LEAST_EXPLAINED = 0.8
+_MIN_EXPLAINED = 0.8
 _DETERMINED = 0.995
-_LEAST_ENERGY = 4e-4
-_LEAST_RATE = 1e-3
+_MIN_ENERGY = 4e-4
+_MIN_RATE = 1e-3
 _HALF_COST = 2.0
 _RIDGE = 1e-4
 _CHUNK = 512
@@ -101,9 +101,9 @@ def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
         states: of these frames, uint8 (N, bytes). In few frames nothing is found: so many fields
             fit them by chance.
     """
-    if len(states) < _FEWEST_FRAMES:
+    if len(states) < _MIN_FRAMES:
         residual = torch.zeros_like(residual)
-    pixels = torch.nonzero(residual.flatten(1).square().mean(0) > _LEAST_ENERGY)[:, 0]
+    pixels = torch.nonzero(residual.flatten(1).square().mean(0) > _MIN_ENERGY)[:, 0]
     fields = _varying_fields(states)
     parts = _Parts.of(fields.values(states))
     shown = residual.flatten(1)[:, pixels]
@@ -113,8 +113,8 @@ def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
     terms = first.pursued(parts, fields.mask)
     members = parts.members[terms].flatten(1)
     explained = second.explained(members, first.weights(members))
-    found = torch.nonzero(explained >= _LEAST_EXPLAINED)[:, 0]
-    most = first.energy[found].argsort(descending=True)[:MOST_PIXELS]
+    found = torch.nonzero(explained >= _MIN_EXPLAINED)[:, 0]
+    most = first.energy[found].argsort(descending=True)[:MAX_PIXELS]
     found = found[most].sort().values
     both = _Products(*((one + other) / 2 for one, other in zip(first, second, strict=True)))
     weights = both.of_pixels(found).weights(members[found])
@@ -188,7 +188,7 @@ class _Products(NamedTuple):
             members = parts.members[terms].flatten(1)
             weights = self.weights(members)
             left = self._left(members, weights)[: len(rates)]
-            gains = (left.square() / rates).masked_fill(rates < _LEAST_RATE, 0.0)
+            gains = (left.square() / rates).masked_fill(rates < _MIN_RATE, 0.0)
             of_fields = torch.zeros(len(masks), left.shape[1]).index_add(0, parts.field, gains)
             error = self._error(members, weights)
             unexplained = (error - of_fields).clamp(min=0) + 1e-3 * error
@@ -207,7 +207,7 @@ class _Products(NamedTuple):
     def explained(self, members: Tensor, weights: Tensor) -> Tensor:
         """Return the share of each pixel's variance that weights explain, at most 1, (P,)."""
         variance = self.energy - self.across[-1].square()
-        return 1 - self._error(members, weights) / variance.clamp(min=_LEAST_ENERGY / 10)
+        return 1 - self._error(members, weights) / variance.clamp(min=_MIN_ENERGY / 10)
 
     def _left(self, members: Tensor, weights: Tensor) -> Tensor:
         """Return the products of parts and what weights leave of the pixels, (parts + 2, P)."""
