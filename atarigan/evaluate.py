@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
     from atarigan.models.model_config import ModelConfig
+
+
+_OF_SAMPLES = ("source", "data", "num", "features")
+_OF_POLICIES = (
+    "env_id",
+    "env_kwargs",
+    "frame_skip",
+    "policy_preprocessing",
+    "policy_layout",
+    "episodes",
+    "max_frames",
+)
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,8 @@ class EvaluateArguments:
             self._check_policy()
         elif (self.run is None) == (self.samples is None):
             raise InputError("name either --run DIR or --samples FILE.npz")
-        elif self.env_id is not None:
-            raise InputError("--env-id needs --policy FILE.zip, which plays the game")
+        else:
+            self._refuse(_OF_POLICIES, "needs --policy FILE.zip, which plays the game")
         if self.samples is not None and self.source is None:
             raise InputError("--samples needs --source NAME, the real samples to compare with")
         if self.num < 4:
@@ -101,7 +113,14 @@ class EvaluateArguments:
             rule = "at least 0" if self.seed < 0 else f"at most {MAX_INTEGER}"
             raise InputError(f"--seed must be {rule}, not {self.seed}")
 
+    def _refuse(self, names: Sequence[str], why: str) -> None:
+        """Raise InputError if one of these flags has another value than its default."""
+        for each in fields(self):
+            if each.name in names and getattr(self, each.name) != each.default:
+                raise InputError(f"--{each.name.replace('_', '-')} {why}")
+
     def _check_policy(self) -> None:
+        self._refuse(_OF_SAMPLES, "is for samples, not for --policy")
         if self.samples is not None:
             raise InputError("--policy plays through a generator: name --run DIR, not --samples")
         if self.env_id is None:
@@ -214,6 +233,7 @@ def _read_from_file(
     from atarigan.data.provenance import Provenance
     from atarigan.data.sources import SOURCES
     from atarigan.evaluation.drawn_samples import DrawnSamples
+    from atarigan.evaluation.evaluator import check_samples
 
     path = Path(str(arguments.samples))
     drawn = DrawnSamples.of(read_samples(path))
@@ -221,6 +241,8 @@ def _read_from_file(
     config = RunConfig(source=str(arguments.source), data=arguments.data)
     source = SOURCES[config.source](config)
     _check_game(arguments, config, provenance, source)
+    frame_format = source.spec.frame_format
+    check_samples(drawn.samples, frame_format.shape if frame_format else source.spec.shape)
     return drawn, config, source, None
 
 

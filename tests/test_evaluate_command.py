@@ -200,6 +200,14 @@ def test_features_and_stacks_that_do_not_fit_are_refused(tmp_path, buffer):
         evaluate.main([*words, "--features", "thumbnails-8x8"])
 
 
+def test_samples_of_another_size_are_refused_before_the_work_begins(tmp_path, buffer, monkeypatch):
+    monkeypatch.setattr("atarigan.evaluation.build.evaluator_for", None)
+    np.savez(tmp_path / "x.npz", frames=np.zeros((20, 9, 9, 1), np.uint8))
+    words = ["--samples", str(tmp_path / "x.npz"), "--source", "frames", "--data", str(buffer)]
+    with pytest.raises(InputError, match=r"samples must be \(N, 20, 24, 1\) .*not \(20, 9, 9, 1\)"):
+        evaluate.main(words)
+
+
 class FullOutput(io.StringIO):
     """A standard output on a full disk."""
 

@@ -174,6 +174,12 @@ def test_a_policy_no_better_than_random_has_no_retention():
         (["--policy", "p.zip"], "--policy needs --env-id ID"),
         (["--policy", "p.zip", "--samples", "a.npz"], "not --samples"),
         (["--run", "r", "--env-id", "ALE/Pong-v5"], "--env-id needs --policy FILE.zip"),
+        (["--run", "r", "--episodes", "0"], "--episodes needs --policy FILE.zip"),
+        (["--samples", "s.npz", "--policy-layout", "KHW"], "--policy-layout needs --policy"),
+        (
+            ["--policy", "p.zip", "--env-id", "ALE/Pong-v5", "--num", "9"],
+            "--num is for samples, not for --policy",
+        ),
         (
             ["--policy", "p.zip", "--env-id", "ALE/Pong-v5", "--episodes", "1"],
             "--episodes must be at least 2, not 1",

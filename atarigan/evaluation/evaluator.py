@@ -74,23 +74,12 @@ class Evaluator:
 
     def evaluate(self, samples: Samples, progress: Progress = lambda _: None) -> "EvaluatedSamples":
         """Describe samples; of more than `num`, as many are drawn. Raises as `scores` does."""
-        self._check(samples)
+        check_samples(samples, self.real.shape[1:])
         num_given = len(samples)
         if num_given > self.num:
             samples = samples[drawn(num_given, self.num, self.seed)]
         descriptors = in_chunks(self.describe, samples, progress)
         return EvaluatedSamples(self, samples, descriptors, num_given)
-
-    def _check(self, samples: Samples) -> None:
-        shape = self.real.shape[1:]
-        if len(samples) < 4 or samples.shape[1:] != shape:
-            raise InputError(
-                f"samples must be (N, {', '.join(map(str, shape))}) with N at least 4, "
-                f"not {samples.shape}"
-            )
-        if samples.dtype != np.uint8 and not np.isfinite(samples).all():
-            num_finite = int(np.isfinite(samples).all(1).sum())
-            raise InputError(f"all {len(samples):,} samples must be finite, not {num_finite:,}")
 
 
 @dataclass(frozen=True)
@@ -125,6 +114,18 @@ class EvaluatedSamples:
             progress,
             by.sets.episodes,
         )
+
+
+def check_samples(samples: Samples, shape: tuple[int, ...]) -> None:
+    """Raise InputError if samples are not at least four finite ones of a shape."""
+    if len(samples) < 4 or samples.shape[1:] != shape:
+        raise InputError(
+            f"samples must be (N, {', '.join(map(str, shape))}) with N at least 4, "
+            f"not {samples.shape}"
+        )
+    if samples.dtype != np.uint8 and not np.isfinite(samples).all():
+        num_finite = int(np.isfinite(samples).all(1).sum())
+        raise InputError(f"all {len(samples):,} samples must be finite, not {num_finite:,}")
 
 
 def in_chunks(
