@@ -8,7 +8,7 @@ from torch import Tensor
 from atarigan.models.families.shifted_groups import ShiftedGroups
 
 _FAINT = 5 / 127.5  # less than an object's 8 levels, so that windows keep the edges of objects
-_UNUSED = 0.003
+_UNUSED = 0.0003
 _MARGIN = 1
 _MIN_GAIN = 0.005
 
