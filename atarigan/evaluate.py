@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
 from atarigan.cli.terminal import print_note
-from atarigan.config.machine import free_memory
+from atarigan.config.machine import check_num_fits
 from atarigan.config.run_config import MAX_INTEGER, RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.errors import InputError
@@ -264,12 +264,7 @@ def _draw_from_run(
     config = _config_of_run(arguments, generator.model)
     source = SOURCES[config.source](config)
     _check_game(arguments, config, generator.provenance, source, reads_ram=generator.reads_ram)
-    needed, free = arguments.num * math.prod(generator.sample_shape), free_memory()
-    if needed > free:
-        raise InputError(
-            f"--num {arguments.num:,} needs at least {needed / 1e9:,.1f} GB of memory, and "
-            f"{free / 1e9:,.1f} GB are free"
-        )
+    check_num_fits(arguments.num, math.prod(generator.sample_shape))
     total = num_drawn(generator, source, arguments.num, arguments.seed)
     with ProgressDisplay("drawing", "samples", total) as display:
         drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)

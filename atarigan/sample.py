@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.cli import command_line
-from atarigan.config.machine import free_memory
+from atarigan.config.machine import check_num_fits
 from atarigan.errors import InputError
 from atarigan.files import npz_samples
 
@@ -78,12 +78,7 @@ def check_memory(generator: "FrameGenerator", suffix: str, num: int) -> None:
         height, width, _ = generator.frame_shape
         scale = grids.scale_for(height, width)
         needed += 3 * height * width * (1 + 2 * scale**2)
-    free = free_memory()
-    if num * needed > free:
-        raise InputError(
-            f"--num {num:,} needs about {num * needed / 1e9:,.1f} GB of memory, and "
-            f"{free / 1e9:,.1f} GB are free: about {free // needed:,} fit"
-        )
+    check_num_fits(num, needed)
 
 
 def write_samples(

@@ -139,7 +139,7 @@ def test_scores_are_reproducible_by_seed(run, tmp_path, capsys):
 
 
 def test_more_samples_than_memory_holds_are_refused(run):
-    with pytest.raises(InputError, match="--num 1,000,000,000,000 needs at least .* GB are free"):
+    with pytest.raises(InputError, match="--num 1,000,000,000,000 needs about .* GB are free"):
         evaluate.main(["--run", str(run), "--num", str(10**12)])
 
 

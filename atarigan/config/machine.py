@@ -5,6 +5,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from atarigan.errors import InputError
+
 
 def num_cores() -> int:
     """Return the number of CPU cores that this process may use, at least 1."""
@@ -30,6 +32,16 @@ def free_memory() -> int:
         return kilobytes("/proc/meminfo", "MemAvailable") * 1024
     except (OSError, KeyError, ValueError):
         return 1 << 62
+
+
+def check_num_fits(num: int, num_bytes: int) -> None:
+    """Raise InputError if memory does not hold `--num` samples of so many bytes each."""
+    free = free_memory()
+    if num * num_bytes > free:
+        raise InputError(
+            f"--num {num:,} needs about {num * num_bytes / 1e9:,.1f} GB of memory, and "
+            f"{free / 1e9:,.1f} GB are free: about {free // num_bytes:,} fit"
+        )
 
 
 def kilobytes(file: str, name: str) -> int:
