@@ -227,9 +227,10 @@ def warn_of_images_without_layout(space: gym.Space[Any], instead: str) -> None:
         return
     low, high = found.low.min(), found.high.max()
     warnings.warn(
-        f"observations must be frames or a stack of them, uint8, or floats in [0, 1], [-1, 1] or "
-        f"[0, 255], to be read as images, not {found.dtype} {found.shape} from {low:g} to "
-        f"{high:g}: {instead}; put wrappers that change them further outside",
+        f"observations must be frames of at least {_SMALLEST_SIDE}x{_SMALLEST_SIDE} pixels or a "
+        "stack of them, uint8, or floats in [0, 1], [-1, 1] or [0, 255], to be read as images, "
+        f"not {found.dtype} {found.shape} from {low:g} to {high:g}: {instead}; put wrappers that "
+        "change them further outside",
         stacklevel=4,
     )
 
