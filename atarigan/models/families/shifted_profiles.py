@@ -41,7 +41,7 @@ _MAX_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
 _EXTENSION_FRACTIONS = (0.2, 0.6)
 _EXTENSION_LIMITS = SearchLimits(
-    num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margin=3
+    num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margins=(3, 3)
 )
 
 

@@ -39,7 +39,8 @@ class SearchLimits:
             the second times the share of the screen that its window covers. Large windows cost more
             and are found by chance more easily.
         most_area: share of the screen that a window may cover.
-        margin: lines or columns to add on each side of a window.
+        margins: lines and columns to add on each side of a window. Figures stretch sideways (arms,
+            shots) further than their mean image shows.
     """
 
     num_steps: int = 14
@@ -49,7 +50,7 @@ class SearchLimits:
     least_consistency: float = 0.08
     consistency_by_area: float = 1.5
     most_area: float = 0.6
-    margin: int = 5
+    margins: tuple[int, int] = (5, 12)
 
 
 def find_groups(
@@ -100,8 +101,8 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
             continue
         agreeing = agreeing * (agreeing > _WEAK * agreeing.max())
         (top, height), (left, width) = (
-            _window(_stretched(agreeing.sum(axis).numpy(), length), limits.margin)
-            for axis, length in ((1, lines), (0, columns))
+            _window(_stretched(agreeing.sum(axis).numpy(), length), margin)
+            for axis, length, margin in zip((1, 0), (lines, columns), limits.margins, strict=True)
         )
         inside = torch.from_numpy(_cells_inside(top, height, lines, len(agreeing)))[:, None]
         inside = inside & torch.from_numpy(_cells_inside(left, width, columns, agreeing.shape[1]))
