@@ -9,7 +9,7 @@ from atarigan.errors import InputError, shown
 from atarigan.images.pixels import FrameFormat
 
 Ram = npt.NDArray[np.uint8]
-"""States of the console's memory, (N, bytes), or one of them, (bytes,)."""
+"""RAM of N states, (N, bytes), or of one, (bytes,)."""
 
 
 @dataclass(frozen=True)

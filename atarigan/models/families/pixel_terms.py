@@ -13,7 +13,6 @@ from atarigan.models.search.pixel_search import (
     NUM_VALUES,
     Fields,
     FoundPixels,
-    sum_of_entries,
 )
 from atarigan.models.sized_by_data import SizedByData
 
@@ -76,7 +75,10 @@ class PixelTerms(SizedByData):
         values = Fields(self.byte, self.mask).values(states)
         is_trained = self.kept[:, None, None] > 0
         tables = torch.where(is_trained, self.tables, self.tables.detach())
-        added = sum_of_entries(tables, values, self.terms)
+        # A row of a field for all frames is copied as a whole.
+        rows = values.T.contiguous().index_select(0, self.terms.flatten())
+        entries = tables.flatten(0, 1).gather(1, rows).view(*self.terms.shape, -1)
+        added = entries.sum(1).T
         flat = images.flatten(1)
         before = flat.index_select(1, self.pixels) * self.kept
         return flat.index_copy(1, self.pixels, before + added).view(images.shape)

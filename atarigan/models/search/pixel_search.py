@@ -73,25 +73,6 @@ class FoundPixels(NamedTuple):
         """Whether hardly anything else changes a pixel, bool (P,)."""
         return self.explained > _DETERMINED
 
-    def drawn(self, states: Tensor) -> Tensor:
-        """Return the pixels of states uint8 (N, bytes), float (N, P)."""
-        added = sum_of_entries(self.tables, self.fields.values(states), self.terms)
-        return self.constants + added
-
-
-def sum_of_entries(tables: Tensor, values: Tensor, terms: Tensor) -> Tensor:
-    """Return the sum of the entries that fields look up for each pixel, (N, P).
-
-    Args:
-        tables: float (P, NUM_TERMS, NUM_VALUES).
-        values: of fields, int64 (N, fields).
-        terms: the fields of each pixel, int64 (P, NUM_TERMS).
-    """
-    # A row of a field for all frames is copied as a whole.
-    rows = values.T.contiguous().index_select(0, terms.flatten())
-    entries = tables.flatten(0, 1).gather(1, rows)
-    return entries.view(*terms.shape, -1).sum(1).T
-
 
 def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
     """Find pixels that few fields of the state determine.
@@ -105,9 +86,10 @@ def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
         residual = torch.zeros_like(residual)
     pixels = torch.nonzero(residual.flatten(1).square().mean(0) > _MIN_ENERGY)[:, 0]
     fields = _varying_fields(states)
-    parts = _Parts.of(fields.values(states))
+    values = fields.values(states)
+    parts = _Parts.of(values)
     shown = residual.flatten(1)[:, pixels]
-    active = (fields.values(states)[:, parts.field] == parts.value).float()
+    active = (values[:, parts.field] == parts.value).float()
     is_first = torch.arange(len(states)) * _NUM_BLOCKS // len(states) % 2 == 0
     first, second = (_Products.of(active[half], shown[half]) for half in (is_first, ~is_first))
     terms = first.pursued(parts, fields.mask)
