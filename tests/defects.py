@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -132,10 +132,31 @@ def open_evaluator(buffer: Path, num: int = NUM) -> tuple[BufferedFrames, Evalua
     return source, evaluator_for(source, RunConfig(data=str(buffer)), num)
 
 
-def scores_of_defects(others: BufferedFrames, evaluator: Evaluator) -> dict[str, dict[str, Score]]:
+class Scores(Mapping[str, dict[str, Score]]):
+    """Scores of samples by defect. Samples are scored when their scores are first asked for."""
+
+    def __init__(
+        self, samples: dict[str, Frames], score: Callable[[Frames], dict[str, Score]]
+    ) -> None:
+        self._samples, self._score = samples, score
+        self._known: dict[str, dict[str, Score]] = {}
+
+    def __getitem__(self, defect: str) -> dict[str, Score]:
+        if defect not in self._known:
+            self._known[defect] = self._score(self._samples[defect])
+        return self._known[defect]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+
+def scores_of_defects(others: BufferedFrames, evaluator: Evaluator) -> Scores:
     """Score the samples of every defect, made from frames of other episodes."""
     fresh = others.samples_at(drawn(others.num_samples, evaluator.num))
-    return {name: evaluator.scores(frames) for name, frames in defects(evaluator, fresh).items()}
+    return Scores(defects(evaluator, fresh), evaluator.scores)
 
 
 def scores_of_motion_defects(
@@ -143,14 +164,14 @@ def scores_of_motion_defects(
     others: BufferedFrames,
     evaluator: Evaluator,
     num_stacks: int = NUM_STACKS,
-) -> dict[str, dict[str, Score]]:
+) -> Scores:
     """Score the stacks of every defect of motion, made from stacks of other episodes."""
     stacks = others.whole_stacks(NUM_STACK)
     fresh = stacks_at(others, stacks[drawn(len(stacks), num_stacks)])
-    return {
-        name: evaluate_motion(source, evaluator, found).scores()
-        for name, found in motion_defects(evaluator.statistics, fresh).items()
-    }
+    return Scores(
+        motion_defects(evaluator.statistics, fresh),
+        lambda found: evaluate_motion(source, evaluator, found).scores(),
+    )
 
 
 def detects(score: Score, real: Score) -> bool:
@@ -161,7 +182,7 @@ def detects(score: Score, real: Score) -> bool:
     return worse > max(3 * math.hypot(*errors), 0.05 * abs(real["value"]), 1e-3)
 
 
-def table(scores: dict[str, dict[str, Score]]) -> str:
+def table(scores: Scores) -> str:
     """Return a Markdown table: a row per metric, a column per defect, bold where it is detected."""
     names = list(scores)
     lines = ["| | " + " | ".join(names) + " |", "|---" + "|---:" * len(names) + "|"]

@@ -3,34 +3,31 @@
 import contextlib
 import json
 import math
+import shutil
 import signal
 
 import gymnasium as gym
 import pytest
 
-from atarigan import collect, evaluate, train
+from atarigan import evaluate
 from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.errors import InputError
 from atarigan.evaluation.policy.episodes import EpisodeResults
 from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
 from atarigan.images.pixels import FrameFormat
+from atarigan.models import shipped
 from tests.fakes import policy_for, untrained_policy
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An untrained policy and a barely trained generator of Pong."""
+    """An untrained policy and a generator of Pong."""
     folder = tmp_path_factory.mktemp("policy")
     policy = untrained_policy(6)
     policy.trained_on = {"preprocessing": "clone"}
     policy.save(folder / "player.zip")
-    words = ["--env-id", "ALE/Pong-v5", "--num-steps", "150", "--num-envs", "1"]
-    assert collect.main([*words, "--policy", "scripted", "--out", str(folder / "data")]) == 0
-    words = ["--recipe", "atari", "--data", str(folder / "data"), "--log", "none"]
-    words += ["--device", "cpu", "--max-images", "1", "--reconstruction-steps", "8"]
-    words += ["--out", str(folder / "run")]
-    assert train.main(words) == 0
+    shutil.copytree(shipped.resolved("pong"), folder / "run")
     return folder
 
 

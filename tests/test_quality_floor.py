@@ -20,7 +20,7 @@ def test_recipe_atari_draws_the_frames_of_new_states(tmp_path):
     test = play(tmp_path / "test", NUM_TEST_STEPS, seed=1)
     recipe = load_recipe("atari")
     config = dataclasses.replace(recipe, data=str(tmp_path / "train"), device="cpu", max_minutes=0)
-    trainer = build_trainer(dataclasses.replace(config, max_images=12_000))
+    trainer = build_trainer(dataclasses.replace(config, max_images=8_000))
     trainer.run([], StopRequest())
     generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
     steps = np.arange(NUM_TEST_STEPS)
