@@ -31,7 +31,8 @@ def drawn(found, states):
     terms = PixelTerms(*SIZE, num_bytes=3)
     terms.fit(found, torch.zeros(SIZE))
     with torch.no_grad():
-        return terms(torch.zeros(len(states), *SIZE), states)
+        images = torch.zeros(len(states), SIZE[0] * SIZE[1])
+        return terms(images, states).view(-1, *SIZE)
 
 
 def test_bricks_and_their_mixtures_are_found_and_hold_in_new_combinations():
@@ -63,15 +64,16 @@ def test_training_leaves_pixels_alone_that_are_right():
     found = find_pixels(shown, states)
     terms = PixelTerms(*SIZE, num_bytes=3)
     terms.fit(found, torch.zeros(SIZE))
-    noise = torch.nn.Parameter(torch.full(SIZE, 0.1))
+    noise = torch.nn.Parameter(torch.full((SIZE[0] * SIZE[1],), 0.1))
+    shown = shown.flatten(1)
     optimizer = torch.optim.Adam([*terms.parameters(), noise], 0.1)
     for _ in range(5):
         optimizer.zero_grad()
-        images = terms(noise.expand(500, *SIZE), states)
+        images = terms(noise.repeat(500, 1), states)
         (images - shown).square().mean().backward()
         optimizer.step()
     with torch.no_grad():
-        error = (terms(noise.expand(500, *SIZE), states) - shown).abs().flatten(1)
+        error = (terms(noise.repeat(500, 1), states) - shown).abs()
     assert len(found.pixels[found.is_determined]) >= 8
     assert error[:, found.pixels[found.is_determined]].max() < 0.02
 

@@ -58,7 +58,8 @@ def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
     states = torch.from_numpy(rng.integers(0, 256, (6, 4)).astype(np.uint8))
     features = torch.randn(6, 5)
     with torch.no_grad():
-        shown = groups(torch.zeros(6, *size), features, states).numpy()
+        shown = groups(torch.zeros(6, size[0] * size[1]), features, states).view(6, *size)
+        shown = shown.numpy()
         linear = functional.linear(features, groups.weight, groups.bias)
     profiles = linear.view(6, -1, RANK).numpy()
     for number, state in enumerate(states.tolist()):
@@ -86,7 +87,7 @@ def test_a_group_is_not_there_where_its_byte_says_so():
     groups.grid.copy_(torch.tensor(NATIVE))
     groups.append([group_of(FIXED, PositionByte(0, DECODINGS.index("v < 160")))], num_latents=0)
     states = torch.tensor([[159], [160], [255]], dtype=torch.uint8)
-    drawn = groups(torch.zeros(3, 84, 84), torch.zeros(3, 2), states)
+    drawn = groups(torch.zeros(3, 84 * 84), torch.zeros(3, 2), states)
     assert [bool(each.any()) for each in drawn] == [True, False, False]
 
 

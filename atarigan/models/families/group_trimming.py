@@ -44,7 +44,8 @@ class GroupUse:
         self._num += len(positions)
         with_all = self._errors(positions, real).sum()
         for number, picture in enumerate(self._groups.pictures(features)):
-            alone = self._groups(torch.zeros_like(positions), features, states, only=number)
+            alone = self._groups(torch.zeros_like(positions).flatten(1), features, states, number)
+            alone = alone.view(positions.shape)
             self._gains[number] += (self._errors(positions - alone, real).sum() - with_all).cpu()
             is_there = alone.flatten(1).any(1)
             visible = (picture[is_there].abs() - _FAINT).clamp(min=0).square()

@@ -69,7 +69,9 @@ class PixelTerms(SizedByData):
         self.tables[:, 0] += constants[:, None]
 
     def forward(self, images: Tensor, states: Tensor) -> Tensor:
-        """Draw the pixels of states uint8 (B, bytes) into images (B, H, W); return these."""
+        """Draw the pixels of states uint8 (B, bytes) into images (B, H * W) in place, and return
+        these.
+        """
         if not len(self.pixels):
             return images
         values = Fields(self.byte, self.mask).values(states)
@@ -79,9 +81,8 @@ class PixelTerms(SizedByData):
         rows = values.T.contiguous().index_select(0, self.terms.flatten())
         entries = tables.flatten(0, 1).gather(1, rows).view(*self.terms.shape, -1)
         added = entries.sum(1).T
-        flat = images.flatten(1)
-        before = flat.index_select(1, self.pixels) * self.kept
-        return flat.index_copy(1, self.pixels, before + added).view(images.shape)
+        before = images.index_select(1, self.pixels) * self.kept
+        return images.index_copy_(1, self.pixels, before + added)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any

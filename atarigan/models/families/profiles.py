@@ -110,6 +110,11 @@ class ProfilesGenerator(Generator):
         """Return each pixel's position on the line of colors, float32 (B, H, W), for inputs (B,
         input_size). This family ignores states.
         """
+        return self.products(inputs).view(-1, *self.background.shape[1:])
+
+    def products(self, inputs: Tensor) -> Tensor:
+        """Return background and products, float32 (B, H * W), for inputs (B, input_size)."""
         features = inputs if self.mix is None else inputs + self.mix(inputs)
         products = self.row_profiles(features) @ self.column_profiles(features)
-        return torch.add(self.background, products.float(), alpha=self.scale)
+        background = self.background.flatten(1)
+        return torch.add(background, products.float().flatten(1), alpha=self.scale)

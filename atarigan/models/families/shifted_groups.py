@@ -58,7 +58,7 @@ class ShiftedGroups(SizedByData):
         self.register_buffer("scores", torch.zeros(0, 2))
         self.weight = nn.Parameter(torch.zeros(0, num_features))
         self.bias = nn.Parameter(torch.zeros(0))
-        for name in ("taps", "address", "first_entry", "entry_step", "is_row"):
+        for name in ("taps", "address", "first_entry", "entry_step"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
         self.register_buffer("tap_weights", torch.zeros(0, 1), persistent=False)
         self.register_buffer("pixels", torch.zeros(0, dtype=torch.int64), persistent=False)
@@ -144,7 +144,7 @@ class ShiftedGroups(SizedByData):
         self, images: Tensor, features: Tensor, state: Tensor, only: int | None = None
     ) -> Tensor:
         """Add all groups, or only one, of features (B, F) and states uint8 (B, bytes) to images
-        (B, H, W) in place; return these.
+        (B, H * W) in place; return these.
         """
         if not self._sizes:
             return images
@@ -155,16 +155,14 @@ class ShiftedGroups(SizedByData):
         numbers = torch.arange(batch, dtype=torch.int32, device=images.device)[:, None]
         placed = self._resized(profiles, entries, numbers).view(batch, -1, RANK)
         pixels = self.pixels.index_select(0, entries).view(batch, -1)
-        starts = numbers.long() * (self.size[0] * self.size[1])
-        pixels = torch.addcmul(pixels, starts, self.is_row)
         profile_parts, pixel_parts = placed.split(self._sizes, 1), pixels.split(self._sizes, 1)
-        drawn = images.view(-1)
         for number in range(len(self)) if only is None else (only,):
             rows, columns = profile_parts[2 * number : 2 * number + 2]
             picture = torch.bmm(rows, columns.transpose(1, 2))
             lines, across = pixel_parts[2 * number : 2 * number + 2]
             places = lines.unsqueeze(2) + across.unsqueeze(1)
-            drawn.index_add_(0, places.flatten(), picture.flatten())
+            # If `images` were viewed as flat, each group would copy the gradient of all of them.
+            images.scatter_add_(1, places.flatten(1), picture.flatten(1))
         return images
 
     def _resized(self, profiles: Tensor, entries: Tensor, numbers: Tensor) -> Tensor:
@@ -173,11 +171,14 @@ class ShiftedGroups(SizedByData):
         """
         starts = numbers * (len(self.weight) // RANK)
         taps = self.taps.index_select(0, entries).view(numbers.shape[0], -1) + starts
-        columns = taps.view(-1, self.taps.shape[1]).unbind(1)
-        weights = self.tap_weights.index_select(0, entries)[:, :, None].unbind(1)
-        resized = functional.embedding(columns[0], profiles) * weights[0]
-        for column, weight in zip(columns[1:], weights[1:], strict=True):
-            resized = torch.addcmul(resized, functional.embedding(column, profiles), weight)
+        weights = self.tap_weights.index_select(0, entries)
+        if torch.is_grad_enabled() or torch.compiler.is_exporting():
+            picked = profiles.index_select(0, taps.flatten().long()).view(*weights.shape, RANK)
+            resized = (picked * weights.unsqueeze(2)).sum(1)
+        else:  # five times faster, but its gradient is slower
+            resized = functional.embedding_bag(
+                taps.view(weights.shape), profiles, mode="sum", per_sample_weights=weights
+            )
         return resized
 
     def _check(self) -> None:
@@ -217,9 +218,7 @@ class ShiftedGroups(SizedByData):
                 stride = 1 if axis else self.size[1]
                 tables.append((table.taps + num_inputs, table.weights, table.pixels * stride))
                 step = count if byte != NO_BYTE else 0
-                lines += [
-                    (max(byte, 0), num_entries + line, step, 1 - axis) for line in range(count)
-                ]
+                lines += [(max(byte, 0), num_entries + line, step) for line in range(count)]
                 num_entries += table.pixels.size
                 num_inputs += length
                 self._sizes.append(count)
@@ -235,8 +234,7 @@ class ShiftedGroups(SizedByData):
             (each.reshape(-1, num_taps)[:, :used] for each in weights), device, np.float32
         )
         self.pixels = _joined((each.ravel() for each in pixels), device)
-        address, first_entry, step, is_row = np.array(lines, np.int64).T
-        self.is_row = _joined([is_row], device)
+        address, first_entry, step = np.array(lines, np.int64).T
         self.address = _joined([address], device)
         self.first_entry = _joined([first_entry], device)
         self.entry_step = _joined([step], device)

@@ -154,11 +154,10 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         return (errors * weights).mean()
 
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
-        positions = super().positions(inputs)
-        if state is None:
-            return positions
-        drawn: Tensor = self.terms(self.groups(positions, inputs, state), state)
-        return drawn
+        drawn = self.products(inputs)
+        if state is not None:
+            drawn = self.terms(self.groups(drawn, inputs, state), state)
+        return drawn.view(-1, *self.background.shape[1:])
 
     def moving_groups(self) -> FoundGroups:
         lines, columns = self.groups.grid.tolist()

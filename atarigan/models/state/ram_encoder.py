@@ -110,8 +110,10 @@ class RamEncoder(SizedByData):
         values = ram[:, self.varying]
         rows = self.row_of.gather(1, values.T.long()).T.long()
         bits = bits_of(values, self.bit_values)[:, self.varying_bits].float()
-        # nn.EmbeddingBag would be one call, but torch.func does not support it.
-        of_values = functional.embedding(rows, self.value_rows).sum(1)
+        if torch.is_grad_enabled() or torch.compiler.is_exporting():
+            of_values = functional.embedding(rows, self.value_rows).sum(1)
+        else:  # five times faster, but torch.func does not support it
+            of_values = functional.embedding_bag(rows, self.value_rows, mode="sum")
         features: Tensor = torch.addmm(of_values, bits, self.bit_rows)
         return features
 
