@@ -74,7 +74,7 @@ class RamConditionedGenerator(Generator):
     def moving_groups(self) -> FoundGroups | None:
         return self.network.moving_groups()
 
-    def observe(self, parts: Iterable[Tensor]) -> None:
+    def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         self.network.observe(parts)
 
     def reconstruction_loss(self, latents: Tensor, condition: Tensor, real: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from atarigan.config.machine import free_memory
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES, DataSource
+from atarigan.data.sources.source import Batch
 from atarigan.errors import InputError, one_line
 from atarigan.images.subset import evenly_spaced
 from atarigan.models.build import build_critic, build_generator
@@ -155,13 +156,17 @@ def _fit(generator: Generator, source: DataSource, seed: int) -> None:
     most = min(generator.num_fitted, source.num_samples)
     num_fitted = max(1, min(most, MAX_FITTED_ELEMENTS // size))
     batches = source.batches(num_fitted, seed)
-    first = next(batches)
-    conditions = None if first.condition is None else torch.from_numpy(first.condition)
-    generator.fit(torch.from_numpy(first.samples), conditions)
+    generator.fit(*_tensors(next(batches)))
     num_observed = min(generator.num_observed, MAX_OBSERVED_ELEMENTS // size, source.num_samples)
     if num_observed > num_fitted:
         further = itertools.islice(batches, math.ceil(num_observed / num_fitted) - 1)
-        generator.observe(torch.from_numpy(each.samples) for each in further)
+        generator.observe(_tensors(each) for each in further)
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """Return samples and conditions as tensors."""
+    condition = None if batch.condition is None else torch.from_numpy(batch.condition)
+    return torch.from_numpy(batch.samples), condition
 
 
 def _states(source: DataSource) -> Tensor:

@@ -119,12 +119,12 @@ class Generator(nn.Module):
         """
         return None
 
-    def observe(self, parts: Iterable[Tensor]) -> None:
+    def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         """Initialize further, after `fit`, from more real samples than fit into memory at once;
         does nothing by default.
 
         Args:
-            parts: samples as for `fit`, one part at a time.
+            parts: samples and conditions as for `fit`, one part at a time.
         """
 
     def frames(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -85,9 +85,9 @@ class ProfilesGenerator(Generator):
         self.background.copy_(self.colors.fit(samples.numpy()))
 
     @torch.no_grad()
-    def observe(self, parts: Iterable[Tensor]) -> None:
+    def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         """Add the colors of further samples to the palettes."""
-        self.colors.observe(part.numpy() for part in parts)
+        self.colors.observe(samples.numpy() for samples, _ in parts)
 
     def forward(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None

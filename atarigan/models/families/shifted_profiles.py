@@ -7,7 +7,7 @@ in coordinates that move with them. Everything else is as in `profiles`.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -23,10 +23,12 @@ from atarigan.models.families.network import (
 )
 from atarigan.models.families.pixel_terms import PixelTerms
 from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
+from atarigan.models.families.recolored_regions import RecoloredRegions
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.search.pixel_search import find_pixels
 from atarigan.models.search.position_search import SearchLimits, find_groups
 from atarigan.models.search.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
+from atarigan.models.search.region_search import find_regions
 from atarigan.models.search.small_objects import find_small_groups
 from atarigan.models.state.ram_encoder import EncoderSettings
 
@@ -62,7 +64,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     The position of each pixel on the line of colors is the one of `ProfilesGenerator` plus the sum
     of `ShiftedGroups`; pixels that few fields of the state determine follow from `PixelTerms`.
-    Without states there are neither.
+    All this is as if the background never changed its color; what `RecoloredRegions` tells of the
+    state is exchanged at the end. Without states there is none of these.
     """
 
     extensions: Tensor
@@ -72,7 +75,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.latent_size = shape.latent_size
         self.takes_state = shape.state_size > 0
         self.extension_fractions = _EXTENSION_FRACTIONS if self.takes_state else ()
-        _, height, width = image_shape
+        num_channels, height, width = image_shape
+        self.regions = RecoloredRegions(height * width, num_channels, shape.state_size)
         self.terms = PixelTerms(height, width, shape.state_size)
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
         self.register_buffer("extensions", torch.zeros((), dtype=torch.int64))
@@ -83,12 +87,15 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     @torch.no_grad()
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Find palettes and background, pixels that few fields of the state determine, and the
-        bytes that move things elsewhere.
+        """Find palettes and background, regions that change their color together, pixels that few
+        fields of the state determine, and the bytes that move things elsewhere.
         """
-        super().fit(samples)
         if conditions is None or not self.takes_state:
+            super().fit(samples)
             return
+        self.regions.fit(find_regions(samples.numpy(), conditions.numpy()))
+        samples = self._plain(samples, conditions)
+        super().fit(samples)
         _, height, width = self.background.shape
         grids = (*CONSOLE_GRIDS, (height, width))
         num = min(_MAX_SEARCHED, _MAX_PIXELS // (height * width))
@@ -100,6 +107,13 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         found = find_groups(motion[few], states[few], grids, _FIRST_LIMITS)
         small = find_small_groups(motion, states, found.grid, found.groups)
         self._add(FoundGroups(found.grid, found.groups + small))
+
+    def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        super().observe((self._plain(*part), part[1]) for part in parts)
+
+    def _plain(self, frames: Tensor, states: Tensor | None) -> Tensor:
+        """Frames or images whose regions have their usual colors."""
+        return frames if states is None else self.regions.plain(frames, states)
 
     def _motion(self, samples: Tensor, conditions: Tensor, num: int) -> tuple[Tensor, Tensor]:
         """Evenly spaced samples minus the background, and their conditions."""
@@ -120,6 +134,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         missing = []
         for some in zip(*(each.split(_CHUNK) for each in (samples, latents, *inputs)), strict=True):
             frames, of_latents, features, state = some
+            frames = self.regions.plain(frames, state)
             together = with_condition(of_latents, features)
             drawn = self.positions(together, state)
             use.add(drawn, frames_to_floats(frames), together, state)
@@ -128,7 +143,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.groups.keep(use.parts())
         if self.num_extensions == len(self.extension_fractions):
             return
-        grid, known = self.moving_groups()
+        grid, known, _ = self.moving_groups()
         motion = torch.cat(missing), inputs[1].cpu()
         small = find_small_groups(*motion, grid, known)
         found = find_groups(*motion, [grid], _EXTENSION_LIMITS)
@@ -147,11 +162,23 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         as a title, is not worth thousands of balls.
         """
         positions = self.positions(with_condition(latents, condition), state)
-        errors = self.colors.frame_errors(positions, real)
+        errors = self.colors.frame_errors(positions, self._plain(real, state))
         known = errors.detach()
         most = torch.maximum(_MAX_MEDIANS * known.median(), known.mean())
         weights = (most / known.clamp(min=1e-9)).clamp(max=1.0)
         return (errors * weights).mean()
+
+    def forward(
+        self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
+    ) -> Tensor:
+        images = super().forward(latents, condition, state)
+        return images if state is None else self.regions.recolored(images, state)
+
+    def frames(
+        self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
+    ) -> Tensor:
+        frames = super().frames(latents, condition, state)
+        return frames if state is None else self.regions.recolored(frames, state)
 
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
         drawn = self.products(inputs)
@@ -161,7 +188,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     def moving_groups(self) -> FoundGroups:
         lines, columns = self.groups.grid.tolist()
-        return FoundGroups((lines, columns), self.groups.found())
+        return FoundGroups((lines, columns), self.groups.found(), self.regions.found())
 
 
 def _slabs(group: MovingGroup, grid: tuple[int, int]) -> Iterator[MovingGroup]:

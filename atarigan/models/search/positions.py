@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from atarigan.models.search.region_search import Region
+
 Floats = npt.NDArray[np.float64]
 
 CONSOLE_GRIDS = ((210, 160), (250, 160))
@@ -72,12 +74,13 @@ class MovingGroup:
 
 
 class FoundGroups(NamedTuple):
-    """The result of a search: the grid (lines, columns) that positions refer to, and the groups in
-    it, those that explain most first.
+    """The result of a search: the grid (lines, columns) that positions refer to, the groups in it,
+    those that explain most first, and regions that change their color together.
     """
 
     grid: tuple[int, int]
     groups: list[MovingGroup]
+    regions: Sequence[Region] = ()
 
 
 def decoded_positions(decoding: int) -> Floats:

@@ -53,6 +53,9 @@ class MovingObjects(Observer):
         found = generator.moving_groups()
         if found is None:
             return
+        if self._num_extensions == 0:
+            for region in found.regions:
+                print(f"found: {region}")
         for group in found.groups:  # an extension drops some, so their number tells nothing
             window = group.top, group.height, group.left, group.width
             if (group.row, group.column, window) not in self._printed:
@@ -86,6 +89,16 @@ def as_table(found: FoundGroups) -> dict[str, object]:
                 "consistency": round(group.consistency, 4) if isfinite(group.consistency) else None,
             }
             for group in found.groups
+        ],
+        "regions": [
+            {
+                "pixels": len(region.pixels),
+                "color_byte": region.color_byte,
+                "on_byte": region.on_byte,
+                "share": round(region.share, 5),
+                "right": round(region.right, 4),
+            }
+            for region in found.regions
         ],
     }
 

@@ -1,0 +1,134 @@
+"""Parts of the background whose color follows from a state, such as at a flash."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atarigan.images.pixel_values import color_codes, colors_of
+from atarigan.models.search.region_search import MAX_REGIONS, NUM_VALUES, Region
+from atarigan.models.sized_by_data import SizedByData
+
+_SAME = 1e-3  # of floats that stand for levels, which are 2 / 255 apart
+
+
+class RecoloredRegions(SizedByData):
+    """Exchanges the usual color of regions of pixels for the one that a state tells, and back
+    (`models/search/region_search.py`).
+
+    A network then draws frames as if the background never changed its color, and only one that
+    shows the usual color takes the other one: what is drawn over the background stays as it is.
+
+    Attributes:
+        region_of: of each pixel, uint8 (H * W,): 0 for none, else one more than its number.
+        usual: usual color of each region, uint8 (regions, C).
+        colors: its color for each value of a byte, uint8 (regions, 256, C).
+        on: 1 where it has that color, for each value of another byte, else 0, uint8 (regions, 256).
+        bytes: addresses of the two, int64 (regions, 2).
+        scores: `share` and `right` when it was found, float (regions, 2).
+    """
+
+    region_of: Tensor
+    usual: Tensor
+    colors: Tensor
+    on: Tensor
+    bytes: Tensor
+    scores: Tensor
+
+    def __init__(self, num_pixels: int, num_channels: int, num_bytes: int) -> None:
+        super().__init__()
+        self.num_bytes = num_bytes
+        self.register_buffer("region_of", torch.zeros(num_pixels, dtype=torch.uint8))
+        self.register_buffer("usual", torch.zeros(0, num_channels, dtype=torch.uint8))
+        self.register_buffer("colors", torch.zeros(0, NUM_VALUES, num_channels, dtype=torch.uint8))
+        self.register_buffer("on", torch.zeros(0, NUM_VALUES, dtype=torch.uint8))
+        self.register_buffer("bytes", torch.zeros(0, 2, dtype=torch.int64))
+        self.register_buffer("scores", torch.zeros(0, 2))
+
+    def __len__(self) -> int:
+        return len(self.usual)
+
+    def fit(self, regions: Sequence[Region]) -> None:
+        """Take over what a search found."""
+        device, num_channels = self.usual.device, self.usual.shape[1]
+        self.region_of.zero_()
+        for number, region in enumerate(regions, 1):
+            self.region_of[torch.from_numpy(region.pixels).to(device)] = number
+        tables = {
+            "usual": [colors_of(np.array(each.usual, np.int32), num_channels) for each in regions],
+            "colors": [colors_of(each.colors, num_channels) for each in regions],
+            "on": [each.on.astype(np.uint8) for each in regions],
+            "bytes": [np.array([each.color_byte, each.on_byte]) for each in regions],
+            "scores": [np.array([each.share, each.right], np.float32) for each in regions],
+        }
+        for name, rows in tables.items() if regions else ():
+            setattr(self, name, torch.from_numpy(np.stack(rows)).to(device))
+
+    def found(self) -> list[Region]:
+        """Return the regions."""
+        usual, colors = (color_codes(each.cpu().numpy()) for each in (self.usual, self.colors))
+        return [
+            Region(
+                np.flatnonzero(self.region_of.cpu().numpy() == number + 1),
+                int(usual[number]),
+                colors[number],
+                self.on[number].bool().cpu().numpy(),
+                *self.bytes[number].tolist(),
+                *self.scores[number].tolist(),
+            )
+            for number in range(len(self))
+        ]
+
+    def recolored(self, frames: Tensor, states: Tensor) -> Tensor:
+        """Return frames uint8 (B, H, W, C), or images (B, C, H, W) in [-1, 1], whose pixels have
+        the color that states uint8 (B, bytes) tell where they had the usual one.
+        """
+        return self._exchanged(frames, states, is_back=False)
+
+    def plain(self, frames: Tensor, states: Tensor) -> Tensor:
+        """Return the same the other way round: with the usual color instead of the told one."""
+        return self._exchanged(frames, states, is_back=True)
+
+    def _exchanged(self, frames: Tensor, states: Tensor, *, is_back: bool) -> Tensor:
+        if not len(self):
+            return frames
+        is_float = frames.is_floating_point()
+        shown = frames.permute(0, 2, 3, 1) if is_float else frames
+        usual, told = self.usual.expand(len(states), -1, -1), self._told(states)
+        rows = (self.region_of.long() - 1).clamp(min=0)
+        old, new = (
+            each.index_select(1, rows).view(shown.shape)
+            for each in ((told, usual) if is_back else (usual, told))
+        )
+        if is_float:
+            old, new = (each.float().mul_(1 / 127.5).sub_(1.0) for each in (old, new))
+        is_old = (shown - old).abs() < _SAME if is_float else shown == old
+        is_inside = (self.region_of > 0).view(*shown.shape[1:3], 1)
+        exchanged = torch.where(is_old.all(-1, keepdim=True) & is_inside, new, shown)
+        return exchanged.permute(0, 3, 1, 2) if is_float else exchanged
+
+    def _told(self, states: Tensor) -> Tensor:
+        """The color of each region in each state, uint8 (B, regions, C)."""
+        values = states.index_select(1, self.bytes.flatten()).long().view(-1, len(self), 2)
+        numbers = torch.arange(len(self), device=states.device)
+        is_on = self.on[numbers, values[..., 1]].bool()
+        return torch.where(is_on.unsqueeze(2), self.colors[numbers, values[..., 0]], self.usual)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for name, tensor in self.state_dict().items():  # files may be older than this module
+            state_dict.setdefault(prefix + name, tensor if name == "region_of" else tensor[:0])
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _check(self) -> None:
+        num, num_channels = self.usual.shape
+        if num > MAX_REGIONS:
+            raise ValueError(f"there must be at most {MAX_REGIONS} regions, not {num}")
+        self._expect("region_of", tuple(self.region_of.shape), range(num + 1))
+        self._expect("colors", (num, NUM_VALUES, num_channels))
+        self._expect("on", (num, NUM_VALUES), range(2))
+        self._expect("bytes", (num, 2), range(self.num_bytes))
+        self._expect("scores", (num, 2))
