@@ -26,7 +26,7 @@ class RecoloredRegions(SizedByData):
         usual: usual color of each region, uint8 (regions, C).
         colors: its color for each value of a byte, uint8 (regions, 256, C).
         on: 1 where it has that color, for each value of another byte, else 0, uint8 (regions, 256).
-        bytes: addresses of the two, int64 (regions, 2).
+        addresses: of the two bytes, int64 (regions, 2).
         scores: `share` and `right` when it was found, float (regions, 2).
     """
 
@@ -34,17 +34,17 @@ class RecoloredRegions(SizedByData):
     usual: Tensor
     colors: Tensor
     on: Tensor
-    bytes: Tensor
+    addresses: Tensor
     scores: Tensor
 
     def __init__(self, num_pixels: int, num_channels: int, num_bytes: int) -> None:
         super().__init__()
-        self.num_bytes = num_bytes
+        self.num_pixels, self.num_bytes = num_pixels, num_bytes
         self.register_buffer("region_of", torch.zeros(num_pixels, dtype=torch.uint8))
         self.register_buffer("usual", torch.zeros(0, num_channels, dtype=torch.uint8))
         self.register_buffer("colors", torch.zeros(0, NUM_VALUES, num_channels, dtype=torch.uint8))
         self.register_buffer("on", torch.zeros(0, NUM_VALUES, dtype=torch.uint8))
-        self.register_buffer("bytes", torch.zeros(0, 2, dtype=torch.int64))
+        self.register_buffer("addresses", torch.zeros(0, 2, dtype=torch.int64))
         self.register_buffer("scores", torch.zeros(0, 2))
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class RecoloredRegions(SizedByData):
             "usual": [colors_of(np.array(each.usual, np.int32), num_channels) for each in regions],
             "colors": [colors_of(each.colors, num_channels) for each in regions],
             "on": [each.on.astype(np.uint8) for each in regions],
-            "bytes": [np.array([each.color_byte, each.on_byte]) for each in regions],
+            "addresses": [np.array([each.color_byte, each.on_byte]) for each in regions],
             "scores": [np.array([each.share, each.right], np.float32) for each in regions],
         }
         for name, rows in tables.items() if regions else ():
@@ -75,7 +75,7 @@ class RecoloredRegions(SizedByData):
                 int(usual[number]),
                 colors[number],
                 self.on[number].bool().cpu().numpy(),
-                *self.bytes[number].tolist(),
+                *self.addresses[number].tolist(),
                 *self.scores[number].tolist(),
             )
             for number in range(len(self))
@@ -111,7 +111,7 @@ class RecoloredRegions(SizedByData):
 
     def _told(self, states: Tensor) -> Tensor:
         """The color of each region in each state, uint8 (B, regions, C)."""
-        values = states.index_select(1, self.bytes.flatten()).long().view(-1, len(self), 2)
+        values = states.index_select(1, self.addresses.flatten()).long().view(-1, len(self), 2)
         numbers = torch.arange(len(self), device=states.device)
         is_on = self.on[numbers, values[..., 1]].bool()
         return torch.where(is_on.unsqueeze(2), self.colors[numbers, values[..., 0]], self.usual)
@@ -120,15 +120,17 @@ class RecoloredRegions(SizedByData):
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         for name, tensor in self.state_dict().items():  # files may be older than this module
-            state_dict.setdefault(prefix + name, tensor if name == "region_of" else tensor[:0])
+            state_dict.setdefault(
+                prefix + name, torch.zeros_like(tensor) if name == "region_of" else tensor[:0]
+            )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
         num, num_channels = self.usual.shape
         if num > MAX_REGIONS:
             raise ValueError(f"there must be at most {MAX_REGIONS} regions, not {num}")
-        self._expect("region_of", tuple(self.region_of.shape), range(num + 1))
+        self._expect("region_of", (self.num_pixels,), range(num + 1))
         self._expect("colors", (num, NUM_VALUES, num_channels))
         self._expect("on", (num, NUM_VALUES), range(2))
-        self._expect("bytes", (num, 2), range(self.num_bytes))
+        self._expect("addresses", (num, 2), range(self.num_bytes))
         self._expect("scores", (num, 2))

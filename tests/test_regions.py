@@ -1,0 +1,121 @@
+"""Regions of the background that change their color as a whole: found, exchanged, drawn."""
+
+import numpy as np
+import pytest
+import torch
+
+from atarigan.images.pixel_values import color_codes
+from atarigan.images.pixels import floats_to_frames, frames_to_floats
+from atarigan.models.families import NETWORKS
+from atarigan.models.families.network import NetworkShape
+from atarigan.models.families.recolored_regions import RecoloredRegions
+from atarigan.models.search.region_search import find_regions
+
+SIZE = (20, 24)
+NUM_BYTES = 6
+COLORS = np.array([[40, 10, 5], [90, 200, 30], [180, 60, 250], [230, 220, 210]], np.uint8)
+
+
+def flashing_frames(num, seed, *, num_channels=1, is_told=True):
+    """Black above a strip of ground; where byte 2 is at least 250, black is one of four colors,
+    which byte 4 tells as the console does, without its lowest bit. A ball moves by bytes 0 and 1.
+    """
+    rng = np.random.default_rng(seed)
+    states = rng.integers(0, 256, (num, NUM_BYTES)).astype(np.uint8)
+    states[:, 0] %= 12
+    states[:, 1] %= 20
+    states[:, 4] = rng.integers(0, 8, num)
+    is_flash = states[:, 2] >= 250
+    colors = COLORS[states[:, 4] >> 1 if is_told else rng.integers(0, 4, num), :num_channels]
+    frames = np.zeros((num, *SIZE, num_channels), np.uint8)
+    frames[is_flash] = colors[is_flash, None, None]
+    frames[:, 15:] = 100
+    for frame, (row, column) in zip(frames, states[:, :2].tolist(), strict=True):
+        frame[row : row + 2, column : column + 2] = 255
+    return frames, states
+
+
+def of_frames(frames, states):
+    regions = RecoloredRegions(SIZE[0] * SIZE[1], frames.shape[-1], NUM_BYTES)
+    regions.fit(find_regions(frames, states))
+    return regions
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_bytes_tell_when_and_which_color(num_channels):
+    frames, states = flashing_frames(3000, 0, num_channels=num_channels)
+    (region,) = find_regions(frames, states)
+    assert set(region.pixels) == set(range(15 * 24))
+    assert (region.on_byte, region.color_byte) == (2, 4)
+    assert region.share == pytest.approx(6 / 256, abs=0.01)
+    assert region.right == 1
+    codes = color_codes(COLORS[:, :num_channels])
+    assert region.colors[:8].tolist() == np.repeat(codes, 2).tolist()
+    assert "which color byte 4 tells, and when byte 2; 100.0% right" in str(region)
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_colors_are_exchanged_and_back_and_objects_stay(num_channels):
+    regions = of_frames(*flashing_frames(3000, 0, num_channels=num_channels))
+    frames, states = (
+        torch.from_numpy(each) for each in flashing_frames(500, 1, num_channels=num_channels)
+    )
+    plain = regions.plain(frames, states)
+    assert set(plain.flatten(0, 2).unique(dim=0)[:, 0].tolist()) == {0, 100, 255}
+    assert torch.equal(regions.recolored(plain, states), frames)
+    images = regions.plain(frames_to_floats(frames), states)
+    assert torch.equal(floats_to_frames(images), plain)
+    assert torch.equal(images, frames_to_floats(plain))
+    assert torch.equal(floats_to_frames(regions.recolored(images, states)), frames)
+
+
+def test_colors_that_no_byte_tells_are_left_alone():
+    frames, states = flashing_frames(3000, 0, is_told=False)
+    assert find_regions(frames, states) == []
+    regions = of_frames(frames, states)
+    assert len(regions) == 0
+    frames, states = (torch.from_numpy(each) for each in (frames, states))
+    assert torch.equal(regions.plain(frames, states), frames)
+
+
+def test_few_frames_and_frames_without_a_flash_have_no_regions():
+    frames, states = flashing_frames(3000, 0)
+    assert find_regions(frames[:40], states[:40]) == []
+    is_usual = states[:, 2] < 250
+    assert find_regions(frames[is_usual], states[is_usual]) == []
+
+
+def test_a_generator_draws_flashes_that_it_was_not_shown():
+    frames, states = flashing_frames(3000, 0)
+    shape = NetworkShape((1, *SIZE), latent_size=2, condition_size=4, state_size=NUM_BYTES)
+    generator = NETWORKS["shifted_profiles"]().generator(shape)
+    generator.fit(torch.from_numpy(frames), torch.from_numpy(states))
+    assert generator.moving_groups().regions[0].on_byte == 2
+    assert generator.colors.colors.flatten().tolist() == [0, 100, 255]
+    others, states = flashing_frames(200, 1)
+    latents, features = torch.zeros(200, 2), torch.zeros(200, 4)
+    with torch.no_grad():
+        drawn = generator.frames(latents, features, torch.from_numpy(states))
+        images = generator(latents, features, torch.from_numpy(states))
+    assert torch.equal(floats_to_frames(images), drawn)
+    is_still = others[:, 12:14] != 255
+    shown = drawn.numpy()[:, 12:14]
+    assert (shown == others[:, 12:14])[is_still].mean() > 0.95
+
+
+@pytest.mark.parametrize(("name", "value"), [("addresses", NUM_BYTES), ("on", 2), ("region_of", 2)])
+def test_damaged_tables_are_refused(name, value):
+    regions = of_frames(*flashing_frames(3000, 0))
+    weights = {key: each.clone() for key, each in regions.state_dict().items()}
+    empty = RecoloredRegions(SIZE[0] * SIZE[1], 1, NUM_BYTES)
+    empty.load_state_dict(weights)
+    assert empty.found()[0].on_byte == 2
+    weights[name].view(-1)[0] = value
+    with pytest.raises(ValueError, match=f"{name} must be 0 to {value - 1}, not"):
+        empty.load_state_dict(weights)
+
+
+def test_files_without_regions_are_still_read():
+    regions = of_frames(*flashing_frames(3000, 0))
+    regions.load_state_dict({})
+    assert len(regions) == 0
