@@ -85,6 +85,14 @@ def test_few_frames_and_frames_without_a_flash_have_no_regions():
     assert find_regions(frames[is_usual], states[is_usual]) == []
 
 
+def test_a_color_that_is_frequent_is_left_to_the_network():
+    frames, states = flashing_frames(3000, 0)
+    is_flash = states[:, 2] >= 250
+    is_kept = is_flash | (np.arange(3000) % 8 == 0)
+    assert is_flash[is_kept].mean() > 0.1
+    assert find_regions(frames[is_kept], states[is_kept]) == []
+
+
 def test_a_generator_draws_flashes_that_it_was_not_shown():
     frames, states = flashing_frames(3000, 0)
     shape = NetworkShape((1, *SIZE), latent_size=2, condition_size=4, state_size=NUM_BYTES)

@@ -1,9 +1,9 @@
 """The search for parts of the screen that take another color as a whole, such as at a flash.
 
-The console draws its background in one color, which a program may set anew for each frame: for an
-explosion, a new room, or nightfall. A frame whose background changes differs from all others in
-nearly every pixel, but in a single number. So for each color of the usual background, frames are
-found in which most of its pixels have another color, all the same one. Then two bytes of the state
+The console draws its background in one color, which a program may set anew for each frame, such as
+for an explosion. A frame whose background changes differs from all others in nearly every pixel,
+but in a single number. So for each color of the usual background, frames are found, at most a
+tenth, in which most of its pixels have another color, all the same one. Then two bytes of the state
 are looked for: one that tells whether the color is another, and one that tells which.
 """
 
@@ -21,6 +21,9 @@ NUM_VALUES = 256
 _LEAST_AREA = 0.04
 _MIN_SHARE = 0.5  # of a region's pixels that have a color
 _MIN_FRAMES = 24
+_MAX_RATE = (
+    0.1  # more frequent colors networks learn, with the edges of objects, which mix with them
+)
 _MIN_RIGHT = 0.8
 _NUM_BLOCKS = 16
 _MASKS = (0xFE, 0xFF)  # the console ignores the lowest bit of a color
@@ -86,7 +89,7 @@ def _region(
     """The region within these pixels whose usual color has this code, if bytes tell its color."""
     shown = _shared_colors(frames, pixels, usual)
     is_other = shown != usual
-    if is_other.sum() < _MIN_FRAMES:
+    if not _MIN_FRAMES <= is_other.sum() <= _MAX_RATE * len(frames):
         return None
     agreeing = np.zeros(len(pixels))
     for some in np.array_split(np.flatnonzero(is_other), -(-int(is_other.sum()) // _CHUNK)):
