@@ -121,9 +121,3 @@ def test_damaged_tables_are_refused(name, value):
     weights[name].view(-1)[0] = value
     with pytest.raises(ValueError, match=f"{name} must be 0 to {value - 1}, not"):
         empty.load_state_dict(weights)
-
-
-def test_files_without_regions_are_still_read():
-    regions = of_frames(*flashing_frames(3000, 0))
-    regions.load_state_dict({})
-    assert len(regions) == 0

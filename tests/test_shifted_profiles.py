@@ -284,15 +284,6 @@ def test_damaged_pixel_terms_are_refused(trainer, name):
         build_generator(trainer.model).load_state_dict(weights)
 
 
-def test_files_without_pixel_terms_are_still_read(trainer):
-    weights = trainer.averaged_generator.state_dict()
-    older = {name: weight for name, weight in weights.items() if ".terms." not in name}
-    loaded = build_generator(trainer.model)
-    loaded.load_state_dict(older)
-    frames = FrameGenerator(trainer.model, loaded, torch.device("cpu")).sample(2)
-    assert frames.shape == (2, *SHAPE)
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_an_exported_file_draws_the_same_frames_in_every_batch(trainer, tmp_path):

@@ -1,7 +1,5 @@
 """Pixels that few fields of a state determine, each by a table."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -83,13 +81,6 @@ class PixelTerms(SizedByData):
         added = entries.sum(1).T
         before = images.index_select(1, self.pixels) * self.kept
         return images.index_copy_(1, self.pixels, before + added)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        for name, tensor in self.state_dict().items():  # files may be older than this module
-            state_dict.setdefault(prefix + name, tensor[:0])
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
         num_fields, num = len(self.byte), len(self.pixels)

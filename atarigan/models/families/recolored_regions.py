@@ -1,7 +1,6 @@
 """Parts of the background whose color follows from a state, such as at a flash."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -115,15 +114,6 @@ class RecoloredRegions(SizedByData):
         numbers = torch.arange(len(self), device=states.device)
         is_on = self.on[numbers, values[..., 1]].bool()
         return torch.where(is_on.unsqueeze(2), self.colors[numbers, values[..., 0]], self.usual)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        for name, tensor in self.state_dict().items():  # files may be older than this module
-            state_dict.setdefault(
-                prefix + name, torch.zeros_like(tensor) if name == "region_of" else tensor[:0]
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
         num, num_channels = self.usual.shape
