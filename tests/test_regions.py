@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atarigan.images.pixel_values import color_codes
-from atarigan.images.pixels import floats_to_frames, frames_to_floats
+from atarigan.images.pixels import ale_grays, ale_palette, floats_to_frames, frames_to_floats
 from atarigan.models.families import NETWORKS
 from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.recolored_regions import RecoloredRegions
@@ -46,12 +46,12 @@ def test_bytes_tell_when_and_which_color(num_channels):
     frames, states = flashing_frames(3000, 0, num_channels=num_channels)
     (region,) = find_regions(frames, states)
     assert set(region.pixels) == set(range(15 * 24))
-    assert (region.on_byte, region.color_byte) == (2, 4)
+    assert (region.on_bytes, region.color_byte) == ((2, 2), 4)
     assert region.share == pytest.approx(6 / 256, abs=0.01)
     assert region.right == 1
     codes = color_codes(COLORS[:, :num_channels])
     assert region.colors[:8].tolist() == np.repeat(codes, 2).tolist()
-    assert "which color byte 4 tells, and when byte 2; 100.0% right" in str(region)
+    assert "byte 2 tells when, byte 4 which color, 100.0% right" in str(region)
 
 
 @pytest.mark.parametrize("num_channels", [1, 3])
@@ -78,6 +78,33 @@ def test_colors_that_no_byte_tells_are_left_alone():
     assert torch.equal(regions.plain(frames, states), frames)
 
 
+@pytest.mark.parametrize(("num_channels", "offset"), [(1, -2), (3, 6)])
+def test_colors_that_did_not_occur_follow_from_the_console_s_palette(num_channels, offset):
+    frames, states = flashing_frames(3000, 0, num_channels=num_channels)
+    is_flash = states[:, 2] >= 250
+    states[:, 4] = np.random.default_rng(1).choice([2, 33, 64, 146, 200], 3000)
+    table = ale_grays("ntsc")[:, None] if num_channels == 1 else ale_palette("ntsc")
+    frames[is_flash, :12] = table[states[is_flash, 4].astype(int) + offset & 0xFE][:, None, None]
+    (region,) = find_regions(frames, states)
+    assert region.color_byte == 4
+    expected = color_codes(table[np.arange(256) + offset & 0xFE])
+    assert region.colors.tolist() == expected.tolist()
+
+
+def test_two_bytes_may_tell_when():
+    frames, states = flashing_frames(3000, 0)
+    states[:, 5] = np.random.default_rng(1).integers(0, 2, 3000)
+    frames[(states[:, 5] == 0) & (states[:, 2] >= 250)] = flashing_frames(1, 2)[0]
+    (region,) = find_regions(frames, states)
+    assert region.on_bytes == (2, 5)
+    assert "bytes 2 and 5 tell when" in str(region)
+    regions = of_frames(frames, states)
+    frames, states = (torch.from_numpy(each) for each in (frames, states))
+    plain = regions.plain(frames, states)
+    assert (plain[:, :12] == frames[:, :12]).flatten(1).all(1).float().mean() < 0.995
+    assert set(plain[:, :15].unique().tolist()) == {0, 255}
+
+
 def test_few_frames_and_frames_without_a_flash_have_no_regions():
     frames, states = flashing_frames(3000, 0)
     assert find_regions(frames[:40], states[:40]) == []
@@ -98,7 +125,7 @@ def test_a_generator_draws_flashes_that_it_was_not_shown():
     shape = NetworkShape((1, *SIZE), latent_size=2, condition_size=4, state_size=NUM_BYTES)
     generator = NETWORKS["shifted_profiles"]().generator(shape)
     generator.fit(torch.from_numpy(frames), torch.from_numpy(states))
-    assert generator.moving_groups().regions[0].on_byte == 2
+    assert generator.moving_groups().regions[0].on_bytes == (2, 2)
     assert generator.colors.colors.flatten().tolist() == [0, 100, 255]
     others, states = flashing_frames(200, 1)
     latents, features = torch.zeros(200, 2), torch.zeros(200, 4)
@@ -117,7 +144,7 @@ def test_damaged_tables_are_refused(name, value):
     weights = {key: each.clone() for key, each in regions.state_dict().items()}
     empty = RecoloredRegions(SIZE[0] * SIZE[1], 1, NUM_BYTES)
     empty.load_state_dict(weights)
-    assert empty.found()[0].on_byte == 2
+    assert empty.found()[0].on_bytes == (2, 2)
     weights[name].view(-1)[0] = value
     with pytest.raises(ValueError, match=f"{name} must be 0 to {value - 1}, not"):
         empty.load_state_dict(weights)

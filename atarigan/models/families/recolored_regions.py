@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from atarigan.images.pixel_values import color_codes, colors_of
-from atarigan.models.search.region_search import MAX_REGIONS, NUM_VALUES, Region
+from atarigan.models.search.region_search import MAX_REGIONS, NUM_PAIRS, NUM_VALUES, Region
 from atarigan.models.sized_by_data import SizedByData
 
 _SAME = 1e-3  # of floats that stand for levels, which are 2 / 255 apart
@@ -24,8 +24,9 @@ class RecoloredRegions(SizedByData):
         region_of: of each pixel, uint8 (H * W,): 0 for none, else one more than its number.
         usual: usual color of each region, uint8 (regions, C).
         colors: its color for each value of a byte, uint8 (regions, 256, C).
-        on: 1 where it has that color, for each value of another byte, else 0, uint8 (regions, 256).
-        addresses: of the two bytes, int64 (regions, 2).
+        on: 1 where it has that color, for each pair of values of two other bytes, else 0, uint8
+            (regions, 65536).
+        addresses: of the three bytes, int64 (regions, 3).
         scores: `share` and `right` when it was found, float (regions, 2).
     """
 
@@ -42,8 +43,8 @@ class RecoloredRegions(SizedByData):
         self.register_buffer("region_of", torch.zeros(num_pixels, dtype=torch.uint8))
         self.register_buffer("usual", torch.zeros(0, num_channels, dtype=torch.uint8))
         self.register_buffer("colors", torch.zeros(0, NUM_VALUES, num_channels, dtype=torch.uint8))
-        self.register_buffer("on", torch.zeros(0, NUM_VALUES, dtype=torch.uint8))
-        self.register_buffer("addresses", torch.zeros(0, 2, dtype=torch.int64))
+        self.register_buffer("on", torch.zeros(0, NUM_PAIRS, dtype=torch.uint8))
+        self.register_buffer("addresses", torch.zeros(0, 3, dtype=torch.int64))
         self.register_buffer("scores", torch.zeros(0, 2))
 
     def __len__(self) -> int:
@@ -59,7 +60,7 @@ class RecoloredRegions(SizedByData):
             "usual": [colors_of(np.array(each.usual, np.int32), num_channels) for each in regions],
             "colors": [colors_of(each.colors, num_channels) for each in regions],
             "on": [each.on.astype(np.uint8) for each in regions],
-            "addresses": [np.array([each.color_byte, each.on_byte]) for each in regions],
+            "addresses": [np.array([each.color_byte, *each.on_bytes]) for each in regions],
             "scores": [np.array([each.share, each.right], np.float32) for each in regions],
         }
         for name, rows in tables.items() if regions else ():
@@ -68,13 +69,15 @@ class RecoloredRegions(SizedByData):
     def found(self) -> list[Region]:
         """Return the regions."""
         usual, colors = (color_codes(each.cpu().numpy()) for each in (self.usual, self.colors))
+        addresses = self.addresses.tolist()
         return [
             Region(
                 np.flatnonzero(self.region_of.cpu().numpy() == number + 1),
                 int(usual[number]),
                 colors[number],
+                addresses[number][0],
                 self.on[number].bool().cpu().numpy(),
-                *self.addresses[number].tolist(),
+                (addresses[number][1], addresses[number][2]),
                 *self.scores[number].tolist(),
             )
             for number in range(len(self))
@@ -110,9 +113,9 @@ class RecoloredRegions(SizedByData):
 
     def _told(self, states: Tensor) -> Tensor:
         """The color of each region in each state, uint8 (B, regions, C)."""
-        values = states.index_select(1, self.addresses.flatten()).long().view(-1, len(self), 2)
+        values = states.index_select(1, self.addresses.flatten()).long().view(-1, len(self), 3)
         numbers = torch.arange(len(self), device=states.device)
-        is_on = self.on[numbers, values[..., 1]].bool()
+        is_on = self.on[numbers, values[..., 1] * NUM_VALUES + values[..., 2]].bool()
         return torch.where(is_on.unsqueeze(2), self.colors[numbers, values[..., 0]], self.usual)
 
     def _check(self) -> None:
@@ -121,6 +124,6 @@ class RecoloredRegions(SizedByData):
             raise ValueError(f"there must be at most {MAX_REGIONS} regions, not {num}")
         self._expect("region_of", (self.num_pixels,), range(num + 1))
         self._expect("colors", (num, NUM_VALUES, num_channels))
-        self._expect("on", (num, NUM_VALUES), range(2))
-        self._expect("addresses", (num, 2), range(self.num_bytes))
+        self._expect("on", (num, NUM_PAIRS), range(2))
+        self._expect("addresses", (num, 3), range(self.num_bytes))
         self._expect("scores", (num, 2))

@@ -3,21 +3,25 @@
 The console draws its background in one color, which a program may set anew for each frame, such as
 for an explosion. A frame whose background changes differs from all others in nearly every pixel,
 but in a single number. So for each color of the usual background, frames are found, at most a
-tenth, in which most of its pixels have another color, all the same one. Then two bytes of the state
-are looked for: one that tells whether the color is another, and one that tells which.
+tenth, in which most of its pixels have another color, all the same one. Then bytes of the state are
+looked for: one or two that tell whether the color is another, and one that tells which. Programs
+count in a byte and send it to the console as a color, so a byte plus a constant is often the index
+of the color in the console's palette; then colors are known that did not occur.
 """
 
-from collections.abc import Iterator
+import itertools
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.images.pixel_values import color_codes, usual_colors
-from atarigan.images.pixels import Frames
+from atarigan.images.pixels import PALETTES, Frames, ale_grays, ale_palette
 
 MAX_REGIONS = 8
 NUM_VALUES = 256
+NUM_PAIRS = NUM_VALUES**2
 _LEAST_AREA = 0.04
 _MIN_SHARE = 0.5  # of a region's pixels that have a color
 _MIN_FRAMES = 24
@@ -25,8 +29,9 @@ _MAX_RATE = (
     0.1  # more frequent colors networks learn, with the edges of objects, which mix with them
 )
 _MIN_RIGHT = 0.8
+_PAIR_GAIN = 0.05
+_CONSOLE_RIGHT = 0.95
 _NUM_BLOCKS = 16
-_MASKS = (0xFE, 0xFF)  # the console ignores the lowest bit of a color
 _CHUNK = 512
 
 Bytes = npt.NDArray[np.uint8]
@@ -41,9 +46,10 @@ class Region(NamedTuple):
         pixels: indices in the flattened frame, int64 (P,).
         usual: the usual color, a code of `images.pixel_values.color_codes`.
         colors: the code for each value of `color_byte`, int32 (256,).
-        on: whether the color is another one than the usual, for each value of `on_byte`, bool
-            (256,).
-        color_byte, on_byte: addresses in the state.
+        color_byte: address in the state.
+        on: whether the color is another one than the usual, for 256 times a value of the first of
+            `on_bytes` plus one of the second, bool (65536,).
+        on_bytes: two addresses, or twice the same one.
         share: of the frames in which the color is another one.
         right: share of these, and of those that bytes take for these, in which the bytes tell the
             right color, in frames that they were not found in.
@@ -52,17 +58,19 @@ class Region(NamedTuple):
     pixels: npt.NDArray[np.int64]
     usual: int
     colors: Codes
-    on: Flags
     color_byte: int
-    on_byte: int
+    on: Flags
+    on_bytes: tuple[int, int]
     share: float
     right: float
 
     def __str__(self) -> str:
+        first, second = self.on_bytes
+        when = f"byte {first} tells" if first == second else f"bytes {first} and {second} tell"
         return (
             f"{len(self.pixels):,} pixels change their color together in {self.share:.1%} of the "
-            f"frames: which color byte {self.color_byte} tells, and when byte {self.on_byte}; "
-            f"{self.right:.1%} right in other frames"
+            f"frames: {when} when, byte {self.color_byte} which color, {self.right:.1%} right in "
+            "other frames"
         )
 
 
@@ -96,43 +104,51 @@ def _region(
         agreeing += (_codes_at(frames[some], pixels) == shown[some, None]).sum(0)
     pixels = pixels[agreeing >= _MIN_SHARE * is_other.sum()]
     is_first = np.arange(len(frames)) * _NUM_BLOCKS // len(frames) % 2 == 0
-    on_byte, _ = max(enumerate(_agreement_on(states, is_other, is_first)), key=lambda x: x[1])
-    color_byte, mask = _best_color_byte(states[is_other], shown[is_other], is_first[is_other])
-    halves = [
-        _Tables.of(states[half], shown[half], usual, on_byte, color_byte, mask)
+    num_channels = frames.shape[-1]
+    color_byte, right = _color_byte(
+        states[is_other], shown[is_other], is_first[is_other], num_channels
+    )
+    if right < _MIN_RIGHT:
+        return None
+    on_bytes = _on_bytes(states, is_other, is_first)
+    tables = [
+        _Tables.of(states[half], shown[half], usual, on_bytes, color_byte, num_channels)
         for half in (is_first, slice(None))
     ]
-    predicted = halves[0].colors_of(states[~is_first], usual)
-    real = shown[~is_first]
-    matters = (predicted != usual) | (real != usual)
-    right = float((predicted == real)[matters].mean()) if matters.any() else 0.0
+    told, real = tables[0].told(states[~is_first], usual), shown[~is_first]
+    matters = (told != usual) | (real != usual)
+    right = float((told == real)[matters].mean()) if matters.any() else 0.0
     if right < _MIN_RIGHT or not len(pixels):
         return None
-    tables = halves[1]
-    share = float(is_other.mean())
-    return Region(pixels, usual, tables.colors, tables.on, color_byte, on_byte, share, right)
+    return Region(pixels, usual, *tables[1], float(is_other.mean()), right)
 
 
 class _Tables(NamedTuple):
-    """What values of two bytes tell: see `Region`."""
+    """What values of bytes tell, as in `Region`."""
 
-    on_byte: int
+    colors: Codes
     color_byte: int
     on: Flags
-    colors: Codes
+    on_bytes: tuple[int, int]
 
     @classmethod
     def of(
-        cls, states: Bytes, shown: Codes, usual: int, on_byte: int, color_byte: int, mask: int
+        cls,
+        states: Bytes,
+        shown: Codes,
+        usual: int,
+        on_bytes: tuple[int, int],
+        color_byte: int,
+        num_channels: int,
     ) -> "_Tables":
         is_other = shown != usual
-        on = _rates(states[:, on_byte], is_other) > 1 / 2
-        colors = _most_frequent(states[is_other, color_byte] & mask, shown[is_other])
-        return cls(on_byte, color_byte, on, colors[np.arange(NUM_VALUES) & mask])
+        colors = _color_table(states[is_other, color_byte], shown[is_other], num_channels)
+        on = _rates(_pairs(states, on_bytes), is_other) > 1 / 2
+        return cls(colors, color_byte, on, on_bytes)
 
-    def colors_of(self, states: Bytes, usual: int) -> Codes:
+    def told(self, states: Bytes, usual: int) -> Codes:
         colors = self.colors[states[:, self.color_byte]]
-        return np.where(self.on[states[:, self.on_byte]], colors, usual)
+        return np.where(self.on[_pairs(states, self.on_bytes)], colors, usual)
 
 
 def _codes_at(frames: Frames, pixels: npt.NDArray[np.int64]) -> Codes:
@@ -155,48 +171,90 @@ def _shared_colors(frames: Frames, pixels: npt.NDArray[np.int64], usual: int) ->
     return shared
 
 
-def _rates(values: Bytes, flags: Flags) -> npt.NDArray[np.float64]:
-    """The share of flags that are set for each value, 0 where it does not occur, (256,)."""
-    counts = np.bincount(values, minlength=NUM_VALUES)
-    return np.bincount(values, flags, minlength=NUM_VALUES) / np.maximum(counts, 1)
+def _pairs(states: Bytes, pair: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """The values of two bytes as one number, 0 to 65535, (N,)."""
+    first, second = pair
+    return states[:, first].astype(np.int64) * NUM_VALUES + states[:, second]
 
 
-def _agreement_on(states: Bytes, is_other: Flags, is_first: Flags) -> Iterator[float]:
-    """For each byte, over frames that are flagged or told to be, the share that are both, in frames
-    that the byte's table was not made from.
+def _rates(numbers: npt.NDArray[np.int64], flags: Flags) -> npt.NDArray[np.float64]:
+    """The share of flags that are set for each number, 0 where it does not occur, (65536,)."""
+    counts = np.bincount(numbers, minlength=NUM_PAIRS)
+    return np.bincount(numbers, flags, minlength=NUM_PAIRS) / np.maximum(counts, 1)
+
+
+def _on_bytes(states: Bytes, is_other: Flags, is_first: Flags) -> tuple[int, int]:
+    """The byte, twice, or the two bytes that agree most with flags; two only if they agree much
+    more.
     """
-    for column in states.T:
-        told = _rates(column[is_first], is_other[is_first])[column[~is_first]] > 1 / 2
-        real = is_other[~is_first]
-        yield float((told & real).sum() / max(1, (told | real).sum()))
+    varying = np.flatnonzero((states != states[0]).any(0)).tolist() or [0]
+    singles = {
+        (byte, byte): _agreement(states, (byte, byte), is_other, is_first) for byte in varying
+    }
+    best = max(singles, key=lambda pair: singles[pair])
+    if singles[best] >= 1 - _PAIR_GAIN:
+        return best
+    pairs = {
+        pair: _agreement(states, pair, is_other, is_first)
+        for pair in itertools.combinations(varying, 2)
+    }
+    both = max(pairs, key=lambda pair: pairs[pair], default=best)
+    return both if pairs.get(both, 0.0) >= singles[best] + _PAIR_GAIN else best
 
 
-def _best_color_byte(states: Bytes, shown: Codes, is_first: Flags) -> tuple[int, int]:
-    """The byte and its mask whose table tells most colors of the frames that it was not made from;
-    of equal ones that with fewest values.
+def _agreement(states: Bytes, pair: tuple[int, int], is_other: Flags, is_first: Flags) -> float:
+    """Over frames that are flagged or told to be by two bytes, the share that are both, in frames
+    that the bytes' table was not made from.
     """
-    best, chosen = (-1.0, 0), (0, _MASKS[0])
-    for byte, column in enumerate(states.T):
-        for mask in _MASKS:
-            values = column & mask
-            colors = _most_frequent(values[is_first], shown[is_first])
-            right = float((colors[values[~is_first]] == shown[~is_first]).mean())
-            quality = (round(right, 2), -len(np.unique(values)))
-            if quality > best:
-                best, chosen = quality, (byte, mask)
-    return chosen
+    numbers = _pairs(states, pair)
+    told = _rates(numbers[is_first], is_other[is_first])[numbers[~is_first]] > 1 / 2
+    real = is_other[~is_first]
+    return float((told & real).sum() / max(1, (told | real).sum()))
 
 
-def _most_frequent(values: Bytes, shown: Codes) -> Codes:
-    """The most frequent code for each value, (256,); for a value that does not occur, that of the
-    nearest one.
+def _color_byte(
+    states: Bytes, shown: Codes, is_first: Flags, num_channels: int
+) -> tuple[int, float]:
+    """The byte whose table tells most colors of the frames that it was not made from, and the share
+    that it tells; of equal ones the byte with fewest values.
     """
-    present = np.unique(values)
-    if not len(present):
+    found = []
+    for byte, values in enumerate(states.T):
+        colors = _color_table(values[is_first], shown[is_first], num_channels)
+        right = (colors[values[~is_first]] == shown[~is_first]).sum() / max(1, (~is_first).sum())
+        found.append((round(float(right), 2), -len(np.unique(values)), -byte))
+    right, _, byte = max(found)
+    return -byte, right
+
+
+def _color_table(values: Bytes, shown: Codes, num_channels: int) -> Codes:
+    """The code for each value of a byte, (256,).
+
+    It is the console's color whose index is the value plus a constant, if that is nearly always
+    right; else the most frequent one of the value, or of the nearest value that occurs.
+    """
+    if not len(values):
         return np.zeros(NUM_VALUES, np.int32)
+    for table in _console_colors(num_channels):
+        sums = np.arange(NUM_VALUES)[:, None] + values  # constants, frames
+        right = (table[sums % NUM_VALUES] == shown).mean(1)
+        if right.max() >= _CONSOLE_RIGHT:
+            return table[(np.arange(NUM_VALUES) + int(right.argmax())) % NUM_VALUES]
     codes, numbers = np.unique(shown, return_inverse=True)
     counts = np.zeros((NUM_VALUES, len(codes)), np.int64)
     np.add.at(counts, (values, numbers), 1)
-    nearest = np.abs(np.arange(NUM_VALUES)[:, None] - present.astype(np.int64)).argmin(1)
+    present = np.unique(values).astype(np.int64)
+    nearest = np.abs(np.arange(NUM_VALUES)[:, None] - present).argmin(1)
     most: Codes = codes[counts[present[nearest]].argmax(1)].astype(np.int32)
     return most
+
+
+@cache
+def _console_colors(num_channels: int) -> list[Codes]:
+    """Codes of the console's colors by index, int32 (256,), for each way in which frames of so many
+    channels may show them. The console ignores the lowest bit of an index.
+    """
+    even = np.arange(NUM_VALUES) & 0xFE
+    if num_channels == 3:
+        return [color_codes(ale_palette(name))[even] for name in PALETTES]
+    return [even.astype(np.int32), *(ale_grays(name)[even].astype(np.int32) for name in PALETTES)]

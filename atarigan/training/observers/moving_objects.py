@@ -94,7 +94,7 @@ def as_table(found: FoundGroups) -> dict[str, object]:
             {
                 "pixels": len(region.pixels),
                 "color_byte": region.color_byte,
-                "on_byte": region.on_byte,
+                "on_bytes": list(dict.fromkeys(region.on_bytes)),
                 "share": round(region.share, 5),
                 "right": round(region.right, 4),
             }
