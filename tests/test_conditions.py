@@ -46,6 +46,7 @@ def trainer():
     return build_trainer(CONFIG, source=two_gray_levels(CONFIG))
 
 
+@pytest.mark.slow
 def test_each_class_is_drawn_when_it_is_asked_for(trainer):
     trainer.run([], StopRequest())
     generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))

@@ -183,7 +183,6 @@ DETECTED = {
     "mean frame": {"frechet_distance", "coverage", "recall", "object_counts", "ram_claims"},
     "noise": {"frechet_distance", "kernel_distance", "valid_colors", "exact_background"},
 }
-FAST = {"ball erased", "second ball", "noise of 10 levels", "half the game", "training samples"}
 DETECTED_IN_MOTION = {
     "still": {"motion_distance", "pixels_changed", "pixels_returned", "small_moves"},
     "every second repeated": {"pixels_changed", "small_moves"},
@@ -221,10 +220,8 @@ def detecting(scores, defect):
     }
 
 
-@pytest.mark.parametrize(
-    "defect",
-    [pytest.param(each, marks=[] if each in FAST else [pytest.mark.slow]) for each in DETECTED],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", DETECTED)
 def test_defects_of_frames_are_detected(of_frames, defect):
     assert DETECTED[defect] <= detecting(of_frames, defect)
 
@@ -270,6 +267,7 @@ def test_real_motion_scores_about_the_floor(of_stacks):
         assert score["value"] < 3 * score["floor"], name
 
 
+@pytest.mark.slow
 def test_frechet_distance_ranks_frames(of_frames):
     names = ("real", "half the game", "noise of 10 levels")
     distances = [of_frames[name]["frechet_distance"] for name in names]

@@ -100,7 +100,7 @@ def test_a_file_of_an_earlier_release_loads_with_a_warning(pong_file: Path, tmp_
     ("network", "shape"),
     [
         ("mlp", (2,)),
-        ("subpixel", (3, 20, 17)),
+        pytest.param("subpixel", (3, 20, 17), marks=pytest.mark.slow),
         pytest.param("codebook", (1, 24, 20), marks=pytest.mark.slow),
         pytest.param("dcgan", (1, 28, 28), marks=pytest.mark.slow),
         pytest.param("profiles", (3, 20, 17), marks=pytest.mark.slow),

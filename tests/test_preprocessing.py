@@ -72,7 +72,14 @@ def seen_in_training(
     envs.close()
 
 
-@pytest.mark.parametrize(("env_id", "kwargs"), CHAINS)
+@pytest.mark.parametrize(
+    ("env_id", "kwargs"),
+    [
+        CHAINS[0],
+        *CHAINS[3:],
+        *(pytest.param(*chain, marks=pytest.mark.slow) for chain in CHAINS[1:3]),
+    ],
+)
 def test_a_model_sees_what_stable_baselines3_shows_it(
     env_id: str,
     kwargs: dict[str, Any],

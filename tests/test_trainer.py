@@ -188,6 +188,7 @@ def test_both_networks_change_and_losses_are_finite():
     assert [outputs.shape for outputs in trainer.updates.outputs] == [(32,), (32,)]
 
 
+@pytest.mark.slow
 def test_learns_where_the_points_are():
     """A shifted Gaussian blob: the generated mean and spread come near the real ones."""
     config = dataclasses.replace(
