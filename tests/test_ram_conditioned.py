@@ -198,6 +198,8 @@ def test_constant_ram_has_no_features():
     ram = torch.full((10, 4), 9, dtype=torch.uint8)
     encoder.fit(ram)
     assert torch.equal(encoder(ram), torch.zeros(10, 3))
+    with torch.no_grad():
+        assert torch.equal(encoder(ram), torch.zeros(10, 3))
 
 
 def test_rare_values_are_told_apart_by_their_bits_alone():

@@ -72,10 +72,6 @@ def test_colors_are_exchanged_and_back_and_objects_stay(num_channels):
 def test_colors_that_no_byte_tells_are_left_alone():
     frames, states = flashing_frames(3000, 0, is_told=False)
     assert find_regions(frames, states) == []
-    regions = of_frames(frames, states)
-    assert len(regions) == 0
-    frames, states = (torch.from_numpy(each) for each in (frames, states))
-    assert torch.equal(regions.plain(frames, states), frames)
 
 
 @pytest.mark.parametrize(("num_channels", "offset"), [(1, -2), (3, 6)])
@@ -89,6 +85,53 @@ def test_colors_that_did_not_occur_follow_from_the_console_s_palette(num_channel
     assert region.color_byte == 4
     expected = color_codes(table[np.arange(256) + offset & 0xFE])
     assert region.colors.tolist() == expected.tolist()
+
+
+def test_a_flash_of_one_color_keeps_it_for_all_values():
+    frames, states = flashing_frames(3000, 0)
+    is_flash = states[:, 2] >= 250
+    frames[is_flash, :15] = np.where(frames[is_flash, :15] == 255, 255, 236)
+    (region,) = find_regions(frames, states)
+    assert set(region.colors.tolist()) == {236}
+
+
+def test_two_regions_change_apart():
+    frames, states = flashing_frames(3000, 0)
+    is_dark = states[:, 3] >= 248
+    frames[is_dark, 15:] = 7
+    first, second = find_regions(frames, states)
+    assert (first.on_bytes, second.on_bytes) == ((2, 2), (3, 3))
+    assert set(second.pixels) == set(range(15 * 24, 20 * 24))
+    regions = of_frames(frames, states)
+    assert [each.on_bytes for each in regions.found()] == [(2, 2), (3, 3)]
+    frames, states = (torch.from_numpy(each) for each in (frames, states))
+    plain = regions.plain(frames, states)
+    assert (plain[:, 15:] == 100).all()
+    assert torch.equal(regions.recolored(plain, states), frames)
+    regions.fit([])
+    assert regions.found() == []
+    assert torch.equal(regions.recolored(plain, states), plain)
+
+
+def test_a_batch_of_any_size_can_be_exported():
+    frames, states = flashing_frames(3000, 0)
+    regions = of_frames(frames, states)
+
+    class Exported(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.regions = regions
+
+        def forward(self, frames, states):
+            return self.regions.recolored(frames, states)
+
+    frames, states = (torch.from_numpy(each[:9]) for each in flashing_frames(40, 1))
+    size = torch.export.Dim("size", min=2)
+    program = torch.export.export(
+        Exported(), (frames[:3], states[:3]), dynamic_shapes=({0: size}, {0: size})
+    )
+    exported = program.module()(frames, states)
+    assert torch.equal(exported, regions.recolored(frames, states))
 
 
 def test_two_bytes_may_tell_when():
@@ -133,9 +176,10 @@ def test_a_generator_draws_flashes_that_it_was_not_shown():
         drawn = generator.frames(latents, features, torch.from_numpy(states))
         images = generator(latents, features, torch.from_numpy(states))
     assert torch.equal(floats_to_frames(images), drawn)
-    is_still = others[:, 12:14] != 255
-    shown = drawn.numpy()[:, 12:14]
-    assert (shown == others[:, 12:14])[is_still].mean() > 0.95
+    is_flash = states[:, 2] >= 250
+    expected, shown = others[is_flash, :15], drawn.numpy()[is_flash, :15]
+    assert len(expected) >= 3
+    assert (shown == expected)[expected != 255].mean() > 0.95
 
 
 @pytest.mark.parametrize(("name", "value"), [("addresses", NUM_BYTES), ("on", 2), ("region_of", 2)])
@@ -143,6 +187,8 @@ def test_damaged_tables_are_refused(name, value):
     regions = of_frames(*flashing_frames(3000, 0))
     weights = {key: each.clone() for key, each in regions.state_dict().items()}
     empty = RecoloredRegions(SIZE[0] * SIZE[1], 1, NUM_BYTES)
+    with pytest.raises(ValueError, match=r"usual must be \(1, 3\), not \(1, 1\)"):
+        RecoloredRegions(SIZE[0] * SIZE[1], 3, NUM_BYTES).load_state_dict(weights)
     empty.load_state_dict(weights)
     assert empty.found()[0].on_bytes == (2, 2)
     weights[name].view(-1)[0] = value

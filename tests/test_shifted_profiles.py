@@ -216,6 +216,17 @@ def test_figures_are_drawn_at_places_and_in_shapes_that_were_not_seen(trainer):
     assert (np.abs(drawn.astype(int) - real)[is_figure] <= 30).mean() > 0.9
 
 
+def test_bfloat16_draws_about_the_same(trainer):
+    generator = trainer.averaged_generator
+    _, states = moving_frames(50, SHAPE[:2], np.random.default_rng(2))
+    latents = torch.zeros(50, CONFIG.latent_size)
+    with torch.no_grad():
+        expected = generator.frames(latents, states).int()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            drawn = generator.frames(latents, states).int()
+    assert ((drawn - expected).abs() <= 8).float().mean() > 0.97
+
+
 def test_pixels_that_bits_determine_are_drawn_in_every_combination(trainer):
     generator = FrameGenerator(trainer.model, trainer.averaged_generator, torch.device("cpu"))
     states = np.full((4, 5), 100, np.uint8)

@@ -10,15 +10,15 @@ from atarigan.images.pixel_values import color_codes, colors_of
 from atarigan.models.search.region_search import MAX_REGIONS, NUM_PAIRS, NUM_VALUES, Region
 from atarigan.models.sized_by_data import SizedByData
 
-_SAME = 1e-3  # of floats that stand for levels, which are 2 / 255 apart
+_TOLERANCE = 1e-3  # of floats that stand for levels, which are 2 / 255 apart
 
 
 class RecoloredRegions(SizedByData):
     """Exchanges the usual color of regions of pixels for the one that a state tells, and back
     (`models/search/region_search.py`).
 
-    A network then draws frames as if the background never changed its color, and only one that
-    shows the usual color takes the other one: what is drawn over the background stays as it is.
+    A network then draws frames as if the background never changed its color. Only pixels of the
+    usual color are recolored, so objects of other colors stay unchanged.
 
     Attributes:
         region_of: of each pixel, uint8 (H * W,): 0 for none, else one more than its number.
@@ -39,7 +39,8 @@ class RecoloredRegions(SizedByData):
 
     def __init__(self, num_pixels: int, num_channels: int, num_bytes: int) -> None:
         super().__init__()
-        self.num_pixels, self.num_bytes = num_pixels, num_bytes
+        self.num_pixels, self.num_channels = num_pixels, num_channels
+        self.num_bytes = num_bytes
         self.register_buffer("region_of", torch.zeros(num_pixels, dtype=torch.uint8))
         self.register_buffer("usual", torch.zeros(0, num_channels, dtype=torch.uint8))
         self.register_buffer("colors", torch.zeros(0, NUM_VALUES, num_channels, dtype=torch.uint8))
@@ -52,13 +53,16 @@ class RecoloredRegions(SizedByData):
 
     def fit(self, regions: Sequence[Region]) -> None:
         """Take over what a search found."""
-        device, num_channels = self.usual.device, self.usual.shape[1]
-        self.region_of.zero_()
+        empty = type(self)(self.num_pixels, self.num_channels, self.num_bytes)
+        self.load_state_dict(empty.to(self.usual.device).state_dict())
+        device = self.usual.device
         for number, region in enumerate(regions, 1):
             self.region_of[torch.from_numpy(region.pixels).to(device)] = number
         tables = {
-            "usual": [colors_of(np.array(each.usual, np.int32), num_channels) for each in regions],
-            "colors": [colors_of(each.colors, num_channels) for each in regions],
+            "usual": [
+                colors_of(np.array(each.usual, np.int32), self.num_channels) for each in regions
+            ],
+            "colors": [colors_of(each.colors, self.num_channels) for each in regions],
             "on": [each.on.astype(np.uint8) for each in regions],
             "addresses": [np.array([each.color_byte, *each.on_bytes]) for each in regions],
             "scores": [np.array([each.share, each.right], np.float32) for each in regions],
@@ -90,7 +94,7 @@ class RecoloredRegions(SizedByData):
         return self._exchanged(frames, states, is_back=False)
 
     def plain(self, frames: Tensor, states: Tensor) -> Tensor:
-        """Return the same the other way round: with the usual color instead of the told one."""
+        """Replace the told color by the usual one: the inverse of `recolored`."""
         return self._exchanged(frames, states, is_back=True)
 
     def _exchanged(self, frames: Tensor, states: Tensor, *, is_back: bool) -> Tensor:
@@ -98,7 +102,7 @@ class RecoloredRegions(SizedByData):
             return frames
         is_float = frames.is_floating_point()
         shown = frames.permute(0, 2, 3, 1) if is_float else frames
-        usual, told = self.usual.expand(len(states), -1, -1), self._told(states)
+        usual, told = self.usual.expand(states.shape[0], -1, -1), self._told(states)
         rows = (self.region_of.long() - 1).clamp(min=0)
         old, new = (
             each.index_select(1, rows).view(shown.shape)
@@ -106,7 +110,7 @@ class RecoloredRegions(SizedByData):
         )
         if is_float:
             old, new = (each.float().mul_(1 / 127.5).sub_(1.0) for each in (old, new))
-        is_old = (shown - old).abs() < _SAME if is_float else shown == old
+        is_old = (shown - old).abs() < _TOLERANCE if is_float else shown == old
         is_inside = (self.region_of > 0).view(*shown.shape[1:3], 1)
         exchanged = torch.where(is_old.all(-1, keepdim=True) & is_inside, new, shown)
         return exchanged.permute(0, 3, 1, 2) if is_float else exchanged
@@ -119,11 +123,12 @@ class RecoloredRegions(SizedByData):
         return torch.where(is_on.unsqueeze(2), self.colors[numbers, values[..., 0]], self.usual)
 
     def _check(self) -> None:
-        num, num_channels = self.usual.shape
+        num = len(self.usual)
         if num > MAX_REGIONS:
             raise ValueError(f"there must be at most {MAX_REGIONS} regions, not {num}")
         self._expect("region_of", (self.num_pixels,), range(num + 1))
-        self._expect("colors", (num, NUM_VALUES, num_channels))
+        self._expect("usual", (num, self.num_channels))
+        self._expect("colors", (num, NUM_VALUES, self.num_channels))
         self._expect("on", (num, NUM_PAIRS), range(2))
         self._expect("addresses", (num, 3), range(self.num_bytes))
         self._expect("scores", (num, 2))

@@ -162,7 +162,7 @@ class ShiftedGroups(SizedByData):
             lines, across = pixel_parts[2 * number : 2 * number + 2]
             places = lines.unsqueeze(2) + across.unsqueeze(1)
             # If `images` were viewed as flat, each group would copy the gradient of all of them.
-            images.scatter_add_(1, places.flatten(1), picture.flatten(1))
+            images.scatter_add_(1, places.flatten(1), picture.float().flatten(1))
         return images
 
     def _resized(self, profiles: Tensor, entries: Tensor, numbers: Tensor) -> Tensor:

@@ -64,8 +64,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     The position of each pixel on the line of colors is the one of `ProfilesGenerator` plus the sum
     of `ShiftedGroups`; pixels that few fields of the state determine follow from `PixelTerms`.
-    All this is as if the background never changed its color; what `RecoloredRegions` tells of the
-    state is exchanged at the end. Without states there is none of these.
+    All this is as if the background never changed its color; `RecoloredRegions` recolors it at the
+    end. Without states, none of these apply.
     """
 
     extensions: Tensor
@@ -113,7 +113,10 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     def _plain(self, frames: Tensor, states: Tensor | None) -> Tensor:
         """Frames or images whose regions have their usual colors."""
-        return frames if states is None else self.regions.plain(frames, states)
+        if states is None or not len(self.regions):
+            return frames
+        chunks = zip(frames.split(_CHUNK), states.split(_CHUNK), strict=True)
+        return torch.cat([self.regions.plain(*chunk) for chunk in chunks])
 
     def _motion(self, samples: Tensor, conditions: Tensor, num: int) -> tuple[Tensor, Tensor]:
         """Evenly spaced samples minus the background, and their conditions."""

@@ -2,7 +2,7 @@
 
 The console draws its background in one color, which a program may set anew for each frame, such as
 for an explosion. A frame whose background changes differs from all others in nearly every pixel,
-but in a single number. So for each color of the usual background, frames are found, at most a
+although one number changed. So for each color of the usual background, frames are found, at most a
 tenth, in which most of its pixels have another color, all the same one. Then bytes of the state are
 looked for: one or two that tell whether the color is another, and one that tells which. Programs
 count in a byte and send it to the console as a color, so a byte plus a constant is often the index
@@ -25,12 +25,11 @@ NUM_PAIRS = NUM_VALUES**2
 _LEAST_AREA = 0.04
 _MIN_SHARE = 0.5  # of a region's pixels that have a color
 _MIN_FRAMES = 24
-_MAX_RATE = (
-    0.1  # more frequent colors networks learn, with the edges of objects, which mix with them
-)
+_MAX_RATE = 0.1  # networks learn more frequent colors better, including blended object edges
 _MIN_RIGHT = 0.8
 _PAIR_GAIN = 0.05
 _CONSOLE_RIGHT = 0.95
+_MIN_COLORS = 3
 _NUM_BLOCKS = 16
 _CHUNK = 512
 
@@ -51,8 +50,8 @@ class Region(NamedTuple):
             `on_bytes` plus one of the second, bool (65536,).
         on_bytes: two addresses, or twice the same one.
         share: of the frames in which the color is another one.
-        right: share of these, and of those that bytes take for these, in which the bytes tell the
-            right color, in frames that they were not found in.
+        right: accuracy over frames whose true or predicted color is another one. The tables were
+            made from other frames; the bytes were chosen by these.
     """
 
     pixels: npt.NDArray[np.int64]
@@ -118,7 +117,7 @@ def _region(
     told, real = tables[0].told(states[~is_first], usual), shown[~is_first]
     matters = (told != usual) | (real != usual)
     right = float((told == real)[matters].mean()) if matters.any() else 0.0
-    if right < _MIN_RIGHT or not len(pixels):
+    if right < _MIN_RIGHT:
         return None
     return Region(pixels, usual, *tables[1], float(is_other.mean()), right)
 
@@ -231,11 +230,13 @@ def _color_table(values: Bytes, shown: Codes, num_channels: int) -> Codes:
     """The code for each value of a byte, (256,).
 
     It is the console's color whose index is the value plus a constant, if that is nearly always
-    right; else the most frequent one of the value, or of the nearest value that occurs.
+    right for several colors, as some constant fits a single one; else the most frequent one of the
+    value, or of the nearest value that occurs.
     """
     if not len(values):
         return np.zeros(NUM_VALUES, np.int32)
-    for table in _console_colors(num_channels):
+    is_varied = len(np.unique(shown)) >= _MIN_COLORS
+    for table in _console_colors(num_channels) if is_varied else ():
         sums = np.arange(NUM_VALUES)[:, None] + values  # constants, frames
         right = (table[sums % NUM_VALUES] == shown).mean(1)
         if right.max() >= _CONSOLE_RIGHT:

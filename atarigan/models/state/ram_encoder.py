@@ -110,7 +110,8 @@ class RamEncoder(SizedByData):
         values = ram[:, self.varying]
         rows = self.row_of.gather(1, values.T.long()).T.long()
         bits = bits_of(values, self.bit_values)[:, self.varying_bits].float()
-        if torch.is_grad_enabled() or torch.compiler.is_exporting():
+        is_empty = not len(self.varying)  # which embedding_bag refuses
+        if torch.is_grad_enabled() or torch.compiler.is_exporting() or is_empty:
             of_values = functional.embedding(rows, self.value_rows).sum(1)
         else:  # five times faster, but torch.func does not support it
             of_values = functional.embedding_bag(rows, self.value_rows, mode="sum")

@@ -24,8 +24,9 @@ _COLORS = ((255, 80, 80), (80, 220, 80), (90, 140, 255), (255, 220, 60), (240, 9
 
 
 class MovingObjects(Observer):
-    """Prints the groups that move, and writes positions.json and positions.png, at the start,
-    whenever the generator was extended, and at the end. Each group is printed once.
+    """Prints the groups that move and the regions that change their color, and writes
+    positions.json and positions.png, at the start, whenever the generator was extended, and at the
+    end. Each group and region is printed once.
 
     Args:
         folder: of the run.
@@ -53,8 +54,10 @@ class MovingObjects(Observer):
         found = generator.moving_groups()
         if found is None:
             return
-        if self._num_extensions == 0:
-            for region in found.regions:
+        for region in found.regions:
+            key = region.usual, region.color_byte, region.on_bytes
+            if key not in self._printed:
+                self._printed.add(key)
                 print(f"found: {region}")
         for group in found.groups:  # an extension drops some, so their number tells nothing
             window = group.top, group.height, group.left, group.width
