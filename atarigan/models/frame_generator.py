@@ -20,12 +20,13 @@ from atarigan.models.checkpoint import find_checkpoint, load_model_config, load_
 from atarigan.models.device import choose_device
 from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import on_unit_interval
-from atarigan.models.latents import Latents, Seed, batches, draw_latents
+from atarigan.models.latents import LARGEST_BATCH, Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.ram_conditioned import RamConditionedGenerator
 from atarigan.models.state.state_prior import StatePrior
 
 Conditions = npt.NDArray[np.float32]
+_LARGEST_ON_CPU = 64
 
 
 class FrameGenerator:
@@ -241,8 +242,10 @@ class FrameGenerator:
     def _batches(
         self, latents: Latents, conditions: Conditions | Ram | None = None
     ) -> Iterator[tuple[slice, tuple[Tensor, Tensor | None]]]:
-        """Yield a slice of at most `LARGEST_BATCH` samples, and their latents and conditions on the
-        device.
+        """Yield a slice of a batch, and its latents and conditions on the device.
+
+        On a CPU batches are small: memory that is asked for and given back for each large one has
+        to be mapped anew, which takes up to half of the time.
 
         Raises:
             InputError: latents or conditions have another shape.
@@ -254,7 +257,8 @@ class FrameGenerator:
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
         dtype = np.uint8 if self.reads_ram else np.float32
-        for part in batches(len(latents)):
+        largest = _LARGEST_ON_CPU if self.device.type == "cpu" else LARGEST_BATCH
+        for part in batches(len(latents), largest):
             some = None if conditions is None else self._on_device(conditions[part], dtype)
             yield part, (self._on_device(latents[part], np.float32), some)
 

@@ -22,9 +22,9 @@ Seed = int | np.random.Generator | None
 LARGEST_BATCH = 256  # samples that a generator decodes at once
 
 
-def batches(num: int) -> Iterator[slice]:
-    """Yield slices of at most `LARGEST_BATCH` that cover `num` samples in order."""
-    return (slice(start, start + LARGEST_BATCH) for start in range(0, num, LARGEST_BATCH))
+def batches(num: int, largest: int = LARGEST_BATCH) -> Iterator[slice]:
+    """Yield slices of at most `largest` that cover `num` samples in order."""
+    return (slice(start, start + largest) for start in range(0, num, largest))
 
 
 def draw_latents(num: int, size: int, distribution: LatentDistribution, seed: Seed) -> Latents:
