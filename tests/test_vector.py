@@ -164,6 +164,7 @@ def test_a_wrong_mask_raises_what_the_vector_environment_raises(
 ) -> None:
     real = one_atari_vector() if is_ale else sync(counting_env)
     envs = GeneratedVectorObservation(real, FakeGenerator())
+    envs.reset(seed=0)
     with pytest.raises(error, match="reset_mask"):
         envs.reset(seed=1, options={"reset_mask": mask})
     seeds = np.array([1, 2, 3, 4]) if is_ale else [1, 2]

@@ -45,9 +45,9 @@ class GroupUse:
         with_all = self._errors(positions, real).sum()
         for number, picture in enumerate(self._groups.pictures(features)):
             alone = self._groups(torch.zeros_like(positions).flatten(1), features, states, number)
-            alone = alone.view(positions.shape)
-            self._gains[number] += (self._errors(positions - alone, real).sum() - with_all).cpu()
-            is_there = alone.flatten(1).any(1)
+            without = positions - alone.view(positions.shape)
+            self._gains[number] += (self._errors(without, real).sum() - with_all).cpu()
+            is_there = alone.any(1)
             visible = (picture[is_there].abs() - _FAINT).clamp(min=0).square()
             self._lines[number].append(visible.sum((0, 2)).cpu())
             self._columns[number].append(visible.sum((0, 1)).cpu())
