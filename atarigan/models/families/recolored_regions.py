@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from atarigan.images.pixel_values import color_codes, colors_of
+from atarigan.images.pixels import frames_to_floats
 from atarigan.models.search.region_search import MAX_REGIONS, NUM_PAIRS, NUM_VALUES, Region
 from atarigan.models.sized_by_data import SizedByData
 
@@ -109,7 +110,7 @@ class RecoloredRegions(SizedByData):
             for each in ((told, usual) if is_back else (usual, told))
         )
         if is_float:
-            old, new = (each.float().mul_(1 / 127.5).sub_(1.0) for each in (old, new))
+            old, new = (frames_to_floats(each).permute(0, 2, 3, 1) for each in (old, new))
         is_old = (shown - old).abs() < _TOLERANCE if is_float else shown == old
         is_inside = (self.region_of > 0).view(*shown.shape[1:3], 1)
         exchanged = torch.where(is_old.all(-1, keepdim=True) & is_inside, new, shown)
