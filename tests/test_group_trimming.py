@@ -1,6 +1,7 @@
 """Groups and parts of windows that draw nothing are left out; what is drawn stays the same."""
 
 import numpy as np
+import pytest
 import torch
 
 from atarigan.models.families.group_trimming import GroupUse
@@ -9,6 +10,7 @@ from atarigan.models.search.positions import DECODINGS, MovingGroup, PositionByt
 
 SIZE = (84, 84)
 FEATURES = torch.zeros(64, 3)
+NOTHING = torch.zeros(0, dtype=torch.int64)
 V, ABSENT = DECODINGS.index("v"), DECODINGS.index("v < 160")
 
 
@@ -40,6 +42,14 @@ def drawn(groups, states, only=None):
         return groups(images, FEATURES, states, only).view(64, *SIZE)
 
 
+def parts_of(groups, real, states, hidden=NOTHING, errors=absolute_error, least=0.0):
+    use = GroupUse(groups, hidden, errors)
+    with torch.no_grad():
+        for some in (slice(0, 40), slice(40, 64)):
+            use.add(drawn(groups, states)[some], real[some], FEATURES[some], states[some])
+    return use.parts(least)
+
+
 def test_kept_parts_stay_where_they_were():
     rng = np.random.default_rng(0)
     patch, other = np.zeros((20, 30)), rng.normal(size=(9, 9))
@@ -60,17 +70,33 @@ def test_unused_lines_and_groups_that_do_not_help_are_found():
     figure[6:11, 12:18] = 1.0
     groups, states = groups_of(figure, noise), states_for(4)
     real = drawn(groups_of(figure, 0 * noise), states)
-    use = GroupUse(groups, absolute_error)
-    with torch.no_grad():
-        for some in (slice(0, 40), slice(40, 64)):
-            use.add(drawn(groups, states)[some], real[some], FEATURES[some], states[some])
-    part, dropped = use.parts()
+    part, dropped = parts_of(groups, real, states)
     assert dropped is None
     lines, columns = range(20)[part[0]], range(30)[part[1]]
     assert lines.start in (4, 5)
     assert lines.stop in (12, 13)
     assert columns.start in (10, 11)
     assert columns.stop in (19, 20)
+
+
+def test_a_group_under_determined_pixels_does_not_help():
+    groups, states = groups_of(np.ones((9, 9))), states_for(2)
+    real = drawn(groups, states)
+    assert parts_of(groups, real, states) != [None]
+    assert parts_of(groups, real, states, torch.arange(SIZE[0] * SIZE[1])) == [None]
+
+
+@pytest.mark.parametrize(("side", "stays"), [(9, True), (60, False)])
+def test_a_large_group_must_help_more_than_a_small_one(side, stays):
+    groups, states = groups_of(np.ones((side, side))), states_for(2)
+
+    def small_error(positions, real):
+        return 0.05 * (positions - real).abs().amax((1, 2)).clamp(max=1.0)
+
+    real = drawn(groups, states)
+    assert parts_of(groups, real, states, errors=small_error) != [None]
+    (part,) = parts_of(groups, real, states, errors=small_error, least=0.0002)
+    assert (part is not None) == stays
 
 
 def test_all_groups_may_go():

@@ -60,7 +60,11 @@ def test_groups_are_drawn_on_the_console_s_screen_and_resized_by_area(size):
     with torch.no_grad():
         shown = groups(torch.zeros(6, size[0] * size[1]), features, states).view(6, *size)
         shown = shown.numpy()
-        linear = functional.linear(features, groups.weight, groups.bias)
+        codes = functional.linear(features, groups.codes).unflatten(1, (len(given), -1))
+        of_lines = torch.arange(len(given)).repeat_interleave(
+            torch.tensor([sum(group.patch.shape) * RANK for group in given])
+        )
+        linear = (codes[:, of_lines] * groups.weight).sum(2) + groups.bias
     profiles = linear.view(6, -1, RANK).numpy()
     for number, state in enumerate(states.tolist()):
         screen, first = np.zeros(NATIVE, np.float32), 0

@@ -21,11 +21,13 @@ class GroupUse:
 
     Args:
         groups: to be measured.
+        hidden: pixels where something else is drawn over the groups, int64 (P,).
         errors: measures what is wrong in frames.
     """
 
-    def __init__(self, groups: ShiftedGroups, errors: Errors) -> None:
+    def __init__(self, groups: ShiftedGroups, hidden: Tensor, errors: Errors) -> None:
         self._groups = groups
+        self._hidden = hidden
         self._errors = errors
         self._num = 0
         self._gains = torch.zeros(len(groups))
@@ -45,6 +47,7 @@ class GroupUse:
         with_all = self._errors(positions, real).sum()
         for number, picture in enumerate(self._groups.pictures(features)):
             alone = self._groups(torch.zeros_like(positions).flatten(1), features, states, number)
+            alone.index_fill_(1, self._hidden, 0.0)
             without = positions - alone.view(positions.shape)
             self._gains[number] += (self._errors(without, real).sum() - with_all).cpu()
             is_there = alone.any(1)
@@ -52,16 +55,28 @@ class GroupUse:
             self._lines[number].append(visible.sum((0, 2)).cpu())
             self._columns[number].append(visible.sum((0, 1)).cpu())
 
-    def parts(self) -> list[tuple[slice, slice] | None]:
+    def parts(self, least_cell_gain: float = 0.0) -> list[tuple[slice, slice] | None]:
         """Return which lines and columns of its window each group uses; None for a group that
         hardly helps.
+
+        Args:
+            least_cell_gain: what each cell of that part must reduce the error of a frame by, on
+                average: a large group costs more.
         """
-        helps = (self._gains >= _MIN_GAIN * self._num).tolist()
         used = (
             (_used(lines), _used(columns))
             for lines, columns in zip(self._lines, self._columns, strict=True)
         )
-        return [part if each else None for each, part in zip(helps, used, strict=True)]
+        gains = (self._gains / self._num).tolist()
+        return [
+            part if gain >= max(_MIN_GAIN, least_cell_gain * _area(part)) else None
+            for part, gain in zip(used, gains, strict=True)
+        ]
+
+
+def _area(part: tuple[slice, slice]) -> int:
+    lines, columns = part
+    return int((lines.stop - lines.start) * (columns.stop - columns.start))
 
 
 def _used(parts: Iterable[Tensor]) -> slice:

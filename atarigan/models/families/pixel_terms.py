@@ -66,6 +66,11 @@ class PixelTerms(SizedByData):
         self.tables.data = found.tables.to(device, copy=True)
         self.tables[:, 0] += constants[:, None]
 
+    @property
+    def drawn_over(self) -> Tensor:
+        """Pixels where the tables take the place of what is drawn already, int64 (pixels,)."""
+        return self.pixels[self.kept == 0]
+
     def forward(self, images: Tensor, states: Tensor) -> Tensor:
         """Draw the pixels of states uint8 (B, bytes) into images (B, H * W) in place, and return
         these.

@@ -106,15 +106,18 @@ class ProfilesGenerator(Generator):
         positions = self.positions(with_condition(latents, condition), state)
         return self.colors.position_error(positions, real)
 
+    def mixed(self, inputs: Tensor) -> Tensor:
+        """Return what rows and columns are linear in, (B, input_size), for inputs of that size."""
+        return inputs if self.mix is None else inputs + self.mix(inputs)
+
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
         """Return each pixel's position on the line of colors, float32 (B, H, W), for inputs (B,
         input_size). This family ignores states.
         """
-        return self.products(inputs).view(-1, *self.background.shape[1:])
+        return self.products(self.mixed(inputs)).view(-1, *self.background.shape[1:])
 
-    def products(self, inputs: Tensor) -> Tensor:
-        """Return background and products, float32 (B, H * W), for inputs (B, input_size)."""
-        features = inputs if self.mix is None else inputs + self.mix(inputs)
+    def products(self, features: Tensor) -> Tensor:
+        """Return background and products, float32 (B, H * W), for what `mixed` returns."""
         products = self.row_profiles(features) @ self.column_profiles(features)
         background = self.background.flatten(1)
         return torch.add(background, products.float().flatten(1), alpha=self.scale)

@@ -101,9 +101,19 @@ class RecoloredRegions(SizedByData):
     def _exchanged(self, frames: Tensor, states: Tensor, *, is_back: bool) -> Tensor:
         if not len(self):
             return frames
+        told = self._told(states)
+        if torch.compiler.is_exporting() or frames.is_cuda:
+            return self._with_exchanged(frames, told, is_back=is_back)
+        (rare,) = (told != self.usual).any((1, 2)).nonzero(as_tuple=True)
+        if not len(rare):
+            return frames
+        some = self._with_exchanged(frames[rare], told[rare], is_back=is_back)
+        return frames.index_copy(0, rare, some)
+
+    def _with_exchanged(self, frames: Tensor, told: Tensor, *, is_back: bool) -> Tensor:
         is_float = frames.is_floating_point()
         shown = frames.permute(0, 2, 3, 1) if is_float else frames
-        usual, told = self.usual.expand(states.shape[0], -1, -1), self._told(states)
+        usual = self.usual.expand(told.shape)
         rows = (self.region_of.long() - 1).clamp(min=0)
         old, new = (
             each.index_select(1, rows).view(shown.shape)

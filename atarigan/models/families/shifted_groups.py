@@ -19,6 +19,7 @@ from atarigan.models.search.positions import (
 from atarigan.models.sized_by_data import SizedByData
 
 RANK = 8
+CODE_SIZE = 64
 _NUM_CONSTANT = 3  # products that begin with a constant factor, on either side
 MAX_GROUPS = 32
 MAX_GRID = 4096
@@ -30,8 +31,9 @@ class ShiftedGroups(SizedByData):
     """Adds to images, for each group, a picture Σ_q rows_q columns_qᵀ of its window, resized from
     the grid to the frame's size and shifted to the position read from the group's bytes.
 
-    Both factors of a product are linear in the features. In most products one of the two begins
-    constant, and the picture linear: products of two changing factors are harder to learn.
+    Both factors of a product are linear in the group's code, a few numbers that are linear in the
+    features. In most products one of the two begins constant, and the picture linear: products of
+    two changing factors are harder to learn.
 
     A row or column of a frame is covered by few of the grid's lines or columns, so resizing and
     shifting together are a gather of a few weighted taps, which depend on a byte's value only.
@@ -42,8 +44,10 @@ class ShiftedGroups(SizedByData):
             decoding of its columns, top, height, left, width of its window.
         scores: share of the motion and consistency of each group when it was found, float (groups,
             2).
-        weight, bias: features to profiles, float (lines * rank, features) and (lines * rank,); the
-            rows of a group's window come before its columns, and groups follow one another.
+        codes: features to codes, float (groups * CODE_SIZE, features).
+        weight, bias: a group's code to its profiles, float (lines * rank, CODE_SIZE) and (lines *
+            rank,); the rows of a group's window come before its columns, and groups follow one
+            another.
     """
 
     grid: Tensor
@@ -56,13 +60,15 @@ class ShiftedGroups(SizedByData):
         self.register_buffer("grid", torch.tensor([height, width]))
         self.register_buffer("groups", torch.zeros(0, _FIELDS, dtype=torch.int64))
         self.register_buffer("scores", torch.zeros(0, 2))
-        self.weight = nn.Parameter(torch.zeros(0, num_features))
+        self.codes = nn.Parameter(torch.zeros(0, num_features))
+        self.weight = nn.Parameter(torch.zeros(0, CODE_SIZE))
         self.bias = nn.Parameter(torch.zeros(0))
         for name in ("taps", "address", "first_entry", "entry_step"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
         self.register_buffer("tap_weights", torch.zeros(0, 1), persistent=False)
         self.register_buffer("pixels", torch.zeros(0, dtype=torch.int64), persistent=False)
         self._sizes: list[int] = []
+        self._num_profiles: list[int] = []
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -82,9 +88,11 @@ class ShiftedGroups(SizedByData):
             scores = torch.tensor([[group.share, group.consistency]], device=device)
             self.groups = torch.cat([self.groups, torch.tensor([fields], device=device)])
             self.scores = torch.cat([self.scores, scores])
-            weight, bias = _initial_profiles(group.patch, self.num_features)
-            weight[:, :num_latents] = 0
-            for name, more in (("weight", weight), ("bias", bias)):
+            bound = (3 / self.num_features) ** 0.5  # codes begin about as large as features
+            codes = torch.empty(CODE_SIZE, self.num_features).uniform_(-bound, bound)
+            codes[:, :num_latents] = 0
+            weight, bias = _initial_profiles(group.patch)
+            for name, more in (("codes", codes), ("weight", weight), ("bias", bias)):
                 parameter: nn.Parameter = getattr(self, name)
                 parameter.data = torch.cat([parameter.data, more.to(device)])
                 parameter.grad = None
@@ -102,12 +110,18 @@ class ShiftedGroups(SizedByData):
                 groups.append(_part(fields, down, across, self.grid.tolist()))
             first += height + width
         device = self.groups.device
-        self.scores = self.scores[[part is not None for part in parts]]
+        is_kept = torch.tensor([part is not None for part in parts], device=device)
+        self.scores = self.scores[is_kept]
         self.groups = torch.tensor(groups, dtype=torch.int64, device=device).view(-1, _FIELDS)
         which = torch.tensor(lines, dtype=torch.int64, device=device)
-        for parameter in (self.weight, self.bias):
-            split = parameter.data.unflatten(0, (-1, RANK))
-            parameter.data = split[which].flatten(0, 1).contiguous()
+        sizes = (
+            (self.codes, CODE_SIZE, is_kept),
+            (self.weight, RANK, which),
+            (self.bias, RANK, which),
+        )
+        for parameter, size, of_parts in sizes:
+            split = parameter.data.unflatten(0, (-1, size))
+            parameter.data = split[of_parts].flatten(0, 1).contiguous()
             parameter.grad = None
         self._derive()
 
@@ -131,7 +145,7 @@ class ShiftedGroups(SizedByData):
 
     def pictures(self, features: Tensor) -> Iterator[Tensor]:
         """Yield each group's picture of features (B, F) in its window, (B, lines, columns)."""
-        profiles = functional.linear(features, self.weight, self.bias).float()
+        profiles = self._profiles(features)
         first = 0
         for fields in self.groups.tolist():
             height, width = fields[5], fields[7]
@@ -149,7 +163,7 @@ class ShiftedGroups(SizedByData):
         if not self._sizes:
             return images
         batch = images.shape[0]  # len() would fix the batch size in an export
-        profiles = functional.linear(features, self.weight, self.bias).float().view(-1, RANK)
+        profiles = self._profiles(features).view(-1, RANK)
         values = state.index_select(1, self.address).long()
         entries = torch.addcmul(self.first_entry, values, self.entry_step).flatten()
         numbers = torch.arange(batch, dtype=torch.int32, device=images.device)[:, None]
@@ -164,6 +178,17 @@ class ShiftedGroups(SizedByData):
             # If `images` were viewed as flat, each group would copy the gradient of all of them.
             images.scatter_add_(1, places.flatten(1), picture.float().flatten(1))
         return images
+
+    def _profiles(self, features: Tensor) -> Tensor:
+        """Profiles of all groups, float32 (B, lines * rank), of features (B, F)."""
+        codes = functional.linear(features, self.codes).split(CODE_SIZE, 1)
+        of_groups = zip(
+            codes,
+            self.weight.split(self._num_profiles),
+            self.bias.split(self._num_profiles),
+            strict=True,
+        )
+        return torch.cat([functional.linear(*group) for group in of_groups], 1).float()
 
     def _resized(self, profiles: Tensor, entries: Tensor, numbers: Tensor) -> Tensor:
         """Sum the taps of each frame line, (B * frame lines, rank), from profiles (B * lines, rank)
@@ -199,7 +224,8 @@ class ShiftedGroups(SizedByData):
                 ):
                     raise ValueError(f"groups must fit the grid and the state, not {fields}")
         num_lines = int(self.groups[:, [5, 7]].sum())
-        self._expect("weight", (num_lines * RANK, self.num_features))
+        self._expect("codes", (num * CODE_SIZE, self.num_features))
+        self._expect("weight", (num_lines * RANK, CODE_SIZE))
         self._expect("bias", (num_lines * RANK,))
 
     def _derive(self) -> None:
@@ -209,6 +235,7 @@ class ShiftedGroups(SizedByData):
         grid, tables, lines = self.grid.tolist(), [], []
         num_entries = num_inputs = 0
         self._sizes = []
+        self._num_profiles = (RANK * self.groups[:, [5, 7]].sum(1)).tolist()
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():
             for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
@@ -293,14 +320,14 @@ def _part(fields: Sequence[int], lines: range, columns: range, grid: Sequence[in
     return [*fields[:4], top, len(lines), left, len(columns)]
 
 
-def _initial_profiles(patch: npt.NDArray[np.float64], num_features: int) -> tuple[Tensor, Tensor]:
-    """Return a weight (lines * rank, features) and a bias (lines * rank,) whose products are about
-    the patch for any features.
+def _initial_profiles(patch: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """Return a weight (lines * rank, CODE_SIZE) and a bias (lines * rank,) whose products are about
+    the patch for any code.
     """
     left, values, right = np.linalg.svd(patch, full_matrices=False)
     height, num_lines = len(patch), sum(patch.shape)
-    weight = torch.empty(num_lines, RANK, num_features)
-    nn.init.uniform_(weight, -(num_features**-0.5), num_features**-0.5)
+    weight = torch.empty(num_lines, RANK, CODE_SIZE)
+    nn.init.uniform_(weight, -(CODE_SIZE**-0.5), CODE_SIZE**-0.5)
     weight[:height, RANK - 2 * _NUM_CONSTANT : RANK - _NUM_CONSTANT] = 0
     weight[height:, RANK - _NUM_CONSTANT :] = 0
     count = min(RANK - 2 * _NUM_CONSTANT, len(values))

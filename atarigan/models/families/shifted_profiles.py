@@ -3,14 +3,16 @@
 Where a figure is and which shape it has come from different bytes of a state, and a sum over bytes
 cannot multiply the two. But a place is a shift, and a shift by a byte is a gather. So a search
 finds the bytes that move things (`models/search/position_search.py`), and the network learns shapes
-in coordinates that move with them. Everything else is as in `profiles`.
+in coordinates that move with them. What is shown of a figure, and whether it is shown at all, often
+follows from several bytes together, so a hidden layer reads them first. Everything else is as in
+`profiles`.
 """
 
 import dataclasses
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atarigan.images.pixels import frames_to_floats
 from atarigan.images.subset import evenly_spaced
@@ -33,6 +35,7 @@ from atarigan.models.search.small_objects import find_small_groups
 from atarigan.models.state.ram_encoder import EncoderSettings
 
 STATIC_RANK = 12
+MIXING_WIDTH = 512
 _NUM_SEARCHED = 2000
 _MAX_SEARCHED = 6000
 _MAX_PIXELS = 6000 * 84 * 84
@@ -42,6 +45,7 @@ _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MAX_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
 _EXTENSION_FRACTIONS = (0.2, 0.6)
+_LEAST_CELL_GAINS = (0.00005, 0.0002)  # of squared error, in each cell of a group's window
 _EXTENSION_LIMITS = SearchLimits(
     num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margins=(3, 3)
 )
@@ -79,6 +83,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.regions = RecoloredRegions(height * width, num_channels, shape.state_size)
         self.terms = PixelTerms(height, width, shape.state_size)
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
+        if self.takes_state:
+            self.mix = _mixing(shape.condition_size, shape.generator_width or MIXING_WIDTH)
         self.register_buffer("extensions", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -132,6 +138,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         num_pixels = self.background.numel()
         use = GroupUse(
             self.groups,
+            self.terms.drawn_over,
             lambda positions, real: self.colors.frame_errors(positions, real) * num_pixels,
         )
         missing = []
@@ -140,11 +147,12 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             frames = self.regions.plain(frames, state)
             together = with_condition(of_latents, features)
             drawn = self.positions(together, state)
-            use.add(drawn, frames_to_floats(frames), together, state)
+            use.add(drawn, frames_to_floats(frames), self.mixed(together), state)
             lacking = self.colors.positions_of(frames) - drawn
             missing.append(lacking.masked_fill(lacking.abs() < _SMALL, 0.0).cpu())
-        self.groups.keep(use.parts())
-        if self.num_extensions == len(self.extension_fractions):
+        is_last = self.num_extensions == len(self.extension_fractions)
+        self.groups.keep(use.parts(_LEAST_CELL_GAINS[is_last]))
+        if is_last:
             return
         grid, known, _ = self.moving_groups()
         motion = torch.cat(missing), inputs[1].cpu()
@@ -183,15 +191,31 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         frames = super().frames(latents, condition, state)
         return frames if state is None else self.regions.recolored(frames, state)
 
+    def mixed(self, inputs: Tensor) -> Tensor:
+        if not self.takes_state:
+            return super().mixed(inputs)
+        latents, features = inputs.tensor_split((self.latent_size,), 1)
+        return torch.cat([latents, super().mixed(features)], 1)
+
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
-        drawn = self.products(inputs)
+        features = self.mixed(inputs)
+        drawn = self.products(features)
         if state is not None:
-            drawn = self.terms(self.groups(drawn, inputs, state), state)
+            drawn = self.terms(self.groups(drawn, features, state), state)
         return drawn.view(-1, *self.background.shape[1:])
 
     def moving_groups(self) -> FoundGroups:
         lines, columns = self.groups.grid.tolist()
         return FoundGroups((lines, columns), self.groups.found(), self.regions.found())
+
+
+def _mixing(num_features: int, width: int) -> nn.Sequential:
+    """A hidden layer that adds nothing to features at first."""
+    layers = nn.LayerNorm(num_features), nn.Linear(num_features, width), nn.GELU()
+    last = nn.Linear(width, num_features)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)
 
 
 def _slabs(group: MovingGroup, grid: tuple[int, int]) -> Iterator[MovingGroup]:
