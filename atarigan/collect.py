@@ -96,6 +96,12 @@ class CollectArguments:
     """HEIGHTxWIDTH of the stored frames, or native."""
     frame_skip: Annotated[int | None, _default("4 for ALE's games, else 1", "INT")] = None
     """Number of frames that each action is repeated for."""
+    sticky: Annotated[
+        float | None, _default("the environment's own, 0.25 for ALE's games", "FLOAT")
+    ] = None
+    """Probability that a frame of a game of ALE repeats the action before it. How many frames did
+    is stored with each step, next to the lives and the resistance of the paddle.
+    """
     max_pool: bool = False
     """Store the pixelwise maximum of the last two emulator frames of each agent step, for games
     whose objects flicker.
@@ -252,6 +258,7 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
             MAX_STILL_FRAMES if arguments.max_still_frames is None else arguments.max_still_frames
         ),
         layout=arguments.layout,
+        sticky=arguments.sticky,
     )
     return create_buffer(
         path,

@@ -262,6 +262,7 @@ def test_what_the_origin_leaves_open_is_filled_in(path: Path) -> None:
             policy="random",
             seed=0,
             frame_skip=4,
+            sticky=0.25,
         )
         assert buffer.meta.ram_size == 128
 

@@ -177,7 +177,10 @@ def change_meta(**changes: Any) -> Callable[[Path], None]:
     ("damage", "message"),
     [
         (lambda path: (path / "meta.json").write_bytes(b"\x00\xff"), "meta.json is not valid JSON"),
-        (change_meta(format_version=7, rings=[]), "meta.json: format_version must be 1, not 7"),
+        (
+            change_meta(format_version=7, rings=[]),
+            "meta.json: format_version must be 1 or 2, not 7",
+        ),
         (change_meta(capacity="many"), "meta.json: capacity must be int, not 'many'"),
         (change_meta(capacity=0), "meta.json: buffer capacity must be at least 1 step, not 0"),
         (change_meta(capacity=10**15), r"frames.npy must be an array of uint8 \(10{14}1, 8, 8, 1"),

@@ -54,8 +54,9 @@ def write_json(path: Path, value: Any) -> None:
 def from_dict(cls: type[T], data: Any, where: str) -> T:
     """Make a dataclass from a dictionary.
 
-    If the class has a field `format_version`, only its default is accepted. If the class has a
-    table `FORMER_NAMES`, former name to name, keys may have their former names.
+    If the class has a field `format_version`, only its default and the class's `READABLE_FORMATS`
+    are accepted. If the class has a table `FORMER_NAMES`, former name to name, keys may have their
+    former names.
 
     Args:
         cls: the dataclass.
@@ -73,7 +74,7 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
     data = {renamed.get(key, key): value for key, value in data.items()}
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
-    _check_format_version(fields, data, where)
+    _check_format_version(cls, fields, data, where)
     for key in data:
         if key not in fields:
             raise InputError(
@@ -94,16 +95,18 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
 
 
 def _check_format_version(
-    fields: dict[str, dataclasses.Field[Any]], data: dict[str, Any], where: str
+    cls: type[Any], fields: dict[str, dataclasses.Field[Any]], data: dict[str, Any], where: str
 ) -> None:
     """Check the version before the keys, because another version may have other keys."""
     if "format_version" not in fields:
         return
-    readable = fields["format_version"].default
-    found = data.get("format_version", readable)
-    if found != readable:
+    newest = fields["format_version"].default
+    readable = getattr(cls, "READABLE_FORMATS", (newest,))
+    found = data.get("format_version", newest)
+    if type(found) is not int or found not in readable:
         raise InputError(
-            f"{where}: format_version must be {readable}, not {shown(found)}: "
+            f"{where}: format_version must be {' or '.join(map(str, readable))}, "
+            f"not {shown(found)}: "
             "another release of atarigan wrote it"
         )
 

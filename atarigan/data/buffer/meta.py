@@ -7,7 +7,12 @@ from atarigan.data.buffer.ring import Column
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+EMULATOR_COLUMNS: dict[str, Column] = dict.fromkeys(("lives", "paddle", "persisted"), ("int32", ()))
+"""What decides the next state of a game of ALE, next to RAM and action: lives and resistance of the
+paddle (`EmulatorState`) before the action, and for how many frames the action before it persisted;
+-1 where unknown.
+"""
 ActionDtype = Literal["int64", "float32"]
 
 
@@ -35,6 +40,8 @@ class Origin:
             episode is truncated; 0 means no limit.
         layout: axes of image observations, as in `ImageLayout.axes`; None asks the wrappers of the
             environment.
+        sticky: probability with which the collector repeated the action of the frame before it, in
+            games of ALE; None: the environment repeated actions itself or not at all.
         wrappers: classes of the wrappers that captured frames came through, the outermost first;
             none for a collection.
 
@@ -56,6 +63,7 @@ class Origin:
     policy_preprocessing: str | None = None
     policy_layout: str | None = None
     layout: str | None = None
+    sticky: float | None = None
     wrappers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -84,7 +92,8 @@ class BufferMeta:
         stores_frames: false stores RAM without frames.
         origin: where the frames come from.
         versions: versions of the packages that created it, by name.
-        format_version: version of the file format; only `FORMAT_VERSION` can be read.
+        format_version: version of the file format; those of `READABLE_FORMATS` can be read.
+            Version 2 has further columns in collected games of ALE: lives, paddle and persisted.
 
     Raises:
         InputError: a size is out of range, or the dtype of actions is unknown.
@@ -99,6 +108,8 @@ class BufferMeta:
     origin: Origin = Origin()
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    READABLE_FORMATS = (1, FORMAT_VERSION)
 
     def __post_init__(self) -> None:
         if self.capacity < 1:
@@ -126,6 +137,8 @@ class BufferMeta:
         }
         if self.ram_size:
             columns["ram"] = ("uint8", (self.ram_size,))
+        if self.origin.sticky is not None:
+            columns |= EMULATOR_COLUMNS
         return columns
 
 

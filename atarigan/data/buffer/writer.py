@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.data.buffer.meta import EMULATOR_COLUMNS
 from atarigan.data.buffer.ring import Ring
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
@@ -107,9 +108,19 @@ class BufferWriter:
             self.stage(ram)[:] = frame
 
     def commit(
-        self, action: Any, reward: float = 0.0, terminated: bool = False, truncated: bool = False
+        self,
+        action: Any,
+        reward: float = 0.0,
+        terminated: bool = False,
+        truncated: bool = False,
+        **emulator: int,
     ) -> None:
         """Complete the staged step.
+
+        Args:
+            action, reward, terminated, truncated: see `add`.
+            emulator: values of the columns `EMULATOR_COLUMNS`, which are stored if the buffer has
+                them; -1 stands for one that is not given.
 
         Raises:
             InputError: the reward is not a finite float32.
@@ -125,6 +136,8 @@ class BufferWriter:
         columns["rewards"][slot] = reward
         columns["terminations"][slot] = terminated
         columns["truncations"][slot] = truncated
+        for name in EMULATOR_COLUMNS.keys() & columns.keys():
+            columns[name][slot] = emulator.get(name, -1)
         self._ring.commit()
         self._slot = None
 

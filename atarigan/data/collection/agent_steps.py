@@ -9,6 +9,7 @@ import ale_py
 import gymnasium as gym
 
 from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.played_frames import PlayedFrames
 from atarigan.data.collection.preprocessing import Preprocessing
 from atarigan.data.collection.screen import (
     AleScreen,
@@ -26,6 +27,7 @@ ALE_FRAME_SKIP = 4
 NUM_POOLED = 2
 MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
 MAX_NUM_POOLED = 100
+_ALE_STICKINESS = 0.25
 _ALE_ENTRY_POINTS = ("ale_py.env:AtariEnv", "ale_py:AtariEnv", ale_py.AtariEnv)
 ALE_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")  # which `AgentSteps` sets itself
 _ALE_RANGES = {  # of arguments that ALE takes as they are, whatever they are
@@ -53,6 +55,13 @@ class AgentSteps:
         max_still_frames: frames without a reward, a lost life or a new screen after which an
             episode is truncated; 0 means no limit.
         layout: axes of image observations, as in `ImageLayout.axes`; None asks the wrappers.
+        sticky: probability that a frame repeats the action before it, in a game of ALE with
+            discrete actions: the frames are then played one by one, and `played` knows what was
+            played. None leaves it to the environment, which does not tell.
+
+    Attributes:
+        own_stickiness: the environment's own probability, or None without one.
+        played: the frames, if `sticky` is given; else None.
 
     Raises:
         InputError: an unknown id, arguments that the environment refuses, no image to show, or a
@@ -69,6 +78,7 @@ class AgentSteps:
         num_pooled: int = NUM_POOLED,
         max_still_frames: int = MAX_STILL_FRAMES,
         layout: str | None = None,
+        sticky: float | None = None,
     ) -> None:
         spec = find_spec(env_id)
         self.is_ale = is_ale(spec)
@@ -83,6 +93,10 @@ class AgentSteps:
         self._num_observed = num_pooled if max_pool else 1
         self._max_steps = _take_max_steps(spec, env_kwargs)
         self.game: str | None = None
+        self.own_stickiness = _own_stickiness(spec, env_kwargs) if self.is_ale else None
+        _check_stickiness(sticky, self.own_stickiness, env_kwargs)
+        self._sticky = sticky
+        self.played: PlayedFrames | None = None
         self.screen: Screen
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         if self.is_ale and layout is not None:
@@ -111,6 +125,7 @@ class AgentSteps:
             num_pooled=origin.num_pooled,
             max_still_frames=origin.max_still_frames,
             layout=origin.layout,
+            sticky=origin.sticky,
         )
 
     @property
@@ -156,6 +171,8 @@ class AgentSteps:
         observation, _ = self.env.reset(seed=seed)
         self._num_steps = 0
         self._standstill.begin_episode()
+        if self.played is not None:
+            self.played.begin_episode()
         if self._noop_max:  # as stable-baselines3's NoopResetEnv does
             num = self.env.unwrapped.np_random.integers(1, self._noop_max + 1)
             for _ in range(num * self._steps_per_noop):
@@ -168,9 +185,11 @@ class AgentSteps:
     def step(self, action: Any) -> tuple[float, bool, bool]:
         """Repeat an action; return the sum of rewards, terminated and truncated."""
         total = 0.0
+        if self.played is not None:
+            self.played.begin_step()
         for repeat in range(1, self._num_repeats + 1):
-            observation, reward, terminated, truncated, _ = self.env.step(action)
-            total += float(reward)
+            observation, reward, terminated, truncated = self._play(action)
+            total += reward
             if terminated or truncated:
                 break
             if repeat > self._num_repeats - self._num_observed:
@@ -185,12 +204,26 @@ class AgentSteps:
     def close(self) -> None:
         self.env.close()
 
+    def _play(self, action: Any) -> tuple[Any, float, bool, bool]:
+        """Play a step of the environment; return observation, reward, terminated and truncated."""
+        if self.played is None:
+            observation, reward, terminated, truncated, _ = self.env.step(action)
+            return observation, float(reward), terminated, truncated
+        return (None, *self.played.play(action, self.env.unwrapped.np_random))
+
     def _make_ale(self, *, skips_inside: bool) -> None:
         """Make an ALE environment. Unless it skips frames itself, each of them can be observed."""
+        skips_inside = skips_inside and self._sticky is None
         self._num_repeats = 1 if skips_inside else self.frame_skip
         frame_skip = self.frame_skip if skips_inside else 1
-        self.env = _make(self._spec, obs_type="ram", frameskip=frame_skip, **self._env_kwargs)
+        kwargs = dict(self._env_kwargs)
+        if self._sticky is not None:
+            kwargs["repeat_action_probability"] = 0.0
+        self.env = _make(self._spec, obs_type="ram", frameskip=frame_skip, **kwargs)
         ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
+        if self._sticky is not None:
+            meanings = tuple(self.env.unwrapped.get_action_meanings())  # type: ignore[attr-defined]
+            self.played = PlayedFrames(ale, meanings, self._sticky)
         pooled = PooledAleScreen(ale, self._num_pooled) if self._max_pool else None
         self.screen = pooled or AleScreen(ale)
 
@@ -225,6 +258,29 @@ def _check_arguments(
         if value is not None and not (is_number and least <= value <= most):
             kind = "whole number" if most > 1 else "number"
             raise InputError(f"{name} must be a {kind} from {least} to {most}, not {shown(value)}")
+
+
+def _own_stickiness(
+    spec: gym.envs.registration.EnvSpec, env_kwargs: dict[str, Any]
+) -> float | None:
+    """Return the probability with which an ALE environment repeats actions; None where the actions
+    are continuous.
+    """
+    kwargs = {**spec.kwargs, **env_kwargs}
+    if kwargs.get("continuous"):
+        return None
+    return float(kwargs.get("repeat_action_probability", _ALE_STICKINESS))
+
+
+def _check_stickiness(sticky: float | None, own: float | None, env_kwargs: dict[str, Any]) -> None:
+    if sticky is None:
+        return
+    if own is None:
+        raise InputError(f"sticky needs a game of ALE with discrete actions: leave {sticky} out")
+    if not 0 <= sticky <= 1:
+        raise InputError(f"sticky must be from 0 to 1, not {sticky}")
+    if "repeat_action_probability" in env_kwargs and sticky != own:
+        raise InputError(f"sticky must be repeat_action_probability, {own}, not {sticky}")
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:

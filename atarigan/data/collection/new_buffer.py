@@ -40,7 +40,7 @@ def create_buffer(
     Args:
         path: a folder that does not exist yet or is empty.
         origin: what to collect. Missing settings are filled in: policy random, seed 0, the default
-            frame skip, and the meanings of the actions.
+            frame skip, the meanings of the actions, and how sticky ALE's discrete actions are.
         format_name: "gray", "rgb" or "palette".
         size: (height, width) of the stored frames; None means the environment's own size.
         capacity: steps to keep, divided among the processes.
@@ -79,6 +79,7 @@ def create_buffer(
                 seed=origin.seed or 0,
                 frame_skip=env.frame_skip,
                 action_meanings=env.action_meanings,
+                sticky=env.own_stickiness if origin.sticky is None else origin.sticky,
             ),
         )
 

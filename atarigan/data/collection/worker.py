@@ -223,10 +223,13 @@ def _play(
         else:
             writer.stage_ram(ram)
         action = policy.act(screen)
+        emulator = env.played.state._asdict() if env.played is not None else {}
         reward, terminated, truncated = env.step(action)
+        if env.played is not None:
+            emulator["persisted"] = env.played.num_persisted
         episode_return, episode_length = episode_return + reward, episode_length + 1
         truncated = truncated or (episode_length >= LONGEST_EPISODE and not terminated)
-        writer.commit(action, reward, terminated, truncated)
+        writer.commit(action, reward, terminated, truncated, **emulator)
         tally.num_steps += 1
         tally.elapsed_s = time.monotonic() - began
         if terminated or truncated:

@@ -1,0 +1,69 @@
+"""Single frames of an emulator, played so that everything is known that decides the next one."""
+
+from typing import NamedTuple
+
+import numpy as np
+from ale_py import Action, ALEInterface
+
+_LEAST_RESISTANCE, _MOST_RESISTANCE = 27_450, 790_196  # ALE's PADDLE_MIN and PADDLE_MAX
+_FIRST_RESISTANCE = (_MOST_RESISTANCE - _LEAST_RESISTANCE) // 2 + _LEAST_RESISTANCE
+_RESISTANCE_STEP = 23_000  # in a frame to the left; the same down in one to the right
+
+
+class EmulatorState(NamedTuple):
+    """What else than RAM and the next actions decides the next frame.
+
+    Attributes:
+        lives: lives left, which decide whether a game over is shown; 0 in games without lives.
+        paddle: resistance of the first player's paddle in ohms, which no other kind of game reads.
+    """
+
+    lives: int
+    paddle: int
+
+
+class PlayedFrames:
+    """Plays the frames of agent steps, each with the step's action or the one before it.
+
+    With a probability, a frame repeats the action of the frame before it, as in ALE, whose own
+    repetitions nobody can tell afterwards ("sticky actions"; Machado et al. 2018,
+    arXiv:1709.06009, section 5.2). So an old action persists for the first few frames of a step.
+
+    Args:
+        ale: the emulator, whose own probability must be 0.
+        meanings: name of each action; a reset leaves the first one, the no-op, as played.
+        sticky: the probability, 0 to 1.
+
+    Attributes:
+        num_persisted: frames of this agent step that got the action before it.
+    """
+
+    def __init__(self, ale: ALEInterface, meanings: tuple[str, ...], sticky: float) -> None:
+        self._ale = ale
+        self._actions = [getattr(Action, meaning) for meaning in meanings]
+        self._ways = [("LEFT" in each) - ("RIGHT" in each) for each in meanings]
+        self._sticky = sticky
+        self.begin_episode()
+
+    @property
+    def state(self) -> EmulatorState:
+        return EmulatorState(self._ale.lives(), self._paddle)
+
+    def begin_episode(self) -> None:
+        self._played, self._paddle = 0, _FIRST_RESISTANCE
+        self.begin_step()
+
+    def begin_step(self) -> None:
+        self.num_persisted, self._persists = 0, True
+
+    def play(self, action: int, rng: np.random.Generator) -> tuple[float, bool, bool]:
+        """Play a frame; return its reward, terminated and truncated."""
+        self._persists = self._persists and rng.random() < self._sticky
+        if self._persists:
+            self.num_persisted += 1
+        else:
+            self._played = int(action)
+        resistance = self._paddle + _RESISTANCE_STEP * self._ways[self._played]
+        self._paddle = min(max(resistance, _LEAST_RESISTANCE), _MOST_RESISTANCE)
+        reward = float(self._ale.act(self._actions[self._played]))
+        return reward, self._ale.game_over(with_truncation=False), self._ale.game_truncated()
