@@ -277,6 +277,11 @@ class FrameBuffer:
         """Number of readable steps of each writer, in the order of `values_at`."""
         return [len(ring) for ring in self._rings.values()]
 
+    @property
+    def writer_commits(self) -> list[int]:
+        """Number of steps that each writer ever committed, in the order of `values_at`."""
+        return [ring.num_committed for ring in self._rings.values()]
+
     def sample(self, batch_size: int, seed: Seed = None, column: str = "frames") -> Frames:
         """Draw frames, or another column, uniformly with replacement.
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from ale_py import Action, ALEInterface
 
 _LEAST_RESISTANCE, _MOST_RESISTANCE = 27_450, 790_196  # ALE's PADDLE_MIN and PADDLE_MAX
@@ -36,6 +37,7 @@ class PlayedFrames:
 
     Attributes:
         num_persisted: frames of this agent step that got the action before it.
+        played: the action of the last frame.
     """
 
     def __init__(self, ale: ALEInterface, meanings: tuple[str, ...], sticky: float) -> None:
@@ -49,8 +51,18 @@ class PlayedFrames:
     def state(self) -> EmulatorState:
         return EmulatorState(self._ale.lives(), self._paddle)
 
+    @property
+    def ram(self) -> npt.NDArray[np.uint8]:
+        memory: npt.NDArray[np.uint8] = self._ale.getRAM()
+        return memory
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the game is over, without the truncation that ALE may be set to."""
+        return bool(self._ale.game_over(with_truncation=False))
+
     def begin_episode(self) -> None:
-        self._played, self._paddle = 0, _FIRST_RESISTANCE
+        self.played, self._paddle = 0, _FIRST_RESISTANCE
         self.begin_step()
 
     def begin_step(self) -> None:
@@ -61,9 +73,12 @@ class PlayedFrames:
         self._persists = self._persists and rng.random() < self._sticky
         if self._persists:
             self.num_persisted += 1
-        else:
-            self._played = int(action)
-        resistance = self._paddle + _RESISTANCE_STEP * self._ways[self._played]
+        reward = self.play_exactly(self.played if self._persists else int(action))
+        return reward, self.is_over, self._ale.game_truncated()
+
+    def play_exactly(self, action: int) -> float:
+        """Play a frame with this action, whatever was played before; return its reward."""
+        self.played = action
+        resistance = self._paddle + _RESISTANCE_STEP * self._ways[action]
         self._paddle = min(max(resistance, _LEAST_RESISTANCE), _MOST_RESISTANCE)
-        reward = float(self._ale.act(self._actions[self._played]))
-        return reward, self._ale.game_over(with_truncation=False), self._ale.game_truncated()
+        return float(self._ale.act(self._actions[action]))
