@@ -1,0 +1,141 @@
+"""Selects the features of a tree by what a tree without them predicts wrongly.
+
+The features that matter most over all transitions say little about the few that are hard. So a
+tree of the best features so far is fitted on one half of the transitions and predicts the other,
+and a tree that may use every candidate is fitted on what was wrong (and as much of the rest). What
+that tree uses gains in rank.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.models.dynamics.dream_extra import imported
+from atarigan.models.dynamics.features import Columns, Feature, Kind
+
+NUM_SELECTED = 24
+_NUM_ROUNDS = 2
+_NUM_RANKED = 12_000  # transitions that the first ranking is made on
+_MOST_WRONG = 8_000
+_FEWEST_WRONG = 20
+_FEWEST_OTHERS = 2_000
+_MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
+_MOST_NUMERIC = 16
+_FEWEST_VALUES = 16  # bytes with more values are numeric
+
+Classes = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.int64]
+
+
+class CandidateFeatures:
+    """All features that the tree of a byte may use.
+
+    Differences are taken among numeric bytes alone: up to 16 with the most values.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._num_bytes = len(columns.present)
+
+    def before(self, number: int) -> list[Feature]:
+        """Return the candidates where the next values of bytes below `number` are known."""
+        known = [
+            Feature(Kind.NEXT_DIFFERENCE, first, second)
+            for first, second in combinations(self._numeric, 2)
+            if max(first, second) < number
+        ]
+        for byte in range(number):
+            known.append(Feature(Kind.NEXT, byte))
+            known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, byte))
+            if byte in self._numeric and number in self._numeric:
+                known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
+        return self._present + known
+
+    @cached_property
+    def _present(self) -> list[Feature]:
+        features = [Feature(Kind.PRESENT, byte) for byte in range(self._num_bytes)]
+        features += [Feature(Kind.INPUT, each) for each in range(len(self._columns.inputs))]
+        features += [Feature(Kind.DIFFERENCE, *pair) for pair in combinations(self._numeric, 2)]
+        features += self._bits()
+        return features + [Feature(Kind.LOW_NIBBLE, byte) for byte in self._numeric]
+
+    @cached_property
+    def _numeric(self) -> list[int]:
+        counts = [len(np.unique(column)) for column in self._columns.present]
+        ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
+        return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
+
+    def _bits(self) -> Iterator[Feature]:
+        for byte, column in enumerate(self._columns.present):
+            varying = int(np.bitwise_or.reduce(column ^ column[0]))
+            yield from (Feature(Kind.BIT, byte, bit) for bit in range(8) if varying >> bit & 1)
+
+
+def select_features(
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    rng: np.random.Generator,
+    num_selected: int = NUM_SELECTED,
+) -> list[Feature]:
+    """Select features for a tree that predicts classes uint8 (N,); the best comes first."""
+
+    def best() -> list[Feature]:
+        ranked = np.argsort(-ranks, kind="stable")[:num_selected]
+        return [candidates[number] for number in ranked if ranks[number] > 0]
+
+    def rank(rows: Rows) -> npt.NDArray[np.float64]:
+        values = columns.at(rows).values(candidates)
+        tree = fitted_tree(values, classes[rows], rng, max_features=_MAX_TRIED)
+        importances: npt.NDArray[np.float64] = tree.feature_importances_
+        return importances / max(float(importances.max()), 1e-9)
+
+    ranks = rank(balanced_rows(classes, _NUM_RANKED, rng))
+    for _ in range(_NUM_ROUNDS if ranks.any() else 0):
+        wrong = _wrong_rows(columns.values(best()), classes, rng)
+        if len(wrong) < _FEWEST_WRONG:
+            break
+        wrong = rng.choice(wrong, min(_MOST_WRONG, len(wrong)), replace=False)
+        others = rng.integers(0, len(classes), max(_FEWEST_OTHERS, len(wrong)))
+        ranks += rank(np.concatenate([wrong, others]))
+    return best()
+
+
+def _wrong_rows(
+    values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator
+) -> Rows:
+    """Return the rows that a tree of the other half of the rows predicts wrongly."""
+    is_first = rng.random(len(classes)) < 0.5
+    wrong = []
+    for is_fitted in (is_first, ~is_first):
+        if is_fitted.all() or not is_fitted.any():
+            continue
+        tree = fitted_tree(values[is_fitted], classes[is_fitted], rng)
+        is_wrong = tree.predict(values[~is_fitted]) != classes[~is_fitted]
+        wrong.append(np.flatnonzero(~is_fitted)[is_wrong])
+    return np.concatenate(wrong) if wrong else np.zeros(0, np.int64)
+
+
+def balanced_rows(classes: Classes, most: int, rng: np.random.Generator) -> Rows:
+    """Return rows of a subsample in which rare classes are more frequent, int64 (<= most,).
+
+    A row is drawn with a weight of one over the square root of its class's frequency.
+    """
+    if len(classes) <= most:
+        return rng.permutation(len(classes))
+    weights = 1 / np.sqrt(np.bincount(classes, minlength=256)[classes])
+    return rng.choice(len(classes), most, replace=False, p=weights / weights.sum())
+
+
+def fitted_tree(
+    values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator, **settings: Any
+) -> Any:
+    """Fit scikit-learn's DecisionTreeClassifier until its leaves are pure."""
+    tree = imported("sklearn.tree").DecisionTreeClassifier(
+        criterion="entropy", random_state=int(rng.integers(1 << 31)), **settings
+    )
+    return tree.fit(values, classes)

@@ -1,0 +1,157 @@
+"""Features: the whole numbers that nodes of trees compare with a threshold.
+
+A feature reads the bytes of a state, the inputs of a frame, and the next bytes that earlier trees
+predicted. Bytes that vary are numbered in the order in which they are predicted. Every kind is the
+same formula of registers,
+
+    (registers[first] & mask) - registers[second],
+
+so compiled code evaluates all kinds without a branch. The registers of a transition hold a zero,
+then the present bytes, their next values, and the inputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int32]
+_WHOLE = -1  # as a mask
+
+
+class Kind(IntEnum):
+    """What a feature is, in terms of its numbers `first` and `second`."""
+
+    PRESENT = 0  # byte `first`
+    INPUT = 1  # input `first`
+    DIFFERENCE = 2  # byte `first` minus byte `second`
+    NEXT = 3  # next value of byte `first`
+    NEXT_MINUS_PRESENT = 4  # next value of byte `first` minus byte `second`
+    NEXT_DIFFERENCE = 5  # next value of byte `first` minus that of byte `second`
+    BIT = 6  # bit `second` of byte `first`: 0 or 2 ** second
+    LOW_NIBBLE = 7  # the low four bits of byte `first`
+
+
+_FIRST_IS_NEXT = np.isin(Kind, (Kind.NEXT, Kind.NEXT_MINUS_PRESENT, Kind.NEXT_DIFFERENCE))
+_SECOND_IS_PRESENT = np.isin(Kind, (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT))
+_SECOND_IS_NEXT = np.isin(Kind, (Kind.NEXT_DIFFERENCE,))
+
+
+class Feature(NamedTuple):
+    """One feature; `second` is 0 where its kind has none."""
+
+    kind: Kind
+    first: int
+    second: int = 0
+
+
+@dataclass(frozen=True)
+class RegisterLayout:
+    """Where the registers of a transition begin.
+
+    Attributes:
+        num_bytes: bytes that vary.
+        num_inputs: inputs of a frame.
+    """
+
+    num_bytes: int
+    num_inputs: int
+
+    @property
+    def present(self) -> int:
+        return 1
+
+    @property
+    def next(self) -> int:
+        return 1 + self.num_bytes
+
+    @property
+    def inputs(self) -> int:
+        return 1 + 2 * self.num_bytes
+
+    @property
+    def size(self) -> int:
+        return self.inputs + self.num_inputs
+
+
+class Operands(NamedTuple):
+    """Features as `(registers[first] & mask) - registers[second]`, int32 (features,) each."""
+
+    first: Integers
+    mask: Integers
+    second: Integers
+
+
+def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
+    """Translate features, whole numbers (features, 3) of kind, first and second."""
+    kind, first, second = features.reshape(-1, 3).astype(np.int32).T
+    begin = np.where(_FIRST_IS_NEXT[kind], layout.next, layout.present)
+    begin = np.where(kind == Kind.INPUT, layout.inputs, begin)
+    subtracted = np.where(_SECOND_IS_PRESENT[kind], layout.present + second, 0)
+    subtracted = np.where(_SECOND_IS_NEXT[kind], layout.next + second, subtracted)
+    mask = np.where(kind == Kind.LOW_NIBBLE, 15, _WHOLE)
+    mask = np.where(kind == Kind.BIT, 1 << np.minimum(second, 7), mask)
+    return Operands(*(each.astype(np.int32) for each in (begin + first, mask, subtracted)))
+
+
+def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
+    """Return whether all kinds are known and all numbers in range."""
+    kind, first, second = features.astype(np.int64).T
+    if not np.isin(kind, Kind).all():
+        return False
+    most_first = np.where(kind == Kind.INPUT, layout.num_inputs, layout.num_bytes)
+    most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
+    most_second = np.where(kind == Kind.BIT, 8, most_second)
+    is_valid = (first >= 0) & (first < most_first) & (second >= 0) & (second < most_second)
+    return bool(is_valid.all())
+
+
+def last_next_byte(features: npt.NDArray[Any]) -> Integers:
+    """Return the last byte whose next value each feature reads, or -1, int32 (features,)."""
+    kind, first, second = features.astype(np.int32).T
+    of_first = np.where(_FIRST_IS_NEXT[kind], first, -1)
+    return np.maximum(of_first, np.where(_SECOND_IS_NEXT[kind], second, -1))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What features read, by columns.
+
+    Attributes:
+        present: bytes that vary, uint8 (num_bytes, N).
+        next: their next values, uint8 (num_bytes, N).
+        inputs: int32 (num_inputs, N).
+    """
+
+    present: npt.NDArray[np.uint8]
+    next: npt.NDArray[np.uint8]
+    inputs: npt.NDArray[np.int32]
+
+    @property
+    def layout(self) -> RegisterLayout:
+        return RegisterLayout(len(self.present), len(self.inputs))
+
+    def at(self, rows: npt.NDArray[np.int64]) -> Self:
+        """Return some of the N transitions."""
+        return type(self)(self.present[:, rows], self.next[:, rows], self.inputs[:, rows])
+
+    def values(self, features: Sequence[Feature]) -> npt.NDArray[np.float32]:
+        """Return features, float32 (N, features), for scikit-learn, column after column."""
+        values = np.empty((len(features), self.present.shape[1]), np.float32)
+        for row, first, mask, second in zip(
+            values, *operands(np.array(features), self.layout), strict=True
+        ):
+            whole = self._register(first)
+            row[:] = (whole if mask == _WHOLE else whole & mask) - self._register(second)
+        return values.T
+
+    def _register(self, number: int) -> Any:
+        layout = self.layout
+        if number >= layout.inputs:
+            return self.inputs[number - layout.inputs]
+        if number >= layout.next:
+            return self.next[number - layout.next].astype(np.int16)
+        return self.present[number - layout.present].astype(np.int16) if number else 0

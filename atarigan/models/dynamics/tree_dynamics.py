@@ -1,0 +1,103 @@
+"""TreeDynamics: predicts a console's next state with one decision tree a byte."""
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.errors import InputError
+from atarigan.models.dynamics.transitions import Transitions, check_array
+from atarigan.models.dynamics.tree_fitting import fit_trees
+from atarigan.models.dynamics.tree_tables import HEADS, TreeTables
+from atarigan.models.dynamics.tree_walk import compiled_walk, program_of
+
+
+class NextStates(NamedTuple):
+    """What a batch of frames leads to.
+
+    Attributes:
+        states: RAM after the frame, uint8 (B, bytes).
+        rewards: float32 (B,).
+        ends: whether the episode ends, bool (B,).
+        lives: uint8 (B,).
+    """
+
+    states: npt.NDArray[np.uint8]
+    rewards: npt.NDArray[np.float32]
+    ends: npt.NDArray[np.bool_]
+    lives: npt.NDArray[np.uint8]
+
+
+class TreeDynamics:
+    """A deterministic model of one emulator frame: from RAM and inputs to the next RAM, the reward,
+    whether the episode ends, and lives.
+
+    Bytes are predicted one after the other, the easiest first, and a tree may read the next values
+    of earlier bytes. Fitting needs scikit-learn, and steps need numba: the extra `dream`.
+
+    Attributes:
+        tables: the trees.
+    """
+
+    def __init__(self, tables: TreeTables) -> None:
+        self.tables = tables
+        self._program = program_of(tables)
+
+    @classmethod
+    def fit(cls, transitions: Transitions, seed: int = 0) -> Self:
+        """Fit trees to at least one transition; the same seed gives the same trees.
+
+        Raises:
+            InputError: there are no transitions, inputs are beyond ±2**24, more than 256 different
+                rewards, or scikit-learn is not installed.
+        """
+        return cls(fit_trees(transitions, seed))
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.tables.skips)
+
+    def step(self, states: npt.NDArray[np.uint8], inputs: npt.NDArray[np.int32]) -> NextStates:
+        """Predict one emulator frame for each of B states.
+
+        Args:
+            states: RAM, uint8 (B, bytes).
+            inputs: inputs of the frame, int32 (B, inputs).
+
+        Raises:
+            InputError: a dtype or shape is wrong, or numba is not installed.
+        """
+        self._check("states", states, np.uint8, len(self.tables.constants))
+        self._check("inputs", inputs, np.int32, self.tables.num_inputs)
+        if len(states) != len(inputs):
+            raise InputError(f"there must be inputs of {len(states)} states, not of {len(inputs)}")
+        next_states = np.empty(states.shape, np.uint8)
+        heads = np.empty((len(states), len(HEADS)), np.int32)
+        walk = compiled_walk()
+        walk(self._program, *map(np.ascontiguousarray, (states, inputs)), next_states, heads)
+        rewards = self.tables.rewards[heads[:, 0]]
+        return NextStates(next_states, rewards, heads[:, 1] > 0, heads[:, 2].astype(np.uint8))
+
+    @staticmethod
+    def _check(name: str, array: npt.NDArray[np.generic], dtype: type, length: int) -> None:
+        check_array(name, array, dtype, 2)
+        if array.shape[1] != length:
+            raise InputError(f"{name} must have {length} columns, not {array.shape[1]}")
+
+    def save(self, folder: str | Path) -> None:
+        """Write the trees into a folder, which is made if it is missing.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        self.tables.save(Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote. Every table is checked before it is used.
+
+        Raises:
+            InputError: a file is missing, damaged or of another format.
+        """
+        return cls(TreeTables.load(Path(folder)))

@@ -1,0 +1,211 @@
+"""The tables of all trees of a model, as they are stored and checked.
+
+```
+FOLDER/
+  dynamics.json        version of the format, numbers of bytes and inputs
+  trees.safetensors    the tables
+```
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from atarigan.errors import InputError, one_line
+from atarigan.files import atomic, typed_json
+from atarigan.files.untrusted_paths import confined
+from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
+
+SETTINGS_FILE = "dynamics.json"
+TREES_FILE = "trees.safetensors"
+HEADS = ("reward", "end", "lives")
+_LARGEST = 4096  # bytes or inputs; registers are numbered in 16 bits
+
+
+class Coding(IntEnum):
+    """What the leaves of a byte's tree hold."""
+
+    VALUE = 0  # the next value
+    DIFFERENCE = 1  # the next value minus the present one, modulo 256
+    XOR = 2  # the bits that change
+
+
+@dataclass(frozen=True)
+class _Settings:
+    num_bytes: int
+    num_inputs: int
+    format_version: int = 1
+
+
+_DTYPES = {
+    "constants": np.uint8,
+    "addresses": np.int32,
+    "codings": np.uint8,
+    "rewards": np.float32,
+    "features": np.uint16,
+    "sizes": np.int32,
+    "node_features": np.uint16,
+    "thresholds": np.int32,
+    "skips": np.int32,
+}
+
+
+@dataclass(frozen=True)
+class TreeTables:
+    """Trees of the bytes that vary, in the order in which they are predicted, and of three heads:
+    the reward's class, the episode's end, and lives.
+
+    The nodes of a tree are in preorder: a node's left child, for features up to the threshold, is
+    the next node. So all children lie behind their parents, and every walk ends.
+
+    Attributes:
+        num_inputs: inputs of a frame.
+        constants: next values of all bytes; of those that vary, any, uint8 (bytes,).
+        addresses: of the bytes that vary, int32 (varying,).
+        codings: a `Coding` of each of them, uint8 (varying,).
+        rewards: reward of each class, float32 (classes,).
+        features: kind, first and second number of each `Feature`, uint16 (features, 3).
+        sizes: number of nodes of each tree, at least 1, int32 (varying + 3,).
+        node_features: feature of each node; of a leaf, 0, uint16 (nodes,).
+        thresholds: threshold of each node; of a leaf, what it predicts, int32 (nodes,).
+        skips: how many nodes further the right child is; 0 for a leaf, int32 (nodes,).
+
+    Raises:
+        InputError: a table breaks one of these rules.
+    """
+
+    num_inputs: int
+    constants: npt.NDArray[np.uint8]
+    addresses: npt.NDArray[np.int32]
+    codings: npt.NDArray[np.uint8]
+    rewards: npt.NDArray[np.float32]
+    features: npt.NDArray[np.uint16]
+    sizes: npt.NDArray[np.int32]
+    node_features: npt.NDArray[np.uint16]
+    thresholds: npt.NDArray[np.int32]
+    skips: npt.NDArray[np.int32]
+
+    @property
+    def layout(self) -> RegisterLayout:
+        return RegisterLayout(len(self.addresses), self.num_inputs)
+
+    def __post_init__(self) -> None:
+        self._check_shapes()
+        self._check_values()
+        self._check_nodes()
+
+    def _check_shapes(self) -> None:
+        num_varying, num_nodes = self.addresses.size, self.skips.size
+        shapes = {
+            "constants": (self.constants.size,),
+            "addresses": (num_varying,),
+            "codings": (num_varying,),
+            "rewards": (self.rewards.size,),
+            "features": (self.features.size // 3, 3),
+            "sizes": (num_varying + len(HEADS),),
+            "node_features": (num_nodes,),
+            "thresholds": (num_nodes,),
+            "skips": (num_nodes,),
+        }
+        for name, shape in shapes.items():
+            table, dtype = getattr(self, name), np.dtype(_DTYPES[name])
+            if table.dtype != dtype or table.shape != shape:
+                raise InputError(
+                    f"{name} must be {dtype} of the shape {shape}, "
+                    f"not {table.dtype} of the shape {table.shape}"
+                )
+
+    def _check_values(self) -> None:
+        for name, number in (("bytes", len(self.constants)), ("inputs", self.num_inputs)):
+            if not 0 <= number <= _LARGEST:
+                raise InputError(f"there must be at most {_LARGEST} {name}, not {number}")
+        _check_range("addresses", self.addresses, len(self.constants))
+        if len(np.unique(self.addresses)) < len(self.addresses):
+            raise InputError("addresses must differ from each other")
+        _check_range("codings", self.codings, len(Coding))
+        if not np.isfinite(self.rewards).all():
+            raise InputError("rewards must be finite")
+        if not are_valid(self.features, self.layout):
+            raise InputError("features must be of known kinds, with numbers in range")
+
+    def _check_nodes(self) -> None:
+        if (self.sizes < 1).any() or self.sizes.sum(dtype=np.int64) != len(self.skips):
+            raise InputError(
+                f"sizes must be at least 1 and add up to {len(self.skips)} nodes, "
+                f"not to {self.sizes.sum(dtype=np.int64)}"
+            )
+        ends = np.repeat(self.sizes.cumsum(), self.sizes)
+        trees = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        inner, leaves = np.flatnonzero(self.skips), np.flatnonzero(self.skips == 0)
+        skips = self.skips[inner].astype(np.int64)
+        if (skips < 2).any() or (inner + skips >= ends[inner]).any():
+            raise InputError("skips must lead to a later node of the same tree")
+        _check_range("node_features", self.node_features[inner], len(self.features))
+        last = last_next_byte(self.features)[self.node_features[inner]]
+        if (last >= trees[inner]).any():
+            raise InputError("node_features must read next values of earlier bytes alone")
+        num_values = np.array([256] * len(self.addresses) + [len(self.rewards), 2, 256])
+        predicted = self.thresholds[leaves]
+        if ((predicted < 0) | (predicted >= num_values[trees[leaves]])).any():
+            raise InputError("leaves must predict a value that there is")
+
+    def save(self, folder: Path) -> None:
+        """Write two files into a folder, which is made if it is missing; each atomically.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
+        with atomic.new_file(folder / TREES_FILE) as temporary:
+            temporary.write_bytes(save(tables))
+        with atomic.new_file(folder / SETTINGS_FILE) as temporary:
+            typed_json.write_json(temporary, _Settings(len(self.constants), self.num_inputs))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: a file is missing, damaged or of another format.
+        """
+        path = folder / TREES_FILE
+        settings = _read(folder / SETTINGS_FILE, folder)
+        try:
+            tables: dict[str, Any] = load_file(confined(path, folder))
+        except FileNotFoundError:
+            raise InputError(f"{path} is missing") from None
+        except (SafetensorError, KeyError, TypeError) as error:
+            reason = one_line(error)
+            raise InputError(f"{path} is not a readable safetensors file: {reason}") from None
+        if tables.keys() != _DTYPES.keys():
+            raise InputError(f"{path} must hold {', '.join(_DTYPES)}, not {', '.join(tables)}")
+        try:
+            read = cls(settings.num_inputs, **tables)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        if len(read.constants) != settings.num_bytes:
+            raise InputError(
+                f"{path} must be of {settings.num_bytes} bytes, not {len(read.constants)}"
+            )
+        return read
+
+
+def _read(path: Path, folder: Path) -> _Settings:
+    try:
+        return typed_json.read_json(confined(path, folder), _Settings)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+
+
+def _check_range(name: str, numbers: npt.NDArray[Any], stop: int) -> None:
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= stop):
+        raise InputError(
+            f"{name} must be 0 to {stop - 1}, not {numbers.min()} to {numbers.max()}"
+        )
