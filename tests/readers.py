@@ -34,6 +34,9 @@ from atarigan.models.checkpoint import (
     load_model_config,
     write_checkpoint,
 )
+from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_tables import TreeTables
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.model_config import ModelConfig
 from atarigan.train import config_file
@@ -225,6 +228,31 @@ def read_records(folder: Path) -> None:
         float(line["scores"][line["headline"]]["floor"])
 
 
+def write_dynamics(folder: Path) -> None:
+    """A tree of three nodes for byte 1, which counts with the input, and three leaves."""
+    tables = TreeTables(
+        num_inputs=1,
+        constants=np.array([7, 0], np.uint8),
+        addresses=np.array([1], np.int32),
+        codings=np.array([1], np.uint8),
+        rewards=np.zeros(1, np.float32),
+        features=np.array([Feature(Kind.INPUT, 0), Feature(Kind.NEXT, 0)], np.uint16),
+        sizes=np.array([3, 1, 3, 1], np.int32),
+        node_features=np.array([0, 0, 0, 0, 1, 0, 0, 0], np.uint16),
+        thresholds=np.array([0, 0, 1, 0, 254, 0, 1, 3], np.int32),
+        skips=np.array([2, 0, 0, 0, 2, 0, 0, 0], np.int32),
+    )
+    TreeDynamics(tables).save(folder)
+    read_dynamics(folder)  # which compiles the walk, or loads it from the disk
+
+
+def read_dynamics(folder: Path) -> None:
+    dynamics = TreeDynamics.load(folder)
+    tables = dynamics.tables
+    states = np.arange(256, dtype=np.uint8)[:, None] * np.ones(len(tables.constants), np.uint8)
+    dynamics.step(states, np.ones((256, tables.num_inputs), np.int32))
+
+
 READERS = {
     "IDX": Reader(
         write_idx,
@@ -260,5 +288,6 @@ READERS = {
     "config": Reader(write_config, read_config, ("settings.json", "config.json")),
     "recipe": Reader(write_recipe, read_recipe, ("recipe.toml",)),
     "run records": Reader(write_records, read_records, ("evaluations.jsonl", "history.csv")),
+    "dynamics": Reader(write_dynamics, read_dynamics, ("dynamics.json", "trees.safetensors")),
     "NPZ samples": Reader(write_samples, read_both_samples, ("frames.npz", "points.npz")),
 }

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(
     path.stem for path in (ROOT / "atarigan").glob("*.py") if "__main__" in path.read_text()
 )
-LIGHT = ("config", "files", "images", "data/buffer", "data/collection")
-HEAVY = ("torch", "stable_baselines3", "tensorboard", "matplotlib")
+LIGHT = ("config", "files", "images", "data/buffer", "data/collection", "models/dynamics")
+HEAVY = ("torch", "stable_baselines3", "tensorboard", "matplotlib", "numba", "sklearn")
 
 SAY_WHAT_IS_HEAVY = f"""
 import sys

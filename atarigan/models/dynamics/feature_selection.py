@@ -6,6 +6,7 @@ and a tree that may use every candidate is fitted on what was wrong (and as much
 that tree uses gains in rank.
 """
 
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations
@@ -138,4 +139,5 @@ def fitted_tree(
     tree = imported("sklearn.tree").DecisionTreeClassifier(
         criterion="entropy", random_state=int(rng.integers(1 << 31)), **settings
     )
-    return tree.fit(values, classes)
+    with warnings.catch_warnings(action="ignore"):  # of many classes in few transitions
+        return tree.fit(values, classes)

@@ -35,9 +35,10 @@ class Kind(IntEnum):
     LOW_NIBBLE = 7  # the low four bits of byte `first`
 
 
-_FIRST_IS_NEXT = np.isin(Kind, (Kind.NEXT, Kind.NEXT_MINUS_PRESENT, Kind.NEXT_DIFFERENCE))
-_SECOND_IS_PRESENT = np.isin(Kind, (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT))
-_SECOND_IS_NEXT = np.isin(Kind, (Kind.NEXT_DIFFERENCE,))
+_KINDS = list(Kind)
+_FIRST_IS_NEXT = np.isin(_KINDS, (Kind.NEXT, Kind.NEXT_MINUS_PRESENT, Kind.NEXT_DIFFERENCE))
+_SECOND_IS_PRESENT = np.isin(_KINDS, (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT))
+_SECOND_IS_NEXT = np.isin(_KINDS, (Kind.NEXT_DIFFERENCE,))
 
 
 class Feature(NamedTuple):
@@ -100,7 +101,7 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
 def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
     """Return whether all kinds are known and all numbers in range."""
     kind, first, second = features.astype(np.int64).T
-    if not np.isin(kind, Kind).all():
+    if not np.isin(kind, _KINDS).all():
         return False
     most_first = np.where(kind == Kind.INPUT, layout.num_inputs, layout.num_bytes)
     most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
@@ -116,7 +117,7 @@ def last_next_byte(features: npt.NDArray[Any]) -> Integers:
     return np.maximum(of_first, np.where(_SECOND_IS_NEXT[kind], second, -1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Columns:
     """What features read, by columns.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 
-_DTYPES = {
+_DTYPES: dict[str, type] = {
     "states": np.uint8,
     "next_states": np.uint8,
     "inputs": np.int32,
@@ -21,7 +21,7 @@ _DTYPES = {
 _MATRICES = ("states", "next_states", "inputs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transitions:
     """N transitions, each of one emulator frame.
 

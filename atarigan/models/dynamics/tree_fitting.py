@@ -49,8 +49,8 @@ def fit_trees(transitions: Transitions, seed: int = 0) -> TreeTables:
     """
     rewards = _checked_rewards(transitions)
     rng = np.random.default_rng(seed)
-    targets = _easiest_first([_byte_target(each, transitions) for each in _varying(transitions)],
-                             transitions, rng)  # fmt: skip
+    targets = [_byte_target(address, transitions) for address in _varying(transitions)]
+    targets = _easiest_first(targets, transitions, rng)
     addresses = [target.address for target in targets]
     columns = _columns(transitions, addresses)
     candidates = CandidateFeatures(columns)
@@ -151,7 +151,7 @@ def _fit_tree(
 ) -> _Tree:
     if (classes == classes[0]).all():
         return _leaf(int(classes[0]))
-    features = select_features(columns, classes, candidates, rng)
+    features = select_features(columns, classes, candidates, rng) if candidates else []
     if not features:  # no candidate tells the classes apart
         return _leaf(int(np.bincount(classes).argmax()))
     fitted = fitted_tree(columns.values(features), classes, rng)

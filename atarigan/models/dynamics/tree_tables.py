@@ -7,7 +7,6 @@ FOLDER/
 ```
 """
 
-import dataclasses
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -44,7 +43,7 @@ class _Settings:
     format_version: int = 1
 
 
-_DTYPES = {
+_DTYPES: dict[str, type] = {
     "constants": np.uint8,
     "addresses": np.int32,
     "codings": np.uint8,
@@ -57,7 +56,7 @@ _DTYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TreeTables:
     """Trees of the bytes that vary, in the order in which they are predicted, and of three heads:
     the reward's class, the episode's end, and lives.
@@ -206,6 +205,4 @@ def _read(path: Path, folder: Path) -> _Settings:
 
 def _check_range(name: str, numbers: npt.NDArray[Any], stop: int) -> None:
     if numbers.size and (numbers.min() < 0 or numbers.max() >= stop):
-        raise InputError(
-            f"{name} must be 0 to {stop - 1}, not {numbers.min()} to {numbers.max()}"
-        )
+        raise InputError(f"{name} must be 0 to {stop - 1}, not {numbers.min()} to {numbers.max()}")

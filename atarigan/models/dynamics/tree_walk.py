@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from atarigan.models.dynamics.dream_extra import imported
 from atarigan.models.dynamics.features import operands
-from atarigan.models.dynamics.tree_tables import HEADS, TreeTables
+from atarigan.models.dynamics.tree_tables import TreeTables
 
 _NODE = np.dtype(
     {
@@ -45,8 +45,9 @@ def program_of(tables: TreeTables) -> Program:
         nodes[name][inner] = values
     nodes["threshold"], nodes["skip"] = tables.thresholds, tables.skips
     roots = (tables.sizes.cumsum() - tables.sizes).astype(np.int32)
-    others = (tables.addresses, tables.codings, tables.constants)
-    return Program(nodes, roots, *(each.copy() for each in others))
+    return Program(
+        nodes, roots, tables.addresses.copy(), tables.codings.copy(), tables.constants.copy()
+    )
 
 
 def walk(
@@ -63,7 +64,8 @@ def walk(
     for begin in range(0, len(states), _BLOCK):
         size = min(_BLOCK, len(states) - begin)
         for lane in range(size):
-            next_states[begin + lane] = program.constants
+            for address in range(len(program.constants)):
+                next_states[begin + lane, address] = program.constants[address]
             for number in range(num_varying):
                 registers[lane, 1 + number] = states[begin + lane, addresses[number]]
             for number in range(num_inputs):
