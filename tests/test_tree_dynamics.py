@@ -163,6 +163,21 @@ def test_missing_modules_name_the_extra(fitted, monkeypatch):
         TreeDynamics.fit(few)
 
 
+def test_steps_are_compiled_where_nothing_can_be_kept(fitted, monkeypatch):
+    import numba
+
+    def without_folder(*arguments, cache=False):
+        if cache:
+            raise RuntimeError("cannot cache function 'walk': no locator available")
+        return njit(*arguments)
+
+    njit = numba.njit
+    tree_walk.compiled_walk.cache_clear()
+    monkeypatch.setattr(numba, "njit", without_folder)
+    few = made_up(10, seed=0)
+    assert_predicts(fitted.step(few.states, few.inputs), few)
+
+
 # The formulas of every kind, once more.
 
 
@@ -183,7 +198,8 @@ def plain_value(feature, present, following, inputs):
 def plain_step(tables, state, inputs):
     """One state through all trees, node after node."""
     present = [int(state[address]) for address in tables.addresses]
-    following, root = [], 0
+    following: list[int] = []
+    root = 0
     for tree, size in enumerate(tables.sizes.tolist()):
         node = root
         while tables.skips[node]:
@@ -251,7 +267,7 @@ def random_tables(rng):
 
     for tree, num_values in enumerate([256] * NUM_VARYING + [3, 2, 256]):
         before = len(nodes)
-        features_of = {}
+        features_of: dict[Kind, list[Feature]] = {}
         for feature in every_feature(min(tree, NUM_VARYING)):
             features_of.setdefault(feature.kind, []).append(feature)
         grow(features_of, num_values, 5)

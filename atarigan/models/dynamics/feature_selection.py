@@ -18,12 +18,13 @@ import numpy.typing as npt
 from atarigan.models.dynamics.dream_extra import imported
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 
-NUM_SELECTED = 24
+_NUM_SELECTED = 24
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
 _MOST_WRONG = 8_000
 _FEWEST_WRONG = 20
 _FEWEST_OTHERS = 2_000
+_SMALLEST = 1e-9  # importance that a rank is divided by
 _MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
 _FEWEST_VALUES = 16  # bytes with more values are numeric
@@ -77,33 +78,44 @@ class CandidateFeatures:
 
 
 def select_features(
-    columns: Columns,
-    classes: Classes,
-    candidates: list[Feature],
-    rng: np.random.Generator,
-    num_selected: int = NUM_SELECTED,
+    columns: Columns, classes: Classes, candidates: list[Feature], rng: np.random.Generator
 ) -> list[Feature]:
-    """Select features for a tree that predicts classes uint8 (N,); the best comes first."""
+    """Select up to 24 features for a tree that predicts classes uint8 (N,); the best comes first.
 
-    def best() -> list[Feature]:
-        ranked = np.argsort(-ranks, kind="stable")[:num_selected]
-        return [candidates[number] for number in ranked if ranks[number] > 0]
-
-    def rank(rows: Rows) -> npt.NDArray[np.float64]:
-        values = columns.at(rows).values(candidates)
-        tree = fitted_tree(values, classes[rows], rng, max_features=_MAX_TRIED)
-        importances: npt.NDArray[np.float64] = tree.feature_importances_
-        return importances / max(float(importances.max()), 1e-9)
-
-    ranks = rank(balanced_rows(classes, _NUM_RANKED, rng))
-    for _ in range(_NUM_ROUNDS if ranks.any() else 0):
-        wrong = _wrong_rows(columns.values(best()), classes, rng)
+    None is selected if no candidate tells the classes apart.
+    """
+    rows = balanced_rows(classes, _NUM_RANKED, rng)
+    ranks = _ranks(columns, classes, candidates, rows, rng)
+    for _ in range(_NUM_ROUNDS):
+        selected = _best(candidates, ranks)
+        if not selected:
+            break
+        wrong = _wrong_rows(columns.values(selected), classes, rng)
         if len(wrong) < _FEWEST_WRONG:
             break
         wrong = rng.choice(wrong, min(_MOST_WRONG, len(wrong)), replace=False)
         others = rng.integers(0, len(classes), max(_FEWEST_OTHERS, len(wrong)))
-        ranks += rank(np.concatenate([wrong, others]))
-    return best()
+        ranks += _ranks(columns, classes, candidates, np.concatenate([wrong, others]), rng)
+    return _best(candidates, ranks)
+
+
+def _ranks(
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    rows: Rows,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.float64]:
+    """Return how much a tree of some rows uses each candidate, 0 to 1, float64 (candidates,)."""
+    values = columns.at(rows).values(candidates)
+    tree = fitted_tree(values, classes[rows], rng, max_features=_MAX_TRIED)
+    importances: npt.NDArray[np.float64] = tree.feature_importances_
+    return importances / max(float(importances.max()), _SMALLEST)
+
+
+def _best(candidates: list[Feature], ranks: npt.NDArray[np.float64]) -> list[Feature]:
+    ranked = np.argsort(-ranks, kind="stable")[:_NUM_SELECTED]
+    return [candidates[number] for number in ranked if ranks[number] > 0]
 
 
 def _wrong_rows(

@@ -175,7 +175,7 @@ class TreeTables:
             InputError: a file is missing, damaged or of another format.
         """
         path = folder / TREES_FILE
-        settings = _read(folder / SETTINGS_FILE, folder)
+        settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
             tables: dict[str, Any] = load_file(confined(path, folder))
         except FileNotFoundError:
@@ -196,7 +196,7 @@ class TreeTables:
         return read
 
 
-def _read(path: Path, folder: Path) -> _Settings:
+def _read_settings(path: Path, folder: Path) -> _Settings:
     try:
         return typed_json.read_json(confined(path, folder), _Settings)
     except FileNotFoundError:

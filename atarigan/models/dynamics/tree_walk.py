@@ -93,10 +93,15 @@ def walk(
 
 @cache
 def compiled_walk() -> Callable[..., None]:
-    """Return `walk`, compiled once and kept on the disk.
+    """Return `walk`, compiled at its first call; the disk keeps it for other processes.
 
     Raises:
         InputError: numba is not installed.
     """
-    compiled: Callable[..., None] = imported("numba").njit(cache=True)(walk)
+    numba = imported("numba")
+    compiled: Callable[..., None]
+    try:
+        compiled = numba.njit(cache=True)(walk)
+    except RuntimeError:  # no folder for it can be written
+        compiled = numba.njit(walk)
     return compiled
