@@ -19,17 +19,20 @@ from atarigan.models.dynamics.transitions import Transitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
-LOW, HIGH, X, Y, VELOCITY, PADDLE, COPY, SCORE, LIVES, CONSTANT = range(10)
+NUM_BYTES = 13
+LOW, HIGH, X, Y, VELOCITY, PADDLE, COPY, SCORE, LIVES, CONSTANT, HEIGHT, CLIMB, IS_HIGH = range(13)
 LEFT_WALL, RIGHT_WALL = 20, 37
 
 
 def made_up(num, seed):
-    """Transitions of a machine of ten bytes, from random states: a counter that carries, a ball
-    that a paddle throws back, a copy of a byte, a score in BCD, lives, and a constant.
+    """Transitions of a machine of 13 bytes, from random states: a counter that carries, a ball
+    that a paddle throws back, a copy of a byte, a score in BCD, lives, a constant, and a flag that
+    depends on the sum of two bytes.
     """
     rng = np.random.default_rng(seed)
-    states = np.zeros((num, 10), np.uint8)
-    states[:, [LOW, HIGH, COPY]] = rng.integers(0, 256, (num, 3))
+    states = np.zeros((num, NUM_BYTES), np.uint8)
+    states[:, [LOW, HIGH, COPY, HEIGHT]] = rng.integers(0, 256, (num, 4))
+    states[:, CLIMB], states[:, IS_HIGH] = rng.integers(0, 30, num), rng.integers(0, 2, num)
     states[:, X] = rng.choice([LEFT_WALL, RIGHT_WALL, *range(LEFT_WALL, RIGHT_WALL + 1)], num)
     is_at_wall = rng.random(num) < 0.6
     states[is_at_wall, X] = rng.choice([LEFT_WALL, RIGHT_WALL], is_at_wall.sum())
@@ -47,6 +50,8 @@ def machine(states, inputs):
     after[:, LOW] += 1
     after[:, HIGH] += after[:, LOW] == 256
     after[:, COPY] = wide[:, Y]
+    after[:, HEIGHT] = (wide[:, HEIGHT] + wide[:, CLIMB]) % 256
+    after[:, IS_HIGH] = after[:, HEIGHT] > 130
     after[:, PADDLE] += inputs[:, 0]
     is_left = (wide[:, X] == LEFT_WALL) & (wide[:, VELOCITY] == 255)
     is_hit = is_left & (np.abs(wide[:, Y] - wide[:, PADDLE]) < 4)
@@ -127,12 +132,24 @@ def fit_and_step(transitions):
 @pytest.mark.parametrize(
     ("states", "inputs", "message"),
     [
-        (np.zeros((2, 9), np.uint8), np.zeros((2, 1), np.int32), "states must have 10 columns"),
-        (np.zeros((2, 10), np.int32), np.zeros((2, 1), np.int32), "states must be uint8 with 2"),
-        (np.zeros(10, np.uint8), np.zeros((2, 1), np.int32), r"not uint8 of the shape \(10,\)"),
-        (np.zeros((2, 10), np.uint8), np.zeros((2, 2), np.int32), "inputs must have 1 columns"),
-        (np.zeros((2, 10), np.uint8), np.zeros((2, 1), np.int64), "inputs must be int32"),
-        (np.zeros((2, 10), np.uint8), np.zeros((3, 1), np.int32), "of 2 states, not of 3"),
+        (np.zeros((2, 9), np.uint8), np.zeros((2, 1), np.int32), "states must have 13 columns"),
+        (
+            np.zeros((2, NUM_BYTES), np.int32),
+            np.zeros((2, 1), np.int32),
+            "states must be uint8 with 2",
+        ),
+        (
+            np.zeros(NUM_BYTES, np.uint8),
+            np.zeros((2, 1), np.int32),
+            r"not uint8 of the shape \(13,\)",
+        ),
+        (
+            np.zeros((2, NUM_BYTES), np.uint8),
+            np.zeros((2, 2), np.int32),
+            "inputs must have 1 columns",
+        ),
+        (np.zeros((2, NUM_BYTES), np.uint8), np.zeros((2, 1), np.int64), "inputs must be int32"),
+        (np.zeros((2, NUM_BYTES), np.uint8), np.zeros((3, 1), np.int32), "of 2 states, not of 3"),
     ],
 )
 def test_wrong_batches_are_refused(fitted, states, inputs, message):

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from atarigan.models.dynamics.dream_extra import imported
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 
-_NUM_SELECTED = 24
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
 _MOST_WRONG = 8_000
@@ -78,16 +77,20 @@ class CandidateFeatures:
 
 
 def select_features(
-    columns: Columns, classes: Classes, candidates: list[Feature], rng: np.random.Generator
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    rng: np.random.Generator,
+    num_selected: int = 24,
 ) -> list[Feature]:
-    """Select up to 24 features for a tree that predicts classes uint8 (N,); the best comes first.
+    """Select at most so many features for a tree that predicts classes uint8 (N,), the best first.
 
     None is selected if no candidate tells the classes apart.
     """
     rows = balanced_rows(classes, _NUM_RANKED, rng)
     ranks = _ranks(columns, classes, candidates, rows, rng)
     for _ in range(_NUM_ROUNDS):
-        selected = _best(candidates, ranks)
+        selected = _best(candidates, ranks, num_selected)
         if not selected:
             break
         wrong = _wrong_rows(columns.values(selected), classes, rng)
@@ -96,7 +99,7 @@ def select_features(
         wrong = rng.choice(wrong, min(_MOST_WRONG, len(wrong)), replace=False)
         others = rng.integers(0, len(classes), max(_FEWEST_OTHERS, len(wrong)))
         ranks += _ranks(columns, classes, candidates, np.concatenate([wrong, others]), rng)
-    return _best(candidates, ranks)
+    return _best(candidates, ranks, num_selected)
 
 
 def _ranks(
@@ -113,8 +116,10 @@ def _ranks(
     return importances / max(float(importances.max()), _SMALLEST)
 
 
-def _best(candidates: list[Feature], ranks: npt.NDArray[np.float64]) -> list[Feature]:
-    ranked = np.argsort(-ranks, kind="stable")[:_NUM_SELECTED]
+def _best(
+    candidates: list[Feature], ranks: npt.NDArray[np.float64], num_selected: int
+) -> list[Feature]:
+    ranked = np.argsort(-ranks, kind="stable")[:num_selected]
     return [candidates[number] for number in ranked if ranks[number] > 0]
 
 

@@ -1,0 +1,69 @@
+"""The selection of features by what goes wrong without them."""
+
+import numpy as np
+
+from atarigan.models.dynamics.feature_selection import (
+    CandidateFeatures,
+    balanced_rows,
+    select_features,
+)
+from atarigan.models.dynamics.features import Columns, Feature, Kind
+
+
+def test_features_that_rarely_matter_replace_those_that_often_help():
+    """Bytes 0 and 1 decide, of which bytes 4 and 5 are imprecise copies; where byte 2 is high,
+    which is rare, byte 3 decides.
+    """
+    rng = np.random.default_rng(1)
+    present = rng.integers(0, 256, (6, 10_000))
+    present[4:] = np.clip(present[:2] + rng.integers(-12, 13, (2, 10_000)), 0, 255)
+    classes = (present[0] > 128) + 2 * (present[1] > 128)
+    classes = np.where(present[2] >= 240, present[3] // 64, classes).astype(np.uint8)
+    columns = Columns(
+        present.astype(np.uint8), present.astype(np.uint8), np.zeros((0, 10_000), int)
+    )
+    candidates = [Feature(Kind.PRESENT, byte) for byte in range(6)]
+    selected = select_features(columns, classes, candidates, rng, num_selected=4)
+    assert {feature.first for feature in selected} == {0, 1, 2, 3}
+
+
+def test_nothing_is_selected_where_nothing_tells_classes_apart():
+    constant = np.zeros((2, 50), np.uint8)
+    columns = Columns(constant, constant, np.zeros((0, 50), np.int32))
+    candidates = [Feature(Kind.PRESENT, 0), Feature(Kind.BIT, 1, 3)]
+    classes = (np.arange(50) % 2).astype(np.uint8)
+    assert select_features(columns, classes, candidates, np.random.default_rng(0)) == []
+
+
+def test_candidates_read_next_values_of_earlier_bytes_and_differences_of_numeric_ones():
+    rng = np.random.default_rng(0)
+    present = rng.integers(0, 17, (3, 4000)).astype(np.uint8)
+    present[1] %= 4
+    columns = Columns(present, present, np.zeros((1, 4000), np.int32))
+    candidates = CandidateFeatures(columns)
+    always = {
+        *(Feature(Kind.PRESENT, byte) for byte in range(3)),
+        Feature(Kind.INPUT, 0),
+        Feature(Kind.DIFFERENCE, 0, 2),
+        *(Feature(Kind.BIT, byte, bit) for byte in (0, 2) for bit in range(5)),
+        *(Feature(Kind.BIT, 1, bit) for bit in range(2)),
+        *(Feature(Kind.LOW_NIBBLE, byte) for byte in (0, 2)),
+    }
+    assert set(candidates.before(0)) == always
+    changes = {Feature(Kind.NEXT_MINUS_PRESENT, byte, byte) for byte in range(3)}
+    of_next = {Feature(Kind.NEXT, byte) for byte in range(3)}
+    assert set(candidates.before(2)) - always == {
+        *(feature for feature in changes | of_next if feature.first < 2),
+        Feature(Kind.NEXT_MINUS_PRESENT, 0, 2),
+    }
+    of_heads = set(candidates.before(3)) - always
+    assert of_heads == {*changes, *of_next, Feature(Kind.NEXT_DIFFERENCE, 0, 2)}
+
+
+def test_rare_classes_are_more_frequent_in_a_balanced_subsample():
+    classes = np.repeat([0, 1], [9900, 100]).astype(np.uint8)
+    rows = balanced_rows(classes, 1000, np.random.default_rng(0))
+    assert len(set(rows.tolist())) == 1000
+    assert 50 < classes[rows].sum() < 80
+    everything = balanced_rows(classes, 10_000, np.random.default_rng(0))
+    assert sorted(everything.tolist()) == list(range(10_000))
