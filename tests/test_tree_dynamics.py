@@ -435,7 +435,7 @@ DAMAGE = {
         "thresholds", lambda t: with_value(first_leaf(t), -1)(t["thresholds"]), "a value that"),
     "other number of bytes": (
         "constants", lambda t: np.append(t["constants"], np.uint8(0)), "of 8 bytes, not 9"),
-    "too many bytes": ("constants", lambda t: np.zeros(5000, np.uint8), "at most 4096 bytes"),
+    "too many bytes": ("constants", lambda t: np.zeros(5000, np.uint8), "0 to 4096 bytes"),
 }  # fmt: skip
 
 
@@ -470,8 +470,8 @@ def test_heads_predict_classes_that_there_are(head, value, saved):
     [
         ({"format_version": 2}, "format_version must be 1, not 2"),
         ({"num_inputs": 1}, "features must be of known kinds, with numbers in range"),
-        ({"num_inputs": -1}, "at most 4096 inputs, not -1"),
-        ({"num_inputs": 10**12}, "at most 4096 inputs, not 1000000000000"),
+        ({"num_inputs": -1}, "0 to 4096 inputs, not -1"),
+        ({"num_inputs": 10**12}, "0 to 4096 inputs, not 1000000000000"),
         ({"num_bytes": 9}, "of 9 bytes, not 8"),
         ({"num_bytes": "8"}, "num_bytes must be int, not '8'"),
         ({"odd": 1}, "unknown setting 'odd'"),

@@ -73,10 +73,6 @@ class RegisterLayout:
     def inputs(self) -> int:
         return 1 + 2 * self.num_bytes
 
-    @property
-    def size(self) -> int:
-        return self.inputs + self.num_inputs
-
 
 class Operands(NamedTuple):
     """Features as `(registers[first] & mask) - registers[second]`, int32 (features,) each."""

@@ -124,7 +124,7 @@ class TreeTables:
     def _check_values(self) -> None:
         for name, number in (("bytes", len(self.constants)), ("inputs", self.num_inputs)):
             if not 0 <= number <= _LARGEST:
-                raise InputError(f"there must be at most {_LARGEST} {name}, not {number}")
+                raise InputError(f"there must be 0 to {_LARGEST} {name}, not {number}")
         _check_range("addresses", self.addresses, len(self.constants))
         if len(np.unique(self.addresses)) < len(self.addresses):
             raise InputError("addresses must differ from each other")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from atarigan.models.dynamics.dream_extra import imported
 from atarigan.models.dynamics.features import operands
-from atarigan.models.dynamics.tree_tables import TreeTables
+from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
 _NODE = np.dtype(
     {
@@ -17,6 +17,7 @@ _NODE = np.dtype(
         "formats": [np.uint16, np.uint16, np.int32, np.int32, np.int32],
     }
 )
+_DIFFERENCE, _XOR = int(Coding.DIFFERENCE), int(Coding.XOR)
 _BLOCK = 16  # states that go through one tree before the next; its nodes then stay in the cache
 
 
@@ -60,7 +61,8 @@ def walk(
     """Fill next states, uint8 (B, bytes), and what the heads predict, int32 (B, 3)."""
     nodes, addresses, codings = program.nodes, program.addresses, program.codings
     num_varying, num_inputs = len(addresses), inputs.shape[1]
-    registers = np.zeros((_BLOCK, 1 + 2 * num_varying + num_inputs), np.int32)
+    first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
+    registers = np.zeros((_BLOCK, first_input + num_inputs), np.int32)
     for begin in range(0, len(states), _BLOCK):
         size = min(_BLOCK, len(states) - begin)
         for lane in range(size):
@@ -69,7 +71,7 @@ def walk(
             for number in range(num_varying):
                 registers[lane, 1 + number] = states[begin + lane, addresses[number]]
             for number in range(num_inputs):
-                registers[lane, 1 + 2 * num_varying + number] = inputs[begin + lane, number]
+                registers[lane, first_input + number] = inputs[begin + lane, number]
         for tree in range(len(program.roots)):
             for lane in range(size):
                 node = program.roots[tree]
@@ -83,11 +85,11 @@ def walk(
                 if tree >= num_varying:
                     heads[begin + lane, tree - num_varying] = predicted
                     continue
-                if codings[tree] == 1:
+                if codings[tree] == _DIFFERENCE:
                     predicted = (registers[lane, 1 + tree] + predicted) & 255
-                elif codings[tree] == 2:
+                elif codings[tree] == _XOR:
                     predicted ^= registers[lane, 1 + tree]
-                registers[lane, 1 + num_varying + tree] = predicted
+                registers[lane, first_next + tree] = predicted
                 next_states[begin + lane, addresses[tree]] = predicted
 
 
