@@ -134,6 +134,23 @@ def test_the_search_finds_the_bytes_their_decodings_and_the_screen():
     assert "byte 4 as hmove" in str(first)
 
 
+def test_figures_of_a_kind_are_found_by_one_of_them():
+    """Their positions are in consecutive bytes, and most of them are seldom there."""
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 140, (800, 8)).astype(np.uint8)
+    screens = np.zeros((800, *NATIVE), np.float32)
+    for screen, state in zip(screens, states, strict=True):
+        for number in range(4):
+            if number == 0 or rng.random() < 0.3:
+                row, column = state[number], state[4 + number]
+                screen[row : row + 12, column : column + 8] = 1.0
+    residual = torch.from_numpy(screens[:, ::5, ::4].copy())
+    found = find_groups(residual, torch.from_numpy(states), [NATIVE], SearchLimits(num_steps=1))
+    pairs = {(group.row, group.column) for group in found.groups}
+    assert pairs == {(PositionByte(k, V), PositionByte(4 + k, V)) for k in range(4)}
+    assert len({(group.top, group.height, group.left, group.width) for group in found.groups}) == 1
+
+
 def test_noise_moves_nothing():
     rng = np.random.default_rng(0)
     states = torch.from_numpy(rng.integers(0, 256, (300, 4)).astype(np.uint8))

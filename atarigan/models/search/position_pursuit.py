@@ -30,6 +30,9 @@ _NUM_SCREENED = 24
 _CLAMPED = 90 / 127.5
 _WHITENING = 8 / 127.5
 _NONE_BONUS = 1.03  # a group that one byte moves is preferred where a second byte hardly helps
+_SIBLINGS = 8  # bytes, on either side
+_LIKENESS = 0.4  # cosine
+_SIBLING_SHARE = 0.004
 _CHUNK = 256
 _NUM_REFITS = 4
 
@@ -43,6 +46,7 @@ class Step(NamedTuple):
         agreeing, expected: how much of the energy in each cell agrees, as `Pursuit._agreement`
             returns them, (rows, columns) of cells.
         mean: the mean picture at position 0, (lines, columns).
+        sibling_of: the pair that moves another object of this kind and was found before, if any.
     """
 
     row: PositionByte
@@ -51,6 +55,7 @@ class Step(NamedTuple):
     agreeing: Tensor
     expected: Tensor
     mean: Floats
+    sibling_of: tuple[PositionByte, PositionByte] | None
 
 
 class Pursuit:
@@ -96,6 +101,7 @@ class Pursuit:
         self._num_present = self._present.mean(1).clamp(min=MIN_PRESENT)
         self._columns = Candidates(self._columns.names, self._columns.positions.nan_to_num(0.0))
         self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._found_beside: dict[tuple[int, int], tuple[int, int]] = {}
         self._next = self._best_pair()
 
     @property
@@ -103,10 +109,36 @@ class Pursuit:
         return self._next[2] / max(self._white_energy, 1e-12)
 
     def take(self) -> None:
-        """Take the best pair, and subtract what it explains."""
+        """Take the best pair and its siblings, and subtract what they explain."""
         row, column, _ = self._next
         self._fit(row, column)
+        for sibling in self._siblings(row, column):
+            self._fit(*sibling)
+            self._found_beside[sibling] = row, column
         self._next = self._best_pair()
+
+    def _siblings(self, row: int, column: int) -> Iterator[tuple[int, int]]:
+        """Yield pairs of bytes beside those of a pair whose means are like that pair's: a game
+        stores the positions of several objects of a kind in consecutive bytes.
+        """
+        names = self._named(row, column)
+        if NO_BYTE in (names[0].byte, names[1].byte):
+            return
+        of_pair = self._means[row, column][0]
+        for by in (*range(-_SIBLINGS, 0), *range(1, _SIBLINGS + 1)):
+            beside = [name._replace(byte=name.byte + by) for name in names]
+            if beside[0] not in self._rows.names or beside[1] not in self._columns.names:
+                continue
+            pair = self._rows.names.index(beside[0]), self._columns.names.index(beside[1])
+            if pair in self._means:
+                continue
+            mean = (self._back(*pair) * self._white).mean(0) / self._num_present[pair[1]]
+            energies = [float(self._energy_of(each).sum()) for each in (mean, of_pair)]
+            product = float(((mean * of_pair.conj()).real * self._weights).sum())
+            share = energies[0] * float(self._num_present[pair[1]]) / self._white_energy
+            is_alike = product > _LIKENESS * (energies[0] * energies[1]) ** 0.5
+            if is_alike and share >= _SIBLING_SHARE:
+                yield pair
 
     def refit(self) -> None:
         """Fit every mean to what the others leave (backfitting), as a pair that was taken early may
@@ -121,13 +153,17 @@ class Pursuit:
         for (row, column), (_, mean) in self._means.items():
             back = self._back(row, column)
             aligned = back * self._plain + self._present[column][:, None, None] * mean
+            first = self._found_beside.get((row, column))
             yield Step(
-                self._rows.names[row],
-                self._columns.names[column],
+                *self._named(row, column),
                 self._num_present[column].item(),
                 *self._agreement(aligned, row, column),
                 self._picture(mean),
+                None if first is None else self._named(*first),
             )
+
+    def _named(self, row: int, column: int) -> tuple[PositionByte, PositionByte]:
+        return self._rows.names[row], self._columns.names[column]
 
     def _fit(self, row: int, column: int) -> None:
         """Move to the means of a pair what frames that are shifted back have in common."""

@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.position_pursuit import Pursuit
-from atarigan.models.search.positions import Floats, FoundGroups, MovingGroup
+from atarigan.models.search.positions import Floats, FoundGroups, MovingGroup, PositionByte
 
 _KEPT_ENERGY = 0.97
 _WEAK = 0.02
 _GRID_STRIDE = 4
 _FRAMES_PER_STEP = 50
+
+Window = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
             break
         pursuit.take()
     pursuit.refit()
+    windows: dict[tuple[PositionByte, PositionByte], Window] = {}
     for step in pursuit.steps():
         agreeing = _smoothed(step.agreeing).clamp(min=0)
         consistency = agreeing / _smoothed(step.expected).clamp(min=1e-12)
@@ -100,10 +103,11 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
         if not agreeing.any():
             continue
         agreeing = agreeing * (agreeing > _WEAK * agreeing.max())
-        (top, height), (left, width) = (
-            _window(_stretched(agreeing.sum(axis).numpy(), length), margin)
-            for axis, length, margin in zip((1, 0), (lines, columns), limits.margins, strict=True)
-        )
+        # An object of the same kind that was found before shows its window more clearly.
+        first = step.sibling_of
+        window = first and windows.get(first)
+        windows[step.row, step.column] = window or _window(agreeing, pursuit.grid, limits.margins)
+        top, height, left, width = windows[step.row, step.column]
         inside = torch.from_numpy(_cells_inside(top, height, lines, len(agreeing)))[:, None]
         inside = inside & torch.from_numpy(_cells_inside(left, width, columns, agreeing.shape[1]))
         expected = float((step.expected * inside).sum())
@@ -118,6 +122,15 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
         if share < limits.least_share or total < least or area > limits.most_area:
             continue
         yield MovingGroup(step.row, step.column, top, height, left, width, share, total, patch)
+
+
+def _window(cells: Tensor, grid: tuple[int, int], margins: tuple[int, int]) -> Window:
+    """Top, height, left and width of the smallest window with nearly all that is in cells."""
+    rows, columns = (
+        _span(_stretched(cells.sum(axis).numpy(), length), margin)
+        for axis, length, margin in zip((1, 0), grid, margins, strict=True)
+    )
+    return (*rows, *columns)
 
 
 def _smoothed(cells: Tensor) -> Tensor:
@@ -139,7 +152,7 @@ def _cells_inside(first: int, length: int, grid: int, num_cells: int) -> npt.NDA
     return inside
 
 
-def _window(energy: Floats, margin: int) -> tuple[int, int]:
+def _span(energy: Floats, margin: int) -> tuple[int, int]:
     """First place and length of the shortest cyclic window with nearly all energy, with margins."""
     num = len(energy)
     sums = np.concatenate([[0.0], np.cumsum(np.tile(energy / energy.sum(), 2))])
