@@ -74,6 +74,27 @@ def test_resistance_of_the_paddle_is_the_emulators() -> None:
     assert len(seen) > 15
 
 
+@pytest.mark.parametrize(
+    ("game", "meanings", "has_paddle"),
+    [
+        ("pong", ("NOOP", "RIGHT"), True),
+        ("kaboom", ("NOOP", "LEFT"), True),
+        ("boxing", ("NOOP", "LEFT"), False),
+        ("freeway", ("NOOP", "UP"), False),
+    ],
+)
+def test_only_games_of_paddles_have_a_resistance(
+    game: str, meanings: tuple[str, ...], has_paddle: bool
+) -> None:
+    ale, actions = emulator(game)
+    for _ in range(5):
+        ale.act(actions[-1])
+    before = pickle.dumps(ale.cloneSystemState())
+    frames = PlayedFrames(ale, meanings, 0.0)
+    assert pickle.dumps(ale.cloneSystemState()) == before
+    assert (frames.state.paddle >= 0) == has_paddle
+
+
 def frames_to_the_left(env: Any, num_games: int) -> Any:
     """In how many games 0 to 4 of the frames of a step to the left moved the paddle."""
     counts = np.zeros(5, int)

@@ -36,6 +36,22 @@ def test_frames_of_a_game_lead_to_each_stored_step(env_id: str, tmp_path: Any) -
     assert games[0].has_ended
 
 
+def test_every_part_of_a_collection_is_played_again(tmp_path: Any) -> None:
+    """Of two processes and two commands, each of which loaded the game anew."""
+    folder = tmp_path / "data"
+    words = ["--out", str(folder), "--num-envs", "2", "--num-steps", "300"]
+    assert collect.main([*words, "--env-id", "ALE/Freeway-v5", "--no-frames"]) == 0
+    assert collect.main([*words, "--append", "--capacity", "600"]) == 0
+    assert sum(map(len, replayed_games(FrameBuffer.open(folder)))) == 600 * 4
+
+
+def test_damaged_seeds_are_refused(tmp_path: Any) -> None:
+    buffer = collected(tmp_path / "data", "--num-steps", "20", "--no-frames")
+    (tmp_path / "data" / "writer-000" / "seeds.jsonl").write_text('{"first_step": 0}')
+    with pytest.raises(InputError, match=r"seeds.jsonl must hold a step and its seeds"):
+        list(replayed_games(buffer))
+
+
 def test_games_whose_beginning_was_overwritten_are_left_out(tmp_path: Any) -> None:
     words = ["--num-steps", "500", "--capacity", "300", "--no-frames"]
     buffer = collected(tmp_path / "data", *words)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,14 @@ from atarigan.images.pixels import FrameFormat, Frames
 
 Seed = int | np.random.Generator | None
 _T = TypeVar("_T")
+
+
+class WriterSteps(NamedTuple):
+    """Steps in a writer's folder: how many can be read, and how many were ever committed."""
+
+    folder: Path
+    length: int
+    num_committed: int
 
 
 class FrameBuffer:
@@ -278,9 +286,11 @@ class FrameBuffer:
         return [len(ring) for ring in self._rings.values()]
 
     @property
-    def writer_commits(self) -> list[int]:
-        """Number of steps that each writer ever committed, in the order of `values_at`."""
-        return [ring.num_committed for ring in self._rings.values()]
+    def writers(self) -> list[WriterSteps]:
+        """What each writer's folder holds, in the order of `values_at`."""
+        return [
+            WriterSteps(ring.folder, len(ring), ring.num_committed) for ring in self._rings.values()
+        ]
 
     def sample(self, batch_size: int, seed: Seed = None, column: str = "frames") -> Frames:
         """Draw frames, or another column, uniformly with replacement.

@@ -11,7 +11,8 @@ FORMAT_VERSION = 2
 EMULATOR_COLUMNS: dict[str, Column] = dict.fromkeys(("lives", "paddle", "persisted"), ("int32", ()))
 """What decides the next state of a game of ALE, next to RAM and action: lives and resistance of the
 paddle (`EmulatorState`) before the action, and for how many frames the action before it persisted;
--1 where unknown.
+-1 where unknown, or in a game without a
+paddle.
 """
 ActionDtype = Literal["int64", "float32"]
 

@@ -1,6 +1,7 @@
 """Write the steps of an environment into a ring, in order."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from atarigan.data.buffer.meta import EMULATOR_COLUMNS
 from atarigan.data.buffer.ring import Ring
 from atarigan.errors import InputError
+from atarigan.files.untrusted_paths import confined
 from atarigan.images.pixels import Frames
 
 StagedRow = tuple[Frames | None, npt.NDArray[np.uint8] | None]
@@ -197,3 +199,22 @@ class BufferWriter:
         if self._ring.is_writable:
             self.end_episode()
             self._ring.close()
+
+
+def recorded_seeds(folder: Path) -> dict[int, int]:
+    """Return the seeds of environments in a ring's seeds.jsonl by the first step that each is of.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / "seeds.jsonl"
+    if not path.is_file():
+        return {}
+    seeds = {}
+    for line in confined(path, folder.parent).read_text("utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            seeds[int(entry["first_step"])] = int(entry["env_seed"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InputError(f"{path} must hold a step and its seeds in each line") from None
+    return seeds

@@ -1,5 +1,8 @@
 """Single frames of an emulator, played so that everything is known that decides the next one."""
 
+import pickle
+import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +19,7 @@ class EmulatorState(NamedTuple):
 
     Attributes:
         lives: lives left, which decide whether a game over is shown; 0 in games without lives.
-        paddle: resistance of the first player's paddle in ohms, which no other kind of game reads.
+        paddle: resistance of the first player's paddle in ohms; -1 in games of joysticks.
     """
 
     lives: int
@@ -45,11 +48,12 @@ class PlayedFrames:
         self._actions = [getattr(Action, meaning) for meaning in meanings]
         self._ways = [("LEFT" in each) - ("RIGHT" in each) for each in meanings]
         self._sticky = sticky
+        self._has_paddle = _has_paddle(ale, self._actions, self._ways)
         self.begin_episode()
 
     @property
     def state(self) -> EmulatorState:
-        return EmulatorState(self._ale.lives(), self._paddle)
+        return EmulatorState(self._ale.lives(), self._paddle if self._has_paddle else -1)
 
     @property
     def ram(self) -> npt.NDArray[np.uint8]:
@@ -82,3 +86,19 @@ class PlayedFrames:
         resistance = self._paddle + _RESISTANCE_STEP * self._ways[action]
         self._paddle = min(max(resistance, _LEAST_RESISTANCE), _MOST_RESISTANCE)
         return float(self._ale.act(self._actions[action]))
+
+
+def _has_paddle(ale: ALEInterface, actions: Sequence[Action], ways: Sequence[int]) -> bool:
+    """Return whether the game reads a paddle, which ALE does not tell. Only then does the
+    resistance in its state change with an action to a side.
+    """
+    before = ale.cloneSystemState()
+    for action, way in zip(actions, ways, strict=True):
+        if way:
+            ale.reset_game()
+            ale.act(action)
+            resistance = struct.pack("<i", _FIRST_RESISTANCE + way * _RESISTANCE_STEP)
+            is_moved = resistance in pickle.dumps(ale.cloneState())
+            ale.restoreSystemState(before)
+            return is_moved
+    return False

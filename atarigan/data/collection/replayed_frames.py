@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.writer import recorded_seeds
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
 
@@ -55,33 +56,43 @@ def replayed_games(buffer: FrameBuffer) -> Iterator[GameFrames]:
             f"this release, and stores only {', '.join(buffer.meta.columns)}"
         )
     with contextlib.closing(AgentSteps.of(buffer.meta.origin)) as env:
-        for number, rows in enumerate(_whole_games(buffer)):
-            steps = {name: buffer.values_at(name, rows) for name in _COLUMNS}
+        for number, game in enumerate(_whole_games(buffer)):
+            steps = {name: buffer.values_at(name, game.rows) for name in _COLUMNS}
             if steps["persisted"].min() < 0:
                 continue
-            yield _replayed(env, steps, f"game {number} of {buffer.path}")
+            yield _replayed(env, steps, game.seed, f"game {number} of {buffer.path}")
 
 
-def _whole_games(buffer: FrameBuffer) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the step numbers of each game that is stored from its beginning on."""
+class _StoredGame(NamedTuple):
+    """Step numbers of a game, int64 (N,), and the seed of its reset, or None without one."""
+
+    rows: npt.NDArray[np.int64]
+    seed: int | None
+
+
+def _whole_games(buffer: FrameBuffer) -> Iterator[_StoredGame]:
+    """Yield the games that are stored from their beginning on, in the order of play."""
     start = 0
-    for length, committed in zip(buffer.writer_lengths, buffer.writer_commits, strict=True):
-        rows = np.arange(start, start + length)
+    for ring in buffer.writers:
+        rows = np.arange(start, start + ring.length)
         ends = buffer.values_at("terminations", rows) | buffer.values_at("truncations", rows)
-        games = np.split(rows, np.flatnonzero(ends) + 1)
-        yield from (game for game in games[committed > length :] if len(game))
-        start += length
+        seeds = recorded_seeds(ring.folder)
+        for game in np.split(rows, np.flatnonzero(ends) + 1):
+            if len(game) and (game[0] > start or ring.length == ring.num_committed):
+                first_step = int(game[0]) - start + ring.num_committed - ring.length
+                yield _StoredGame(game, seeds.get(first_step))
+        start += ring.length
 
 
-def _replayed(env: AgentSteps, steps: dict[str, npt.NDArray[Any]], where: str) -> GameFrames:
+def _replayed(
+    env: AgentSteps, steps: dict[str, npt.NDArray[Any]], seed: int | None, where: str
+) -> GameFrames:
     played = env.played
     assert played is not None
-    env.reset()
-    noops = 0
-    while not np.array_equal(played.ram, steps["ram"][0]):
-        noops += 1
-        if noops > _MOST_NOOPS:
-            raise InputError(f"{where} does not begin as the game does after a reset")
+    env.reset(seed)  # without a seed, some of the game before it stays in RAM
+    for _ in range(_MOST_NOOPS):  # which policies may begin with
+        if np.array_equal(played.ram, steps["ram"][0]):
+            break
         played.play_exactly(0)
     states, actions, paddles, rewards, lives = [], [], [], [], []
     for number, (action, persisted) in enumerate(
