@@ -99,8 +99,8 @@ class CollectArguments:
     sticky: Annotated[
         float | None, _default("the environment's own, 0.25 for ALE's games", "FLOAT")
     ] = None
-    """Probability that a frame of a game of ALE repeats the action before it. How many frames did
-    is stored with each step, next to the lives and the resistance of the paddle.
+    """Probability that a frame of a game of ALE repeats the action before it. The number of
+    repeated frames is stored with each step, as are the lives and the resistance of the paddle.
     """
     max_pool: bool = False
     """Store the pixelwise maximum of the last two emulator frames of each agent step, for games

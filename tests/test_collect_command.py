@@ -190,6 +190,7 @@ def test_huge_seed_is_a_seed_like_others(out: Path) -> None:
             for name, value, most, shown in (
                 ("repeat_action_probability", "2", 1, "2"),
                 ("repeat_action_probability", "NaN", 1, "nan"),
+                ("repeat_action_probability", "null", 1, "None"),
                 ("repeat_action_probability", '"often"', 1, "'often'"),
                 ("continuous_action_threshold", "-0.5", 1, "-0.5"),
                 ("max_num_frames_per_episode", "2.5", 2147483647, "2.5"),

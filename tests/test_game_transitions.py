@@ -8,9 +8,10 @@ import pytest
 
 from atarigan import FrameBuffer, collect
 from atarigan.data.collection.replayed_frames import GameFrames, replayed_games
+from atarigan.errors import InputError
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.hard_examples import wrong_transitions
-from atarigan.models.dynamics.transitions import Transitions
+from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
 GAME = GameFrames(
@@ -33,6 +34,14 @@ def test_a_frame_is_a_transition_with_the_inputs_of_its_action() -> None:
     assert found.lives.tolist() == [3, 2, 2]
 
 
+def test_the_no_op_of_a_reset_presses_nothing() -> None:
+    game = dataclasses.replace(GAME, actions=np.array([-1, 0, -1]))
+    inputs = transitions_of(game, ("FIRE",)).inputs
+    assert inputs[:, :3].tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 0]]
+    with pytest.raises(InputError, match="action 2 must have one of 2 names"):
+        transitions_of(GAME, ("NOOP", "FIRE"))
+
+
 def test_without_a_paddle_there_is_no_resistance() -> None:
     game = dataclasses.replace(GAME, paddles=np.full(4, -1, np.int32))
     assert transitions_of(game, ("NOOP", "LEFT", "FIRE")).inputs.shape == (3, 3)
@@ -49,7 +58,7 @@ def test_trees_learn_frames_of_freeway(tmp_path: Any) -> None:
         buffer = FrameBuffer.open(folder)
         meanings = buffer.meta.origin.action_meanings
         games = [transitions_of(game, meanings) for game in replayed_games(buffer)]
-        parts.append(Transitions.concatenate(games))
+        parts.append(FrameTransitions.concatenate(games))
     known, unseen = parts
     dynamics = TreeDynamics.fit(known)
     assert wrong_transitions(dynamics, known).mean() < 0.01

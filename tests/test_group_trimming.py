@@ -42,8 +42,8 @@ def drawn(groups, states, only=None):
         return groups(images, FEATURES, states, only).view(64, *SIZE)
 
 
-def parts_of(groups, real, states, hidden=NOTHING, errors=absolute_error, least=0.0):
-    use = GroupUse(groups, hidden, errors)
+def parts_of(groups, real, states, drawn_over=NOTHING, errors=absolute_error, least=0.0):
+    use = GroupUse(groups, drawn_over, errors)
     with torch.no_grad():
         for some in (slice(0, 40), slice(40, 64)):
             use.add(drawn(groups, states)[some], real[some], FEATURES[some], states[some])
@@ -103,6 +103,7 @@ def test_all_groups_may_go():
     groups, states = groups_of(np.ones((4, 4))), states_for(2)
     groups.keep([None])
     assert len(groups) == 0
+    groups.keep([])
     assert not drawn(groups, states).any()
     fresh = ShiftedGroups(3, *SIZE, num_bytes=2)
     fresh.load_state_dict(groups.state_dict())

@@ -1,4 +1,4 @@
-"""Transitions and hard example mining."""
+"""FrameTransitions and hard example mining."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ import pytest
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.hard_examples import keep_hard, wrong_transitions
-from atarigan.models.dynamics.transitions import Transitions
+from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
 
 def counting(num):
     """A byte that counts; a point at each multiple of 10; lives and ends of their own."""
     states = np.arange(num).astype(np.uint8)[:, None] % 100
-    return Transitions(
+    return FrameTransitions(
         states,
         (states + 1).astype(np.uint8),
         np.zeros((num, 1), np.int32),
@@ -32,7 +32,7 @@ def changed(transitions, **rows):
     }
     for name, (row, value) in rows.items():
         copied[name][row] = value
-    return Transitions(**copied)
+    return FrameTransitions(**copied)
 
 
 def test_what_is_wrong_in_any_part_is_found_and_kept():
@@ -76,8 +76,8 @@ def test_transitions_are_taken_by_rows_and_put_together():
     many = counting(50)
     parts = [many[:20], many[np.arange(20, 30)], many[np.arange(50) >= 30]]
     assert [len(part) for part in parts] == [20, 10, 20]
-    whole = Transitions.concatenate(parts)
-    for field in dataclasses.fields(Transitions):
+    whole = FrameTransitions.concatenate(parts)
+    for field in dataclasses.fields(FrameTransitions):
         np.testing.assert_array_equal(getattr(whole, field.name), getattr(many, field.name))
 
 
@@ -103,6 +103,6 @@ def test_only_parts_of_the_same_sizes_are_put_together():
     five = counting(5)
     wide = dataclasses.replace(five, inputs=np.zeros((5, 3), np.int32))
     with pytest.raises(InputError, match=r"inputs must have the same length .* not \[1, 3\]"):
-        Transitions.concatenate([five, wide])
+        FrameTransitions.concatenate([five, wide])
     with pytest.raises(InputError, match="at least one item, not 0"):
-        Transitions.concatenate([])
+        FrameTransitions.concatenate([])

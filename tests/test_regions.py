@@ -113,6 +113,22 @@ def test_two_regions_change_apart():
     assert torch.equal(regions.recolored(plain, states), plain)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_images_keep_their_dtype(dtype):
+    regions = of_frames(*flashing_frames(3000, 0))
+    frames, states = (torch.from_numpy(each) for each in flashing_frames(300, 1))
+    images = regions.plain(frames_to_floats(frames), states).to(dtype)
+    assert regions.recolored(images, states).dtype == dtype
+
+
+def test_frames_of_the_usual_color_are_left_alone():
+    regions = of_frames(*flashing_frames(3000, 0))
+    frames, states = (torch.from_numpy(each) for each in flashing_frames(300, 1))
+    is_usual = (regions.plain(frames, states) == frames).flatten(1).all(1)
+    assert 0 < is_usual.sum() < len(frames)
+    assert torch.equal(regions.recolored(frames[is_usual], states[is_usual]), frames[is_usual])
+
+
 def test_a_batch_of_any_size_can_be_exported():
     frames, states = flashing_frames(3000, 0)
     regions = of_frames(frames, states)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from atarigan.errors import InputError
 from atarigan.models.dynamics import tree_walk
 from atarigan.models.dynamics.features import Columns, Feature, Kind
-from atarigan.models.dynamics.transitions import Transitions
+from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
@@ -25,7 +25,7 @@ LEFT_WALL, RIGHT_WALL = 20, 37
 
 
 def made_up(num, seed):
-    """Transitions of a machine of 13 bytes, from random states: a counter that carries, a ball
+    """FrameTransitions of a machine of 13 bytes, from random states: a counter that carries, a ball
     that a paddle throws back, a copy of a byte, a score in BCD, lives, a constant, and a flag that
     depends on the sum of two bytes.
     """
@@ -63,7 +63,7 @@ def machine(states, inputs):
     after[:, LIVES] -= is_miss
     points = (wide[:, SCORE] >> 4) * 10 + (wide[:, SCORE] & 15) + is_goal
     after[:, SCORE] = points // 10 % 10 * 16 + points % 10
-    return Transitions(
+    return FrameTransitions(
         states,
         (after & 255).astype(np.uint8),
         inputs,
@@ -117,10 +117,10 @@ def test_noise_and_single_transitions_can_be_fitted():
     noise = np.stack([rng.permutation(256), rng.integers(0, 256, 256)])[..., None].astype(np.uint8)
     nothing = np.zeros((256, 0), np.int32)
     rewards, lives = np.arange(256, dtype=np.float32) % 3 // 2, np.zeros(256, np.uint8)
-    noisy = Transitions(*noise, nothing, rewards, lives > 0, lives)
+    noisy = FrameTransitions(*noise, nothing, rewards, lives > 0, lives)
     repeated = fit_and_step(noisy)
     np.testing.assert_array_equal(repeated.states, noisy.next_states)
-    constant = Transitions(noise[0] * 0, noise[0] * 0, nothing, rewards, lives > 0, lives)
+    constant = FrameTransitions(noise[0] * 0, noise[0] * 0, nothing, rewards, lives > 0, lives)
     assert fit_and_step(constant).rewards.tolist() == [0.0] * 256
     assert_predicts(fit_and_step(noisy[:1]), noisy[:1])
 

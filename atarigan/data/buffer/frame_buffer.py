@@ -343,7 +343,8 @@ class FrameBuffer:
         writer adds steps.
 
         Args:
-            column: "frames", "actions", "rewards", "terminations", "truncations" or "ram".
+            column: "frames", "actions", "rewards", "terminations", "truncations" or "ram"; in
+                collected games of ALE also "lives", "paddle" or "persisted".
             indices: int64 (N,).
 
         Raises:

@@ -9,10 +9,8 @@ from atarigan.images.pixels import FrameFormat
 
 FORMAT_VERSION = 2
 EMULATOR_COLUMNS: dict[str, Column] = dict.fromkeys(("lives", "paddle", "persisted"), ("int32", ()))
-"""What decides the next state of a game of ALE, next to RAM and action: lives and resistance of the
-paddle (`EmulatorState`) before the action, and for how many frames the action before it persisted;
--1 where unknown, or in a game without a
-paddle.
+"""Further columns of collected games of ALE, -1 where unknown: lives and resistance of the paddle
+before the action (`EmulatorState`), and for how many frames the action before it persisted.
 """
 ActionDtype = Literal["int64", "float32"]
 
@@ -138,7 +136,7 @@ class BufferMeta:
         }
         if self.ram_size:
             columns["ram"] = ("uint8", (self.ram_size,))
-        if self.origin.sticky is not None:
+        if self.origin.sticky is not None and self.format_version > 1:
             columns |= EMULATOR_COLUMNS
         return columns
 

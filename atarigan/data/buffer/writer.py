@@ -214,7 +214,7 @@ def recorded_seeds(folder: Path) -> dict[int, int]:
     for line in confined(path, folder.parent).read_text("utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            seeds[int(entry["first_step"])] = int(entry["env_seed"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+            seeds[int(entry["first_step"])] = int(np.uint32(entry["env_seed"]))
+        except (ArithmeticError, ValueError, TypeError, KeyError, RecursionError):
             raise InputError(f"{path} must hold a step and its seeds in each line") from None
     return seeds

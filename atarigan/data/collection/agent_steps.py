@@ -9,7 +9,7 @@ import ale_py
 import gymnasium as gym
 
 from atarigan.data.buffer.meta import Origin
-from atarigan.data.collection.played_frames import PlayedFrames
+from atarigan.data.collection.frame_player import FramePlayer
 from atarigan.data.collection.preprocessing import Preprocessing
 from atarigan.data.collection.screen import (
     AleScreen,
@@ -27,11 +27,12 @@ ALE_FRAME_SKIP = 4
 NUM_POOLED = 2
 MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
 MAX_NUM_POOLED = 100
+_STICKINESS = "repeat_action_probability"
 _ALE_STICKINESS = 0.25
 _ALE_ENTRY_POINTS = ("ale_py.env:AtariEnv", "ale_py:AtariEnv", ale_py.AtariEnv)
 ALE_OWN_KWARGS = ("frameskip", "obs_type", "render_mode")  # which `AgentSteps` sets itself
 _ALE_RANGES = {  # of arguments that ALE takes as they are, whatever they are
-    "repeat_action_probability": (0, 1),
+    _STICKINESS: (0, 1),
     "continuous_action_threshold": (0, 1),
     "max_num_frames_per_episode": (0, (1 << 31) - 1),
 }
@@ -56,12 +57,12 @@ class AgentSteps:
             episode is truncated; 0 means no limit.
         layout: axes of image observations, as in `ImageLayout.axes`; None asks the wrappers.
         sticky: probability that a frame repeats the action before it, in a game of ALE with
-            discrete actions: the frames are then played one by one, and `played` knows what was
-            played. None leaves it to the environment, which does not tell.
+            discrete actions, whose frames are then played one by one by `frame_player`. None: the
+            environment repeats actions itself, unrecorded.
 
     Attributes:
         own_stickiness: the environment's own probability, or None without one.
-        played: the frames, if `sticky` is given; else None.
+        frame_player: plays the frames if `sticky` is given; else None.
 
     Raises:
         InputError: an unknown id, arguments that the environment refuses, no image to show, or a
@@ -96,7 +97,7 @@ class AgentSteps:
         self.own_stickiness = _own_stickiness(spec, env_kwargs) if self.is_ale else None
         _check_stickiness(sticky, self.own_stickiness, env_kwargs)
         self._sticky = sticky
-        self.played: PlayedFrames | None = None
+        self.frame_player: FramePlayer | None = None
         self.screen: Screen
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         if self.is_ale and layout is not None:
@@ -171,8 +172,8 @@ class AgentSteps:
         observation, _ = self.env.reset(seed=seed)
         self._num_steps = 0
         self._standstill.begin_episode()
-        if self.played is not None:
-            self.played.begin_episode()
+        if self.frame_player is not None:
+            self.frame_player.begin_episode()
         if self._noop_max:  # as stable-baselines3's NoopResetEnv does
             num = self.env.unwrapped.np_random.integers(1, self._noop_max + 1)
             for _ in range(num * self._steps_per_noop):
@@ -185,8 +186,8 @@ class AgentSteps:
     def step(self, action: Any) -> tuple[float, bool, bool]:
         """Repeat an action; return the sum of rewards, terminated and truncated."""
         total = 0.0
-        if self.played is not None:
-            self.played.begin_step()
+        if self.frame_player is not None:
+            self.frame_player.begin_step()
         for repeat in range(1, self._num_repeats + 1):
             observation, reward, terminated, truncated = self._play(action)
             total += reward
@@ -206,10 +207,10 @@ class AgentSteps:
 
     def _play(self, action: Any) -> tuple[Any, float, bool, bool]:
         """Play a step of the environment; return observation, reward, terminated and truncated."""
-        if self.played is None:
+        if self.frame_player is None:
             observation, reward, terminated, truncated, _ = self.env.step(action)
             return observation, float(reward), terminated, truncated
-        return (None, *self.played.play(action, self.env.unwrapped.np_random))
+        return (None, *self.frame_player.play(action, self.env.unwrapped.np_random))
 
     def _make_ale(self, *, skips_inside: bool) -> None:
         """Make an ALE environment. Unless it skips frames itself, each of them can be observed."""
@@ -218,12 +219,12 @@ class AgentSteps:
         frame_skip = self.frame_skip if skips_inside else 1
         kwargs = dict(self._env_kwargs)
         if self._sticky is not None:
-            kwargs["repeat_action_probability"] = 0.0
+            kwargs[_STICKINESS] = 0.0
         self.env = _make(self._spec, obs_type="ram", frameskip=frame_skip, **kwargs)
         ale = self.env.unwrapped.ale  # type: ignore[attr-defined]
         if self._sticky is not None:
             meanings = tuple(self.env.unwrapped.get_action_meanings())  # type: ignore[attr-defined]
-            self.played = PlayedFrames(ale, meanings, self._sticky)
+            self.frame_player = FramePlayer(ale, meanings, self._sticky)
         pooled = PooledAleScreen(ale, self._num_pooled) if self._max_pool else None
         self.screen = pooled or AleScreen(ale)
 
@@ -253,9 +254,11 @@ def _check_arguments(
         if name in env_kwargs:
             raise InputError(f"env_kwargs must leave {name} to the collector, not set it")
     for name, (least, most) in _ALE_RANGES.items() if is_ale else ():
-        value = env_kwargs.get(name)
+        if name not in env_kwargs or (env_kwargs[name] is None and name != _STICKINESS):
+            continue
+        value = env_kwargs[name]
         is_number = isinstance(value, int if most > 1 else int | float)
-        if value is not None and not (is_number and least <= value <= most):
+        if not (is_number and least <= value <= most):
             kind = "whole number" if most > 1 else "number"
             raise InputError(f"{name} must be a {kind} from {least} to {most}, not {shown(value)}")
 
@@ -269,18 +272,18 @@ def _own_stickiness(
     kwargs = {**spec.kwargs, **env_kwargs}
     if kwargs.get("continuous"):
         return None
-    return float(kwargs.get("repeat_action_probability", _ALE_STICKINESS))
+    return float(kwargs.get(_STICKINESS, _ALE_STICKINESS))
 
 
 def _check_stickiness(sticky: float | None, own: float | None, env_kwargs: dict[str, Any]) -> None:
     if sticky is None:
         return
     if own is None:
-        raise InputError(f"sticky needs a game of ALE with discrete actions: leave {sticky} out")
+        raise InputError("sticky needs a game of ALE with discrete actions: leave it out")
     if not 0 <= sticky <= 1:
         raise InputError(f"sticky must be from 0 to 1, not {sticky}")
-    if "repeat_action_probability" in env_kwargs and sticky != own:
-        raise InputError(f"sticky must be repeat_action_probability, {own}, not {sticky}")
+    if _STICKINESS in env_kwargs and sticky != own:
+        raise InputError(f"sticky must equal {_STICKINESS} ({own}), not {sticky}")
 
 
 def find_spec(env_id: str) -> gym.envs.registration.EnvSpec:

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.writer import recorded_seeds
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.frame_player import NO_OP, FramePlayer
 from atarigan.errors import InputError
 
-_MOST_NOOPS = 240  # frames before the first agent step that policies begin games with
+_MOST_NOOPS = 30  # agent steps that policies begin games with
 _COLUMNS = ("ram", "actions", "persisted", "terminations", "truncations")
 
 
@@ -23,10 +25,11 @@ class GameFrames:
 
     Attributes:
         states: RAM before each frame and after the last one, uint8 (N + 1, bytes).
-        actions: the action that was played in each frame, int64 (N,).
+        actions: number of the action that was played in each frame, int64 (N,); `NO_OP`, -1, where
+            ALE's no-op of a reset persisted.
         paddles: resistance of the paddle in ohms before each frame and after the last one, int32
-            (N + 1,).
-        rewards: float32 (N,).
+            (N + 1,); -1 in games without a paddle.
+        rewards: reward of each frame, float32 (N,).
         lives: lives left before each frame and after the last one, int32 (N + 1,).
         has_ended: whether the game was over after the last frame.
     """
@@ -43,82 +46,118 @@ class GameFrames:
 
 
 def replayed_games(buffer: FrameBuffer) -> Iterator[GameFrames]:
-    """Play the games of a collection again, frame by frame. Games whose beginning was overwritten
-    are left out.
+    """Play the games of a collection again, frame by frame.
+
+    Left out are games whose beginning was overwritten, or with steps that others added. A reset
+    keeps some RAM of the game before it, so that further games are left out where that is missing.
 
     Raises:
-        InputError: the buffer does not hold what is needed, or a game goes on otherwise than it is
-            stored, so what is stored does not decide its next state.
+        InputError: the buffer does not hold what is needed, or a replay differs from what is
+            stored.
     """
-    if "persisted" not in buffer.meta.columns or "ram" not in buffer.meta.columns:
+    missing = {"ram", "persisted"} - buffer.meta.columns.keys()
+    if missing:
         raise InputError(
-            f"{buffer.path} must be a collection of a game of ALE with RAM and sticky actions by "
-            f"this release, and stores only {', '.join(buffer.meta.columns)}"
+            f"{buffer.path} must be a collection of a game of ALE with RAM, of format version 2: "
+            f"it has no {', '.join(sorted(missing))}"
         )
     with contextlib.closing(AgentSteps.of(buffer.meta.origin)) as env:
-        for number, game in enumerate(_whole_games(buffer)):
+        player = _checked_player(env, buffer)
+        is_continued = False
+        for number, game in enumerate(_stored_games(buffer)):
             steps = {name: buffer.values_at(name, game.rows) for name in _COLUMNS}
-            if steps["persisted"].min() < 0:
-                continue
-            yield _replayed(env, steps, game.seed, f"game {number} of {buffer.path}")
+            is_known = game.is_whole and steps["persisted"].min() >= 0
+            begins = is_known and _begins(env, player, game.seed, steps["ram"][0])
+            where = f"game {number} of {buffer.path}"
+            if begins:
+                yield _replayed(player, steps, env.frame_skip, where)
+            elif is_known and (is_continued or game.seed is not None):
+                raise InputError(f"{where} does not begin as the game does after a reset")
+            is_continued = begins
 
 
 class _StoredGame(NamedTuple):
-    """Step numbers of a game, int64 (N,), and the seed of its reset, or None without one."""
+    """Step numbers of a game, int64 (N,), whether it is stored from its beginning on, and the seed
+    of its reset, or None without one.
+    """
 
     rows: npt.NDArray[np.int64]
+    is_whole: bool
     seed: int | None
 
 
-def _whole_games(buffer: FrameBuffer) -> Iterator[_StoredGame]:
-    """Yield the games that are stored from their beginning on, in the order of play."""
+def _stored_games(buffer: FrameBuffer) -> Iterator[_StoredGame]:
+    """Yield games in the order of play, writer by writer."""
     start = 0
     for ring in buffer.writers:
         rows = np.arange(start, start + ring.length)
         ends = buffer.values_at("terminations", rows) | buffer.values_at("truncations", rows)
         seeds = recorded_seeds(ring.folder)
+        num_lost = ring.num_committed - ring.length
         for game in np.split(rows, np.flatnonzero(ends) + 1):
-            if len(game) and (game[0] > start or ring.length == ring.num_committed):
-                first_step = int(game[0]) - start + ring.num_committed - ring.length
-                yield _StoredGame(game, seeds.get(first_step))
+            if len(game):
+                first = int(game[0]) - start
+                yield _StoredGame(game, first > 0 or not num_lost, seeds.get(first + num_lost))
         start += ring.length
 
 
+def _checked_player(env: AgentSteps, buffer: FrameBuffer) -> FramePlayer:
+    """Return what plays the frames, for stored steps that fit the game."""
+    player, meta = env.frame_player, buffer.meta
+    if player is None or not isinstance(env.action_space, gym.spaces.Discrete):
+        raise InputError(f"{buffer.path} must be a collection of a game of ALE")
+    if meta.ram_size != len(player.ram) or (meta.action_dtype, meta.action_shape) != ("int64", ()):
+        raise InputError(
+            f"{buffer.path} must store {len(player.ram)} bytes of RAM and actions of int64, not "
+            f"{meta.ram_size} and {meta.action_dtype} {meta.action_shape}"
+        )
+    actions = buffer.values_at("actions", np.arange(len(buffer)))
+    wrong = actions[(actions < 0) | (actions >= env.action_space.n)]
+    if len(wrong):
+        raise InputError(
+            f"{buffer.path}: actions must be from 0 to {env.action_space.n - 1}, not {wrong[0]}"
+        )
+    return player
+
+
+def _begins(
+    env: AgentSteps, player: FramePlayer, seed: int | None, ram: npt.NDArray[np.uint8]
+) -> bool:
+    """Reset, wait as policies may do, and return whether a game begins with this RAM."""
+    env.reset(seed)
+    for _ in range(_MOST_NOOPS * env.frame_skip):
+        if np.array_equal(player.ram, ram):
+            return True
+        player.play_exactly(NO_OP)
+    return False
+
+
 def _replayed(
-    env: AgentSteps, steps: dict[str, npt.NDArray[Any]], seed: int | None, where: str
+    player: FramePlayer, steps: dict[str, npt.NDArray[Any]], frame_skip: int, where: str
 ) -> GameFrames:
-    played = env.played
-    assert played is not None
-    env.reset(seed)  # without a seed, some of the game before it stays in RAM
-    for _ in range(_MOST_NOOPS):  # which policies may begin with
-        if np.array_equal(played.ram, steps["ram"][0]):
-            break
-        played.play_exactly(0)
     states, actions, paddles, rewards, lives = [], [], [], [], []
     for number, (action, persisted) in enumerate(
-        zip(steps["actions"], steps["persisted"], strict=True)
+        zip(steps["actions"].tolist(), steps["persisted"].tolist(), strict=True)
     ):
-        ram = played.ram
-        if not np.array_equal(ram, steps["ram"][number]):
-            wrong = np.flatnonzero(ram != steps["ram"][number])
+        wrong = np.flatnonzero(player.ram != steps["ram"][number])
+        if len(wrong):
             raise InputError(
                 f"{where} must go on as it is stored, but at agent step {number} bytes "
-                f"{', '.join(map(str, wrong[:8]))} differ: RAM, actions and paddle do not decide "
-                "the next state of this game"
+                f"{', '.join(map(str, wrong[:8]))} of RAM differ"
             )
-        for frame in range(env.frame_skip):
-            states.append(played.ram)
-            paddles.append(played.state.paddle)
-            lives.append(played.state.lives)
-            actions.append(played.played if frame < persisted else int(action))
-            rewards.append(played.play_exactly(actions[-1]))
-            if played.is_over:
+        for frame in range(frame_skip):
+            states.append(player.ram)
+            paddles.append(player.state.paddle)
+            lives.append(player.state.lives)
+            actions.append(player.last_action if frame < persisted else action)
+            rewards.append(player.play_exactly(actions[-1]))
+            if player.is_over or player.is_truncated:
                 break
     return GameFrames(
-        np.stack([*states, played.ram]),
+        np.stack([*states, player.ram]),
         np.array(actions),
-        np.array([*paddles, played.state.paddle], np.int32),
+        np.array([*paddles, player.state.paddle], np.int32),
         np.array(rewards, np.float32),
-        np.array([*lives, played.state.lives], np.int32),
-        played.is_over,
+        np.array([*lives, player.state.lives], np.int32),
+        player.is_over,
     )

@@ -223,10 +223,10 @@ def _play(
         else:
             writer.stage_ram(ram)
         action = policy.act(screen)
-        emulator = env.played.state._asdict() if env.played is not None else {}
+        emulator = env.frame_player.state._asdict() if env.frame_player is not None else {}
         reward, terminated, truncated = env.step(action)
-        if env.played is not None:
-            emulator["persisted"] = env.played.num_persisted
+        if env.frame_player is not None:
+            emulator["persisted"] = env.frame_player.num_persisted
         episode_return, episode_length = episode_return + reward, episode_length + 1
         truncated = truncated or (episode_length >= LONGEST_EPISODE and not terminated)
         writer.commit(action, reward, terminated, truncated, **emulator)

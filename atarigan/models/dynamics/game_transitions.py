@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from atarigan.data.collection.replayed_frames import GameFrames
-from atarigan.models.dynamics.transitions import Transitions
+from atarigan.errors import InputError
+from atarigan.models.dynamics.transitions import FrameTransitions
 
 
-def transitions_of(game: GameFrames, meanings: Sequence[str]) -> Transitions:
+def transitions_of(game: GameFrames, meanings: Sequence[str]) -> FrameTransitions:
     """Return the frames of a game as transitions.
 
     The inputs of a frame are the joystick's direction across (1 to the right, -1 to the left) and
@@ -18,14 +19,19 @@ def transitions_of(game: GameFrames, meanings: Sequence[str]) -> Transitions:
     Args:
         game: of one or more frames.
         meanings: name of each action, such as "UPRIGHTFIRE".
+
+    Raises:
+        InputError: an action without a name.
     """
-    ways = np.array([_joystick(meaning) for meaning in meanings], np.int32)
-    inputs = ways[game.actions]
+    if game.actions.max() >= len(meanings):
+        raise InputError(f"action {game.actions.max()} must have one of {len(meanings)} names")
+    positions = [_joystick(meaning) for meaning in (*meanings, "NOOP")]
+    inputs = np.array(positions, np.int32)[game.actions]  # `NO_OP` is the last one
     if (game.paddles >= 0).all():
         inputs = np.column_stack([inputs, game.paddles[:-1], game.paddles[1:]])
     ends = np.zeros(len(game), bool)
     ends[-1] = game.has_ended
-    return Transitions(
+    return FrameTransitions(
         game.states[:-1],
         game.states[1:],
         np.ascontiguousarray(inputs, np.int32),

@@ -4,13 +4,15 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.transitions import Transitions
+from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
 _BATCH = 65_536
 
 
-def wrong_transitions(dynamics: TreeDynamics, transitions: Transitions) -> npt.NDArray[np.bool_]:
+def wrong_transitions(
+    dynamics: TreeDynamics, transitions: FrameTransitions
+) -> npt.NDArray[np.bool_]:
     """Return which transitions a model predicts wrongly in any byte, the reward, the end or lives,
     bool (N,).
 
@@ -31,8 +33,8 @@ def wrong_transitions(dynamics: TreeDynamics, transitions: Transitions) -> npt.N
 
 
 def keep_hard(
-    transitions: Transitions, is_wrong: npt.NDArray[np.bool_], share: float, seed: int = 0
-) -> Transitions:
+    transitions: FrameTransitions, is_wrong: npt.NDArray[np.bool_], share: float, seed: int = 0
+) -> FrameTransitions:
     """Keep the wrongly predicted transitions, bool (N,), and a random share of the others, in their
     order.
 

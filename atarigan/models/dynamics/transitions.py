@@ -1,4 +1,4 @@
-"""Transitions: states, the inputs of one emulator frame, and what they lead to."""
+"""FrameTransitions: states, the inputs of one emulator frame, and what they lead to."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _MATRICES = ("states", "next_states", "inputs")
 
 
 @dataclass(frozen=True, eq=False)
-class Transitions:
+class FrameTransitions:
     """N transitions, each of one emulator frame.
 
     Attributes:

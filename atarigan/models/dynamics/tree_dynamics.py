@@ -1,4 +1,4 @@
-"""TreeDynamics: predicts a console's next state with one decision tree a byte."""
+"""TreeDynamics: predicts a console's next state with one decision tree for each byte."""
 
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.transitions import Transitions, check_array
+from atarigan.models.dynamics.transitions import FrameTransitions, check_array
 from atarigan.models.dynamics.tree_fitting import fit_trees
 from atarigan.models.dynamics.tree_tables import HEADS, TreeTables
 from atarigan.models.dynamics.tree_walk import compiled_walk, program_of
@@ -45,7 +45,7 @@ class TreeDynamics:
         self._program = program_of(tables)
 
     @classmethod
-    def fit(cls, transitions: Transitions, seed: int = 0) -> Self:
+    def fit(cls, transitions: FrameTransitions, seed: int = 0) -> Self:
         """Fit trees to at least one transition; the same seed gives the same trees.
 
         Raises:

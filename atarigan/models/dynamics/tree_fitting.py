@@ -14,7 +14,7 @@ from atarigan.models.dynamics.feature_selection import (
     select_features,
 )
 from atarigan.models.dynamics.features import Columns, Feature, Kind
-from atarigan.models.dynamics.transitions import Transitions
+from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
@@ -40,7 +40,7 @@ class _ByteTarget(NamedTuple):
     classes: Classes
 
 
-def fit_trees(transitions: Transitions, seed: int = 0) -> TreeTables:
+def fit_trees(transitions: FrameTransitions, seed: int = 0) -> TreeTables:
     """Fit trees to at least one transition.
 
     Raises:
@@ -73,7 +73,7 @@ def fit_trees(transitions: Transitions, seed: int = 0) -> TreeTables:
     )
 
 
-def _checked_rewards(transitions: Transitions) -> npt.NDArray[np.float32]:
+def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:
     """Return the different rewards, in order."""
     if not len(transitions):
         raise InputError("transitions must hold at least one, not 0")
@@ -90,14 +90,14 @@ def _checked_rewards(transitions: Transitions) -> npt.NDArray[np.float32]:
     return rewards
 
 
-def _varying(transitions: Transitions) -> list[int]:
+def _varying(transitions: FrameTransitions) -> list[int]:
     """Addresses of the bytes that are not the same in all states."""
     first = transitions.states[0]
     varies = [(each != first).any(0) for each in (transitions.states, transitions.next_states)]
     return np.flatnonzero(varies[0] | varies[1]).tolist()
 
 
-def _byte_target(address: int, transitions: Transitions) -> _ByteTarget:
+def _byte_target(address: int, transitions: FrameTransitions) -> _ByteTarget:
     """Choose the coding of the least entropy; of equal ones, the first."""
     present, following = transitions.states[:, address], transitions.next_states[:, address]
     coded = {
@@ -116,7 +116,7 @@ def _entropy(classes: Classes) -> float:
 
 
 def _easiest_first(
-    targets: list[_ByteTarget], transitions: Transitions, rng: np.random.Generator
+    targets: list[_ByteTarget], transitions: FrameTransitions, rng: np.random.Generator
 ) -> list[_ByteTarget]:
     """Sort bytes by the error of a small tree of the present bytes and the inputs."""
     columns = _columns(transitions, [target.address for target in targets])
@@ -138,7 +138,7 @@ def _quick_error(
     return float((tree.predict(values[num_fitted:]) != classes[num_fitted:]).mean())
 
 
-def _columns(transitions: Transitions, addresses: list[int]) -> Columns:
+def _columns(transitions: FrameTransitions, addresses: list[int]) -> Columns:
     return Columns(
         np.ascontiguousarray(transitions.states[:, addresses].T),
         np.ascontiguousarray(transitions.next_states[:, addresses].T),

@@ -21,13 +21,13 @@ class GroupUse:
 
     Args:
         groups: to be measured.
-        hidden: pixels where something else is drawn over the groups, int64 (P,).
+        drawn_over: pixels where something else covers the groups, int64 (P,).
         errors: measures what is wrong in frames.
     """
 
-    def __init__(self, groups: ShiftedGroups, hidden: Tensor, errors: Errors) -> None:
+    def __init__(self, groups: ShiftedGroups, drawn_over: Tensor, errors: Errors) -> None:
         self._groups = groups
-        self._hidden = hidden
+        self._drawn_over = drawn_over
         self._errors = errors
         self._num = 0
         self._gains = torch.zeros(len(groups))
@@ -47,7 +47,7 @@ class GroupUse:
         with_all = self._errors(positions, real).sum()
         for number, picture in enumerate(self._groups.pictures(features)):
             alone = self._groups(torch.zeros_like(positions).flatten(1), features, states, number)
-            alone.index_fill_(1, self._hidden, 0.0)
+            alone.index_fill_(1, self._drawn_over, 0.0)
             without = positions - alone.view(positions.shape)
             self._gains[number] += (self._errors(without, real).sum() - with_all).cpu()
             is_there = alone.any(1)
@@ -60,8 +60,8 @@ class GroupUse:
         hardly helps.
 
         Args:
-            least_cell_gain: what each cell of that part must reduce the error of a frame by, on
-                average: a large group costs more.
+            least_cell_gain: least reduction of a frame's error for each cell of that part; 0 for no
+                limit. A large group costs more.
         """
         used = (
             (_used(lines), _used(columns))

@@ -107,7 +107,7 @@ class ProfilesGenerator(Generator):
         return self.colors.position_error(positions, real)
 
     def mixed(self, inputs: Tensor) -> Tensor:
-        """Return what rows and columns are linear in, (B, input_size), for inputs of that size."""
+        """Return the features that rows and columns are linear in, (B, input_size), of inputs."""
         return inputs if self.mix is None else inputs + self.mix(inputs)
 
     def positions(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:

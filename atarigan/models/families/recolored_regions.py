@@ -90,7 +90,8 @@ class RecoloredRegions(SizedByData):
 
     def recolored(self, frames: Tensor, states: Tensor) -> Tensor:
         """Return frames uint8 (B, H, W, C), or images (B, C, H, W) in [-1, 1], whose pixels have
-        the color that states uint8 (B, bytes) tell where they had the usual one.
+        the color that states uint8 (B, bytes) tell where they had the usual one. These may be the
+        given frames themselves if nothing changes.
         """
         return self._exchanged(frames, states, is_back=False)
 
@@ -102,13 +103,14 @@ class RecoloredRegions(SizedByData):
         if not len(self):
             return frames
         told = self._told(states)
+        # Which frames these are is asked on a CPU only: a device would wait, an export be fixed.
         if torch.compiler.is_exporting() or frames.is_cuda:
             return self._with_exchanged(frames, told, is_back=is_back)
         (rare,) = (told != self.usual).any((1, 2)).nonzero(as_tuple=True)
         if not len(rare):
             return frames
         some = self._with_exchanged(frames[rare], told[rare], is_back=is_back)
-        return frames.index_copy(0, rare, some)
+        return frames.index_copy(0, rare, some.to(frames.dtype))
 
     def _with_exchanged(self, frames: Tensor, told: Tensor, *, is_back: bool) -> Tensor:
         is_float = frames.is_floating_point()

@@ -110,7 +110,9 @@ class ShiftedGroups(SizedByData):
                 groups.append(_part(fields, down, across, self.grid.tolist()))
             first += height + width
         device = self.groups.device
-        is_kept = torch.tensor([part is not None for part in parts], device=device)
+        is_kept = torch.tensor(
+            [part is not None for part in parts], dtype=torch.bool, device=device
+        )
         self.scores = self.scores[is_kept]
         self.groups = torch.tensor(groups, dtype=torch.int64, device=device).view(-1, _FIELDS)
         which = torch.tensor(lines, dtype=torch.int64, device=device)

@@ -45,7 +45,8 @@ _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MAX_MEDIANS = 4.0
 _FIRST_LIMITS = SearchLimits()
 _EXTENSION_FRACTIONS = (0.2, 0.6)
-_LEAST_CELL_GAINS = (0.00005, 0.0002)  # of squared error, in each cell of a group's window
+_LEAST_CELL_GAIN = 0.00005  # of squared error, in each cell of a group's window
+_LAST_CELL_GAIN = 0.0002  # at the last extension
 _EXTENSION_LIMITS = SearchLimits(
     num_steps=6, most_groups=4, least_share=0.02, most_area=0.08, margins=(3, 3)
 )
@@ -151,7 +152,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             lacking = self.colors.positions_of(frames) - drawn
             missing.append(lacking.masked_fill(lacking.abs() < _SMALL, 0.0).cpu())
         is_last = self.num_extensions == len(self.extension_fractions)
-        self.groups.keep(use.parts(_LEAST_CELL_GAINS[is_last]))
+        self.groups.keep(use.parts(_LAST_CELL_GAIN if is_last else _LEAST_CELL_GAIN))
         if is_last:
             return
         grid, known, _ = self.moving_groups()

@@ -31,8 +31,8 @@ _CLAMPED = 90 / 127.5
 _WHITENING = 8 / 127.5
 _NONE_BONUS = 1.03  # a group that one byte moves is preferred where a second byte hardly helps
 _SIBLINGS = 8  # bytes, on either side
-_LIKENESS = 0.4  # cosine
-_SIBLING_SHARE = 0.004
+_LIKENESS = 0.4  # least cosine similarity of the means
+_SIBLING_SHARE = 0.004  # of the whitened motion
 _CHUNK = 256
 _NUM_REFITS = 4
 
@@ -101,7 +101,7 @@ class Pursuit:
         self._num_present = self._present.mean(1).clamp(min=MIN_PRESENT)
         self._columns = Candidates(self._columns.names, self._columns.positions.nan_to_num(0.0))
         self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        self._found_beside: dict[tuple[int, int], tuple[int, int]] = {}
+        self._sibling_of: dict[tuple[int, int], tuple[int, int]] = {}
         self._next = self._best_pair()
 
     @property
@@ -109,27 +109,29 @@ class Pursuit:
         return self._next[2] / max(self._white_energy, 1e-12)
 
     def take(self) -> None:
-        """Take the best pair and its siblings, and subtract what they explain."""
+        """Take the best pair and its siblings, pairs that move objects of the same kind, and
+        subtract what they explain.
+        """
         row, column, _ = self._next
         self._fit(row, column)
         for sibling in self._siblings(row, column):
             self._fit(*sibling)
-            self._found_beside[sibling] = row, column
+            self._sibling_of[sibling] = row, column
         self._next = self._best_pair()
 
     def _siblings(self, row: int, column: int) -> Iterator[tuple[int, int]]:
-        """Yield pairs of bytes beside those of a pair whose means are like that pair's: a game
-        stores the positions of several objects of a kind in consecutive bytes.
+        """Yield pairs of bytes near those of a pair whose means are like that pair's: a game stores
+        the positions of several objects of a kind in consecutive bytes.
         """
         names = self._named(row, column)
         if NO_BYTE in (names[0].byte, names[1].byte):
             return
         of_pair = self._means[row, column][0]
         for by in (*range(-_SIBLINGS, 0), *range(1, _SIBLINGS + 1)):
-            beside = [name._replace(byte=name.byte + by) for name in names]
-            if beside[0] not in self._rows.names or beside[1] not in self._columns.names:
+            near = [name._replace(byte=name.byte + by) for name in names]
+            if near[0] not in self._rows.names or near[1] not in self._columns.names:
                 continue
-            pair = self._rows.names.index(beside[0]), self._columns.names.index(beside[1])
+            pair = self._rows.names.index(near[0]), self._columns.names.index(near[1])
             if pair in self._means:
                 continue
             mean = (self._back(*pair) * self._white).mean(0) / self._num_present[pair[1]]
@@ -153,7 +155,7 @@ class Pursuit:
         for (row, column), (_, mean) in self._means.items():
             back = self._back(row, column)
             aligned = back * self._plain + self._present[column][:, None, None] * mean
-            first = self._found_beside.get((row, column))
+            first = self._sibling_of.get((row, column))
             yield Step(
                 *self._named(row, column),
                 self._num_present[column].item(),

@@ -1,4 +1,4 @@
-"""Single frames of an emulator, played so that everything is known that decides the next one."""
+"""Plays the frames of an emulator one by one, and knows all that determines the next one."""
 
 import pickle
 import struct
@@ -11,11 +11,12 @@ from ale_py import Action, ALEInterface
 
 _LEAST_RESISTANCE, _MOST_RESISTANCE = 27_450, 790_196  # ALE's PADDLE_MIN and PADDLE_MAX
 _FIRST_RESISTANCE = (_MOST_RESISTANCE - _LEAST_RESISTANCE) // 2 + _LEAST_RESISTANCE
+NO_OP = -1  # as the number of an action: what ALE plays next to a game's own actions
 _RESISTANCE_STEP = 23_000  # in a frame to the left; the same down in one to the right
 
 
 class EmulatorState(NamedTuple):
-    """What else than RAM and the next actions decides the next frame.
+    """What determines the next frame, in addition to RAM, the action and the last one.
 
     Attributes:
         lives: lives left, which decide whether a game over is shown; 0 in games without lives.
@@ -26,29 +27,30 @@ class EmulatorState(NamedTuple):
     paddle: int
 
 
-class PlayedFrames:
+class FramePlayer:
     """Plays the frames of agent steps, each with the step's action or the one before it.
 
-    With a probability, a frame repeats the action of the frame before it, as in ALE, whose own
-    repetitions nobody can tell afterwards ("sticky actions"; Machado et al. 2018,
-    arXiv:1709.06009, section 5.2). So an old action persists for the first few frames of a step.
+    With a probability, a frame repeats the action of the frame before it ("sticky actions"; Machado
+    et al. 2018, arXiv:1709.06009, section 5.2). So an old action persists for the first few frames
+    of a step. ALE does the same, but does not report how many frames these were.
 
     Args:
         ale: the emulator, whose own probability must be 0.
-        meanings: name of each action; a reset leaves the first one, the no-op, as played.
+        meanings: name of each action.
         sticky: the probability, 0 to 1.
 
     Attributes:
         num_persisted: frames of this agent step that got the action before it.
-        played: the action of the last frame.
+        last_action: the number of the last frame's action; `NO_OP` after a reset.
     """
 
     def __init__(self, ale: ALEInterface, meanings: tuple[str, ...], sticky: float) -> None:
         self._ale = ale
-        self._actions = [getattr(Action, meaning) for meaning in meanings]
-        self._ways = [("LEFT" in each) - ("RIGHT" in each) for each in meanings]
+        names = (*meanings, "NOOP")
+        self._actions = [getattr(Action, name) for name in names]
+        self._directions = [("LEFT" in name) - ("RIGHT" in name) for name in names]
         self._sticky = sticky
-        self._has_paddle = _has_paddle(ale, self._actions, self._ways)
+        self._has_paddle = _has_paddle(ale, self._actions, self._directions)
         self.begin_episode()
 
     @property
@@ -62,11 +64,16 @@ class PlayedFrames:
 
     @property
     def is_over(self) -> bool:
-        """Whether the game is over, without the truncation that ALE may be set to."""
+        """Whether the game is over; a truncated one is not."""
         return bool(self._ale.game_over(with_truncation=False))
 
+    @property
+    def is_truncated(self) -> bool:
+        """Whether ALE's limit of frames is reached, after which it plays nothing."""
+        return bool(self._ale.game_truncated())
+
     def begin_episode(self) -> None:
-        self.played, self._paddle = 0, _FIRST_RESISTANCE
+        self.last_action, self._paddle = NO_OP, _FIRST_RESISTANCE
         self.begin_step()
 
     def begin_step(self) -> None:
@@ -77,27 +84,27 @@ class PlayedFrames:
         self._persists = self._persists and rng.random() < self._sticky
         if self._persists:
             self.num_persisted += 1
-        reward = self.play_exactly(self.played if self._persists else int(action))
-        return reward, self.is_over, self._ale.game_truncated()
+        reward = self.play_exactly(self.last_action if self._persists else int(action))
+        return reward, self.is_over, self.is_truncated
 
     def play_exactly(self, action: int) -> float:
         """Play a frame with this action, whatever was played before; return its reward."""
-        self.played = action
-        resistance = self._paddle + _RESISTANCE_STEP * self._ways[action]
+        self.last_action = action
+        resistance = self._paddle + _RESISTANCE_STEP * self._directions[action]
         self._paddle = min(max(resistance, _LEAST_RESISTANCE), _MOST_RESISTANCE)
         return float(self._ale.act(self._actions[action]))
 
 
-def _has_paddle(ale: ALEInterface, actions: Sequence[Action], ways: Sequence[int]) -> bool:
+def _has_paddle(ale: ALEInterface, actions: Sequence[Action], directions: Sequence[int]) -> bool:
     """Return whether the game reads a paddle, which ALE does not tell. Only then does the
     resistance in its state change with an action to a side.
     """
     before = ale.cloneSystemState()
-    for action, way in zip(actions, ways, strict=True):
-        if way:
+    for action, direction in zip(actions, directions, strict=True):
+        if direction:
             ale.reset_game()
             ale.act(action)
-            resistance = struct.pack("<i", _FIRST_RESISTANCE + way * _RESISTANCE_STEP)
+            resistance = struct.pack("<i", _FIRST_RESISTANCE + direction * _RESISTANCE_STEP)
             is_moved = resistance in pickle.dumps(ale.cloneState())
             ale.restoreSystemState(before)
             return is_moved
