@@ -10,11 +10,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from atarigan import FrameBuffer, collect
+from atarigan import FrameBuffer
 from atarigan.data.buffer.meta import EMULATOR_COLUMNS
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.frame_player import FramePlayer
 from atarigan.errors import InputError
+from tests.test_replayed_frames import collected, play
 
 STEPS = 400
 PADDLE, IN_A_FRAME = 70, 6  # byte of Breakout with the resistance, and what a frame adds to it
@@ -29,9 +30,7 @@ def emulator(game: str) -> tuple[ale_py.ALEInterface, list[ale_py.Action]]:
 
 def test_stored_actions_play_the_same_game_again(tmp_path: Any) -> None:
     """From a reset, with each old action persisting as long as stored."""
-    words = ["--out", str(tmp_path / "data"), "--num-steps", str(STEPS), "--num-envs", "1"]
-    assert collect.main(words) == 0
-    buffer = FrameBuffer.open(tmp_path / "data")
+    buffer = collected(tmp_path / "data", STEPS)
     columns = {name: buffer.values_at(name, np.arange(STEPS)) for name in buffer.meta.columns}
     ends = columns["terminations"] | columns["truncations"]
     assert ends.sum() >= 2
@@ -114,7 +113,7 @@ def ram_of(env: Any) -> Any:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: gym.make("ALE/Breakout-v5"),
+        pytest.param(lambda: gym.make("ALE/Breakout-v5"), marks=pytest.mark.slow),
         lambda: AgentSteps("ALE/Breakout-v5", sticky=0.25),
         lambda: AgentSteps("ALE/Breakout-v5", sticky=0.25, max_pool=True),
     ],
@@ -122,7 +121,7 @@ def ram_of(env: Any) -> Any:
 def test_actions_persist_as_in_ale(make: Any) -> None:
     env = make()
     env.reset(seed=0)
-    num = 250
+    num = 200
     counts = frames_to_the_left(env, num)
     expected = num * np.array([0.25**4, *(0.75 * 0.25**k for k in (3, 2, 1, 0))])
     is_rare = expected < 5
@@ -150,26 +149,21 @@ def test_stickiness_that_cannot_be_is_refused(
 
 def test_collections_before_version_2_are_read_and_continued(tmp_path: Any) -> None:
     folder = tmp_path / "data"
-    words = ["--out", str(folder), "--num-envs", "1"]
-    assert collect.main([*words, "--num-steps", "20"]) == 0
+    collected(folder, 20, capacity=30)
     meta = json.loads((folder / "meta.json").read_text())
     meta["format_version"] = 1
     del meta["origin"]["sticky"]
     (folder / "meta.json").write_text(json.dumps(meta))
     for name in EMULATOR_COLUMNS:
         (folder / "writer-000" / f"{name}.npy").unlink()
-    more = [*words, "--append", "--num-steps", "10", "--capacity", "30"]
-    assert collect.main(more) == 0
     buffer = FrameBuffer.open(folder)
+    play(buffer, 10)
     assert len(buffer) == 30
     assert not EMULATOR_COLUMNS.keys() & buffer.meta.columns.keys()
 
 
 def test_steps_that_others_add_have_unknown_values(tmp_path: Any) -> None:
-    words = ["--out", str(tmp_path / "data"), "--num-envs", "1", "--num-steps", "5"]
-    assert collect.main([*words, "--capacity", "8"]) == 0
-    with FrameBuffer.open(tmp_path / "data") as buffer:
-        frame = np.zeros(buffer.meta.frame_format.shape, np.uint8)
-        buffer.add(frame, ram=np.zeros(128, np.uint8))
+    with collected(tmp_path / "data", 5, capacity=8) as buffer:
+        buffer.add(None, ram=np.zeros(128, np.uint8))
         for name in EMULATOR_COLUMNS:
             assert buffer.values_at(name, np.array([5])) == [-1]

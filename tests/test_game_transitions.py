@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atarigan import FrameBuffer, collect
 from atarigan.data.collection.replayed_frames import GameFrames, replayed_games
 from atarigan.errors import InputError
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.hard_examples import wrong_transitions
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from tests.test_replayed_frames import collected
 
 GAME = GameFrames(
     states=np.arange(12, dtype=np.uint8).reshape(4, 3),
@@ -51,11 +51,7 @@ def test_without_a_paddle_there_is_no_resistance() -> None:
 def test_trees_learn_frames_of_freeway(tmp_path: Any) -> None:
     parts = []
     for seed, num_steps in ((0, 2500), (1, 600)):
-        folder = str(tmp_path / str(seed))
-        words = ["--env-id", "ALE/Freeway-v5", "--no-frames", "--num-envs", "1"]
-        words += ["--out", folder, "--num-steps", str(num_steps), "--seed", str(seed)]
-        assert collect.main(words) == 0
-        buffer = FrameBuffer.open(folder)
+        buffer = collected(tmp_path / str(seed), num_steps, "ALE/Freeway-v5", seed=seed)
         meanings = buffer.meta.origin.action_meanings
         games = [transitions_of(game, meanings) for game in replayed_games(buffer)]
         parts.append(FrameTransitions.concatenate(games))

@@ -1,23 +1,47 @@
 """A collection's games, played again frame by frame."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from atarigan import FrameBuffer, collect
+from atarigan import FrameBuffer
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.replayed_frames import replayed_games
+from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.errors import InputError
 
 
-def collected(folder: Any, *words: str) -> FrameBuffer:
-    assert collect.main(["--out", str(folder), "--num-envs", "1", *words]) == 0
-    return FrameBuffer.open(folder)
+def collected(
+    path: Path,
+    num_steps: int,
+    env_id: str = "ALE/Breakout-v5",
+    *,
+    capacity: int = 0,
+    seed: int = 0,
+    **origin: Any,
+) -> FrameBuffer:
+    """A collection without frames, by this process."""
+    with create_buffer(
+        path,
+        Origin(env_id=env_id, **origin),
+        capacity=capacity or num_steps,
+        stores_frames=False,
+    ) as buffer:
+        play(buffer, num_steps, seed=seed, overwrites=True)
+    return FrameBuffer.open(path)
+
+
+def play(buffer: FrameBuffer, num_steps: int, **share: Any) -> None:
+    collect_share(Share(buffer.path, 0, num_steps, **{"seed": 0, **share}), Signals(1))
+    buffer.refresh()
 
 
 @pytest.mark.parametrize("env_id", ["ALE/Breakout-v5", "SeaquestNoFrameskip-v4"])
-def test_frames_of_a_game_lead_to_each_stored_step(env_id: str, tmp_path: Any) -> None:
-    buffer = collected(tmp_path / "data", "--env-id", env_id, "--num-steps", "450")
+def test_frames_of_a_game_lead_to_each_stored_step(env_id: str, tmp_path: Path) -> None:
+    buffer = collected(tmp_path / "data", 450, env_id)
     games = list(replayed_games(buffer))
     assert len(games) >= 2
     stored = buffer.values_at("ram", np.arange(len(buffer)))
@@ -36,13 +60,17 @@ def test_frames_of_a_game_lead_to_each_stored_step(env_id: str, tmp_path: Any) -
     assert games[0].has_ended
 
 
-def test_every_part_of_a_collection_is_played_again(tmp_path: Any) -> None:
-    """Of two processes and two commands, each of which loaded the game anew."""
-    folder = tmp_path / "data"
-    words = ["--out", str(folder), "--num-envs", "2", "--num-steps", "300"]
-    assert collect.main([*words, "--env-id", "ALE/Freeway-v5", "--no-frames"]) == 0
-    assert collect.main([*words, "--append", "--capacity", "600"]) == 0
-    assert sum(map(len, replayed_games(FrameBuffer.open(folder)))) == 600 * 4
+def test_every_part_of_a_collection_is_played_again(tmp_path: Path) -> None:
+    """Of two writers and two times, each of which loaded the game anew."""
+    origin = Origin(env_id="ALE/Freeway-v5")
+    with create_buffer(
+        tmp_path / "data", origin, capacity=600, num_envs=2, stores_frames=False
+    ) as buffer:
+        play(buffer, 150)
+        play(buffer, 150, reserved=frozenset({"writer-000"}))
+        play(buffer, 150, ring="writer-000")
+        assert sum(map(len, replayed_games(buffer))) == 450 * 4
+        assert buffer.num_writers == 2
 
 
 @pytest.mark.parametrize(
@@ -56,64 +84,61 @@ def test_every_part_of_a_collection_is_played_again(tmp_path: Any) -> None:
         "{",
     ],
 )
-def test_damaged_seeds_are_refused(line: str, tmp_path: Any) -> None:
-    buffer = collected(tmp_path / "data", "--num-steps", "20", "--no-frames")
+def test_damaged_seeds_are_refused(line: str, tmp_path: Path) -> None:
+    buffer = collected(tmp_path / "data", 20)
     (tmp_path / "data" / "writer-000" / "seeds.jsonl").write_text(line)
     with pytest.raises(InputError, match=r"seeds.jsonl must hold a step and its seeds"):
         list(replayed_games(buffer))
 
 
-def test_games_whose_beginning_was_overwritten_are_left_out(tmp_path: Any) -> None:
-    words = ["--num-steps", "500", "--capacity", "300", "--no-frames"]
-    buffer = collected(tmp_path / "data", *words)
+def test_games_whose_beginning_was_overwritten_are_left_out(tmp_path: Path) -> None:
+    buffer = collected(tmp_path / "data", 500, capacity=300)
     ends = buffer.values_at("terminations", np.arange(300))
     num_left = 299 - int(np.flatnonzero(ends)[0])
     assert 0 < sum(-(-len(game) // 4) for game in replayed_games(buffer)) == num_left
 
 
 def test_games_after_one_that_is_missing_are_left_out_where_ram_depends_on_it(
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     """A reset of Seaquest keeps RAM of the game before it. The first one was overwritten."""
-    kwargs = '{"max_episode_steps": 200}'
-    words = ["--env-id", "ALE/Seaquest-v5", "--env-kwargs", kwargs, "--no-frames"]
-    words += ["--num-steps", "900", "--capacity", "500"]
-    buffer = collected(tmp_path / "data", *words)
+    kwargs = {"max_episode_steps": 200}
+    path = tmp_path / "data"
+    buffer = collected(path, 900, "ALE/Seaquest-v5", capacity=500, env_kwargs=kwargs)
     assert sum(map(len, replayed_games(buffer))) < 400 * 4
 
 
-def test_steps_that_others_added_are_left_out(tmp_path: Any) -> None:
-    buffer = collected(tmp_path / "data", "--num-steps", "30", "--no-frames", "--capacity", "40")
+def test_steps_that_others_added_are_left_out(tmp_path: Path) -> None:
+    buffer = collected(tmp_path / "data", 30, capacity=40)
     with buffer:
         buffer.add(None, ram=np.zeros(128, np.uint8))
     assert sum(map(len, replayed_games(buffer))) == 30 * 4
 
 
-def test_a_limit_of_frames_ends_a_game_within_a_step(tmp_path: Any) -> None:
-    kwargs = '{"max_num_frames_per_episode": 30}'
-    words = ["--env-kwargs", kwargs, "--num-steps", "32", "--no-frames"]
-    buffer = collected(tmp_path / "data", *words)
+def test_a_limit_of_frames_ends_a_game_within_a_step(tmp_path: Path) -> None:
+    kwargs = {"max_num_frames_per_episode": 30}
+    buffer = collected(tmp_path / "data", 32, env_kwargs=kwargs)
     games = list(replayed_games(buffer))
     assert [len(game) for game in games] == [30] * 4
     assert not any(game.has_ended for game in games)
 
 
-def test_a_game_that_goes_on_otherwise_is_refused(tmp_path: Any) -> None:
-    collected(tmp_path / "data", "--num-steps", "40", "--no-frames")
+def test_a_game_that_goes_on_otherwise_is_refused(tmp_path: Path) -> None:
+    collected(tmp_path / "data", 40)
     ram = np.load(tmp_path / "data" / "writer-000" / "ram.npy", mmap_mode="r+")
     ram[30, 99] ^= 1
     with pytest.raises(InputError, match="at agent step 30 bytes 99 of RAM differ"):
         list(replayed_games(FrameBuffer.open(tmp_path / "data")))
 
 
-def test_a_buffer_without_what_persisted_is_refused(tmp_path: Any) -> None:
+def test_a_buffer_without_what_persisted_is_refused(tmp_path: Path) -> None:
     buffer = FrameBuffer.create(tmp_path / "data", 10, (84, 84, 1), ram_size=128)
     with pytest.raises(InputError, match="of format version 2: it has no persisted"):
         list(replayed_games(buffer))
 
 
-def test_stored_actions_that_the_game_has_not_are_refused(tmp_path: Any) -> None:
-    buffer = collected(tmp_path / "data", "--num-steps", "10", "--no-frames")
+def test_stored_actions_that_the_game_has_not_are_refused(tmp_path: Path) -> None:
+    buffer = collected(tmp_path / "data", 10)
     actions = np.load(tmp_path / "data" / "writer-000" / "actions.npy", mmap_mode="r+")
     actions[3] = 99
     with pytest.raises(InputError, match="actions must be from 0 to 3, not 99"):
