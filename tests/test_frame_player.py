@@ -121,7 +121,7 @@ def ram_of(env: Any) -> Any:
 def test_actions_persist_as_in_ale(make: Any) -> None:
     env = make()
     env.reset(seed=0)
-    num = 200
+    num = 120
     counts = frames_to_the_left(env, num)
     expected = num * np.array([0.25**4, *(0.75 * 0.25**k for k in (3, 2, 1, 0))])
     is_rare = expected < 5

@@ -66,10 +66,10 @@ def test_every_part_of_a_collection_is_played_again(tmp_path: Path) -> None:
     with create_buffer(
         tmp_path / "data", origin, capacity=600, num_envs=2, stores_frames=False
     ) as buffer:
-        play(buffer, 150)
-        play(buffer, 150, reserved=frozenset({"writer-000"}))
-        play(buffer, 150, ring="writer-000")
-        assert sum(map(len, replayed_games(buffer))) == 450 * 4
+        play(buffer, 50)
+        play(buffer, 50, reserved=frozenset({"writer-000"}))
+        play(buffer, 50, ring="writer-000")
+        assert sum(map(len, replayed_games(buffer))) == 150 * 4
         assert buffer.num_writers == 2
 
 

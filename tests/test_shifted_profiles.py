@@ -137,8 +137,8 @@ def test_the_search_finds_the_bytes_their_decodings_and_the_screen():
 def test_figures_of_a_kind_are_found_by_one_of_them():
     """Their positions are in consecutive bytes, and most of them are seldom there."""
     rng = np.random.default_rng(0)
-    states = rng.integers(0, 140, (800, 8)).astype(np.uint8)
-    screens = np.zeros((800, *NATIVE), np.float32)
+    states = rng.integers(0, 140, (500, 8)).astype(np.uint8)
+    screens = np.zeros((500, *NATIVE), np.float32)
     for screen, state in zip(screens, states, strict=True):
         for number in range(4):
             if number == 0 or rng.random() < 0.3:
