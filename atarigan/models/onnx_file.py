@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from atarigan.files import atomic
+from atarigan.models.extras import imported
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import (
     INPUTS,
     LATENT_SIZE_KEY,
     METADATA_KEY,
     OnnxGenerator,
-    imported,
 )
 
 MODULES = ("onnx", "onnxscript", "onnxruntime")
@@ -33,7 +33,7 @@ def write_onnx(generator: FrameGenerator, out: Path) -> None:
         InputError: a module of the extra is not installed.
     """
     for name in MODULES:
-        imported(name)
+        imported(name, "onnx")
     inputs = example_inputs(generator, _NUM_TRACED)
     batch = torch.export.Dim("batch", min=1)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -3,7 +3,6 @@
 `onnx_file` writes these files and stores the configuration in their metadata.
 """
 
-import importlib
 import json
 import math
 import warnings
@@ -19,6 +18,7 @@ from atarigan.data.provenance import Provenance
 from atarigan.errors import InputError, one_line, shown
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
+from atarigan.models.extras import imported
 from atarigan.models.latents import Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
 
@@ -134,7 +134,7 @@ class OnnxGenerator:
 
 
 def _session(content: bytes, name: str, num_threads: int) -> Any:
-    runtime = imported("onnxruntime")
+    runtime = imported("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = num_threads
     try:
@@ -181,11 +181,3 @@ def _latent_size(model: ModelConfig, written: str | None, name: str) -> int:
 def _named(values: Iterable[T]) -> dict[str, T]:
     """Return values by the names of a file's one or two inputs."""
     return dict(zip(INPUTS, values, strict=False))
-
-
-def imported(name: str) -> Any:
-    """Import a module of the onnx extra. Raises InputError if it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise InputError(f"{name} is not installed: pip install 'atarigan[onnx]'") from None

@@ -283,7 +283,7 @@ class FrameBuffer:
     @property
     def writer_lengths(self) -> list[int]:
         """Number of readable steps of each writer, in the order of `values_at`."""
-        return [len(ring) for ring in self._rings.values()]
+        return [each.length for each in self.writers]
 
     @property
     def writers(self) -> list[WriterSteps]:

@@ -13,6 +13,7 @@ from atarigan.errors import InputError
 from atarigan.files.untrusted_paths import confined
 from atarigan.images.pixels import Frames
 
+_SEEDS_FILE = "seeds.jsonl"
 StagedRow = tuple[Frames | None, npt.NDArray[np.uint8] | None]
 _LARGEST_REWARD = float(np.finfo(np.float32).max)
 
@@ -57,7 +58,7 @@ class BufferWriter:
             OSError: the disk is full or not writable.
         """
         seeds = {"env_seed": env_seed, "policy_seed": policy_seed}
-        with (self._ring.folder / "seeds.jsonl").open("a", encoding="utf-8") as file:
+        with (self._ring.folder / _SEEDS_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"first_step": self.num_committed, **seeds}) + "\n")
 
     def stage(self, ram: npt.NDArray[np.uint8] | None = None) -> Frames:
@@ -207,7 +208,7 @@ def recorded_seeds(folder: Path) -> dict[int, int]:
     Raises:
         InputError: the file is damaged.
     """
-    path = folder / "seeds.jsonl"
+    path = folder / _SEEDS_FILE
     if not path.is_file():
         return {}
     seeds = {}

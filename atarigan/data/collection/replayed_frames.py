@@ -12,7 +12,7 @@ import numpy.typing as npt
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.writer import recorded_seeds
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.frame_player import NO_OP, FramePlayer
+from atarigan.data.collection.frame_player import NO_OP, EmulatorState, FramePlayer
 from atarigan.errors import InputError
 
 _MOST_NOOPS = 30  # agent steps that policies begin games with
@@ -135,7 +135,8 @@ def _begins(
 def _replayed(
     player: FramePlayer, steps: dict[str, npt.NDArray[Any]], frame_skip: int, where: str
 ) -> GameFrames:
-    states, actions, paddles, rewards, lives = [], [], [], [], []
+    states, actions, rewards = [], [], []
+    emulator: list[EmulatorState] = []
     for number, (action, persisted) in enumerate(
         zip(steps["actions"].tolist(), steps["persisted"].tolist(), strict=True)
     ):
@@ -147,17 +148,17 @@ def _replayed(
             )
         for frame in range(frame_skip):
             states.append(player.ram)
-            paddles.append(player.state.paddle)
-            lives.append(player.state.lives)
+            emulator.append(player.state)
             actions.append(player.last_action if frame < persisted else action)
             rewards.append(player.play_exactly(actions[-1]))
             if player.is_over or player.is_truncated:
                 break
+    lives, paddles = np.array([*emulator, player.state], np.int32).T
     return GameFrames(
         np.stack([*states, player.ram]),
         np.array(actions),
-        np.array([*paddles, player.state.paddle], np.int32),
+        paddles,
         np.array(rewards, np.float32),
-        np.array([*lives, player.state.lives], np.int32),
+        lives,
         player.is_over,
     )

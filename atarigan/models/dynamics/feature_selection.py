@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.dream_extra import imported
 from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.extras import imported
 
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
@@ -153,7 +153,7 @@ def fitted_tree(
     values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator, **settings: Any
 ) -> Any:
     """Fit scikit-learn's DecisionTreeClassifier until its leaves are pure."""
-    tree = imported("sklearn.tree").DecisionTreeClassifier(
+    tree = imported("sklearn.tree", "dream").DecisionTreeClassifier(
         criterion="entropy", random_state=int(rng.integers(1 << 31)), **settings
     )
     with warnings.catch_warnings(action="ignore"):  # of many classes in few transitions

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.dream_extra import imported
 from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
+from atarigan.models.extras import imported
 
 _NODE = np.dtype(
     {
@@ -100,7 +100,7 @@ def compiled_walk() -> Callable[..., None]:
     Raises:
         InputError: numba is not installed.
     """
-    numba = imported("numba")
+    numba = imported("numba", "dream")
     compiled: Callable[..., None]
     try:
         compiled = numba.njit(cache=True)(walk)
