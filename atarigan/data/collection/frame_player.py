@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from ale_py import Action, ALEInterface
 
-_LEAST_RESISTANCE, _MOST_RESISTANCE = 27_450, 790_196  # ALE's PADDLE_MIN and PADDLE_MAX
-_FIRST_RESISTANCE = (_MOST_RESISTANCE - _LEAST_RESISTANCE) // 2 + _LEAST_RESISTANCE
+from atarigan.data.collection import paddles
+
 NO_OP = -1  # as the number of an action: what ALE plays next to a game's own actions
-_RESISTANCE_STEP = 23_000  # in a frame to the left; the same down in one to the right
 
 
 class EmulatorState(NamedTuple):
@@ -48,7 +47,7 @@ class FramePlayer:
         self._ale = ale
         names = (*meanings, "NOOP")
         self._actions = [getattr(Action, name) for name in names]
-        self._directions = [("LEFT" in name) - ("RIGHT" in name) for name in names]
+        self._directions = [paddles.direction_of(name) for name in names]
         self._sticky = sticky
         self._has_paddle = _has_paddle(ale, self._actions, self._directions)
         self.begin_episode()
@@ -73,7 +72,7 @@ class FramePlayer:
         return bool(self._ale.game_truncated())
 
     def begin_episode(self) -> None:
-        self.last_action, self._paddle = NO_OP, _FIRST_RESISTANCE
+        self.last_action, self._paddle = NO_OP, paddles.FIRST_RESISTANCE
         self.begin_step()
 
     def begin_step(self) -> None:
@@ -90,8 +89,8 @@ class FramePlayer:
     def play_exactly(self, action: int) -> float:
         """Play a frame with this action, whatever was played before; return its reward."""
         self.last_action = action
-        resistance = self._paddle + _RESISTANCE_STEP * self._directions[action]
-        self._paddle = min(max(resistance, _LEAST_RESISTANCE), _MOST_RESISTANCE)
+        if self._has_paddle:
+            self._paddle = int(paddles.moved(self._paddle, self._directions[action]))
         return float(self._ale.act(self._actions[action]))
 
 
@@ -104,7 +103,7 @@ def _has_paddle(ale: ALEInterface, actions: Sequence[Action], directions: Sequen
         if direction:
             ale.reset_game()
             ale.act(action)
-            resistance = struct.pack("<i", _FIRST_RESISTANCE + direction * _RESISTANCE_STEP)
+            resistance = struct.pack("<i", paddles.moved(paddles.FIRST_RESISTANCE, direction))
             is_moved = resistance in pickle.dumps(ale.cloneState())
             ale.restoreSystemState(before)
             return is_moved

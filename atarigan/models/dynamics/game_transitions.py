@@ -6,15 +6,14 @@ import numpy as np
 
 from atarigan.data.collection.replayed_frames import GameFrames
 from atarigan.errors import InputError
+from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.transitions import FrameTransitions
 
 
 def transitions_of(game: GameFrames, meanings: Sequence[str]) -> FrameTransitions:
     """Return the frames of a game as transitions.
 
-    The inputs of a frame are the joystick's direction across (1 to the right, -1 to the left) and
-    along (1 up, -1 down), and whether the button is pressed; in a game with a paddle also its
-    resistance in ohms before and after the frame.
+    The inputs of a frame are those of `Controls`.
 
     Args:
         game: of one or more frames.
@@ -25,23 +24,15 @@ def transitions_of(game: GameFrames, meanings: Sequence[str]) -> FrameTransition
     """
     if game.actions.max() >= len(meanings):
         raise InputError(f"action {game.actions.max()} must have one of {len(meanings)} names")
-    positions = [_joystick(meaning) for meaning in (*meanings, "NOOP")]
-    inputs = np.array(positions, np.int32)[game.actions]  # `NO_OP` is the last one
-    if (game.paddles >= 0).all():
-        inputs = np.column_stack([inputs, game.paddles[:-1], game.paddles[1:]])
+    controls = Controls(meanings, has_paddle=bool((game.paddles >= 0).all()))
+    inputs = controls.inputs(game.actions, game.paddles[:-1], game.paddles[1:])
     ends = np.zeros(len(game), bool)
     ends[-1] = game.has_ended
     return FrameTransitions(
         game.states[:-1],
         game.states[1:],
-        np.ascontiguousarray(inputs, np.int32),
+        inputs,
         game.rewards,
         ends,
         game.lives[1:].astype(np.uint8),
     )
-
-
-def _joystick(meaning: str) -> tuple[int, int, int]:
-    across = ("RIGHT" in meaning) - ("LEFT" in meaning)
-    along = ("UP" in meaning) - ("DOWN" in meaning)
-    return across, along, int("FIRE" in meaning)

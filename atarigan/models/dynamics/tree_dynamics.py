@@ -1,32 +1,17 @@
 """TreeDynamics: predicts a console's next state with one decision tree for each byte."""
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
+from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.transitions import FrameTransitions, check_array
 from atarigan.models.dynamics.tree_fitting import fit_trees
 from atarigan.models.dynamics.tree_tables import HEADS, TreeTables
 from atarigan.models.dynamics.tree_walk import compiled_walk, program_of
-
-
-class NextStates(NamedTuple):
-    """What a batch of frames leads to.
-
-    Attributes:
-        states: RAM after the frame, uint8 (B, bytes).
-        rewards: float32 (B,).
-        ends: whether the episode ends, bool (B,).
-        lives: uint8 (B,).
-    """
-
-    states: npt.NDArray[np.uint8]
-    rewards: npt.NDArray[np.float32]
-    ends: npt.NDArray[np.bool_]
-    lives: npt.NDArray[np.uint8]
 
 
 class TreeDynamics:
@@ -55,6 +40,14 @@ class TreeDynamics:
         return cls(fit_trees(transitions, seed))
 
     @property
+    def num_bytes(self) -> int:
+        return len(self.tables.constants)
+
+    @property
+    def num_inputs(self) -> int:
+        return self.tables.num_inputs
+
+    @property
     def num_nodes(self) -> int:
         return len(self.tables.skips)
 
@@ -68,8 +61,8 @@ class TreeDynamics:
         Raises:
             InputError: a dtype or shape is wrong, or numba is not installed.
         """
-        self._check("states", states, np.uint8, len(self.tables.constants))
-        self._check("inputs", inputs, np.int32, self.tables.num_inputs)
+        self._check("states", states, np.uint8, self.num_bytes)
+        self._check("inputs", inputs, np.int32, self.num_inputs)
         if len(states) != len(inputs):
             raise InputError(f"there must be inputs of {len(states)} states, not of {len(inputs)}")
         next_states = np.empty(states.shape, np.uint8)

@@ -7,6 +7,7 @@ from gymnasium.envs.registration import EnvSpec
 from atarigan.errors import InputError, did_you_mean
 
 FOLDER = Path(__file__).parent
+_DREAM = "dream"
 
 
 def names() -> list[str]:
@@ -28,6 +29,24 @@ def resolved(source: str | Path) -> Path:
     expected = "expected a folder that atarigan.train wrote"
     if path.name == str(source):
         expected += f", or a shipped generator: {did_you_mean(path.name, names())}"
+    raise InputError(f"{path} does not exist: {expected}")
+
+
+def resolved_dream(source: str | Path) -> Path:
+    """Return the folder of a path or of a shipped dream's name; an existing path takes precedence.
+
+    Raises:
+        InputError: nothing is there, and no dream of that name is shipped.
+    """
+    path = Path(source)
+    if path.exists():
+        return path
+    names_of_dreams = sorted(each.parents[1].name for each in FOLDER.glob(f"*/{_DREAM}/dream.json"))
+    if isinstance(source, str) and source in names_of_dreams:
+        return FOLDER / source / _DREAM
+    expected = "expected a folder that atarigan.train --recipe dream wrote"
+    if path.name == str(source) and names_of_dreams:
+        expected += f", or a shipped dream: {did_you_mean(path.name, names_of_dreams)}"
     raise InputError(f"{path} does not exist: {expected}")
 
 

@@ -1,0 +1,65 @@
+"""Controls: what a frame is played with, as the inputs of a model of dynamics."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.data.collection import paddles
+
+Actions = npt.NDArray[np.int64]
+Resistances = npt.NDArray[np.int32]
+Inputs = npt.NDArray[np.int32]
+
+
+class Controls:
+    """Translates actions to inputs of a frame.
+
+    The inputs are the joystick's direction across (1 to the right, -1 to the left) and along (1 up,
+    -1 down), and whether the button is pressed; in a game with a paddle also its resistance in ohms
+    before and after the frame. The number of an action may be `NO_OP`, -1: ALE's no-op.
+
+    Args:
+        meanings: name of each action, such as "UPRIGHTFIRE".
+        has_paddle: whether the game reads a paddle.
+
+    Attributes:
+        num_actions: number of actions.
+        has_paddle: as given.
+        num_inputs: length of a frame's inputs.
+    """
+
+    def __init__(self, meanings: Sequence[str], has_paddle: bool) -> None:
+        names = (*meanings, "NOOP")  # the last one, so that it is also number -1
+        self._joysticks = np.array([_joystick(name) for name in names], np.int32)
+        self._directions = np.array([paddles.direction_of(name) for name in names], np.int32)
+        self.num_actions = len(meanings)
+        self.has_paddle = has_paddle
+        self.num_inputs = self._joysticks.shape[1] + (2 if has_paddle else 0)
+
+    def moved(self, resistances: Resistances, actions: Actions) -> Resistances:
+        """Return the paddles' resistances (N,) after a frame with these actions (N,)."""
+        if not self.has_paddle:
+            return resistances
+        moved: Any = paddles.moved(resistances, self._directions[actions])
+        return np.asarray(moved, np.int32)
+
+    def inputs(self, actions: Actions, before: Resistances, after: Resistances) -> Inputs:
+        """Return the inputs of frames, int32 (N, num_inputs).
+
+        Args:
+            actions: (N,), from -1 to num_actions - 1.
+            before: resistance of the paddle before the frame (N,); -1 without a paddle.
+            after: the same after the frame.
+        """
+        joysticks: Inputs = self._joysticks[actions]
+        if not self.has_paddle:
+            return joysticks
+        return np.column_stack([joysticks, before, after]).astype(np.int32, copy=False)
+
+
+def _joystick(meaning: str) -> tuple[int, int, int]:
+    across = ("RIGHT" in meaning) - ("LEFT" in meaning)
+    along = ("UP" in meaning) - ("DOWN" in meaning)
+    return across, along, int("FIRE" in meaning)

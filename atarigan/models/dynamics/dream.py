@@ -1,0 +1,196 @@
+"""Dream: a learned game, and the folder it is kept in.
+
+```
+FOLDER/
+  dream.json           the game's actions, frame skip and stickiness; where its generator is
+  dynamics.json, trees.safetensors     how states follow one another
+  starts.safetensors   states that episodes begin with
+  generator/           the generator of its frames, unless a shipped one draws them
+```
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from atarigan.data.provenance import Provenance
+from atarigan.errors import InputError, one_line
+from atarigan.files import atomic, typed_json
+from atarigan.files.untrusted_paths import confined
+from atarigan.models import shipped
+from atarigan.models.dynamics.controls import Controls
+from atarigan.models.dynamics.dynamics import Dynamics
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+
+SETTINGS_FILE = "dream.json"
+STARTS_FILE = "starts.safetensors"
+GENERATOR_FOLDER = "generator"
+MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
+_MAX_LIVES = 255
+_MAX_ACTIONS = 18
+
+
+@dataclass(frozen=True)
+class DreamSettings:
+    """What a dream takes over from the game that it learned.
+
+    Attributes:
+        env_id: Gymnasium id of the game.
+        env_kwargs: further arguments of `gymnasium.make`.
+        action_meanings: name of each action.
+        has_paddle: whether the game reads a paddle.
+        frame_skip: emulator frames of an agent step.
+        sticky: probability that a frame repeats the action before it.
+        generator: name of a shipped generator; "" for the one in the folder, if there is one.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    env_id: str
+    env_kwargs: dict[str, Any]
+    action_meanings: tuple[str, ...]
+    has_paddle: bool
+    frame_skip: int = 4
+    sticky: float = 0.25
+    generator: str = ""
+    format_version: int = field(default=1)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.action_meanings) <= _MAX_ACTIONS:
+            raise InputError(
+                f"action_meanings must be 1 to {_MAX_ACTIONS} names, "
+                f"not {len(self.action_meanings)}"
+            )
+        if not 1 <= self.frame_skip <= MAX_FRAME_SKIP:
+            raise InputError(f"frame_skip must be 1 to {MAX_FRAME_SKIP}, not {self.frame_skip}")
+        if not 0 <= self.sticky <= 1:
+            raise InputError(f"sticky must be from 0 to 1, not {self.sticky}")
+        if self.generator and self.generator not in shipped.names():
+            raise InputError(
+                f"generator must be a shipped one, {' or '.join(shipped.names())}, "
+                f"not {self.generator!r}"
+            )
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(self.env_id, self.env_kwargs, self.frame_skip)
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """States that episodes begin with.
+
+    Attributes:
+        states: RAM, uint8 (N, bytes).
+        lives: uint8 (N,).
+
+    Raises:
+        InputError: there is none, or a dtype or shape is wrong.
+    """
+
+    states: npt.NDArray[np.uint8]
+    lives: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        is_right = self.states.ndim == 2 and self.lives.shape == self.states.shape[:1]
+        dtypes = {self.states.dtype, self.lives.dtype}
+        if not is_right or dtypes != {np.dtype(np.uint8)} or not len(self.states):
+            raise InputError(
+                "starts must be at least one state (N, bytes) and its lives (N,), uint8, "
+                f"not {self.states.dtype} {self.states.shape} "
+                f"and {self.lives.dtype} {self.lives.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Dream:
+    """A learned game.
+
+    Attributes:
+        settings: what it takes over from the real game.
+        dynamics: predicts a frame.
+        starts: states that episodes begin with.
+        folder: where it was loaded from; None if nowhere.
+
+    Raises:
+        InputError: the parts are of different sizes.
+    """
+
+    settings: DreamSettings
+    dynamics: Dynamics
+    starts: Starts
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        num_bytes = self.starts.states.shape[1]
+        if num_bytes != self.dynamics.num_bytes:
+            raise InputError(
+                f"starts must be states of {self.dynamics.num_bytes} bytes, not {num_bytes}"
+            )
+        if self.controls.num_inputs != self.dynamics.num_inputs:
+            raise InputError(
+                f"the dynamics must have {self.controls.num_inputs} inputs, "
+                f"not {self.dynamics.num_inputs}"
+            )
+
+    @property
+    def controls(self) -> Controls:
+        return Controls(self.settings.action_meanings, self.settings.has_paddle)
+
+    @property
+    def generator_source(self) -> str | Path | None:
+        """What `FrameGenerator.load` takes to draw its frames; None if nothing draws them."""
+        if self.settings.generator:
+            return self.settings.generator
+        found = self.folder / GENERATOR_FOLDER if self.folder else None
+        return found if found is not None and found.is_dir() else None
+
+    def save(self, folder: str | Path) -> None:
+        """Write all but the generator into a folder, which is made if it is missing.
+
+        Raises:
+            InputError: dynamics of this kind cannot be saved.
+            OSError: the disk is full or not writable.
+        """
+        folder = Path(folder)
+        if not isinstance(self.dynamics, TreeDynamics):
+            raise InputError(f"dynamics must be trees, not {type(self.dynamics).__name__}")
+        self.dynamics.save(folder)
+        tables = {"states": self.starts.states, "lives": self.starts.lives}
+        with atomic.new_file(folder / STARTS_FILE) as temporary:
+            temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in tables.items()}))
+        with atomic.new_file(folder / SETTINGS_FILE) as temporary:
+            typed_json.write_json(temporary, self.settings)
+
+    @classmethod
+    def load(cls, source: str | Path) -> Self:
+        """Read a dream from a folder, or one that comes with the package by its name.
+
+        Raises:
+            InputError: a file is missing, damaged or of another format.
+        """
+        folder = shipped.resolved_dream(source)
+        settings = typed_json.read_json(confined(folder / SETTINGS_FILE, folder), DreamSettings)
+        starts = _read_starts(confined(folder / STARTS_FILE, folder))
+        return cls(settings, TreeDynamics.load(folder), starts, folder)
+
+
+def _read_starts(path: Path) -> Starts:
+    try:
+        tables: dict[str, Any] = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
+    if tables.keys() != {"states", "lives"}:
+        raise InputError(f"{path} must hold states, lives, not {', '.join(tables)}")
+    try:
+        return Starts(**tables)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

@@ -1,0 +1,172 @@
+"""DreamBatch: plays many games of a dream at once, agent step by agent step."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.data.collection import paddles
+from atarigan.data.collection.frame_player import NO_OP
+from atarigan.models.dynamics.dream import Dream
+from atarigan.models.dynamics.random_streams import keys_of, uniforms
+
+Mask = npt.NDArray[np.bool_]
+_NO_PADDLE = -1
+
+
+@dataclass(eq=False)
+class GameStates:
+    """All that determines how N games go on.
+
+    Attributes:
+        rams: RAM, uint8 (N, bytes).
+        lives: lives left, uint8 (N,).
+        resistances: of each paddle in ohms, int32 (N,); -1 without a paddle.
+        last_actions: the last frame's action, int64 (N,); -1, ALE's no-op, after a reset.
+        num_frames: frames since the episode's begin, int64 (N,).
+        keys: of each game's random stream, uint64 (N,).
+        num_drawn: how many numbers were drawn from it, uint64 (N,).
+    """
+
+    rams: npt.NDArray[np.uint8]
+    lives: npt.NDArray[np.uint8]
+    resistances: npt.NDArray[np.int32]
+    last_actions: npt.NDArray[np.int64]
+    num_frames: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    num_drawn: npt.NDArray[np.uint64]
+
+    def __getitem__(self, rows: Any) -> Self:
+        """Return a copy of some games."""
+        return type(self)(*(np.array(array[rows]) for array in self._arrays()))
+
+    def __setitem__(self, rows: Any, games: "GameStates") -> None:
+        for array, others in zip(self._arrays(), games._arrays(), strict=True):
+            array[rows] = others
+
+    def _arrays(self) -> list[npt.NDArray[Any]]:
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]
+
+
+class Outcomes(NamedTuple):
+    """What an agent step of N games leads to.
+
+    Attributes:
+        rewards: sum over the step's frames, float32 (N,).
+        ends: whether the game is over, bool (N,).
+    """
+
+    rewards: npt.NDArray[np.float32]
+    ends: Mask
+
+
+class DreamBatch:
+    """N games of a dream.
+
+    An agent step repeats an action over several frames. With a probability each frame repeats the
+    last frame's action instead ("sticky actions"; Machado et al. 2018, arXiv:1709.06009, section
+    5.2), so the action before persists for the first frames of a step. A game that is over stays
+    as it is until it is reset.
+
+    Args:
+        dream: the learned game.
+        num: number of games.
+        frame_skip: frames of an agent step; None for the dream's own.
+        sticky: the probability; None for the dream's own.
+
+    Attributes:
+        games: the games' states, which may be read, copied and set.
+    """
+
+    def __init__(
+        self, dream: Dream, num: int, frame_skip: int | None = None, sticky: float | None = None
+    ) -> None:
+        self.dream = dream
+        self.frame_skip = dream.settings.frame_skip if frame_skip is None else frame_skip
+        self.sticky = dream.settings.sticky if sticky is None else sticky
+        self._controls = dream.controls
+        self.games = GameStates(
+            rams=np.zeros((num, dream.dynamics.num_bytes), np.uint8),
+            lives=np.zeros(num, np.uint8),
+            resistances=np.full(num, _NO_PADDLE, np.int32),
+            last_actions=np.full(num, NO_OP, np.int64),
+            num_frames=np.zeros(num, np.int64),
+            keys=np.zeros(num, np.uint64),
+            num_drawn=np.zeros(num, np.uint64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.games.rams)
+
+    def seed(self, rows: npt.NDArray[np.intp], seeds: npt.NDArray[np.uint64]) -> None:
+        """Begin the random streams of some games (n,) anew, with seeds uint64 (n,)."""
+        self.games.keys[rows] = keys_of(seeds)
+        self.games.num_drawn[rows] = 0
+
+    def reset(self, rows: npt.NDArray[np.intp], most_noops: int = 0) -> None:
+        """Begin an episode in some games (n,), after a random number of no-op frames.
+
+        Args:
+            rows: numbers of the games.
+            most_noops: no-op frames are drawn uniformly from 0 to this.
+        """
+        starts = self.dream.starts
+        chosen = (self._draw(rows) * len(starts.states)).astype(np.intp)
+        games = self.games
+        games.rams[rows], games.lives[rows] = starts.states[chosen], starts.lives[chosen]
+        games.resistances[rows] = (
+            paddles.FIRST_RESISTANCE if self._controls.has_paddle else _NO_PADDLE
+        )
+        games.last_actions[rows] = NO_OP
+        games.num_frames[rows] = 0
+        if most_noops:
+            waits = (self._draw(rows) * (most_noops + 1)).astype(np.int64)
+            for frame in range(int(waits.max(initial=0))):
+                self._play(rows[waits > frame], NO_OP)
+
+    def step(self, actions: npt.NDArray[np.int64]) -> Outcomes:
+        """Play an agent step in all games, with actions int64 (N,)."""
+        everyone = np.arange(len(self))
+        persisted = self._num_persisted(everyone)
+        rewards, ends = np.zeros(len(self), np.float32), np.zeros(len(self), np.bool_)
+        for frame in range(self.frame_skip):
+            rows = everyone[~ends]
+            persists = (persisted > frame)[rows]
+            played = np.where(persists, self.games.last_actions[rows], actions[rows])
+            frame_rewards, frame_ends = self._play(rows, played)
+            rewards[rows] += frame_rewards
+            ends[rows] = frame_ends
+        return Outcomes(rewards, ends)
+
+    def _play(
+        self, rows: npt.NDArray[np.intp], actions: Any
+    ) -> tuple[npt.NDArray[np.float32], Mask]:
+        """Play a frame in some games (n,); return rewards and whether games are over, (n,) each."""
+        games = self.games
+        actions = np.broadcast_to(actions, rows.shape)
+        before = games.resistances[rows]
+        after = self._controls.moved(before, actions)
+        inputs = self._controls.inputs(actions, before, after)
+        following = self.dream.dynamics.step(games.rams[rows], inputs)
+        games.rams[rows], games.lives[rows] = following.states, following.lives
+        games.resistances[rows], games.last_actions[rows] = after, actions
+        games.num_frames[rows] += 1
+        return following.rewards, following.ends
+
+    def _num_persisted(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+        """Draw for how many frames the action before persists: at least k with probability
+        sticky ** k.
+        """
+        if not 0 < self.sticky < 1:
+            return np.full(len(rows), self.frame_skip if self.sticky else 0)
+        with np.errstate(divide="ignore"):
+            drawn = np.log(self._draw(rows)) / np.log(self.sticky)
+        persisted: npt.NDArray[np.int64] = np.minimum(drawn, self.frame_skip).astype(np.int64)
+        return persisted
+
+    def _draw(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        numbers = uniforms(self.games.keys[rows], self.games.num_drawn[rows])
+        self.games.num_drawn[rows] += np.uint64(1)
+        return numbers
