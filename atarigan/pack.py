@@ -1,7 +1,7 @@
 """`python -m atarigan.pack`: writes a run's generator alone, small enough to distribute."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from atarigan.cli import command_line
@@ -28,18 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(arguments.out)
     if out.exists():
         raise InputError(f"--out must be a new folder, and {out} exists")
-    from atarigan.models.checkpoint import (
-        find_checkpoint,
-        load_model_config,
-        load_weights,
-        write_packed,
-    )
+    from atarigan.models.checkpoint import write_packed_run
 
-    checkpoint = find_checkpoint(Path(arguments.run))
-    model = load_model_config(checkpoint)
-    if model.run.data is not None:
-        model = replace(model, run=replace(model.run, data=Path(model.run.data).name))
-    size = write_packed(out, model, load_weights(checkpoint))
+    size = write_packed_run(Path(arguments.run), out)
     print(f"wrote {out}, {size / 1e6:.2f} MB")
     return command_line.EXIT_OK
 

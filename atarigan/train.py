@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from atarigan.cli import command_line
+from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError
@@ -19,6 +20,7 @@ from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import refuse_links_outside
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.run_data import refuse_missing_data
+from atarigan.training.dream.dream_folder import DreamFolder
 
 LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
 
@@ -50,6 +52,8 @@ class TrainArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, compose, run; returns the exit status."""
     words = sys.argv[1:] if argv is None else argv
+    if is_dream(words):
+        return train_dream(words)
     if "--list" in words:
         print(choices())
         return command_line.EXIT_OK
@@ -68,6 +72,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         resume=arguments.resume,
         allow_other_game=arguments.allow_other_game,
     )
+
+
+@dataclass(frozen=True)
+class DreamArguments:
+    """Train a dream: a model of a game's next state, reward and end, which is an environment."""
+
+    out: str
+    """Folder for everything the run leaves behind."""
+    run: Annotated[DreamConfig, tyro.conf.arg(name="")]
+    recipe: str = DREAM
+    """dream."""
+    resume: bool = False
+    """Go on with the frames and settings in --out; other flags override the settings."""
+
+
+def is_dream(words: Sequence[str]) -> bool:
+    """Return whether flags ask for a dream: by --recipe dream, or by --resume of one."""
+    flags = _early_flags(words, ("--recipe", "--out"))
+    if flags is None:
+        return False
+    return flags.recipe == DREAM or (
+        flags.resume and bool(flags.out) and DreamFolder(Path(flags.out)).training.is_file()
+    )
+
+
+def train_dream(words: Sequence[str]) -> int:
+    """Parse, compose and run the training of a dream; returns the exit status."""
+    flags = _early_flags(words, ("--recipe", "--out"))
+    folder = DreamFolder(Path(flags.out)) if flags and flags.resume and flags.out else None
+    config = folder.read_config() if folder else DreamConfig()
+    default = DreamArguments(out=tyro.MISSING_NONPROP, run=config)
+    words = [_hyphened(word) for word in words]
+    arguments = command_line.parse(DreamArguments, words, command="train", default=default)
+    if not arguments.resume:
+        refuse_occupied(Path(arguments.out))
+    from atarigan.training.dream.run import train_dream
+
+    return train_dream(Path(arguments.out), arguments.run, resume=arguments.resume)
 
 
 def parse(words: Sequence[str]) -> TrainArguments:
@@ -112,18 +154,27 @@ def base_config(words: Sequence[str]) -> RunConfig:
     Raises:
         InputError: two starting points are named, or one cannot be read.
     """
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--recipe", "--config", "--out", "--source", "--data", *LIMITS):
-        early.add_argument(flag)
-    early.add_argument("--resume", action="store_true")
-    try:
-        flags, _ = early.parse_known_args(list(words))
-    except argparse.ArgumentError:  # the full parser says it better
+    flags = _early_flags(words, ("--recipe", "--config", "--out", "--source", "--data", *LIMITS))
+    if flags is None:
         return RunConfig()
     start = _starting_point(flags)
     if (flags.max_minutes, flags.max_images, flags.max_epochs) == (None, None, None):
         return start
     return dataclasses.replace(start, max_minutes=0.0, max_images=0, max_epochs=0.0)
+
+
+def _early_flags(words: Sequence[str], names: Sequence[str]) -> argparse.Namespace | None:
+    """Return some flags and --resume before all are parsed; None where the full parser, which says
+    it better, will fail.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in names:
+        early.add_argument(name)
+    early.add_argument("--resume", action="store_true")
+    try:
+        return early.parse_known_args(list(words))[0]
+    except argparse.ArgumentError:
+        return None
 
 
 def _starting_point(flags: argparse.Namespace) -> RunConfig:
@@ -178,7 +229,7 @@ def choices() -> str:
         "--objective": OBJECTIVES.summaries(),
         "--penalty": PENALTIES.summaries(),
         "--network": NETWORKS.summaries(),
-        "--recipe": recipe_summaries(),
+        "--recipe": recipe_summaries() | {DREAM: DREAM_SUMMARY},
     }
     lines = []
     for flag, summaries in tables.items():

@@ -32,7 +32,7 @@ def test_nothing_is_selected_where_nothing_tells_classes_apart():
     columns = Columns(constant, constant, np.zeros((0, 50), np.int32))
     candidates = [Feature(Kind.PRESENT, 0), Feature(Kind.BIT, 1, 3)]
     classes = (np.arange(50) % 2).astype(np.uint8)
-    assert select_features(columns, classes, candidates, np.random.default_rng(0)) == []
+    assert select_features(columns, classes, candidates, np.random.default_rng(0), 24) == []
 
 
 def test_candidates_read_next_values_of_earlier_bytes_and_differences_of_numeric_ones():

@@ -8,8 +8,8 @@ import pytest
 
 from atarigan.data.collection.replayed_frames import GameFrames, replayed_games
 from atarigan.errors import InputError
+from atarigan.models.dynamics.exactness import wrong_transitions
 from atarigan.models.dynamics.game_transitions import transitions_of
-from atarigan.models.dynamics.hard_examples import wrong_transitions
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.test_replayed_frames import collected

@@ -1,108 +1,72 @@
-"""FrameTransitions and hard example mining."""
-
-import dataclasses
+"""Hard example mining: trees of few of many transitions that predict all of them."""
 
 import numpy as np
 import pytest
 
-from atarigan.errors import InputError
-from atarigan.models.dynamics.hard_examples import keep_hard, wrong_transitions
-from atarigan.models.dynamics.transitions import FrameTransitions
-from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics import hard_examples
+from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.hard_examples import mine
+
+NUM = 20_000
+CANDIDATES = [Feature(Kind.PRESENT, byte) for byte in range(6)]
 
 
-def counting(num):
-    """A byte that counts; a point at each multiple of 10; lives and ends of their own."""
-    states = np.arange(num).astype(np.uint8)[:, None] % 100
-    return FrameTransitions(
-        states,
-        (states + 1).astype(np.uint8),
-        np.zeros((num, 1), np.int32),
-        (states[:, 0] % 10 == 0).astype(np.float32),
-        states[:, 0] == 99,
-        np.full(num, 3, np.uint8),
+def rarely_decided(seed, num=NUM):
+    """Byte 0 decides; where byte 1 is one of two values, which is rare, byte 2 does. The rest is
+    noise.
+    """
+    rng = np.random.default_rng(seed)
+    present = rng.integers(0, 256, (6, num)).astype(np.uint8)
+    is_rare = present[1] < 2
+    classes = np.where(is_rare, 2 + (present[2] > 100), present[0] > 77).astype(np.uint8)
+    return Columns(present, present, np.zeros((0, num), np.int32)), classes
+
+
+def share_wrong(mined, columns, classes):
+    predicted = mined.tree.predicted(mined.tree.leaves(columns))
+    return float((predicted != classes).mean())
+
+
+@pytest.fixture
+def few_sampled(monkeypatch):
+    monkeypatch.setattr(hard_examples, "NUM_SAMPLED", 1500)
+
+
+def test_a_tree_of_few_transitions_predicts_all(few_sampled):
+    columns, classes = rarely_decided(0)
+    mined = mine(columns, classes, CANDIDATES, np.random.default_rng(0))
+    assert len(mined.rows) < 0.3 * NUM
+    assert share_wrong(mined, columns, classes) == 0
+    assert share_wrong(mined, *rarely_decided(1)) < 0.001
+
+
+def test_features_that_do_not_matter_are_left_out(few_sampled):
+    mined = mine(*rarely_decided(0), CANDIDATES, np.random.default_rng(0))
+    assert {feature.first for feature in mined.tree.features[:3]} == {0, 1, 2}
+    assert len(mined.tree.features) < len(CANDIDATES)
+
+
+def test_a_tree_stays_if_it_predicts_more_transitions_and_is_fitted_again_if_not(few_sampled):
+    columns, classes = rarely_decided(0)
+    first = Columns(
+        columns.present[:, :10_000], columns.next[:, :10_000], columns.inputs[:, :10_000]
     )
+    rng = np.random.default_rng(0)
+    known = mine(first, classes[:10_000], CANDIDATES, rng)
+    assert (
+        mine(columns, known.tree.predicted(known.tree.leaves(columns)), CANDIDATES, rng, known)
+        is known
+    )
+    others = classes.copy()
+    others[10_000:][columns.present[5, 10_000:] == 9] = 7  # what was never seen before
+    again = mine(columns, others, CANDIDATES, rng, known)
+    assert set(known.rows) < set(again.rows)
+    assert share_wrong(again, columns, others) < share_wrong(known, columns, others)
 
 
-def changed(transitions, **rows):
-    """Other values in one row each, by the name of the array."""
-    copied = {
-        field.name: getattr(transitions, field.name).copy()
-        for field in dataclasses.fields(transitions)
-    }
-    for name, (row, value) in rows.items():
-        copied[name][row] = value
-    return FrameTransitions(**copied)
-
-
-def test_what_is_wrong_in_any_part_is_found_and_kept():
-    known = counting(200)
-    dynamics = TreeDynamics.fit(known)
-    assert not wrong_transitions(dynamics, known).any()
-    others = changed(known, next_states=(7, 0), rewards=(30, 5.0), ends=(41, True), lives=(150, 2))
-    is_wrong = wrong_transitions(dynamics, others)
-    assert np.flatnonzero(is_wrong).tolist() == [7, 30, 41, 150]
-    kept = keep_hard(others, is_wrong, 0.0)
-    assert kept.states[:, 0].tolist() == [7, 30, 41, 50]
-    assert (kept.lives[-1], kept.rewards[1], kept.ends[2]) == (2, 5.0, True)
-
-
-def test_a_share_of_the_others_is_kept_and_the_seed_draws_it():
-    many = counting(4000)
-    is_wrong = np.arange(4000) < 100
-    kept = keep_hard(many, is_wrong, 0.25, seed=1)
-    assert np.array_equal(kept.states[:100], many.states[:100])
-    assert 0.2 < (len(kept) - 100) / 3900 < 0.3
-    assert np.array_equal(keep_hard(many, is_wrong, 0.25, seed=1).states, kept.states)
-    assert not np.array_equal(keep_hard(many, is_wrong, 0.25, seed=2).states, kept.states)
-    assert len(keep_hard(many, is_wrong, 1.0)) == 4000
-
-
-@pytest.mark.parametrize(
-    ("is_wrong", "share", "message"),
-    [
-        (np.zeros(5, bool), 1.5, "share must be from 0 to 1, not 1.5"),
-        (np.zeros(5, bool), float("nan"), "share must be from 0 to 1, not nan"),
-        (np.zeros(4, bool), 0.5, r"of the shape \(5,\), not bool of the shape \(4,\)"),
-        (np.zeros(5, int), 0.5, "is_wrong must be bool"),
-    ],
-)
-def test_other_flags_and_shares_are_refused(is_wrong, share, message):
-    with pytest.raises(InputError, match=message):
-        keep_hard(counting(5), is_wrong, share)
-
-
-def test_transitions_are_taken_by_rows_and_put_together():
-    many = counting(50)
-    parts = [many[:20], many[np.arange(20, 30)], many[np.arange(50) >= 30]]
-    assert [len(part) for part in parts] == [20, 10, 20]
-    whole = FrameTransitions.concatenate(parts)
-    for field in dataclasses.fields(FrameTransitions):
-        np.testing.assert_array_equal(getattr(whole, field.name), getattr(many, field.name))
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("states", np.zeros((5, 1), np.int64), "states must be uint8 with 2 axes, not int64"),
-        ("states", np.zeros((5, 2), np.uint8), r"next_states must have .* \(5, 2\), not \(5, 1\)"),
-        ("inputs", np.zeros(5, np.int32), r"inputs must be .* not int32 of the shape \(5,\)"),
-        ("inputs", np.zeros((4, 1), np.int32), "inputs must have as many rows as states, 5, not 4"),
-        ("rewards", np.zeros(5), "rewards must be float32 with 1 axes, not float64"),
-        ("rewards", np.full(5, np.nan, np.float32), "rewards must be finite"),
-        ("ends", np.zeros(6, bool), "ends must have as many rows as states, 5, not 6"),
-        ("lives", np.zeros(5, bool), "lives must be uint8"),
-    ],
-)
-def test_other_arrays_are_refused(name, value, message):
-    with pytest.raises(InputError, match=message):
-        dataclasses.replace(counting(5), **{name: value})
-
-
-def test_only_parts_of_the_same_sizes_are_put_together():
-    five = counting(5)
-    wide = dataclasses.replace(five, inputs=np.zeros((5, 3), np.int32))
-    with pytest.raises(InputError, match=r"inputs must have the same length .* not \[1, 3\]"):
-        FrameTransitions.concatenate([five, wide])
-    with pytest.raises(InputError, match="at least one item, not 0"):
-        FrameTransitions.concatenate([])
+def test_noise_ends(few_sampled):
+    rng = np.random.default_rng(0)
+    columns, _ = rarely_decided(0, 3000)
+    noise = rng.integers(0, 2, 3000).astype(np.uint8)
+    mined = mine(columns, noise, CANDIDATES[:2], rng)
+    assert share_wrong(mined, columns, noise) < 0.5

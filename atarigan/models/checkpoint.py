@@ -15,6 +15,7 @@ import shutil
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,21 @@ def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -
     with _new_folder(folder) as temporary:
         _write_generator(temporary, model, quantized(weights))
     return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def write_packed_run(run: Path, folder: Path) -> int:
+    """Write the generator of a run or checkpoint as `write_packed` does, without the path of its
+    data; return its size in bytes.
+
+    Raises:
+        InputError: the run is missing or damaged.
+        OSError: the disk is full or not writable.
+    """
+    checkpoint = find_checkpoint(run)
+    model = load_model_config(checkpoint)
+    if model.run.data is not None:
+        model = replace(model, run=replace(model.run, data=Path(model.run.data).name))
+    return write_packed(folder, model, load_weights(checkpoint))
 
 
 def _write_generator(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> None:

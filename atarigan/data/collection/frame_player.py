@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from ale_py import Action, ALEInterface
+from ale_py import Action, ALEInterface, ALEState
 
 from atarigan.data.collection import paddles
 
@@ -24,6 +24,20 @@ class EmulatorState(NamedTuple):
 
     lives: int
     paddle: int
+
+
+class SavedGame(NamedTuple):
+    """A moment of a game, to go on from later.
+
+    Attributes:
+        ale: the emulator's state.
+        paddle: resistance of the first player's paddle in ohms.
+        last_action: number of the last frame's action.
+    """
+
+    ale: ALEState
+    paddle: int
+    last_action: int
 
 
 class FramePlayer:
@@ -62,6 +76,12 @@ class FramePlayer:
         return memory
 
     @property
+    def screen(self) -> npt.NDArray[np.uint8]:
+        """The screen as indices of ALE's palette, uint8 (210, 160) in most games."""
+        indices: npt.NDArray[np.uint8] = self._ale.getScreen()
+        return indices
+
+    @property
     def is_over(self) -> bool:
         """Whether the game is over; a truncated one is not."""
         return bool(self._ale.game_over(with_truncation=False))
@@ -92,6 +112,20 @@ class FramePlayer:
         if self._has_paddle:
             self._paddle = int(paddles.moved(self._paddle, self._directions[action]))
         return float(self._ale.act(self._actions[action]))
+
+    def saved(self) -> SavedGame:
+        """Return where the game is."""
+        return SavedGame(self._ale.cloneState(), self._paddle, self.last_action)
+
+    def restore(self, saved: SavedGame) -> None:
+        """Go back to where the game was."""
+        self._ale.restoreState(saved.ale)
+        self._paddle, self.last_action = saved.paddle, saved.last_action
+
+    def write_ram(self, ram: npt.NDArray[np.uint8]) -> None:
+        """Change RAM to uint8 (bytes,). What the console's other chips hold stays as it is."""
+        for address in np.flatnonzero(ram != self.ram).tolist():
+            self._ale.setRAM(address, int(ram[address]))
 
 
 def _has_paddle(ale: ALEInterface, actions: Sequence[Action], directions: Sequence[int]) -> bool:

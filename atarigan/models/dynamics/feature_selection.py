@@ -6,17 +6,15 @@ and a tree that may use every candidate is fitted on what was wrong (and as much
 that tree uses gains in rank.
 """
 
-import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.byte_tree import Classes, Rows, fitted_tree
 from atarigan.models.dynamics.features import Columns, Feature, Kind
-from atarigan.models.extras import imported
 
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
@@ -27,9 +25,6 @@ _SMALLEST = 1e-9  # importance that a rank is divided by
 _MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
 _FEWEST_VALUES = 16  # bytes with more values are numeric
-
-Classes = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.int64]
 
 
 class CandidateFeatures:
@@ -81,12 +76,14 @@ def select_features(
     classes: Classes,
     candidates: list[Feature],
     rng: np.random.Generator,
-    num_selected: int = 24,
+    num_selected: int,
 ) -> list[Feature]:
     """Select at most so many features for a tree that predicts classes uint8 (N,), the best first.
 
     None is selected if no candidate tells the classes apart.
     """
+    if not candidates:
+        return []
     rows = balanced_rows(classes, _NUM_RANKED, rng)
     ranks = _ranks(columns, classes, candidates, rows, rng)
     for _ in range(_NUM_ROUNDS):
@@ -147,14 +144,3 @@ def balanced_rows(classes: Classes, most: int, rng: np.random.Generator) -> Rows
         return rng.permutation(len(classes))
     weights = 1 / np.sqrt(np.bincount(classes, minlength=256)[classes])
     return rng.choice(len(classes), most, replace=False, p=weights / weights.sum())
-
-
-def fitted_tree(
-    values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator, **settings: Any
-) -> Any:
-    """Fit scikit-learn's DecisionTreeClassifier until its leaves are pure."""
-    tree = imported("sklearn.tree", "dream").DecisionTreeClassifier(
-        criterion="entropy", random_state=int(rng.integers(1 << 31)), **settings
-    )
-    with warnings.catch_warnings(action="ignore"):  # of many classes in few transitions
-        return tree.fit(values, classes)

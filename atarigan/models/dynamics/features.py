@@ -131,6 +131,10 @@ class Columns:
     def layout(self) -> RegisterLayout:
         return RegisterLayout(len(self.present), len(self.inputs))
 
+    @property
+    def num_transitions(self) -> int:
+        return int(self.present.shape[1])
+
     def at(self, rows: npt.NDArray[np.int64]) -> Self:
         """Return some of the N transitions."""
         return type(self)(self.present[:, rows], self.next[:, rows], self.inputs[:, rows])

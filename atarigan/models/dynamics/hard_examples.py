@@ -1,58 +1,183 @@
-"""Hard example mining: of further transitions, keep those that a model predicts wrongly."""
+"""Hard example mining: fits a tree to few of many transitions, those that are hard for it.
+
+Most transitions are easy. So a tree is fitted on a random sample and predicts all transitions. Then
+what it predicts wrongly is added, with others of the same leaves, which show where the difference
+lies, and so on. Features that do not matter would only split such leaves by chance, so that as few
+are used as predict other episodes best.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from atarigan.errors import InputError
-from atarigan.models.dynamics.transitions import FrameTransitions
-from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.byte_tree import ByteTree, Classes, Rows
+from atarigan.models.dynamics.feature_selection import select_features
+from atarigan.models.dynamics.features import Columns, Feature
 
-_BATCH = 65_536
-
-
-def wrong_transitions(
-    dynamics: TreeDynamics, transitions: FrameTransitions
-) -> npt.NDArray[np.bool_]:
-    """Return which transitions a model predicts wrongly in any byte, the reward, the end or lives,
-    bool (N,).
-
-    Raises:
-        InputError: the model is of other sizes, or numba is not installed.
-    """
-    is_wrong = np.empty(len(transitions), bool)
-    for begin in range(0, len(transitions), _BATCH):
-        true = transitions[begin : begin + _BATCH]
-        predicted = dynamics.step(true.states, true.inputs)
-        is_wrong[begin : begin + _BATCH] = (
-            (predicted.states != true.next_states).any(1)
-            | (predicted.rewards != true.rewards)
-            | (predicted.ends != true.ends)
-            | (predicted.lives != true.lives)
-        )
-    return is_wrong
+NUM_SAMPLED = 150_000
+_NUM_PASSES = 4
+_MOST_WRONG = 40_000  # that are added in a pass
+_MOST_ALIKE = 20_000
+_NUMS_SELECTED = (40, 40, 160)  # in turns, with what was hard in the turn before
+MOST_TURNS = len(_NUMS_SELECTED)
+_NUMS_TRIED = (2, 3, 4, 6, 8, 12, 16, 24, 40, 60, 90, 120, 160)
+_MOST_LEFT_OUT = 16  # of so many features, each is left out by way of trial
+_FITTED_SHARE = 0.7  # of the transitions, the first ones; the rest tell how many features to use
+_NUM_VALIDATED = 100_000
 
 
-def keep_hard(
-    transitions: FrameTransitions, is_wrong: npt.NDArray[np.bool_], share: float, seed: int = 0
-) -> FrameTransitions:
-    """Keep the wrongly predicted transitions, bool (N,), and a random share of the others, in their
-    order.
+class MinedTree(NamedTuple):
+    """A tree and the transitions that it was fitted on, int64 (rows,), in order."""
+
+    tree: ByteTree
+    rows: Rows
+
+
+def mine(
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    rng: np.random.Generator,
+    known: MinedTree | None = None,
+    most_turns: int = MOST_TURNS,
+) -> MinedTree:
+    """Fit a tree that predicts as many transitions as possible, in the order in which they were
+    played.
 
     Args:
-        transitions: N transitions.
-        is_wrong: which of them are kept in any case.
-        share: share of the others, from 0, for none, to 1.
-        seed: of the choice.
-
-    Raises:
-        InputError: the share is not from 0 to 1, or there is not one flag for each transition.
+        columns: what features read, of N transitions.
+        classes: what to predict, uint8 (N,).
+        candidates: features that the tree may use.
+        rng: of all choices.
+        known: a tree of the first of these transitions. It stays if it predicts the rest.
+        most_turns: how often features are selected, at least 1, while something is wrong.
     """
-    if not 0 <= share <= 1:
-        raise InputError(f"share must be from 0 to 1, not {share}")
-    if is_wrong.shape != (len(transitions),) or is_wrong.dtype != bool:
-        raise InputError(
-            f"is_wrong must be bool of the shape ({len(transitions)},), "
-            f"not {is_wrong.dtype} of the shape {is_wrong.shape}"
+    if known is None:
+        rows = _at_most(np.arange(len(classes)), NUM_SAMPLED, rng)
+    else:
+        found = _hard_rows(known.tree, columns, classes, rng)
+        if not len(found):
+            return known
+        rows = np.union1d(known.rows, found)
+    others = [known.tree.features] if known is not None and known.tree.features else []
+    for num_selected in _NUMS_SELECTED[:most_turns]:
+        mined, num_wrong = _mined_with(
+            columns, classes, candidates, rows, num_selected, others, rng
         )
-    is_drawn = np.random.default_rng(seed).random(len(transitions)) < share
-    return transitions[is_wrong | is_drawn]
+        if not num_wrong:
+            break
+        rows, others = mined.rows, [mined.tree.features]
+    return mined
+
+
+def _mined_with(
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    rows: Rows,
+    num_selected: int,
+    others: list[list[Feature]],
+    rng: np.random.Generator,
+) -> tuple[MinedTree, int]:
+    """Return a tree of at most so many features, or of one of other sets of features, and how many
+    transitions it predicts wrongly.
+    """
+    features = select_features(columns.at(rows), classes[rows], candidates, rng, num_selected)
+    mined, num_wrong = _grown(columns, classes, features, rows, rng)
+    if not features or (not num_wrong and len(mined.rows) == len(rows)):
+        return mined, 0
+    fewer = _best_features(columns, classes, features, others, mined.rows, rng)
+    return _grown(columns, classes, fewer, mined.rows, rng)
+
+
+def _grown(
+    columns: Columns,
+    classes: Classes,
+    features: list[Feature],
+    rows: Rows,
+    rng: np.random.Generator,
+) -> tuple[MinedTree, int]:
+    """Fit, and add what is hard, until nothing is wrong or the passes are over; return how many
+    transitions were wrong last.
+    """
+    for number in range(_NUM_PASSES):
+        tree = ByteTree(columns.at(rows), classes[rows], features, rng)
+        hard = _hard_rows(tree, columns, classes, rng)
+        if not len(hard) or number == _NUM_PASSES - 1:
+            break
+        grown = np.union1d(rows, hard)
+        if len(grown) == len(rows):  # the same features and another class
+            break
+        rows = grown
+    return MinedTree(tree, rows), len(hard)
+
+
+def _hard_rows(
+    tree: ByteTree, columns: Columns, classes: Classes, rng: np.random.Generator
+) -> Rows:
+    """Return rows that are predicted wrongly, and others of their leaves; none if all are right."""
+    leaves = tree.leaves(columns)
+    wrong = np.flatnonzero(tree.predicted(leaves) != classes)
+    if not len(wrong):
+        return wrong
+    is_wrong_leaf = np.zeros(int(leaves.max()) + 1, np.bool_)
+    is_wrong_leaf[leaves[wrong]] = True
+    alike = np.flatnonzero(is_wrong_leaf[leaves])
+    return np.union1d(_at_most(wrong, _MOST_WRONG, rng), _at_most(alike, _MOST_ALIKE, rng))
+
+
+def _at_most(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
+    """Return at most so many rows, in order."""
+    return np.sort(rng.choice(rows, most, replace=False)) if len(rows) > most else rows
+
+
+def _best_features(
+    columns: Columns,
+    classes: Classes,
+    ranked: list[Feature],
+    others: list[list[Feature]],
+    rows: Rows,
+    rng: np.random.Generator,
+) -> list[Feature]:
+    """Return the features with which a tree of the first transitions predicts the last ones best:
+    the first few of the ranked ones or another set, and of equally good ones the fewest.
+    """
+    validation = _Validation(columns, classes, rows, rng)
+    tried = [ranked[:num] for num in _NUMS_TRIED if num < len(ranked)] + [ranked, *others]
+    best = min(tried, key=lambda features: (validation.num_wrong(features), len(features)))
+    least = validation.num_wrong(best)
+    if not least or len(best) > _MOST_LEFT_OUT:
+        return best
+    for feature in best[::-1]:
+        rest = [each for each in best if each != feature]
+        if rest and validation.num_wrong(rest) <= least:
+            best, least = rest, validation.num_wrong(rest)
+    return best
+
+
+class _Validation:
+    """Trees of the first transitions predict all of the rows, and a sample of the last ones.
+
+    Rows that a tree was fitted to are wrong where the features do not suffice.
+    """
+
+    def __init__(
+        self, columns: Columns, classes: Classes, rows: Rows, rng: np.random.Generator
+    ) -> None:
+        split = int(_FITTED_SHARE * len(classes))
+        sample = _at_most(np.arange(split, len(classes)), _NUM_VALIDATED, rng)
+        predicted = np.union1d(rows, sample)
+        self._columns, self._classes = columns.at(predicted), classes[predicted]
+        self._fitted = np.flatnonzero(np.isin(predicted, rows[rows < split]))
+        self._rng = rng
+        self._known: dict[tuple[Feature, ...], int] = {}
+
+    def num_wrong(self, features: list[Feature]) -> int:
+        """Return how many are predicted wrongly with these features."""
+        key = tuple(features)
+        if key not in self._known:
+            fitted = self._columns.at(self._fitted)
+            tree = ByteTree(fitted, self._classes[self._fitted], features, self._rng)
+            predicted = tree.predicted(tree.leaves(self._columns))
+            self._known[key] = int((predicted != self._classes).sum())
+        return self._known[key]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.transitions import FrameTransitions, check_array
-from atarigan.models.dynamics.tree_fitting import fit_trees
+from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.models.dynamics.tree_tables import HEADS, TreeTables
 from atarigan.models.dynamics.tree_walk import compiled_walk, program_of
 
@@ -35,9 +35,11 @@ class TreeDynamics:
 
         Raises:
             InputError: there are no transitions, inputs are beyond ±2**24, more than 256 different
-                rewards, or scikit-learn is not installed.
+                rewards, or the extra `dream` is not installed.
         """
-        return cls(fit_trees(transitions, seed))
+        fitter = TreeFitter(seed)
+        fitter.extend(transitions)
+        return cls(fitter.fit())
 
     @property
     def num_bytes(self) -> int:

@@ -1,76 +1,162 @@
-"""Fits the trees of a model: a cascade, in which later bytes may read earlier predictions."""
+"""TreeFitter: fits the trees of a model, a cascade in which later bytes may read earlier ones."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.feature_selection import (
-    CandidateFeatures,
-    Classes,
-    balanced_rows,
-    fitted_tree,
-    select_features,
-)
+from atarigan.models.dynamics.byte_tree import ByteTree, Classes, Nodes, fitted_tree
+from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.hard_examples import MOST_TURNS, MinedTree, mine
 from atarigan.models.dynamics.transitions import FrameTransitions
-from atarigan.models.dynamics.tree_tables import Coding, TreeTables
+from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
+_NUM_EXAMINED = 60_000  # transitions that tell which differences are worth trying
 _LARGEST_INPUT = 1 << 24  # scikit-learn's features are float32
 _LARGEST_VALUE = 256
 
-
-class _Tree(NamedTuple):
-    """One tree in preorder; the arrays as in `TreeTables`, features numbered in `features`."""
-
-    features: list[Feature]
-    node_features: npt.NDArray[np.int64]
-    thresholds: npt.NDArray[np.int64]
-    skips: npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
 
 
-class _ByteTarget(NamedTuple):
-    """What the tree of a byte predicts."""
+@dataclass
+class _ByteTarget:
+    """What the tree of a byte predicts, and the tree that is known."""
 
     address: int
     coding: Coding
-    classes: Classes
+    mined: MinedTree | None = None
+
+    def classes(self, transitions: FrameTransitions) -> Classes:
+        present = transitions.states[:, self.address]
+        following = transitions.next_states[:, self.address]
+        return _coded(self.coding, present, following)
 
 
-def fit_trees(transitions: FrameTransitions, seed: int = 0) -> TreeTables:
-    """Fit trees to at least one transition.
+@dataclass
+class _Heads:
+    """Trees of the reward's class, the end, and lives."""
 
-    Raises:
-        InputError: there are no transitions, inputs are beyond ±2**24, more than 256 different
-            rewards, or the extra `dream` is not installed.
+    rewards: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    mined: list[MinedTree | None] = field(default_factory=lambda: [None] * len(HEADS))
+
+    def update(self, rewards: npt.NDArray[np.float32]) -> None:
+        """Take over the different rewards; the tree of former ones is worth nothing."""
+        if not np.array_equal(rewards, self.rewards):
+            self.rewards, self.mined[0] = rewards, None
+
+    def classes(self, transitions: FrameTransitions) -> list[Classes]:
+        reward_classes = np.searchsorted(self.rewards, transitions.rewards)
+        classes = (reward_classes, transitions.ends, transitions.lives)
+        return [each.astype(np.uint8) for each in classes]
+
+
+class TreeFitter:
+    """Fits trees to transitions that come in parts.
+
+    A tree that predicts a new part without an error stays as it is.
+
+    Args:
+        seed: of all choices; the same seed and transitions give the same trees.
+
+    Attributes:
+        transitions: all parts, one after the other; None before the first.
     """
-    rewards = _checked_rewards(transitions)
-    rng = np.random.default_rng(seed)
-    targets = [_byte_target(address, transitions) for address in _varying(transitions)]
-    targets = _easiest_first(targets, transitions, rng)
-    addresses = [target.address for target in targets]
-    columns = _columns(transitions, addresses)
-    candidates = CandidateFeatures(columns)
-    trees = [
-        _fit_tree(columns, target.classes, candidates.before(number), rng)
-        for number, target in enumerate(targets)
-    ]
-    heads = (np.searchsorted(rewards, transitions.rewards), transitions.ends, transitions.lives)
-    trees += [
-        _fit_tree(columns, head.astype(np.uint8), candidates.before(len(targets)), rng)
-        for head in heads
-    ]
-    return TreeTables(
-        num_inputs=transitions.inputs.shape[1],
-        constants=transitions.next_states[0],
-        addresses=np.array(addresses, np.int32),
-        codings=np.array([target.coding for target in targets], np.uint8),
-        rewards=rewards,
-        **_joined(trees),
-    )
+
+    def __init__(self, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._targets: list[_ByteTarget] = []
+        self._heads = _Heads()
+        self.transitions: FrameTransitions | None = None
+
+    def extend(self, transitions: FrameTransitions) -> None:
+        """Add transitions, in the order in which they were played.
+
+        Raises:
+            InputError: there are none, inputs are beyond ±2**24, more than 256 different rewards,
+                or other sizes than before.
+        """
+        parts = [] if self.transitions is None else [self.transitions]
+        together = FrameTransitions.concatenate([*parts, transitions])
+        rewards = _checked_rewards(together)
+        self.transitions = together
+        self._heads.update(rewards)
+
+    def fit(
+        self, unread: Collection[int] = (), progress: Progress = lambda done, num: None
+    ) -> TreeTables:
+        """Return trees of all transitions so far, of which there must be some.
+
+        Args:
+            unread: addresses of bytes that nothing reads, which need not be exact.
+            progress: is told how many of how many trees are done.
+
+        Raises:
+            InputError: the extra `dream` is not installed.
+        """
+        transitions = self.transitions
+        assert transitions is not None
+        self._add_targets(transitions)
+        addresses = [target.address for target in self._targets]
+        columns = _columns(transitions, addresses)
+        some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
+        candidates = CandidateFeatures(columns.at(some.astype(np.int64)))
+        num_trees = len(addresses) + len(HEADS)
+        for number, target in enumerate(self._targets):
+            target.mined = self._mined(
+                columns,
+                target.classes(transitions),
+                candidates.before(number),
+                target.mined,
+                is_read=target.address not in unread,
+            )
+            progress(number + 1, num_trees)
+        known = candidates.before(len(addresses))
+        for number, classes in enumerate(self._heads.classes(transitions)):
+            self._heads.mined[number] = self._mined(
+                columns, classes, known, self._heads.mined[number]
+            )
+            progress(len(addresses) + number + 1, num_trees)
+        return self._tables(transitions)
+
+    def _add_targets(self, transitions: FrameTransitions) -> None:
+        """Put bytes that did not vary before behind those that did, the easiest first."""
+        known = {target.address for target in self._targets}
+        new = [address for address in _varying(transitions) if address not in known]
+        targets = [_byte_target(address, transitions) for address in new]
+        self._targets += _easiest_first(targets, transitions, self._rng)
+
+    def _mined(
+        self,
+        columns: Columns,
+        classes: Classes,
+        candidates: list[Feature],
+        known: MinedTree | None,
+        *,
+        is_read: bool = True,
+    ) -> MinedTree:
+        if (classes == classes[0]).all():
+            first = np.zeros(1, np.int64)
+            return MinedTree(ByteTree(columns.at(first), classes[first], [], self._rng), first)
+        most_turns = MOST_TURNS if is_read else 1
+        return mine(columns, classes, candidates, self._rng, known, most_turns)
+
+    def _tables(self, transitions: FrameTransitions) -> TreeTables:
+        mined = [target.mined for target in self._targets] + self._heads.mined
+        trees = [each.tree.nodes() for each in mined if each is not None]
+        return TreeTables(
+            num_inputs=transitions.inputs.shape[1],
+            constants=transitions.next_states[0],
+            addresses=np.array([target.address for target in self._targets], np.int32),
+            codings=np.array([target.coding for target in self._targets], np.uint8),
+            rewards=self._heads.rewards,
+            **_joined(trees),
+        )
 
 
 def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:
@@ -100,13 +186,14 @@ def _varying(transitions: FrameTransitions) -> list[int]:
 def _byte_target(address: int, transitions: FrameTransitions) -> _ByteTarget:
     """Choose the coding of the least entropy; of equal ones, the first."""
     present, following = transitions.states[:, address], transitions.next_states[:, address]
-    coded = {
-        Coding.VALUE: following,
-        Coding.DIFFERENCE: following - present,
-        Coding.XOR: following ^ present,
-    }
-    coding = min(coded, key=lambda each: round(_entropy(coded[each]), 9))
-    return _ByteTarget(address, coding, coded[coding].copy())
+    coding = min(Coding, key=lambda each: round(_entropy(_coded(each, present, following)), 9))
+    return _ByteTarget(address, coding)
+
+
+def _coded(coding: Coding, present: Classes, following: Classes) -> Classes:
+    if coding is Coding.DIFFERENCE:
+        return following - present
+    return following ^ present if coding is Coding.XOR else following.copy()
 
 
 def _entropy(classes: Classes) -> float:
@@ -122,7 +209,7 @@ def _easiest_first(
     columns = _columns(transitions, [target.address for target in targets])
     features = [Feature(Kind.PRESENT, each) for each in range(len(columns.present))]
     features += [Feature(Kind.INPUT, each) for each in range(len(columns.inputs))]
-    errors = [_quick_error(columns, target.classes, features, rng) for target in targets]
+    errors = [_quick_error(columns, each.classes(transitions), features, rng) for each in targets]
     return [targets[number] for number in np.argsort(errors, kind="stable")]
 
 
@@ -146,40 +233,7 @@ def _columns(transitions: FrameTransitions, addresses: list[int]) -> Columns:
     )
 
 
-def _fit_tree(
-    columns: Columns, classes: Classes, candidates: list[Feature], rng: np.random.Generator
-) -> _Tree:
-    if (classes == classes[0]).all():
-        return _leaf(int(classes[0]))
-    features = select_features(columns, classes, candidates, rng) if candidates else []
-    if not features:  # no candidate tells the classes apart
-        return _leaf(int(np.bincount(classes).argmax()))
-    fitted = fitted_tree(columns.values(features), classes, rng)
-    return _preorder(features, fitted)
-
-
-def _leaf(value: int) -> _Tree:
-    zero = np.zeros(1, np.int64)
-    return _Tree([], zero, zero + value, zero)
-
-
-def _preorder(features: list[Feature], fitted: Any) -> _Tree:
-    """Take over a tree of scikit-learn, whose nodes are in preorder already.
-
-    Features are whole numbers, so a threshold between two of them can be rounded down.
-    """
-    tree = fitted.tree_
-    is_leaf = tree.children_left < 0
-    predicted = fitted.classes_[tree.value[:, 0].argmax(1)].astype(np.int64)
-    return _Tree(
-        features,
-        np.where(is_leaf, 0, tree.feature),
-        np.where(is_leaf, predicted, np.floor(tree.threshold).astype(np.int64)),
-        np.where(is_leaf, 0, tree.children_right - np.arange(tree.node_count)),
-    )
-
-
-def _joined(trees: list[_Tree]) -> dict[str, Any]:
+def _joined(trees: list[Nodes]) -> dict[str, Any]:
     """Number the features of all trees together, and put their nodes one after the other."""
     number_of: dict[Feature, int] = {}
     for tree in trees:

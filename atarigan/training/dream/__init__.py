@@ -1,0 +1,1 @@
+"""Training of dreams: models of a game's dynamics, corrected by its emulator."""

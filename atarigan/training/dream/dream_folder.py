@@ -1,0 +1,105 @@
+"""The files of a dream's training.
+
+```
+runs/pong-dream/
+  training.json          the settings
+  dream.json, dynamics.json, trees.safetensors, starts.safetensors, generator/
+                         the dream (see atarigan.models.dynamics.dream)
+  frames/part-0000.npz   the emulator's frames that the trees were fitted to
+  rounds.jsonl           how exact the model was on the frames of each round, before it saw them
+  rounds.png             the same as a picture
+```
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from atarigan.config.dream_config import DreamConfig
+from atarigan.errors import InputError
+from atarigan.files import atomic, typed_json
+from atarigan.models.dynamics.transitions import FrameTransitions
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known of the model before a round's frames are added.
+
+    Attributes:
+        num_frames: frames that the trees were fitted to.
+        exact: share of unseen frames whose bytes, reward, end and lives are all right.
+        exact_read: the same without bytes that nothing reads.
+        num_nodes: of all trees.
+        elapsed_s: seconds of training.
+    """
+
+    num_frames: int
+    exact: float
+    exact_read: float
+    num_nodes: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class DreamFolder:
+    """The paths inside the folder, and what is kept of a training to go on from."""
+
+    path: Path
+
+    @property
+    def training(self) -> Path:
+        return self.path / "training.json"
+
+    @property
+    def rounds(self) -> Path:
+        return self.path / "rounds.jsonl"
+
+    @property
+    def picture(self) -> Path:
+        return self.path / "rounds.png"
+
+    def read_config(self) -> DreamConfig:
+        """Raises InputError if it is missing or damaged."""
+        return typed_json.read_json(self.training, DreamConfig)
+
+    def write_config(self, config: DreamConfig) -> None:
+        with atomic.new_file(self.training) as temporary:
+            typed_json.write_json(temporary, config)
+
+    def read_rounds(self) -> list[Round]:
+        """Raises InputError if a line is damaged."""
+        if not self.rounds.exists():
+            return []
+        lines = self.rounds.read_text(encoding="utf-8").splitlines()
+        try:
+            read = [json.loads(line) for line in lines]
+        except ValueError:
+            raise InputError(f"{self.rounds} must hold a line of JSON for each round") from None
+        return [typed_json.from_dict(Round, each, str(self.rounds)) for each in read]
+
+    def write_rounds(self, rounds: list[Round]) -> None:
+        with atomic.new_file(self.rounds) as temporary:
+            text = "".join(json.dumps(asdict(each)) + "\n" for each in rounds)
+            temporary.write_text(text, encoding="utf-8")
+
+    @property
+    def parts(self) -> list[Path]:
+        """Files of frames, in order."""
+        return sorted((self.path / "frames").glob("part-*.npz"))
+
+    def read_part(self, path: Path) -> FrameTransitions:
+        """Raises InputError if the file is damaged."""
+        names = [field.name for field in fields(FrameTransitions)]
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return FrameTransitions(*(arrays[name] for name in names))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(f"{path} is not a readable file of frames: {error}") from None
+
+    def add_part(self, frames: FrameTransitions) -> None:
+        path = self.path / "frames" / f"part-{len(self.parts):04d}.npz"
+        arrays = {field.name: getattr(frames, field.name) for field in fields(FrameTransitions)}
+        with atomic.new_file(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)

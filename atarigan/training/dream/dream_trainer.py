@@ -1,0 +1,148 @@
+"""DreamTrainer: fits a model of a game's dynamics, and corrects it where it is wrong.
+
+It plays rounds of frames in the emulator under varied policies. A round's frames first tell how
+exact the model is on frames that it has not seen; then they are added, and the trees that were
+wrong are fitted again. Where a frame is predicted wrongly, the emulator also goes on from the
+predicted state, so that the model learns what follows its own mistakes (dataset aggregation; Ross
+et al. 2011, arXiv:1011.0686, algorithm 3.1, with the emulator as the expert).
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.replayed_frames import replayed_games
+from atarigan.errors import InputError
+from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.models.dynamics.exactness import wrong_transitions
+from atarigan.models.dynamics.game_transitions import transitions_of
+from atarigan.models.dynamics.transitions import FrameTransitions
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_fitting import Progress, TreeFitter
+from atarigan.training.dream.dream_folder import DreamFolder, Round
+from atarigan.training.dream.frame_games import FrameGames
+from atarigan.training.dream.unread_bytes import unread_bytes
+
+_MOST_STARTS = 1000
+_SEED_STRIDE = 100_000  # between the seeds of two rounds' play
+
+
+class DreamTrainer:
+    """Trains a dream of a collection's game.
+
+    Args:
+        folder: where everything is kept.
+        buffer: the collection.
+        generator: name of a shipped generator; "" for one in the folder, or none.
+        seed: of play and trees.
+        round_frames: frames of a round.
+        report: is told what is done.
+
+    Attributes:
+        rounds: what was measured so far.
+
+    Raises:
+        InputError: the buffer is not a collection of one of ALE's games with RAM.
+    """
+
+    def __init__(
+        self,
+        folder: DreamFolder,
+        buffer: FrameBuffer,
+        *,
+        generator: str,
+        seed: int,
+        round_frames: int,
+        report: Callable[[str], None],
+    ) -> None:
+        self._folder, self._buffer = folder, buffer
+        self._seed, self._round_frames, self._report = seed, round_frames, report
+        origin = buffer.meta.origin
+        self._env = AgentSteps.of(origin)
+        player = self._env.frame_player
+        if player is None:
+            raise InputError(
+                f"{buffer.path} must be a collection of a game of ALE with discrete actions, "
+                "of format version 2"
+            )
+        self.rounds = folder.read_rounds()
+        self._dynamics: TreeDynamics | None = None
+        self._fitter = TreeFitter(seed)
+        self._settings = DreamSettings(
+            env_id=str(origin.env_id),
+            env_kwargs=dict(origin.env_kwargs),
+            action_meanings=self._env.action_meanings,
+            has_paddle=player.state.paddle >= 0,
+            frame_skip=self._env.frame_skip,
+            sticky=float(origin.sticky or 0.0),
+            generator=generator,
+        )
+        self._games = FrameGames(
+            self._env,
+            origin.policy,
+            self._settings.sticky,
+            seed + _SEED_STRIDE * (1 + len(folder.parts)),
+        )
+        self._began = time.monotonic() - (self.rounds[-1].elapsed_s if self.rounds else 0.0)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, those of earlier sessions included."""
+        return time.monotonic() - self._began
+
+    def begin(self) -> None:
+        """Take the frames of the collection, or those of earlier sessions.
+
+        Raises:
+            InputError: the collection holds no whole game, or something is damaged.
+        """
+        self._report("asking the emulator which bytes nothing reads")
+        self._unread = unread_bytes(self._env, self._seed)
+        if not self._folder.parts:
+            self._report("playing the collection again, frame by frame")
+            games = [
+                transitions_of(game, self._settings.action_meanings)
+                for game in replayed_games(self._buffer)
+            ]
+            if not games:
+                raise InputError(f"{self._buffer.path} must hold a game from its begin on")
+            self._folder.add_part(FrameTransitions.concatenate(games))
+        for path in self._folder.parts:
+            self._fitter.extend(self._folder.read_part(path))
+
+    def fit(self, progress: Progress) -> None:
+        """Fit the trees to all frames so far, and save the dream."""
+        dynamics = TreeDynamics(self._fitter.fit(self._unread, progress))
+        if not self._games.starts:
+            self._games.play(1)
+        rams, lives = zip(*self._games.starts[-_MOST_STARTS:], strict=True)
+        starts = Starts(np.stack(rams), np.array(lives).astype(np.uint8))
+        Dream(self._settings, dynamics, starts).save(self._folder.path)
+        self._dynamics = dynamics
+
+    def measure(self) -> Round:
+        """Play a round; tell how exact the model is on it, and add its frames."""
+        dynamics = self._dynamics
+        assert dynamics is not None
+        assert self._fitter.transitions is not None
+        played = self._games.play(self._round_frames, dynamics, self._unread)
+        shares = [
+            float(1 - wrong_transitions(dynamics, played.frames, unread).mean())
+            for unread in ((), self._unread)
+        ]
+        now = Round(
+            num_frames=len(self._fitter.transitions),
+            exact=shares[0],
+            exact_read=shares[1],
+            num_nodes=dynamics.num_nodes,
+            elapsed_s=self.elapsed_s,
+        )
+        added = FrameTransitions.concatenate([*played.branches, played.frames])
+        self._folder.add_part(added)
+        self._fitter.extend(added)
+        self.rounds.append(now)
+        self._folder.write_rounds(self.rounds)
+        return now

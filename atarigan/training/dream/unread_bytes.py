@@ -1,0 +1,98 @@
+"""Finds bytes of RAM that nothing reads, such as what is left of a stack."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.frame_player import FramePlayer, SavedGame
+
+_NUM_STATES = 40
+_FRAMES_APART = 60  # at most
+_FEW_FRAMES, _MANY_FRAMES = 4, 120
+
+Moment = tuple[SavedGame, npt.NDArray[np.int64]]
+
+
+def unread_bytes(env: AgentSteps, seed: int = 0) -> list[int]:
+    """Return addresses of bytes that vary, and whose values change nothing.
+
+    Each byte gets another of its values in 40 states of random play, and the game goes on with the
+    same actions. If no other byte, reward, life or picture changes within 4 frames of any, and none
+    within 120 frames (2 seconds), nothing reads the byte.
+
+    Args:
+        env: a game whose frames are played one by one.
+        seed: of the play.
+    """
+    player = env.frame_player
+    assert player is not None
+    rng = np.random.default_rng(seed)
+    num_actions = len(env.action_meanings)
+    env.reset(seed)
+    moments, rams = [], []
+    for _ in range(_NUM_STATES):
+        for action in rng.integers(0, num_actions, rng.integers(1, _FRAMES_APART)).repeat(4):
+            player.play_exactly(int(action))
+            if player.is_over or player.is_truncated:
+                env.reset(None)
+        rams.append(player.ram)
+        actions = rng.integers(0, num_actions, _MANY_FRAMES // 4 + 1).repeat(4)
+        moments.append((player.saved(), actions))
+    seen = np.stack(rams)
+    found = np.flatnonzero((seen != seen[0]).any(0)).tolist()
+    for num_frames in (_FEW_FRAMES, _MANY_FRAMES):
+        found = _unread(player, moments, seen, found, num_frames, rng)
+    return found
+
+
+def _unread(
+    player: FramePlayer,
+    moments: Sequence[Moment],
+    seen: npt.NDArray[np.uint8],
+    addresses: list[int],
+    num_frames: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return those of some bytes that change nothing within so many frames."""
+    for (saved, actions), ram in zip(moments, seen, strict=True):
+        usual = None
+        for address in list(addresses):
+            values = np.setdiff1d(seen[:, address], ram[address])
+            if not len(values):
+                continue
+            if usual is None:
+                usual = list(_played(player, saved, actions[:num_frames], ram))
+            other = ram.copy()
+            other[address] = rng.choice(values)
+            for before, now in zip(
+                usual, _played(player, saved, actions[:num_frames], other), strict=True
+            ):
+                if _differ(before, now, address):
+                    addresses.remove(address)
+                    break
+    return addresses
+
+
+_Outcome = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], float, int, bool]
+
+
+def _played(
+    player: FramePlayer,
+    saved: SavedGame,
+    actions: npt.NDArray[np.int64],
+    ram: npt.NDArray[np.uint8],
+) -> Iterator[_Outcome]:
+    """Yield what each frame leads to."""
+    player.restore(saved)
+    player.write_ram(ram)
+    for action in actions:
+        reward = player.play_exactly(int(action))
+        yield player.ram, player.screen, reward, player.state.lives, player.is_over
+
+
+def _differ(before: _Outcome, now: _Outcome, address: int) -> bool:
+    other_bytes = np.flatnonzero(before[0] != now[0])
+    is_elsewhere = bool((other_bytes != address).any())
+    return is_elsewhere or before[2:] != now[2:] or not np.array_equal(before[1], now[1])
