@@ -30,7 +30,7 @@ class DeviceFrames:
         palette = generator.frame_format.palette
         self._palette = None
         if palette is not None:
-            self._palette = torch.from_numpy(ale_palette(palette)).to(self.device)
+            self._palette = torch.tensor(ale_palette(palette), device=self.device)
 
     def decode(self, latents: Tensor, conditions: Tensor | None) -> Tensor:
         """Return the frames of latents (N, latent_size) and conditions (N, ...) of the device."""

@@ -27,7 +27,8 @@ class DreamEnv(gym.Env[Any, Any]):
 
     From RAM, the console's 128 bytes of memory, and an action, the dream predicts the RAM, the
     reward, the lives and the end of each emulator frame, and a generator draws the frame. Actions,
-    frame skip and sticky actions are as in ALE's environment of the game.
+    frame skip and sticky actions are as in ALE's environment of the game. Playing needs numba, of
+    the extra `dream`.
 
     Observations are the frames of the last agent steps as in ALE's `AtariVectorEnv`, uint8
     (stack_num, H, W), or (stack_num, H, W, 3) where the generator makes colors; RAM uint8 (bytes,);

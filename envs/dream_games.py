@@ -110,7 +110,10 @@ class DreamGames:
         Raises:
             InputError: they are not one whole number in range for each game.
         """
-        found = np.asarray(actions.cpu() if hasattr(actions, "cpu") else actions)
+        try:
+            found = np.asarray(actions.cpu() if hasattr(actions, "cpu") else actions)
+        except ValueError:  # lists of different lengths
+            found = np.zeros(0)
         is_right = found.shape == self.is_over.shape and found.dtype.kind in "iu"
         if not is_right or found.min() < 0 or found.max() >= self._num_actions:
             raise InputError(

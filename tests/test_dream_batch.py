@@ -137,6 +137,13 @@ def test_numbers_of_streams_are_uniform_and_independent() -> None:
     assert len(np.unique(numbers)) == num**2
 
 
+def test_numbers_are_those_of_splitmix64() -> None:
+    """Of seed 1234567, as published at https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64"""
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    found = uniforms(np.full(3, 1234567, np.uint64), np.arange(3, dtype=np.uint64))
+    assert found.tolist() == [(number >> 11) / 2**53 for number in published]
+
+
 def test_the_largest_seed_has_a_stream() -> None:
     batch = DreamBatch(counting_dream(9), 2)
     batch.seed(np.arange(2), np.array([2**64 - 1, 0], np.uint64))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -22,8 +23,11 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 
 from atarigan import FrameGenerator
+from atarigan.data.provenance import Provenance
 from atarigan.envs import DreamEnv, DreamVectorEnv
 from atarigan.errors import InputError
+from atarigan.images.env_layout import layout_of_env
+from atarigan.images.pixels import FrameFormat, ale_palette
 from tests.learned_games import GAME, LIFE, counting_dream, learned_breakout
 
 ID = "atarigan:atarigan/Dream-v0"
@@ -171,8 +175,9 @@ def test_a_seed_determines_everything(breakout: FrameGenerator) -> None:
     first = single_history(env, 3)
     assert_equal(single_history(env, 3), first)
     assert_equal(single_history(learned(breakout, obs_type="ram", noop_max=30), 3), first)
-    with pytest.raises(AssertionError):
-        assert_equal(single_history(env, 4), first)
+    for other in (4, 2**63, 2**64 + 4, 2**200):
+        with pytest.raises(AssertionError):
+            assert_equal(single_history(env, other), first)
     unseeded = [DreamEnv(counting_dream(200)).reset()[0].tobytes() for _ in range(5)]
     assert len(set(unseeded)) > 1
 
@@ -222,6 +227,47 @@ def test_a_stack_is_that_of_atari_vector_env(breakout: FrameGenerator, stack_num
         seen, expected = (each.step(np.zeros(2, int))[0] for each in (envs, real))
         if seen[:, :-1].any():
             np.testing.assert_array_equal(seen[:, :-1], previous[:, 1:])
+
+
+class PaletteGenerator:
+    """A FrameGenerator of RAM of two bytes whose frames have the first byte's color all over."""
+
+    frame_format = FrameFormat("palette", 8, 9, "ntsc")
+    device = torch.device("cpu")
+    model = SimpleNamespace(sample=SimpleNamespace(condition_shape=(2,)))
+    provenance = Provenance()
+    reads_ram = True
+    largest_batch = 2
+
+    def latents(self, num: int, seed: int) -> np.ndarray:
+        return np.zeros((num, 1), np.float32)
+
+    def decode_on_device(self, latents: torch.Tensor, rams: torch.Tensor) -> torch.Tensor:
+        return rams[:, :1, None, None].repeat(1, *self.frame_format.shape)
+
+
+def test_colors_of_a_palette_are_shown_as_rgb() -> None:
+    generator: Any = PaletteGenerator()
+    envs = DreamVectorEnv(
+        counting_dream(), 5, generator, stack_num=2, frameskip=2, render_mode="rgb_array"
+    )
+    envs.reset(seed=0)
+    seen = envs.step([0] * 5)[0]
+    assert seen.shape == (5, 2, 8, 9, 3)
+    expected = np.broadcast_to(ale_palette("ntsc")[[0, 2]][:, None, None], seen.shape[1:])
+    for observation, picture in zip(seen, envs.render() or (), strict=True):
+        np.testing.assert_array_equal(observation, expected)
+        np.testing.assert_array_equal(picture, expected[-1])
+
+
+def test_other_wrappers_know_its_layout(breakout: FrameGenerator) -> None:
+    """By its shape alone, a stack of three would be taken for colors."""
+    env = learned(breakout, stack_num=3)
+    envs = DreamVectorEnv(learned_breakout(), 2, breakout, stack_num=3)
+    for each in (env, envs):
+        layout = layout_of_env(each)
+        assert layout is not None
+        assert (layout.axes, layout.num_stack, layout.num_channels) == ("KHW", 3, 1)
 
 
 def test_observations_can_be_changed_and_kept(breakout: FrameGenerator) -> None:
@@ -425,7 +471,9 @@ def test_a_wrong_action_is_named(action: Any) -> None:
     with pytest.raises(InputError, match="action must be a whole number from 0 to 3, not"):
         env.step(action)
     with pytest.raises(InputError, match="actions must be 2 whole numbers from 0 to 3, not"):
-        envs.step([0, action] if action != [1] else action)
+        envs.step([0, action])
+    with pytest.raises(InputError, match="actions must be 2 whole numbers"):
+        envs.step([0])
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor, np.uint8])
