@@ -24,6 +24,12 @@ gymnasium.register(
     vector_entry_point="atarigan.envs.registration:make_generated_vec",
     disable_env_checker=True,
 )
+gymnasium.register(
+    id="atarigan/Dream-v0",
+    entry_point="atarigan.envs.dream_env:DreamEnv",
+    vector_entry_point="atarigan.envs.dream_vector_env:DreamVectorEnv",
+    disable_env_checker=True,
+)
 
 
 def __getattr__(name: str) -> Any:

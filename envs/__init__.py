@@ -18,11 +18,15 @@ from .generated_vector_observation import GeneratedVectorObservation
 from .ram_info import RamInfo
 
 if TYPE_CHECKING:
+    from .dream_env import DreamEnv
+    from .dream_vector_env import DreamVectorEnv
     from .frame_capture_callback import FrameCaptureCallback
     from .generated_vec_env import GeneratedVecEnv
     from .walking_vector_env import WalkingVectorEnv
 
 __all__ = [
+    "DreamEnv",
+    "DreamVectorEnv",
     "FrameCapture",
     "FrameCaptureCallback",
     "GeneratedObservation",
@@ -34,6 +38,8 @@ __all__ = [
 ]
 
 _LOADED_LATE = {
+    "DreamEnv": "dream_env",
+    "DreamVectorEnv": "dream_vector_env",
     "FrameCaptureCallback": "frame_capture_callback",
     "GeneratedVecEnv": "generated_vec_env",
     "WalkingVectorEnv": "walking_vector_env",

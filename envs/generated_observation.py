@@ -13,7 +13,8 @@ from atarigan.models.latent_stream import Decoder
 
 from .env_provenance import provenance_of
 from .game_copies import CopiedWithGame
-from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
+from .generation_options import GenerationKwargs, GenerationOptions, Mode
+from .json_spec import for_spec
 from .observation_stream import ObservationStream, seed_from
 from .ram_info import ram_of, warn_if_delayed
 

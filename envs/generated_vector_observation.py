@@ -16,7 +16,8 @@ from atarigan.models.latent_stream import Decoder
 
 from .env_provenance import provenance_of_vector
 from .game_copies import CopiedWithGame
-from .generation_options import GenerationKwargs, GenerationOptions, Mode, for_spec
+from .generation_options import GenerationKwargs, GenerationOptions, Mode
+from .json_spec import for_spec
 from .observation_stream import Observations, ObservationStream, seed_from
 from .ram_info import add_ram_infos, rams_in_vector
 from .vector_api import (

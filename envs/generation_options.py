@@ -1,11 +1,10 @@
 """The options that all generating wrappers share."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypedDict, get_args
 
 from atarigan.errors import InputError, did_you_mean
-from atarigan.models.latent_stream import Decoder, Schedule
+from atarigan.models.latent_stream import Schedule
 
 Mode = Literal["replace", "mix", "info"]
 Render = Literal["agent", "beside"]
@@ -82,8 +81,3 @@ class GenerationOptions:
             f"generated observations need render_mode {' or '.join(map(repr, allowed))} with "
             f"render={self.render!r}, not {render_mode!r}{hints.get(str(render_mode), '')}"
         )
-
-
-def for_spec(generator: Decoder | str | Path) -> Decoder | str:
-    """Return a generator as a specification records it; JSON has strings, but no paths."""
-    return str(generator) if isinstance(generator, Path) else generator

@@ -1,6 +1,6 @@
 """The environment atarigan/Generated-v0: any environment with generated observations."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from atarigan.models.latent_stream import Decoder
 
 from .generated_observation import GeneratedObservation
 from .generated_vector_observation import GeneratedVectorObservation
-from .generation_options import GenerationOptions, for_spec
+from .generation_options import GenerationOptions
+from .json_spec import json_spec
 from .vector_api import autoreset_mode_named
 
 _WRAPPER_OPTIONS = {field.name for field in fields(GenerationOptions)}
@@ -27,7 +28,7 @@ class GeneratedEnv(GeneratedObservation):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
-        return _json_spec(self.env.unwrapped.spec)
+        return json_spec(self.env.unwrapped.spec)
 
 
 class GeneratedVectorEnv(GeneratedVectorObservation):
@@ -35,7 +36,7 @@ class GeneratedVectorEnv(GeneratedVectorObservation):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # VectorWrapper has a property too
-        return _json_spec(self.env.unwrapped.spec)
+        return json_spec(self.env.unwrapped.spec)
 
 
 def make_generated(
@@ -114,17 +115,6 @@ def make_generated_vec(
 
 def _generator_for(generator: Decoder | str | Path | None, env_id: str) -> Decoder | str | Path:
     return shipped.for_environment(find_spec(env_id)) if generator is None else generator
-
-
-def _json_spec(spec: EnvSpec | None) -> EnvSpec | None:
-    """Return a specification that can be written as JSON, unless its generator is an object."""
-    if spec is None:
-        return None
-    kwargs = {
-        name: value.value if isinstance(value, AutoresetMode) else for_spec(value)
-        for name, value in spec.kwargs.items()
-    }
-    return replace(spec, kwargs=kwargs)
 
 
 def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,15 +1,17 @@
-"""What Gymnasium's vector environments share: their wrapper's type, autoreset mode and seeds."""
+"""What Gymnasium's vector environments share: their wrapper's type, arguments, resets and seeds."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from atarigan.errors import InputError, did_you_mean
+from atarigan.errors import InputError, did_you_mean, shown
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
+Output = Literal["numpy", "torch"]
 
 if TYPE_CHECKING:  # at runtime the class takes type arguments only from Gymnasium 1.4 on
     _VectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
@@ -74,6 +76,33 @@ def autoreset_mode_named(mode: AutoresetMode | str) -> AutoresetMode:
     return AutoresetMode(mode)
 
 
+def check_output(output: str) -> None:
+    """Raise InputError if the kind of output is unknown."""
+    if output not in ("numpy", "torch"):
+        raise InputError(f"output must be 'numpy' or 'torch', not {output!r}")
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Raise InputError if a mode is neither None nor "rgb_array"."""
+    if render_mode not in (None, "rgb_array"):
+        raise InputError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
+
+
+def checked_reset_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
+    """Return which sub-environments a reset with these options resets, bool (num_envs,).
+
+    Raises:
+        InputError: the mask has another type or shape, or it is False everywhere.
+    """
+    mask = (options or {}).get("reset_mask", np.ones(num_envs, np.bool_))
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (num_envs,):
+        kind = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else shown(mask)
+        raise InputError(f"reset_mask must be an array bool ({num_envs},), not {kind}")
+    if not mask.any():
+        raise InputError("reset_mask must be True for at least one sub-environment, not for none")
+    return mask
+
+
 def reset_mask_of(options: dict[str, Any] | None, num_envs: int) -> Mask:
     """Return which sub-environments a reset with these options resets, bool (num_envs,).
 
@@ -111,3 +140,26 @@ def seeds_of_reset(seed: Any, num_envs: int, indices: Indices) -> list[int | Non
     if len(given) == num_envs:
         given = [given[index] for index in indices]
     return [None if each is None or each < 0 else int(each) for each in given]
+
+
+def new_seeds(
+    indices: Iterable[int],
+    seeds: Iterable[int | None],
+    is_seeded: Mask,
+    rng: np.random.Generator,
+) -> dict[int, int]:
+    """Return seeds for the random streams that begin anew, by sub-environment.
+
+    Args:
+        indices: the sub-environments that are reset.
+        seeds: for each of them; None continues its stream, or draws its first seed.
+        is_seeded: which sub-environments have a stream, bool (num_envs,).
+        rng: draws first seeds.
+    """
+    found = {}
+    for index, seed in zip(indices, seeds, strict=True):
+        if seed is not None:
+            found[index] = seed
+        elif not is_seeded[index]:
+            found[index] = int(rng.integers(2**63))
+    return found

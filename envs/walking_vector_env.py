@@ -1,7 +1,7 @@
 """WalkingVectorEnv: a vector environment of generated frames without a game."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -12,16 +12,23 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from atarigan.errors import InputError, shown
-from atarigan.images.layout import layout_of_frames
-from atarigan.images.pixels import ale_palette
+from atarigan.errors import InputError
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_tensors import NoiseStreams, from_gaussian
 from atarigan.models.latents import persistence, walked
 
-from .vector_api import Mask, autoreset_mode_named, seeds_of_reset
+from .device_frames import DeviceFrames
+from .vector_api import (
+    Mask,
+    Output,
+    autoreset_mode_named,
+    check_output,
+    check_render_mode,
+    checked_reset_mask,
+    new_seeds,
+    seeds_of_reset,
+)
 
-Output = Literal["numpy", "torch"]
 NUM_ACTIONS = 18
 
 
@@ -90,10 +97,8 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             "render_fps": 30,
             "autoreset_mode": autoreset_mode_named(autoreset_mode),
         }
-        frame_format = generator.frame_format
-        self._palette = _palette_colors(generator)
-        self._layout = layout_of_frames(frame_format)
-        self.single_observation_space = self._layout.space
+        self._drawing = DeviceFrames(generator)
+        self.single_observation_space = self._drawing.layout.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.single_action_space = gym.spaces.Discrete(num_actions)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -125,7 +130,7 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             InputError: the mask or the number of seeds does not fit, or some sub-environments were
                 never reset.
         """
-        is_reset = _checked_mask(options, self.num_envs)
+        is_reset = checked_reset_mask(options, self.num_envs)
         if self._frames is None and not is_reset.all():
             raise InputError("the first reset must be of all sub-environments, without reset_mask")
         indices = np.flatnonzero(is_reset)
@@ -174,17 +179,12 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
             return None
         if self._frames is None:
             raise ResetNeeded("cannot render before the first reset")
-        to_rgb = self._layout.frame_format.to_rgb
+        to_rgb = self._drawing.layout.frame_format.to_rgb
         return tuple(to_rgb(frame) for frame in self._frames.cpu().numpy())
 
     def _seed(self, indices: list[int], seeds: list[int | None]) -> None:
         """Seed the streams of some sub-environments; None continues a stream that has a seed."""
-        given = {}
-        for index, seed in zip(indices, seeds, strict=True):
-            if seed is not None:
-                given[index] = seed
-            elif not self._is_seeded[index]:
-                given[index] = int(self.np_random.integers(2**63))
+        given = new_seeds(indices, seeds, self._is_seeded, self.np_random)
         self._noise.seed(list(given), list(given.values()))
         self._is_seeded[list(given)] = True
 
@@ -216,13 +216,12 @@ class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
         """Return the frames of positions (M, latent_size) of the sub-environments `rows`."""
         latents = from_gaussian(positions, self._generator.latent_distribution)
         conditions = None if self._conditions is None else self._conditions[rows]
-        frames = self._generator.decode_on_device(latents, conditions)
-        return frames if self._palette is None else self._palette[frames[..., 0].int()]
+        return self._drawing.decode(latents, conditions)
 
     def _observations(self) -> Any:
         assert self._frames is not None
         if self._output == "torch":
-            return self._frames.clone()  # autograd refuses inference tensors
+            return self._frames.clone()  # callers may change it
         return self._frames.cpu().numpy()
 
     def _as_output(self, array: npt.NDArray[Any]) -> npt.NDArray[Any] | Tensor:
@@ -239,33 +238,8 @@ def _check_arguments(
             raise InputError(f"{name} must be at least 1, not {number}")
     if not walk_length > 0:
         raise InputError(f"walk_length must be above 0, not {walk_length}")
-    if output not in ("numpy", "torch"):
-        raise InputError(f"output must be 'numpy' or 'torch', not {output!r}")
-    if render_mode not in (None, "rgb_array"):
-        raise InputError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
-
-
-def _checked_mask(options: dict[str, Any] | None, num_envs: int) -> Mask:
-    """Return which sub-environments a reset with these options resets, bool (num_envs,).
-
-    Raises:
-        InputError: the mask has another type or shape, or it is False everywhere.
-    """
-    mask = (options or {}).get("reset_mask", np.ones(num_envs, np.bool_))
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (num_envs,):
-        kind = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else shown(mask)
-        raise InputError(f"reset_mask must be an array bool ({num_envs},), not {kind}")
-    if not mask.any():
-        raise InputError("reset_mask must be True for at least one sub-environment, not for none")
-    return mask
-
-
-def _palette_colors(generator: FrameGenerator) -> Tensor | None:
-    """Return the RGB color of each palette index, uint8 (256, 3); None for other frames."""
-    palette = generator.frame_format.palette
-    if palette is None:
-        return None
-    return torch.from_numpy(ale_palette(palette)).to(generator.device)
+    check_output(output)
+    check_render_mode(render_mode)
 
 
 def _conditions(generator: FrameGenerator, num_envs: int) -> Tensor | None:

@@ -34,6 +34,8 @@ from atarigan.models.checkpoint import (
     load_model_config,
     write_checkpoint,
 )
+from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.features import Feature, Kind
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_tables import TreeTables
@@ -230,8 +232,13 @@ def read_records(folder: Path) -> None:
 
 def write_dynamics(folder: Path) -> None:
     """A tree of three nodes for byte 1, which counts with the input, and three leaves."""
+    small_trees(num_inputs=1).save(folder)
+    read_dynamics(folder)  # which compiles the walk, or loads it from the disk
+
+
+def small_trees(num_inputs: int) -> TreeDynamics:
     tables = TreeTables(
-        num_inputs=1,
+        num_inputs=num_inputs,
         constants=np.array([7, 0], np.uint8),
         addresses=np.array([1], np.int32),
         codings=np.array([1], np.uint8),
@@ -242,8 +249,7 @@ def write_dynamics(folder: Path) -> None:
         thresholds=np.array([0, 0, 1, 0, 254, 0, 1, 3], np.int32),
         skips=np.array([2, 0, 0, 0, 2, 0, 0, 0], np.int32),
     )
-    TreeDynamics(tables).save(folder)
-    read_dynamics(folder)  # which compiles the walk, or loads it from the disk
+    return TreeDynamics(tables)
 
 
 def read_dynamics(folder: Path) -> None:
@@ -251,6 +257,20 @@ def read_dynamics(folder: Path) -> None:
     tables = dynamics.tables
     states = np.arange(256, dtype=np.uint8)[:, None] * np.ones(len(tables.constants), np.uint8)
     dynamics.step(states, np.ones((256, tables.num_inputs), np.int32))
+
+
+def write_dream(folder: Path) -> None:
+    starts = Starts(np.array([[7, 3], [7, 4]], np.uint8), np.array([2, 3], np.uint8))
+    settings = DreamSettings("ALE/Freeway-v5", {}, ("NOOP", "UP", "DOWN"), has_paddle=False)
+    Dream(settings, small_trees(num_inputs=3), starts).save(folder)
+    read_dream(folder)
+
+
+def read_dream(folder: Path) -> None:
+    batch = DreamBatch(Dream.load(folder), 3, frame_skip=2)
+    batch.seed(np.arange(3), np.arange(3, dtype=np.uint64))
+    batch.reset(np.arange(3), most_noops=2)
+    batch.step(np.zeros(3, np.int64))
 
 
 READERS = {
@@ -289,5 +309,6 @@ READERS = {
     "recipe": Reader(write_recipe, read_recipe, ("recipe.toml",)),
     "run records": Reader(write_records, read_records, ("evaluations.jsonl", "history.csv")),
     "dynamics": Reader(write_dynamics, read_dynamics, ("dynamics.json", "trees.safetensors")),
+    "dream": Reader(write_dream, read_dream, ("dream.json", "starts.safetensors")),
     "NPZ samples": Reader(write_samples, read_both_samples, ("frames.npz", "points.npz")),
 }

@@ -26,6 +26,7 @@ class RecordingGenerator:
 
     frame_format = FrameFormat("gray", 4, 4)
     device = torch.device("cpu")
+    largest_batch = 64
     latent_distribution = "normal"
     latent_size = 24
     num_classes = 0

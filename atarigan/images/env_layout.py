@@ -17,6 +17,8 @@ from atarigan.images.layout import (
 
 # These return a single new frame, independent of the observations inside them.
 _NEW_FRAME = {"AtariPreprocessing", "WarpFrame", "AddRenderObservation"}
+# These stack frames themselves, in front.
+_STACKED = {"AtariVectorEnv", "DreamEnv", "DreamVectorEnv"}
 
 
 def layout_of_env(env: Any, axes: str | None = None) -> ImageLayout | None:
@@ -90,7 +92,7 @@ def _known_layout(env: Any) -> ImageLayout | None:
 
 def _stacks_inside(env: Any, names: set[str]) -> bool:
     """Return whether an environment that is no wrapper stacks frames in front."""
-    if "AtariVectorEnv" in names:
+    if names & _STACKED:
         return True
     if "AsyncVectorEnv" in names:
         return bool(all(env.call("has_wrapper_attr", "stack_size")))

@@ -81,6 +81,15 @@ class FrameGenerator:
         return cls(model, network, choose_device(device))
 
     @property
+    def largest_batch(self) -> int:
+        """Samples that it decodes at once.
+
+        On a CPU these are few: memory that is asked for and given back for each large batch has to
+        be mapped anew, which takes up to half of the time.
+        """
+        return _LARGEST_ON_CPU if self.device.type == "cpu" else LARGEST_BATCH
+
+    @property
     def makes_frames(self) -> bool:
         """Whether samples are frames rather than points."""
         return self.model.sample.frame_format is not None
@@ -244,9 +253,6 @@ class FrameGenerator:
     ) -> Iterator[tuple[slice, tuple[Tensor, Tensor | None]]]:
         """Yield a slice of a batch, and its latents and conditions on the device.
 
-        On a CPU batches are small: memory that is asked for and given back for each large one has
-        to be mapped anew, which takes up to half of the time.
-
         Raises:
             InputError: latents or conditions have another shape.
         """
@@ -257,8 +263,7 @@ class FrameGenerator:
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
         dtype = np.uint8 if self.reads_ram else np.float32
-        largest = _LARGEST_ON_CPU if self.device.type == "cpu" else LARGEST_BATCH
-        for part in batches(len(latents), largest):
+        for part in batches(len(latents), self.largest_batch):
             some = None if conditions is None else self._on_device(conditions[part], dtype)
             yield part, (self._on_device(latents[part], np.float32), some)
 

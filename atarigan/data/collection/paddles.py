@@ -17,4 +17,4 @@ def direction_of(meaning: str) -> int:
 def moved(resistance: Any, direction: Any) -> Any:
     """Return the resistance after a frame; numbers or arrays of them."""
     steps = resistance + RESISTANCE_STEP * direction
-    return np.clip(steps, LEAST_RESISTANCE, MOST_RESISTANCE)
+    return np.minimum(np.maximum(steps, LEAST_RESISTANCE), MOST_RESISTANCE)  # faster than clip

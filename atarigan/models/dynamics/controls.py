@@ -56,7 +56,9 @@ class Controls:
         joysticks: Inputs = self._joysticks[actions]
         if not self.has_paddle:
             return joysticks
-        return np.column_stack([joysticks, before, after]).astype(np.int32, copy=False)
+        inputs: Inputs = np.empty((len(joysticks), self.num_inputs), np.int32)
+        inputs[:, :-2], inputs[:, -2], inputs[:, -1] = joysticks, before, after
+        return inputs
 
 
 def _joystick(meaning: str) -> tuple[int, int, int]:

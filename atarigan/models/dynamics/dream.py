@@ -145,11 +145,19 @@ class Dream:
 
     @property
     def generator_source(self) -> str | Path | None:
-        """What `FrameGenerator.load` takes to draw its frames; None if nothing draws them."""
+        """What `FrameGenerator.load` takes to draw its frames; None if nothing draws them.
+
+        Raises:
+            InputError: the generator's folder is a link that leads out of the dream's.
+        """
         if self.settings.generator:
             return self.settings.generator
         found = self.folder / GENERATOR_FOLDER if self.folder else None
-        return found if found is not None and found.is_dir() else None
+        if self.folder is None or found is None or not found.is_dir():
+            return None
+        if not found.resolve().is_relative_to(self.folder.resolve()):
+            raise InputError(f"{found} must lie in {self.folder}, not lead to {found.resolve()}")
+        return found
 
     def save(self, folder: str | Path) -> None:
         """Write all but the generator into a folder, which is made if it is missing.
@@ -176,16 +184,21 @@ class Dream:
             InputError: a file is missing, damaged or of another format.
         """
         folder = shipped.resolved_dream(source)
-        settings = typed_json.read_json(confined(folder / SETTINGS_FILE, folder), DreamSettings)
-        starts = _read_starts(confined(folder / STARTS_FILE, folder))
+        settings = typed_json.read_json(_found(folder, SETTINGS_FILE), DreamSettings)
+        starts = _read_starts(_found(folder, STARTS_FILE))
         return cls(settings, TreeDynamics.load(folder), starts, folder)
+
+
+def _found(folder: Path, name: str) -> Path:
+    try:
+        return confined(folder / name, folder)
+    except FileNotFoundError:
+        raise InputError(f"{folder / name} is missing") from None
 
 
 def _read_starts(path: Path) -> Starts:
     try:
         tables: dict[str, Any] = load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing") from None
     except (SafetensorError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
     if tables.keys() != {"states", "lives"}:

@@ -13,6 +13,8 @@ from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.random_streams import keys_of, uniforms
 
 Mask = npt.NDArray[np.bool_]
+Rows = slice | npt.NDArray[np.intp]
+EVERYONE = slice(None)
 _NO_PADDLE = -1
 
 
@@ -56,10 +58,12 @@ class Outcomes(NamedTuple):
     Attributes:
         rewards: sum over the step's frames, float32 (N,).
         ends: whether the game is over, bool (N,).
+        truncations: whether the episode is as long as it may be, bool (N,).
     """
 
     rewards: npt.NDArray[np.float32]
     ends: Mask
+    truncations: Mask
 
 
 class DreamBatch:
@@ -67,25 +71,36 @@ class DreamBatch:
 
     An agent step repeats an action over several frames. With a probability each frame repeats the
     last frame's action instead ("sticky actions"; Machado et al. 2018, arXiv:1709.06009, section
-    5.2), so the action before persists for the first frames of a step. A game that is over stays
-    as it is until it is reset.
+    5.2), so the action before persists for the first frames of a step. A step stops at the frame
+    that ends an episode.
 
     Args:
         dream: the learned game.
         num: number of games.
         frame_skip: frames of an agent step; None for the dream's own.
         sticky: the probability; None for the dream's own.
+        max_frames: frames after which an episode is truncated; None for no limit.
+        ends_with_life: whether a lost life ends an episode.
 
     Attributes:
         games: the games' states, which may be read, copied and set.
     """
 
     def __init__(
-        self, dream: Dream, num: int, frame_skip: int | None = None, sticky: float | None = None
+        self,
+        dream: Dream,
+        num: int,
+        frame_skip: int | None = None,
+        sticky: float | None = None,
+        *,
+        max_frames: int | None = None,
+        ends_with_life: bool = False,
     ) -> None:
         self.dream = dream
         self.frame_skip = dream.settings.frame_skip if frame_skip is None else frame_skip
         self.sticky = dream.settings.sticky if sticky is None else sticky
+        self.max_frames = np.iinfo(np.int64).max if max_frames is None else max_frames
+        self.ends_with_life = ends_with_life
         self._controls = dream.controls
         self.games = GameStates(
             rams=np.zeros((num, dream.dynamics.num_bytes), np.uint8),
@@ -124,49 +139,64 @@ class DreamBatch:
         if most_noops:
             waits = (self._draw(rows) * (most_noops + 1)).astype(np.int64)
             for frame in range(int(waits.max(initial=0))):
-                self._play(rows[waits > frame], NO_OP)
+                waiting = rows[waits > frame]
+                self._play(waiting, np.full(len(waiting), NO_OP))
 
-    def step(self, actions: npt.NDArray[np.int64]) -> Outcomes:
-        """Play an agent step in all games, with actions int64 (N,)."""
-        everyone = np.arange(len(self))
-        persisted = self._num_persisted(everyone)
-        rewards, ends = np.zeros(len(self), np.float32), np.zeros(len(self), np.bool_)
+    def step(self, actions: npt.NDArray[np.int64], rows: Rows = EVERYONE) -> Outcomes:
+        """Play an agent step in some games (n,), with actions int64 (n,); all other games wait."""
+        persisted = self._num_persisted(rows)
+        rewards = np.zeros(len(actions), np.float32)
+        ends, truncations = np.zeros((2, len(actions)), np.bool_)
+        going: Rows = EVERYONE  # places, in the arrays above, of games that no frame has ended
         for frame in range(self.frame_skip):
-            rows = everyone[~ends]
-            persists = (persisted > frame)[rows]
-            played = np.where(persists, self.games.last_actions[rows], actions[rows])
-            frame_rewards, frame_ends = self._play(rows, played)
-            rewards[rows] += frame_rewards
-            ends[rows] = frame_ends
-        return Outcomes(rewards, ends)
+            playing = _chosen(rows, going)
+            persists = persisted[going] > frame
+            played = np.where(persists, self.games.last_actions[playing], actions[going])
+            frame_rewards, ends[going] = self._play(playing, played)
+            rewards[going] += frame_rewards
+            truncations[going] = self.games.num_frames[playing] >= self.max_frames
+            is_over = ends | truncations
+            if is_over.all():
+                break
+            if is_over.any():
+                going = np.flatnonzero(~is_over)
+        return Outcomes(rewards, ends, truncations)
 
     def _play(
-        self, rows: npt.NDArray[np.intp], actions: Any
+        self, rows: Rows, actions: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float32], Mask]:
-        """Play a frame in some games (n,); return rewards and whether games are over, (n,) each."""
+        """Play a frame in some games (n,); return rewards and whether episodes end, (n,) each."""
         games = self.games
-        actions = np.broadcast_to(actions, rows.shape)
         before = games.resistances[rows]
         after = self._controls.moved(before, actions)
         inputs = self._controls.inputs(actions, before, after)
         following = self.dream.dynamics.step(games.rams[rows], inputs)
+        ends = following.ends
+        if self.ends_with_life:
+            ends = ends | (following.lives < games.lives[rows])
         games.rams[rows], games.lives[rows] = following.states, following.lives
         games.resistances[rows], games.last_actions[rows] = after, actions
         games.num_frames[rows] += 1
-        return following.rewards, following.ends
+        return following.rewards, ends
 
-    def _num_persisted(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    def _num_persisted(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Draw for how many frames the action before persists: at least k with probability
         sticky ** k.
         """
         if not 0 < self.sticky < 1:
-            return np.full(len(rows), self.frame_skip if self.sticky else 0)
-        with np.errstate(divide="ignore"):
-            drawn = np.log(self._draw(rows)) / np.log(self.sticky)
+            return np.full(len(self.games.keys[rows]), self.frame_skip if self.sticky else 0)
+        drawn = np.log1p(-self._draw(rows)) / np.log(self.sticky)
         persisted: npt.NDArray[np.int64] = np.minimum(drawn, self.frame_skip).astype(np.int64)
         return persisted
 
-    def _draw(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    def _draw(self, rows: Rows) -> npt.NDArray[np.float64]:
         numbers = uniforms(self.games.keys[rows], self.games.num_drawn[rows])
         self.games.num_drawn[rows] += np.uint64(1)
         return numbers
+
+
+def _chosen(rows: Rows, places: Rows) -> Rows:
+    """Return the rows at some places; slices stand for all."""
+    if isinstance(places, slice):
+        return rows
+    return places if isinstance(rows, slice) else rows[places]

@@ -24,13 +24,11 @@ def keys_of(seeds: npt.NDArray[Any]) -> Numbers:
 
 def uniforms(keys: Numbers, counts: Numbers) -> npt.NDArray[np.float64]:
     """Return number `counts` of each stream, uniform in [0, 1), float64 (N,)."""
-    with np.errstate(over="ignore"):
-        numbers = _mixed(keys + (counts + np.uint64(1)) * _GAMMA)
+    numbers = _mixed(keys + (counts + np.uint64(1)) * _GAMMA)
     return (numbers >> _UNUSED_BITS).astype(np.float64) * 2.0**-53
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    with np.errstate(over="ignore"):
-        for shift, mixer in zip(_SHIFTS, _MIXERS, strict=False):
-            numbers = (numbers ^ (numbers >> shift)) * mixer
-        return numbers ^ (numbers >> _SHIFTS[-1])
+    for shift, mixer in zip(_SHIFTS, _MIXERS, strict=False):
+        numbers = (numbers ^ (numbers >> shift)) * mixer
+    return numbers ^ (numbers >> _SHIFTS[-1])

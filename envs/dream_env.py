@@ -1,0 +1,194 @@
+"""DreamEnv: a learned Atari game, as an environment."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
+
+from atarigan.errors import InputError, shown
+from atarigan.images.pixels import Frames
+from atarigan.models.dynamics.dream import Dream
+
+from .dream_games import DreamGames, DreamState
+from .dream_options import DreamKwargs, DreamOptions
+from .json_spec import json_spec
+
+if TYPE_CHECKING:
+    from atarigan.models.frame_generator import FrameGenerator
+
+_ONLY = np.zeros(1, np.intp)
+
+
+class DreamEnv(gym.Env[Any, Any]):
+    """A learned Atari game: no emulator plays it.
+
+    From RAM, the console's 128 bytes of memory, and an action, the dream predicts the RAM, the
+    reward, the lives and the end of each emulator frame, and a generator draws the frame. Actions,
+    frame skip and sticky actions are as in ALE's environment of the game. Playing needs numba, of
+    the extra `dream`.
+
+    Observations are the frames of the last agent steps as in ALE's `AtariVectorEnv`, uint8
+    (stack_num, H, W), or (stack_num, H, W, 3) where the generator makes colors; RAM uint8 (bytes,);
+    or a Dict of both. RAM determines a frame. `info` has "lives", "episode_frame_number",
+    "frame_number" (both in emulator frames) and "ram", uint8 (bytes,). `reset(seed=s)`, with s at
+    least 0, determines all that follows. `render()` returns the newest frame, RGB uint8 (H, W, 3).
+
+    With `episodic_life=True` an episode ends with a lost life, and the next reset begins a new
+    game. Rewards are not clipped unless `reward_clipping=True`.
+
+    `clone_state` and `restore_state` serve planning, and `set_state` the question "what if".
+
+    Args:
+        model: a `Dream`, the folder of one, or the name of one that comes with the package.
+        generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
+            the dream's own.
+        options: `obs_type`, `stack_num`, `frameskip`, `repeat_action_probability`,
+            `max_num_frames_per_episode`, `noop_max`, `reward_clipping`, `episodic_life`,
+            `render_mode`, `device` and `allow_other_game`, which `DreamOptions` describes.
+
+    Raises:
+        InputError: an option is out of range; the dream or the generator is missing or damaged; or
+            the generator does not read the RAM of the dream's game.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from atarigan.envs import DreamEnv
+        >>> env = DreamEnv("runs/dream", frameskip=4)  # doctest: +SKIP
+        >>> env = gym.make("atarigan:atarigan/Dream-v0", model="runs/dream")  # doctest: +SKIP
+        >>> observation, info = env.reset(seed=0)  # doctest: +SKIP
+        >>> observation.shape, info["lives"]  # doctest: +SKIP
+        ((4, 84, 84), 5)
+
+        Two actions from the same state:
+
+        >>> state = env.unwrapped.clone_state()  # doctest: +SKIP
+        >>> one = env.step(2)  # doctest: +SKIP
+        >>> env.unwrapped.restore_state(state)  # doctest: +SKIP
+        >>> other = env.step(3)  # doctest: +SKIP
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  (as in gym.Env)
+
+    def __init__(
+        self,
+        model: Dream | str | Path,
+        generator: "FrameGenerator | str | Path | None" = None,
+        **options: Unpack[DreamKwargs],
+    ) -> None:
+        chosen = DreamOptions(**options)
+        self._games = DreamGames(model, generator, 1, chosen)
+        self._spec: EnvSpec | None = None
+        self.render_mode = chosen.render_mode
+        self.observation_space = self._games.seen.space
+        self.action_space = gym.spaces.Discrete(len(self.get_action_meanings()))
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        return json_spec(self._spec)
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec
+
+    def get_action_meanings(self) -> list[str]:
+        """Return the name of each action, such as "UPRIGHTFIRE"."""
+        return list(self._games.dream.settings.action_meanings)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode; `seed` determines all that follows, and None continues the stream."""
+        super().reset(seed=seed)
+        self._games.reset(_ONLY, [seed], self.np_random)
+        return self._observation(), self._info()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Play an agent step.
+
+        Raises:
+            InputError: the action is not a whole number in range.
+            ResetNeeded: there was no reset, or the episode has ended.
+        """
+        self._games.check_begun()
+        if self._games.is_over[0]:
+            raise ResetNeeded("the episode has ended: reset the environment first")
+        outcomes = self._games.play(self._checked(action))
+        self._games.show()
+        return (
+            self._observation(),
+            float(outcomes.rewards[0]),
+            bool(outcomes.ends[0]),
+            bool(outcomes.truncations[0]),
+            self._info(),
+        )
+
+    def render(self) -> Frames | None:
+        """Return the newest frame, RGB uint8 (H, W, 3); None without a render mode.
+
+        Raises:
+            ResetNeeded: there was no reset.
+        """
+        return None if self.render_mode is None else self._games.pictures()[0]
+
+    def clone_state(self, include_rng: bool = True) -> DreamState:
+        """Return a copy of the game, its frames and its random stream.
+
+        Args:
+            include_rng: whether `restore_state` also restores the random stream, so that the game
+                goes on in the same way. False keeps the stream as it is then, so that sticky
+                actions differ.
+
+        Raises:
+            ResetNeeded: there was no reset.
+        """
+        return self._games.clone(0, include_rng=include_rng)
+
+    def restore_state(self, state: DreamState) -> None:
+        """Continue from a state, which may be of another environment of the same dream.
+
+        Raises:
+            InputError: the state is of another dream, or its observations are of another kind.
+            ResetNeeded: there was no reset.
+        """
+        self._games.restore(_ONLY, state)
+
+    def set_state(
+        self, ram: Any, *, lives: int | None = None, resistance: int | None = None
+    ) -> Any:
+        """Continue from RAM and return its observation, in which it is the only frame.
+
+        Args:
+            ram: uint8 (bytes,).
+            lives: lives left, from 0 to 255; None changes nothing.
+            resistance: of the paddle, in ohms from 27450 (right) to 790196 (left); None changes
+                nothing.
+
+        Raises:
+            InputError: the RAM has another type or shape, a number is out of range, or there is no
+                paddle.
+            ResetNeeded: there was no reset.
+        """
+        self._games.set_state(_ONLY, ram, lives, resistance)
+        return self._observation()
+
+    def _checked(self, action: Any) -> Any:
+        if not self.action_space.contains(action):
+            largest = len(self.get_action_meanings()) - 1
+            raise InputError(
+                f"action must be a whole number from 0 to {largest}, not {shown(action)}"
+            )
+        return np.array([action], np.int64)
+
+    def _observation(self) -> Any:
+        batch = self._games.observations()
+        if isinstance(batch, dict):
+            return {name: values[0] for name, values in batch.items()}
+        return batch[0]
+
+    def _info(self) -> dict[str, Any]:
+        infos = self._games.infos()
+        ram = infos.pop("ram")[0]
+        return {**{name: int(values[0]) for name, values in infos.items()}, "ram": ram}

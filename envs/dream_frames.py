@@ -1,0 +1,132 @@
+"""DreamFrames: the last frames of several games, drawn from their RAM."""
+
+from collections import deque
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atarigan.data.provenance import Provenance, check_same_game
+from atarigan.data.sample_spec import Ram
+from atarigan.errors import InputError
+from atarigan.images.pixels import Frames
+from atarigan.models.frame_generator import FrameGenerator
+
+from .device_frames import DeviceFrames
+from .vector_api import Indices
+
+_LATENT_SEED = 0
+
+
+class DreamFrames:
+    """Draws the frames of N games on the generator's device and keeps the last K of each.
+
+    All frames have the same latent, so RAM alone determines a frame.
+
+    Args:
+        generator: draws a frame of RAM.
+        num: N, the number of games.
+        stack_num: K, at least 1.
+        num_bytes: bytes of RAM.
+        provenance: of the games, compared with that of the generator's.
+        allow_other_game: whether the generator may have learned another game.
+
+    Attributes:
+        device: of the generator.
+        shape: of a game's stack: (K, H, W) if frames are gray, else RGB (K, H, W, 3).
+
+    Raises:
+        InputError: the generator makes points, does not read RAM of this size, or learned another
+            game.
+    """
+
+    def __init__(
+        self,
+        generator: FrameGenerator,
+        num: int,
+        stack_num: int,
+        num_bytes: int,
+        provenance: Provenance,
+        *,
+        allow_other_game: bool,
+    ) -> None:
+        condition_shape = generator.model.sample.condition_shape
+        if not generator.reads_ram or condition_shape != (num_bytes,):
+            found = f"conditions {condition_shape}" if condition_shape else "nothing"
+            raise InputError(f"generator must read RAM of {num_bytes} bytes, not {found}")
+        check_same_game(
+            generator.provenance,
+            provenance,
+            "the dream",
+            reads_ram=True,
+            allow=None if allow_other_game else "allow_other_game=True",
+        )
+        self._drawing = DeviceFrames(generator)
+        self.device = generator.device
+        layout = self._drawing.layout
+        self._frame_format = layout.frame_format
+        self._frame_shape = layout.shape[:2] if layout.num_channels == 1 else layout.shape
+        self.shape = (stack_num, *self._frame_shape)
+        latent = generator.latents(1, _LATENT_SEED)
+        self._latent = torch.from_numpy(latent).to(self.device)
+        blank = torch.zeros(num, *self._frame_shape, dtype=torch.uint8, device=self.device)
+        self._frames = deque([blank.clone() for _ in range(stack_num)], maxlen=stack_num)
+
+    def push(self, rams: Ram, begun: Indices) -> None:
+        """Draw the next frame of every game, from RAM uint8 (N, bytes); games in `begun` (n,) begin
+        an episode with it.
+        """
+        self._append(self._drawn(rams), begun)
+
+    def push_with_finals(self, rams: Ram, begun: Indices, final_rams: Ram) -> Tensor:
+        """Do the same, and return the stacks that ended the episodes before, uint8 (n, *shape), of
+        RAM uint8 (n, bytes). It is one call of the generator.
+        """
+        drawn = self._drawn(np.concatenate([final_rams, rams]))
+        rows = self._on_device(begun)
+        finals, frames = drawn[: len(rows)], drawn[len(rows) :]
+        older = [each[rows] for each in list(self._frames)[1:]]
+        self._append(frames, begun)
+        return torch.stack([*older, finals], 1)
+
+    def begin(self, rows: Indices, rams: Ram) -> None:
+        """Begin the stacks of some games (n,) anew, from RAM uint8 (n, bytes)."""
+        self._clear_older(rows)
+        self._frames[-1][self._on_device(rows)] = self._drawn(rams)
+
+    def stacks(self) -> Tensor:
+        """Return a copy of all stacks, uint8 (N, *shape)."""
+        return torch.stack(tuple(self._frames), 1)
+
+    def stack(self, row: int) -> Frames:
+        """Return a copy of one game's stack, uint8 shape."""
+        return torch.stack([frames[row] for frames in self._frames]).cpu().numpy()
+
+    def set_stack(self, rows: Indices, stack: Frames) -> None:
+        """Give some games (n,) the same stack."""
+        chosen = self._on_device(rows)
+        for frames, frame in zip(self._frames, torch.from_numpy(stack), strict=True):
+            frames[chosen] = frame.to(self.device)
+
+    def pictures(self, rams: Ram) -> Frames:
+        """Draw RAM uint8 (M, bytes) as RGB, uint8 (M, H, W, 3)."""
+        drawn = self._drawn(rams).cpu().numpy()
+        return self._frame_format.to_rgb(drawn.reshape(-1, *self._frame_format.shape)).copy()
+
+    def _drawn(self, rams: Ram) -> Tensor:
+        latents = self._latent.expand(len(rams), -1)
+        drawn = self._drawing.decode(latents, torch.from_numpy(rams).to(self.device))
+        return drawn.reshape(-1, *self._frame_shape)
+
+    def _append(self, frames: Tensor, begun: Indices) -> None:
+        self._frames.append(frames)
+        self._clear_older(begun)
+
+    def _clear_older(self, rows: Indices) -> None:
+        if len(rows):
+            chosen = self._on_device(rows)
+            for frames in list(self._frames)[:-1]:
+                frames[chosen] = 0
+
+    def _on_device(self, rows: Indices) -> Tensor:
+        return torch.from_numpy(rows).to(self.device)

@@ -1,0 +1,259 @@
+"""DreamGames: the games that the environments of a dream play."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.error import ResetNeeded
+
+from atarigan.data.collection import paddles
+from atarigan.errors import InputError, shown
+from atarigan.images.pixels import Frames
+from atarigan.models.dynamics.dream import Dream
+from atarigan.models.dynamics.dream_batch import EVERYONE, DreamBatch, GameStates, Outcomes, Rows
+
+from .dream_observations import DreamObservations
+from .dream_options import DreamOptions, check_whole
+from .vector_api import Indices, Output, new_seeds
+
+if TYPE_CHECKING:
+    from atarigan.models.frame_generator import FrameGenerator
+
+Infos = dict[str, npt.NDArray[Any]]
+_NOBODY = np.zeros(0, np.intp)
+_NUM_SEEDS = 2**64
+_MAX_LIVES = 255
+
+
+@dataclass(frozen=True, eq=False)
+class DreamState:
+    """A game of a dream at one moment; `clone_state` of an environment makes it.
+
+    Attributes:
+        game: what determines how the game goes on, of one game.
+        num_frames_before: emulator frames of earlier episodes.
+        is_over: whether the episode has ended.
+        stack: the pixels of its observation; None without pixels.
+        includes_rng: whether the random stream is restored too.
+    """
+
+    game: GameStates
+    num_frames_before: int
+    is_over: bool
+    stack: Frames | None
+    includes_rng: bool
+
+
+class DreamGames:
+    """N games of a dream, their random streams and their observations.
+
+    A game depends only on its own seed. Observations are drawn apart from playing, so that one call
+    of the generator draws those of all games.
+
+    Args:
+        model: a Dream, or what `Dream.load` takes.
+        generator: as for `DreamObservations`.
+        num: N.
+        options: how to play and show.
+        output: kind of the observations.
+
+    Attributes:
+        dream: the learned game.
+        seen: the observations.
+        is_over: whether the episode of each game has ended, bool (N,).
+
+    Raises:
+        InputError: the dream cannot be loaded, or as for `DreamObservations`.
+    """
+
+    def __init__(
+        self,
+        model: Dream | str | Path,
+        generator: "FrameGenerator | str | Path | None",
+        num: int,
+        options: DreamOptions,
+        output: Output = "numpy",
+    ) -> None:
+        self.dream = Dream.load(model) if isinstance(model, (str, Path)) else model
+        self.seen = DreamObservations(self.dream, generator, num, options, output)
+        self._options = options
+        self._batch = DreamBatch(
+            self.dream,
+            num,
+            options.frameskip,
+            options.repeat_action_probability,
+            max_frames=options.max_num_frames_per_episode,
+            ends_with_life=options.episodic_life,
+        )
+        self._num_actions = len(self.dream.settings.action_meanings)
+        self.is_over = np.zeros(num, np.bool_)
+        self._is_seeded = np.zeros(num, np.bool_)
+        self._num_frames_before = np.zeros(num, np.int64)
+        self._has_begun = False
+
+    @property
+    def states(self) -> GameStates:
+        """The states of all games, which change in place."""
+        return self._batch.games
+
+    def check_begun(self) -> None:
+        """Raise ResetNeeded before the first reset."""
+        if not self._has_begun:
+            raise ResetNeeded("the environment must be reset first")
+
+    def checked_actions(self, actions: Any) -> npt.NDArray[np.int64]:
+        """Return actions, an array, a tensor or a list, as int64 (N,).
+
+        Raises:
+            InputError: they are not one whole number in range for each game.
+        """
+        try:
+            found = np.asarray(actions.cpu() if hasattr(actions, "cpu") else actions)
+        except ValueError:  # lists of different lengths
+            found = np.zeros(0)
+        is_right = found.shape == self.is_over.shape and found.dtype.kind in "iu"
+        if not is_right or found.min() < 0 or found.max() >= self._num_actions:
+            raise InputError(
+                f"actions must be {len(self.is_over)} whole numbers from 0 to "
+                f"{self._num_actions - 1}, not {shown(actions)}"
+            )
+        return found.astype(np.int64, copy=False)
+
+    def reset(self, rows: Indices, seeds: Sequence[int | None], rng: np.random.Generator) -> None:
+        """Begin episodes in some games (n,), and show them.
+
+        Args:
+            rows: the games; the first time, all of them.
+            seeds: of their random streams, at least 0; None continues a stream.
+            rng: draws the seeds of streams that never had one.
+
+        Raises:
+            InputError: it is the first time, and not of all games.
+        """
+        if not self._has_begun and len(rows) < len(self.is_over):
+            raise InputError("the first reset must be of all sub-environments, without reset_mask")
+        given = new_seeds(rows.tolist(), seeds, self._is_seeded, rng)
+        seeded = np.array(list(given), np.intp)
+        numbers = [seed % _NUM_SEEDS for seed in given.values()]
+        self._batch.seed(seeded, np.array(numbers, np.uint64))
+        self._is_seeded[seeded] = True
+        self.begin(rows)
+        self._num_frames_before[seeded] = 0  # ALE loads the game anew with a seed
+        self._has_begun = True
+        self.seen.begin(rows, self.states.rams[rows])
+
+    def begin(self, rows: Indices) -> None:
+        """Begin episodes in some games (n,), without showing them."""
+        self._num_frames_before[rows] += self.states.num_frames[rows]
+        self._batch.reset(rows, self._options.noop_max)
+        self.is_over[rows] = False
+
+    def play(self, actions: npt.NDArray[np.int64], rows: Rows = EVERYONE) -> Outcomes:
+        """Play an agent step in some games (n,) with actions int64 (n,), without showing it."""
+        outcomes = self._batch.step(actions, rows)
+        self.is_over[rows] = outcomes.ends | outcomes.truncations
+        if self._options.reward_clipping:
+            return outcomes._replace(rewards=np.sign(outcomes.rewards))
+        return outcomes
+
+    def show(self, begun: Indices = _NOBODY) -> None:
+        """Show the next state of every game; those in `begun` (n,) begin an episode with it."""
+        self.seen.push(self.states.rams, begun)
+
+    def observations(self) -> Any:
+        """Return a copy of the observations of all games."""
+        return self.seen.observations(self.states.rams)
+
+    def pictures(self) -> Frames:
+        """Return the newest frames, RGB uint8 (N, H, W, 3). Raises ResetNeeded before the first
+        reset.
+        """
+        self.check_begun()
+        return self.seen.pictures(self.states.rams)
+
+    def infos(self) -> Infos:
+        """Return what ALE tells of each game and its RAM, as copies, (N, ...) each."""
+        states = self.states
+        return {
+            "lives": states.lives.astype(np.int64),
+            "episode_frame_number": states.num_frames.copy(),
+            "frame_number": states.num_frames + self._num_frames_before,
+            "ram": states.rams.copy(),
+        }
+
+    def clone(self, row: int, *, include_rng: bool) -> DreamState:
+        """Return a copy of a game. Raises ResetNeeded before the first reset."""
+        self.check_begun()
+        return DreamState(
+            game=self.states[[row]],
+            num_frames_before=int(self._num_frames_before[row]),
+            is_over=bool(self.is_over[row]),
+            stack=self.seen.stack(row),
+            includes_rng=include_rng,
+        )
+
+    def restore(self, rows: Indices, state: DreamState) -> None:
+        """Continue some games (n,) from a state.
+
+        Raises:
+            InputError: the state is of another dream, or its observations are of another kind.
+            ResetNeeded: before the first reset.
+        """
+        self.check_begun()
+        states = self.states
+        expected = states.rams.shape[1:], self.seen.stack_shape
+        found = state.game.rams.shape[1:], None if state.stack is None else state.stack.shape
+        if found != expected:
+            raise InputError(
+                f"state must be of RAM {expected[0]} and pixels {expected[1]}, "
+                f"not of RAM {found[0]} and pixels {found[1]}"
+            )
+        streams = states.keys[rows], states.num_drawn[rows]
+        states[rows] = state.game
+        if not state.includes_rng:
+            states.keys[rows], states.num_drawn[rows] = streams
+        self._num_frames_before[rows] = state.num_frames_before
+        self.is_over[rows] = state.is_over
+        self.seen.set_stack(rows, state.stack)
+
+    def set_state(self, rows: Indices, ram: Any, lives: int | None, resistance: int | None) -> None:
+        """Change what some games (n,) hold, and show them as at an episode's begin.
+
+        Args:
+            rows: the games.
+            ram: uint8 (bytes,).
+            lives: lives left, from 0 to 255; None changes nothing.
+            resistance: of the paddle in ohms, in ALE's range; None changes nothing.
+
+        Raises:
+            InputError: the RAM has another type or shape, a number is out of range, or there is no
+                paddle.
+            ResetNeeded: before the first reset.
+        """
+        self.check_begun()
+        _check_state(ram, self.states.rams.shape[1:], lives)
+        if resistance is not None:
+            _check_resistance(resistance, has_paddle=self.dream.settings.has_paddle)
+            self.states.resistances[rows] = resistance
+        if lives is not None:
+            self.states.lives[rows] = lives
+        self.states.rams[rows] = ram
+        self.is_over[rows] = False
+        self.seen.begin(rows, self.states.rams[rows])
+
+
+def _check_state(ram: Any, shape: tuple[int, ...], lives: int | None) -> None:
+    if not isinstance(ram, np.ndarray) or ram.dtype != np.uint8 or ram.shape != shape:
+        kind = f"{ram.dtype} {ram.shape}" if isinstance(ram, np.ndarray) else shown(ram)
+        raise InputError(f"ram must be an array uint8 {shape}, not {kind}")
+    if lives is not None:
+        check_whole("lives", lives, 0, _MAX_LIVES)
+
+
+def _check_resistance(resistance: int, *, has_paddle: bool) -> None:
+    if not has_paddle:
+        raise InputError(f"resistance must be None in a game without a paddle, not {resistance}")
+    check_whole("resistance", resistance, paddles.LEAST_RESISTANCE, paddles.MOST_RESISTANCE)

@@ -1,0 +1,142 @@
+"""A learned game and its folder: what is written is read again, and damage is named on one line."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from atarigan.errors import InputError
+from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.models.dynamics.dream_batch import DreamBatch
+from tests.learned_games import counting_dream, learned_breakout
+from tests.readers import write_dream
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small dream, without a generator."""
+    write_dream(tmp_path / "dream")
+    return tmp_path / "dream"
+
+
+def games_of(dream: Dream) -> list[Any]:
+    """What random play leads to: RAM and rewards of each agent step."""
+    batch = DreamBatch(dream, 3)
+    rows = np.arange(3)
+    batch.seed(rows, rows.astype(np.uint64))
+    batch.reset(rows)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(len(dream.settings.action_meanings), size=(20, 3))
+    return [(batch.step(each).rewards, batch.games.rams.copy()) for each in actions]
+
+
+def test_a_dream_that_was_saved_plays_the_same_games(tmp_path: Path) -> None:
+    dream = learned_breakout()
+    dream.save(tmp_path)
+    loaded = Dream.load(tmp_path)
+    assert loaded.settings == dream.settings
+    assert loaded.generator_source == "breakout"
+    for step, again in zip(games_of(dream), games_of(loaded), strict=True):
+        np.testing.assert_array_equal(step[0], again[0])
+        np.testing.assert_array_equal(step[1], again[1])
+
+
+def test_the_generator_lies_in_the_folder_or_nowhere(folder: Path, tmp_path: Path) -> None:
+    assert Dream.load(folder).generator_source is None
+    (folder / "generator").mkdir()
+    assert Dream.load(folder).generator_source == folder / "generator"
+    (folder / "generator").rmdir()
+    (folder / "generator").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="generator must lie in .*dream, not lead to"):
+        _ = Dream.load(folder).generator_source
+
+
+@pytest.mark.parametrize(
+    "name", ["dream.json", "starts.safetensors", "dynamics.json", "trees.safetensors"]
+)
+def test_a_file_that_is_missing_or_leads_outside_is_named(folder: Path, name: str) -> None:
+    path = folder / name
+    outside = path.rename(folder.parent / name)
+    with pytest.raises(InputError, match=f"{name} is missing$"):
+        Dream.load(folder)
+    path.symlink_to(outside)
+    with pytest.raises(InputError, match=f"{name} must lie in"):
+        Dream.load(folder)
+    path.unlink()
+    path.write_bytes(b"\xff\xff")
+    with pytest.raises(InputError, match=name):
+        Dream.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": 1}, "colour"),
+        ({"frame_skip": 0}, "frame_skip must be 1 to 108000, not 0"),
+        ({"sticky": 1.5}, "sticky must be from 0 to 1, not 1.5"),
+        ({"sticky": "often"}, "sticky"),
+        ({"action_meanings": []}, "action_meanings must be 1 to 18 names, not 0"),
+        ({"generator": "../pong"}, "generator must be a shipped one, .*not '../pong'"),
+        ({"has_paddle": True}, "the dynamics must have 5 inputs, not 3"),
+        ({"format_version": 9}, "format_version"),
+    ],
+)
+def test_wrong_settings_are_named(folder: Path, changes: dict[str, Any], message: str) -> None:
+    path = folder / "dream.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(InputError, match=message):
+        Dream.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"states": np.zeros((2, 2), np.uint8)}, "must hold states, lives, not states"),
+        (
+            {"states": np.zeros((2, 2), np.uint8), "lives": np.zeros(3, np.uint8)},
+            r"starts.safetensors: starts must be .* not uint8 \(2, 2\) and uint8 \(3,\)",
+        ),
+        (
+            {"states": np.zeros((2, 2), np.int32), "lives": np.zeros(2, np.uint8)},
+            "not int32",
+        ),
+        (
+            {"states": np.zeros((0, 2), np.uint8), "lives": np.zeros(0, np.uint8)},
+            "at least one state",
+        ),
+        (
+            {"states": np.zeros((2, 3), np.uint8), "lives": np.zeros(2, np.uint8)},
+            "starts must be states of 2 bytes, not 3",
+        ),
+    ],
+)
+def test_wrong_starts_are_named(folder: Path, tables: dict[str, Any], message: str) -> None:
+    save_file(tables, folder / "starts.safetensors")
+    with pytest.raises(InputError, match=message):
+        Dream.load(folder)
+
+
+def test_only_trees_are_saved(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dynamics must be trees, not Counting"):
+        counting_dream().save(tmp_path)
+
+
+def test_a_name_that_is_not_shipped_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no-such-dream does not exist"):
+        Dream.load("no-such-dream")
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        Dream.load(tmp_path / "nowhere")
+
+
+def test_parts_must_fit() -> None:
+    dream = counting_dream()
+    starts = Starts(np.zeros((1, 3), np.uint8), np.zeros(1, np.uint8))
+    with pytest.raises(InputError, match="starts must be states of 2 bytes, not 3"):
+        dataclasses.replace(dream, starts=starts)
+    paddle = DreamSettings("ALE/Pong-v5", {}, ("NOOP",), has_paddle=True)
+    with pytest.raises(InputError, match="must have 5 inputs, not 3"):
+        dataclasses.replace(dream, settings=paddle)

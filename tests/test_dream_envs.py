@@ -1,0 +1,599 @@
+"""DreamEnv and DreamVectorEnv: games without an emulator, alike one by one and together."""
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import stable_baselines3.common.env_checker
+import torch
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from stable_baselines3 import PPO
+
+from atarigan import FrameGenerator
+from atarigan.data.provenance import Provenance
+from atarigan.envs import DreamEnv, DreamVectorEnv
+from atarigan.errors import InputError
+from atarigan.images.env_layout import layout_of_env
+from atarigan.images.pixels import FrameFormat, ale_palette
+from tests.learned_games import GAME, LIFE, counting_dream, learned_breakout
+
+ID = "atarigan:atarigan/Dream-v0"
+FIRE, LEFT = 1, 3
+OBS_TYPES = ("pixels", "ram", "both")
+
+
+@pytest.fixture(scope="module")
+def breakout() -> FrameGenerator:
+    return FrameGenerator.load("breakout", device="cpu")
+
+
+def learned(generator: FrameGenerator, **options: Any) -> DreamEnv:
+    return DreamEnv(learned_breakout(), generator, **options)
+
+
+def counting(num_starts: int = 1, **options: Any) -> DreamEnv:
+    return DreamEnv(counting_dream(num_starts), **options)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Equal arrays, numbers, or dictionaries and sequences of them."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_equal(one[name], other[name])
+    elif isinstance(one, (tuple, list)):
+        assert len(one) == len(other)
+        for each, its in zip(one, other, strict=True):
+            assert_equal(each, its)
+    else:
+        np.testing.assert_array_equal(one, other)
+
+
+def row_of(values: Any, index: int) -> Any:
+    """What a vector environment returns for one sub-environment."""
+    if isinstance(values, dict):
+        return {k: row_of(v, index) for k, v in values.items() if not k.startswith("_")}
+    return values[index]
+
+
+def played(env: DreamEnv, actions: Any) -> list[Any]:
+    return [env.step(int(action)) for action in actions]
+
+
+@pytest.mark.parametrize("obs_type", OBS_TYPES)
+@pytest.mark.filterwarnings("error")
+def test_both_checkers_accept_it(breakout: FrameGenerator, obs_type: Any) -> None:
+    options = {"model": learned_breakout(), "generator": breakout, "obs_type": obs_type}
+    env = gym.make(ID, **options, render_mode="rgb_array").unwrapped
+    check_env(env)
+    stable_baselines3.common.env_checker.check_env(env)
+
+
+def test_made_by_gymnasium(breakout: FrameGenerator, tmp_path: Path) -> None:
+    learned_breakout().save(tmp_path)
+    env = gym.make(ID, model=tmp_path, device="cpu", render_mode="rgb_array", frameskip=2)
+    assert isinstance(env.unwrapped, DreamEnv)
+    assert env.unwrapped.get_action_meanings() == ["NOOP", "FIRE", "RIGHT", "LEFT"]
+    assert env.spec is not None
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    assert_equal(again.reset(seed=4), env.reset(seed=4))
+    assert_equal(again.step(3), env.step(3))
+    envs = gym.make_vec(ID, 2, model=tmp_path, device="cpu", autoreset_mode=AutoresetMode.SAME_STEP)
+    assert isinstance(envs, DreamVectorEnv)
+    assert envs.spec is not None
+    json.loads(envs.spec.to_json())
+    vector_again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
+    assert vector_again.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert_equal(vector_again.reset(seed=4), envs.reset(seed=4))
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("obs_type", OBS_TYPES)
+def test_a_sub_environment_equals_a_single_one(
+    breakout: FrameGenerator, mode: AutoresetMode, obs_type: Any
+) -> None:
+    """Bit for bit, over several episodes that are truncated."""
+    options: dict[str, Any] = {
+        "obs_type": obs_type,
+        "stack_num": 2,
+        "noop_max": 6,
+        "max_num_frames_per_episode": 18,
+    }
+    index = 2
+    single = learned(breakout, **options)
+    expected = single_history(single, SEED + index)
+    envs = DreamVectorEnv(learned_breakout(), 3, breakout, autoreset_mode=mode, **options)
+    found = vector_history(envs, index)
+    assert sum(len(each) == 2 for each in expected) > 3  # resets
+    assert_equal(found, expected[: len(found)])
+    if obs_type == "pixels":
+        assert len(found) >= len(ACTIONS)
+        assert len({each[0].tobytes() for each in found}) > len(ACTIONS) / 2
+
+
+SEED = 11
+ACTIONS = np.random.default_rng(0).integers(4, size=20)
+
+
+def single_history(env: DreamEnv, seed: int) -> list[Any]:
+    """All that resets and steps return, a reset after each end."""
+    history: list[Any] = [env.reset(seed=seed)]
+    for action in ACTIONS:
+        history.append(env.step(action))
+        if any(history[-1][2:4]):
+            history.append(env.reset())
+    return history
+
+
+def vector_history(envs: DreamVectorEnv, index: int) -> list[Any]:
+    """The same of one sub-environment, whatever the autoreset mode. Each plays `ACTIONS`, in which
+    a step that begins an episode takes no action.
+    """
+    mode = envs.metadata["autoreset_mode"]
+    reset = envs.reset(seed=SEED)
+    history: list[Any] = [[row_of(each, index) for each in reset]]
+    num_played, is_over = np.zeros(envs.num_envs, int), np.zeros(envs.num_envs, bool)
+    while num_played[index] < len(ACTIONS):
+        observations, *outcomes, infos = envs.step(ACTIONS[num_played % len(ACTIONS)])
+        begins = is_over & (mode is AutoresetMode.NEXT_STEP)
+        num_played += ~begins
+        is_over = outcomes[1] | outcomes[2]
+        finals = {key: infos.pop(key) for key in ("final_obs", "final_info") if key in infos}
+        first, results = [observations, infos], [row_of(each, index) for each in outcomes]
+        if begins[index]:
+            assert results == [0, False, False]
+        elif mode is AutoresetMode.SAME_STEP and is_over[index]:
+            last_obs, last_info = (row_of(each, index) for each in finals.values())
+            history.append([last_obs, *results, last_info])
+        else:
+            history.append([row_of(observations, index), *results, row_of(infos, index)])
+        if mode is AutoresetMode.DISABLED and is_over.any():
+            first = list(envs.reset(options={"reset_mask": is_over}))
+        is_new = begins if mode is AutoresetMode.NEXT_STEP else is_over
+        if is_new[index]:
+            history.append([row_of(each, index) for each in first])
+        if mode is not AutoresetMode.NEXT_STEP:
+            is_over = np.zeros(envs.num_envs, bool)
+    return history
+
+
+def test_a_seed_determines_everything(breakout: FrameGenerator) -> None:
+    env = learned(breakout, obs_type="ram", noop_max=30)
+    first = single_history(env, 3)
+    assert_equal(single_history(env, 3), first)
+    assert_equal(single_history(learned(breakout, obs_type="ram", noop_max=30), 3), first)
+    for other in (4, 2**63, 2**64 + 4, 2**200):
+        with pytest.raises(AssertionError):
+            assert_equal(single_history(env, other), first)
+    unseeded = [DreamEnv(counting_dream(200)).reset()[0].tobytes() for _ in range(5)]
+    assert len(set(unseeded)) > 1
+
+
+def test_unseeded_games_follow_from_np_random() -> None:
+    def first(rng: int) -> Any:
+        envs = DreamVectorEnv(counting_dream(200), 8)
+        envs.np_random = np.random.default_rng(rng)
+        return envs.reset()[0]
+
+    np.testing.assert_array_equal(first(1), first(1))
+    assert not np.array_equal(first(1), first(2))
+    assert len(np.unique(first(1)[:, 0])) > 4
+
+
+def test_frames_are_those_of_the_generator(breakout: FrameGenerator) -> None:
+    """One latent for all, so that RAM determines a frame."""
+    envs = DreamVectorEnv(learned_breakout(), 5, breakout, obs_type="both", stack_num=1)
+    seen, _ = envs.reset(seed=0)
+    latents = np.repeat(breakout.latents(1, 0), 5, axis=0)
+    for _ in range(3):
+        np.testing.assert_array_equal(
+            seen["pixels"][:, 0], breakout.decode(latents, seen["ram"])[..., 0]
+        )
+        seen = envs.step(envs.action_space.sample())[0]
+
+
+@pytest.mark.parametrize("stack_num", [1, 4])
+def test_a_stack_is_that_of_atari_vector_env(breakout: FrameGenerator, stack_num: int) -> None:
+    """Zeros before the first frame, then the frames of the last agent steps, oldest first."""
+    envs = DreamVectorEnv(
+        learned_breakout(), 2, breakout, stack_num=stack_num, max_num_frames_per_episode=24
+    )
+    real = AtariVectorEnv(
+        "breakout",
+        2,
+        stack_num=stack_num,
+        noop_max=0,
+        use_fire_reset=False,
+        max_num_frames_per_episode=24,
+    )
+    assert envs.single_observation_space == real.single_observation_space
+    seen, expected = envs.reset(seed=0)[0], real.reset(seed=0)[0]
+    for _ in range(9):
+        np.testing.assert_array_equal(seen.any(axis=(2, 3)), expected.any(axis=(2, 3)))
+        previous = seen
+        seen, expected = (each.step(np.zeros(2, int))[0] for each in (envs, real))
+        if seen[:, :-1].any():
+            np.testing.assert_array_equal(seen[:, :-1], previous[:, 1:])
+
+
+class PaletteGenerator:
+    """A FrameGenerator of RAM of two bytes whose frames have the first byte's color all over."""
+
+    frame_format = FrameFormat("palette", 8, 9, "ntsc")
+    device = torch.device("cpu")
+    model = SimpleNamespace(sample=SimpleNamespace(condition_shape=(2,)))
+    provenance = Provenance()
+    reads_ram = True
+    largest_batch = 2
+
+    def latents(self, num: int, seed: int) -> np.ndarray:
+        return np.zeros((num, 1), np.float32)
+
+    def decode_on_device(self, latents: torch.Tensor, rams: torch.Tensor) -> torch.Tensor:
+        return rams[:, :1, None, None].repeat(1, *self.frame_format.shape)
+
+
+def test_colors_of_a_palette_are_shown_as_rgb() -> None:
+    generator: Any = PaletteGenerator()
+    envs = DreamVectorEnv(
+        counting_dream(), 5, generator, stack_num=2, frameskip=2, render_mode="rgb_array"
+    )
+    envs.reset(seed=0)
+    seen = envs.step([0] * 5)[0]
+    assert seen.shape == (5, 2, 8, 9, 3)
+    expected = np.broadcast_to(ale_palette("ntsc")[[0, 2]][:, None, None], seen.shape[1:])
+    for observation, picture in zip(seen, envs.render() or (), strict=True):
+        np.testing.assert_array_equal(observation, expected)
+        np.testing.assert_array_equal(picture, expected[-1])
+
+
+def test_other_wrappers_know_its_layout(breakout: FrameGenerator) -> None:
+    """By its shape alone, a stack of three would be taken for colors."""
+    env = learned(breakout, stack_num=3)
+    envs = DreamVectorEnv(learned_breakout(), 2, breakout, stack_num=3)
+    for each in (env, envs):
+        layout = layout_of_env(each)
+        assert layout is not None
+        assert (layout.axes, layout.num_stack, layout.num_channels) == ("KHW", 3, 1)
+
+
+def test_observations_can_be_changed_and_kept(breakout: FrameGenerator) -> None:
+    envs = DreamVectorEnv(learned_breakout(), 2, breakout, obs_type="both", stack_num=3)
+    other = DreamVectorEnv(learned_breakout(), 2, breakout, obs_type="both", stack_num=3)
+    seen, infos = envs.reset(seed=0)
+    other.reset(seed=0)
+    for _ in range(4):
+        for array in (*seen.values(), infos["ram"], infos["episode_frame_number"]):
+            array[:] = 7
+        seen, *_, infos = envs.step([1, 2])
+        expected, *_, expected_infos = other.step([1, 2])
+        assert_equal((seen, infos), (expected, expected_infos))
+
+
+def test_infos_are_those_of_ale() -> None:
+    """`frame_number` counts on over episodes, until a seed loads the game anew."""
+    env = counting(max_num_frames_per_episode=6)
+    numbers = [env.reset(seed=0)[1]]
+    numbers += [
+        env.step(0)[4],
+        env.step(0)[4],
+        env.reset()[1],
+        env.step(0)[4],
+        env.reset(seed=1)[1],
+    ]
+    assert [each["episode_frame_number"] for each in numbers] == [0, 4, 6, 0, 4, 0]
+    assert [each["frame_number"] for each in numbers] == [0, 4, 6, 6, 10, 0]
+    assert {each["lives"] for each in numbers} == {3}
+    assert numbers[1]["ram"].tolist() == [4, 1]
+    real = gym.make("ALE/Breakout-v5").reset(seed=0)[1]
+    assert numbers[0].keys() - {"ram"} == real.keys() - {"seeds"}
+
+
+def test_an_episode_ends_with_the_game_its_length_or_a_life() -> None:
+    def ends(**options: Any) -> tuple[int, bool, bool]:
+        env = counting(frameskip=1, **options)
+        env.reset(seed=0)
+        for _ in range(GAME):
+            *_, terminated, truncated, info = env.step(0)
+            if terminated or truncated:
+                with pytest.raises(ResetNeeded, match="the episode has ended"):
+                    env.step(0)
+                assert env.reset()[1]["lives"] == 3
+                return info["episode_frame_number"], terminated, truncated
+        raise AssertionError
+
+    assert ends() == (GAME, True, False)
+    assert ends(max_num_frames_per_episode=7) == (7, False, True)
+    assert ends(max_num_frames_per_episode=GAME) == (GAME, True, True)
+    assert ends(episodic_life=True) == (LIFE, True, False)
+
+
+@pytest.mark.parametrize(("clips", "rewards"), [(False, [8, 0, -12]), (True, [1, 0, -1])])
+def test_rewards_are_clipped_if_asked(clips: bool, rewards: list[float]) -> None:
+    envs = DreamVectorEnv(counting_dream(), 3, reward_clipping=clips)
+    envs.reset(seed=0)
+    assert envs.step([FIRE, 0, LEFT])[1].tolist() == rewards
+
+
+def test_a_clone_goes_on_in_the_same_way(breakout: FrameGenerator) -> None:
+    env, other = learned(breakout, stack_num=2), learned(breakout, stack_num=2)
+    env.reset(seed=0)
+    other.reset(seed=1)
+    played(env, [FIRE, 2, 2])
+    state = env.clone_state()
+    actions = [2, 3, 3, 2, 0, 2]
+    expected = played(env, actions)
+    for each in (env, other):
+        each.restore_state(pickle.loads(pickle.dumps(state)))
+        assert_equal(played(each, actions), expected)
+    envs = DreamVectorEnv(learned_breakout(), 3, breakout, stack_num=2)
+    envs.reset(seed=5)
+    envs.restore_state(None, state)
+    for action, each in zip(actions, expected, strict=True):
+        found = envs.step([action] * 3)
+        for index in range(3):
+            assert_equal([row_of(part, index) for part in found], each)
+
+
+def test_without_its_random_stream_a_clone_has_other_luck() -> None:
+    dream = counting_dream(sticky=0.5)
+    envs = DreamVectorEnv(dream, 64)
+    envs.reset(seed=0)
+    envs.step([FIRE] * 64)
+    states = [envs.clone_state(3, include_rng=each) for each in (False, True)]
+    for state, num_outcomes in zip(states, (5, 1), strict=True):
+        envs.restore_state(None, state)
+        assert len(np.unique(envs.step([0] * 64)[1])) == num_outcomes
+
+
+def test_one_sub_environment_is_restored(breakout: FrameGenerator) -> None:
+    envs = DreamVectorEnv(learned_breakout(), 3, breakout, stack_num=2)
+    before, _ = envs.reset(seed=0)
+    state = envs.clone_state(1)
+    after = envs.step([2, 2, 2])
+    envs.restore_state(0, state)
+    again = envs.step([2, 2, 2])
+    assert_equal(again[0][0], after[0][1])
+    assert again[4]["episode_frame_number"].tolist() == [4, 8, 8]
+    assert not np.array_equal(before, after[0])
+
+
+def test_an_ended_game_is_restored_as_one() -> None:
+    envs = DreamVectorEnv(counting_dream(), 2, frameskip=GAME, autoreset_mode="Disabled")
+    envs.reset(seed=0)
+    start = envs.clone_state(0)
+    envs.step([0, 0])
+    end = envs.clone_state(0)
+    envs.restore_state(None, start)
+    assert envs.step([0, 0])[2].all()
+    envs.restore_state(None, start)
+    envs.restore_state(1, end)
+    with pytest.raises(ResetNeeded, match="reset_mask"):
+        envs.step([0, 0])
+
+
+def test_what_if_the_ram_were_another(breakout: FrameGenerator) -> None:
+    env = learned(breakout, obs_type="both")
+    first, info = env.reset(seed=0)
+    after = env.step(FIRE)[0]
+    seen = env.set_state(info["ram"], lives=2, resistance=27_450)
+    assert_equal(seen, first)
+    assert not np.array_equal(after["ram"], first["ram"])
+    state = env.clone_state()
+    assert state.game.lives.tolist() == [2]
+    assert state.game.resistances.tolist() == [27_450]
+    envs = DreamVectorEnv(learned_breakout(), 2, breakout, obs_type="ram")
+    others, _ = envs.reset(seed=0)
+    assert_equal(envs.set_state(1, after["ram"])[1], after["ram"])
+    assert_equal(envs.set_state(1, after["ram"])[0], others[0])
+    assert (envs.set_state(None, after["ram"]) == after["ram"]).all()
+
+
+def test_a_game_that_is_over_goes_on_from_another_state() -> None:
+    env = counting(frameskip=GAME)
+    env.reset(seed=0)
+    assert env.step(0)[2]
+    env.set_state(np.zeros(2, np.uint8))
+    assert env.step(0)[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ram": [0, 0]}, r"ram must be an array uint8 \(2,\), not \[0, 0\]"),
+        ({"ram": np.zeros(2)}, r"uint8 \(2,\), not float64 \(2,\)"),
+        ({"ram": np.zeros(3, np.uint8)}, r"uint8 \(2,\), not uint8 \(3,\)"),
+        ({"lives": 256}, "lives must be a whole number from 0 to 255, not 256"),
+        ({"resistance": 30_000}, "resistance must be None in a game without a paddle, not 30000"),
+    ],
+)
+def test_a_wrong_state_is_named_and_changes_nothing(
+    arguments: dict[str, Any], message: str
+) -> None:
+    env = counting()
+    env.reset(seed=0)
+    env.step(0)
+    with pytest.raises(InputError, match=message):
+        env.set_state(**{"ram": np.zeros(2, np.uint8), **arguments})
+    assert env.step(0)[0].tolist() == [8, 1]
+
+
+def test_states_of_another_kind_are_refused(breakout: FrameGenerator) -> None:
+    env, other = learned(breakout), counting()
+    env.reset(seed=0)
+    other.reset(seed=0)
+    with pytest.raises(InputError, match=r"RAM \(128,\) and pixels \(4, 84, 84\), not of RAM \(2,"):
+        env.restore_state(other.clone_state())
+    with pytest.raises(InputError, match="resistance must be a whole number from 27450 to 790196"):
+        env.set_state(np.zeros(128, np.uint8), resistance=0)
+    envs = DreamVectorEnv(counting_dream(), 2)
+    envs.reset(seed=0)
+    for call in (envs.clone_state, lambda index: envs.restore_state(index, other.clone_state())):
+        with pytest.raises(InputError, match="index must be a whole number from 0 to 1, not 2"):
+            call(2)
+
+
+def test_nothing_works_before_the_first_reset(breakout: FrameGenerator) -> None:
+    env = learned(breakout, render_mode="rgb_array")
+    envs = DreamVectorEnv(counting_dream(), 2)
+    for call in (
+        lambda: env.step(0),
+        env.render,
+        env.clone_state,
+        lambda: env.set_state(np.zeros(128, np.uint8)),
+        lambda: envs.step([0, 0]),
+        lambda: envs.clone_state(0),
+    ):
+        with pytest.raises(ResetNeeded):
+            call()
+    with pytest.raises(InputError, match="the first reset must be of all sub-environments"):
+        envs.reset(options={"reset_mask": np.array([True, False])})
+
+
+@pytest.mark.parametrize("action", [-1, 4, 1.0, "up", None, [1]])
+def test_a_wrong_action_is_named(action: Any) -> None:
+    env, envs = counting(), DreamVectorEnv(counting_dream(), 2)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    with pytest.raises(InputError, match="action must be a whole number from 0 to 3, not"):
+        env.step(action)
+    with pytest.raises(InputError, match="actions must be 2 whole numbers from 0 to 3, not"):
+        envs.step([0, action])
+    with pytest.raises(InputError, match="actions must be 2 whole numbers"):
+        envs.step([0])
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor, np.uint8])
+def test_actions_may_be_of_any_whole_type(kind: Any) -> None:
+    envs = DreamVectorEnv(counting_dream(), 2)
+    envs.reset(seed=0)
+    assert envs.step(kind([FIRE, 0]))[1].tolist() == [8, 0]
+
+
+@pytest.mark.parametrize("obs_type", OBS_TYPES)
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_torch_output_equals_numpy(
+    breakout: FrameGenerator, obs_type: Any, mode: AutoresetMode
+) -> None:
+    options: dict[str, Any] = {
+        "obs_type": obs_type,
+        "stack_num": 2,
+        "max_num_frames_per_episode": 8,
+        "autoreset_mode": mode,
+        "device": "cpu",
+    }
+    arrays = DreamVectorEnv(learned_breakout(), 3, breakout, **options)
+    tensors = DreamVectorEnv(learned_breakout(), 3, breakout, output="torch", **options)
+    assert_equal(tensors.reset(seed=0), arrays.reset(seed=0))
+    for _ in range(4):
+        found = tensors.step(torch.tensor([0, 2, 3]))
+        assert_equal(found, arrays.step(np.array([0, 2, 3])))
+        assert all(isinstance(each, torch.Tensor) for each in found[1:4])
+    seen = found[0] if obs_type != "both" else found[0]["pixels"]
+    layer = torch.nn.Embedding(256, 2)
+    layer(seen.int()).sum().backward()
+    assert layer.weight.grad is not None
+
+
+@pytest.mark.parametrize("obs_type", ["pixels", "ram"])
+def test_render_returns_the_newest_frame(breakout: FrameGenerator, obs_type: Any) -> None:
+    dream = learned_breakout()
+    envs = DreamVectorEnv(dream, 2, breakout, obs_type=obs_type, render_mode="rgb_array")
+    shown = DreamVectorEnv(dream, 2, breakout)
+    for each in (envs, shown):
+        each.reset(seed=0)
+    seen = shown.step([2, 3])[0]
+    envs.step([2, 3])
+    pictures = envs.render()
+    assert pictures is not None
+    for stack, picture in zip(seen, pictures, strict=True):
+        assert picture.shape == (84, 84, 3)
+        np.testing.assert_array_equal(picture, np.repeat(stack[-1][..., None], 3, axis=2))
+    assert shown.render() is None
+
+
+@pytest.mark.filterwarnings("ignore:.*You are trying to use 'human' rendering")
+def test_gymnasium_shows_it_in_a_window(breakout: FrameGenerator) -> None:
+    env = gym.make(ID, model=learned_breakout(), generator=breakout, render_mode="human")
+    assert isinstance(env, gym.wrappers.HumanRendering)
+    assert env.env.render_mode == "rgb_array"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"num_envs": 0}, "num_envs must be a whole number at least 1, not 0"),
+        (
+            {"obs_type": "pixel"},
+            "obs_type must be a known name, not 'pixel': did you mean 'pixels'",
+        ),
+        ({"obs_type": "pixels"}, "generator must be given for obs_type 'pixels'"),
+        ({"render_mode": "rgb_array"}, "render_mode 'rgb_array': the dream has none"),
+        ({"render_mode": "human"}, "render_mode must be None or 'rgb_array', not 'human'"),
+        ({"stack_num": 0}, "stack_num must be a whole number at least 1, not 0"),
+        ({"frameskip": (2, 5)}, "frameskip must be a whole number from 1 to 108000"),
+        ({"repeat_action_probability": 1.1}, "repeat_action_probability must be from 0 to 1"),
+        ({"max_num_frames_per_episode": 0}, "max_num_frames_per_episode must be .* at least 1"),
+        ({"noop_max": -1}, "noop_max must be a whole number at least 0, not -1"),
+        ({"output": "jax"}, "output must be 'numpy' or 'torch', not 'jax'"),
+        ({"autoreset_mode": "SameSteps"}, "did you mean 'SameStep'"),
+        ({"model": "no-such"}, "no-such does not exist"),
+        ({"generator": "breakout", "obs_type": "pixels"}, "RAM of 2 bytes, not conditions"),
+    ],
+)
+def test_a_wrong_argument_is_named(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        DreamVectorEnv(**{"model": counting_dream(), **kwargs})
+
+
+def test_a_generator_of_another_game_is_refused() -> None:
+    with pytest.raises(InputError, match="the generator learned ALE/Pong-v5, and the dream is of"):
+        DreamEnv(learned_breakout(), "pong", device="cpu")
+    env = DreamEnv(learned_breakout(), "pong", device="cpu", allow_other_game=True)
+    assert env.reset(seed=0)[0].any()
+
+
+def test_a_copy_goes_on_as_the_original_does() -> None:
+    env = DreamEnv(counting_dream(9, sticky=0.5))
+    env.reset(seed=0)
+    copied = copy.deepcopy(env)
+    assert_equal(played(env, [1, 2, 3]), played(copied, [1, 2, 3]))
+
+
+def test_ram_alone_loads_no_torch(tmp_path: Path) -> None:
+    learned_breakout().save(tmp_path)
+    program = f"""
+import gymnasium as gym, sys
+env = gym.make("{ID}", model={str(tmp_path)!r}, obs_type="ram")
+envs = gym.make_vec("{ID}", 2, model={str(tmp_path)!r}, obs_type="ram")
+print(env.reset(seed=0)[0].shape, envs.reset(seed=0)[0].shape, "numba" in sys.modules)
+env.step(0), envs.step([0, 1])
+print({{"torch", "stable_baselines3", "sklearn"}} & set(sys.modules))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert finished.stdout.splitlines() == ["(128,) (2, 128) False", "set()"], finished.stderr
+
+
+@pytest.mark.slow
+def test_an_agent_trains_on_it(breakout: FrameGenerator) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        agent = PPO("CnnPolicy", learned(breakout), n_steps=32, batch_size=32, n_epochs=1, seed=0)
+        agent.learn(64)
+    action, _ = agent.predict(learned(breakout).reset(seed=0)[0])
+    assert action in learned(breakout).action_space
