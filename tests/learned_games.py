@@ -8,7 +8,7 @@ import numpy as np
 
 from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
-from atarigan.models.dynamics.dynamics import NextStates
+from atarigan.models.dynamics.dynamics import Dynamics, NextStates
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -36,7 +36,7 @@ def learned_breakout() -> Dream:
     return Dream(settings, TreeDynamics.fit(known), starts)
 
 
-class Counting:
+class Counting(Dynamics):
     """Dynamics of RAM of two bytes: frames so far, and the joystick's direction across plus 1.
 
     Pressing the button is worth 2, moving left -3. Three lives last `LIFE` frames each.
@@ -51,7 +51,11 @@ class Counting:
         rewards = 2 * inputs[:, 2] - 3 * (inputs[:, 0] < 0)
         lives = 3 - np.minimum(counts // LIFE, 3)
         return NextStates(
-            following, rewards.astype(np.float32), counts >= GAME, lives.astype(np.uint8)
+            following,
+            rewards.astype(np.float32),
+            counts >= GAME,
+            lives.astype(np.uint8),
+            np.ones(len(states), np.int64),
         )
 
 

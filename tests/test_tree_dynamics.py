@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics import tree_walk
+from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -102,7 +103,24 @@ def test_a_state_is_predicted_alone_as_in_a_batch_of_any_layout(fitted):
         alone = fitted.step(some.states[one], some.inputs[one])
         for each, whole in zip(alone, batch, strict=True):
             np.testing.assert_array_equal(each, whole[one])
-    assert [len(each) for each in fitted.step(some.states[:0], some.inputs[:0])] == [0] * 4
+    assert [len(each) for each in fitted.step(some.states[:0], some.inputs[:0])] == [0] * 5
+
+
+@pytest.mark.parametrize("stops_with_life", [False, True])
+def test_frames_in_a_row_are_those_of_single_steps(fitted, stops_with_life):
+    games = made_up(200, seed=4)
+    lives = games.states[:, LIVES].copy()
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(-1, 2, (200, 30, 1)).astype(np.int32)
+    most = rng.integers(1, 31, 200)
+    arguments = (games.states, lives, inputs, most)
+    found = fitted.play(*arguments, stops_with_life=stops_with_life)
+    expected = Dynamics.play(fitted, *arguments, stops_with_life=stops_with_life)
+    for each, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(each, other, strict=True)
+    assert found.ends.any()
+    assert (found.num_frames <= most).all()
+    assert (found.num_frames < most).any()
 
 
 def test_the_same_seed_gives_the_same_trees():

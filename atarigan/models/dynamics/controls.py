@@ -1,7 +1,6 @@
 """Controls: what a frame is played with, as the inputs of a model of dynamics."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,26 +37,39 @@ class Controls:
         self.has_paddle = has_paddle
         self.num_inputs = self._joysticks.shape[1] + (2 if has_paddle else 0)
 
-    def moved(self, resistances: Resistances, actions: Actions) -> Resistances:
-        """Return the paddles' resistances (N,) after a frame with these actions (N,)."""
-        if not self.has_paddle:
-            return resistances
-        moved: Any = paddles.moved(resistances, self._directions[actions])
-        return np.asarray(moved, np.int32)
-
-    def inputs(self, actions: Actions, before: Resistances, after: Resistances) -> Inputs:
-        """Return the inputs of frames, int32 (N, num_inputs).
+    def frames(self, resistances: Resistances, actions: Actions) -> tuple[Resistances, Inputs]:
+        """Move the paddles of games over some frames.
 
         Args:
-            actions: (N,), from -1 to num_actions - 1.
-            before: resistance of the paddle before the frame (N,); -1 without a paddle.
-            after: the same after the frame.
+            resistances: of the paddles before the first frame, int32 (N,); -1 without a paddle.
+            actions: of each frame, int64 (N, frames).
+
+        Returns:
+            Resistances before each frame and after the last one, int32 (N, frames + 1), and inputs,
+            int32 (N, frames, num_inputs).
+        """
+        num, num_frames = actions.shape
+        moved = np.empty((num, num_frames + 1), np.int32)
+        moved[:] = resistances[:, None]
+        if self.has_paddle:
+            directions = self._directions[actions]
+            for frame in range(num_frames):
+                moved[:, frame + 1] = paddles.moved(moved[:, frame], directions[:, frame])
+        return moved, self.inputs(actions, moved[:, :-1], moved[:, 1:])
+
+    def inputs(self, actions: Actions, before: Resistances, after: Resistances) -> Inputs:
+        """Return the inputs of frames, int32 (..., num_inputs).
+
+        Args:
+            actions: int64 of any shape, from -1 to num_actions - 1.
+            before: resistance of the paddle before each frame, of that shape; -1 without a paddle.
+            after: the same after each frame.
         """
         joysticks: Inputs = self._joysticks[actions]
         if not self.has_paddle:
             return joysticks
-        inputs: Inputs = np.empty((len(joysticks), self.num_inputs), np.int32)
-        inputs[:, :-2], inputs[:, -2], inputs[:, -1] = joysticks, before, after
+        inputs: Inputs = np.empty((*actions.shape, self.num_inputs), np.int32)
+        inputs[..., :-2], inputs[..., -2], inputs[..., -1] = joysticks, before, after
         return inputs
 
 

@@ -140,44 +140,34 @@ class DreamBatch:
             waits = (self._draw(rows) * (most_noops + 1)).astype(np.int64)
             for frame in range(int(waits.max(initial=0))):
                 waiting = rows[waits > frame]
-                self._play(waiting, np.full(len(waiting), NO_OP))
+                self._play(waiting, np.full((len(waiting), 1), NO_OP))
 
     def step(self, actions: npt.NDArray[np.int64], rows: Rows = EVERYONE) -> Outcomes:
         """Play an agent step in some games (n,), with actions int64 (n,); all other games wait."""
-        persisted = self._num_persisted(rows)
-        rewards = np.zeros(len(actions), np.float32)
-        ends, truncations = np.zeros((2, len(actions)), np.bool_)
-        going: Rows = EVERYONE  # places, in the arrays above, of games that no frame has ended
-        for frame in range(self.frame_skip):
-            playing = _chosen(rows, going)
-            persists = persisted[going] > frame
-            played = np.where(persists, self.games.last_actions[playing], actions[going])
-            frame_rewards, ends[going] = self._play(playing, played)
-            rewards[going] += frame_rewards
-            truncations[going] = self.games.num_frames[playing] >= self.max_frames
-            is_over = ends | truncations
-            if is_over.all():
-                break
-            if is_over.any():
-                going = np.flatnonzero(~is_over)
-        return Outcomes(rewards, ends, truncations)
+        persists = self._num_persisted(rows)[:, None] > np.arange(self.frame_skip)
+        played = np.where(persists, self.games.last_actions[rows][:, None], actions[:, None])
+        return self._play(rows, played)
 
-    def _play(
-        self, rows: Rows, actions: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float32], Mask]:
-        """Play a frame in some games (n,); return rewards and whether episodes end, (n,) each."""
-        games = self.games
-        before = games.resistances[rows]
-        after = self._controls.moved(before, actions)
-        inputs = self._controls.inputs(actions, before, after)
-        following = self.dream.dynamics.step(games.rams[rows], inputs)
+    def _play(self, rows: Rows, actions: npt.NDArray[np.int64]) -> Outcomes:
+        """Play frames in some games (n,), with actions int64 (n, frames)."""
+        games, everyone = self.games, np.arange(len(actions))
+        lives = games.lives[rows].copy()
+        resistances, inputs = self._controls.frames(games.resistances[rows], actions)
+        following = self.dream.dynamics.play(
+            games.rams[rows],
+            lives,
+            inputs,
+            self.max_frames - games.num_frames[rows],
+            stops_with_life=self.ends_with_life,
+        )
+        games.rams[rows], games.lives[rows] = following.states, following.lives
+        games.resistances[rows] = resistances[everyone, following.num_frames]
+        games.last_actions[rows] = actions[everyone, following.num_frames - 1]
+        games.num_frames[rows] += following.num_frames
         ends = following.ends
         if self.ends_with_life:
-            ends = ends | (following.lives < games.lives[rows])
-        games.rams[rows], games.lives[rows] = following.states, following.lives
-        games.resistances[rows], games.last_actions[rows] = after, actions
-        games.num_frames[rows] += 1
-        return following.rewards, ends
+            ends = ends | (following.lives < lives)
+        return Outcomes(following.rewards, ends, games.num_frames[rows] >= self.max_frames)
 
     def _num_persisted(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Draw for how many frames the action before persists: at least k with probability
@@ -193,10 +183,3 @@ class DreamBatch:
         numbers = uniforms(self.games.keys[rows], self.games.num_drawn[rows])
         self.games.num_drawn[rows] += np.uint64(1)
         return numbers
-
-
-def _chosen(rows: Rows, places: Rows) -> Rows:
-    """Return the rows at some places; slices stand for all."""
-    if isinstance(places, slice):
-        return rows
-    return places if isinstance(rows, slice) else rows[places]

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.dynamics import NextStates
+from atarigan.models.dynamics.dynamics import Dynamics, NextStates, begin_play
 from atarigan.models.dynamics.transitions import FrameTransitions, check_array
 from atarigan.models.dynamics.tree_fitting import TreeFitter
-from atarigan.models.dynamics.tree_tables import HEADS, TreeTables
+from atarigan.models.dynamics.tree_tables import TreeTables
 from atarigan.models.dynamics.tree_walk import compiled_walk, program_of
 
 
-class TreeDynamics:
+class TreeDynamics(Dynamics):
     """A deterministic model of one emulator frame: from RAM and inputs to the next RAM, the reward,
     whether the episode ends, and lives.
 
@@ -63,16 +63,41 @@ class TreeDynamics:
         Raises:
             InputError: a dtype or shape is wrong, or numba is not installed.
         """
-        self._check("states", states, np.uint8, self.num_bytes)
         self._check("inputs", inputs, np.int32, self.num_inputs)
-        if len(states) != len(inputs):
-            raise InputError(f"there must be inputs of {len(states)} states, not of {len(inputs)}")
-        next_states = np.empty(states.shape, np.uint8)
-        heads = np.empty((len(states), len(HEADS)), np.int32)
-        walk = compiled_walk()
-        walk(self._program, *map(np.ascontiguousarray, (states, inputs)), next_states, heads)
-        rewards = self.tables.rewards[heads[:, 0]]
-        return NextStates(next_states, rewards, heads[:, 1] > 0, heads[:, 2].astype(np.uint8))
+        return self.play(states, np.zeros(len(states), np.uint8), inputs[:, None])
+
+    def play(
+        self,
+        states: npt.NDArray[np.uint8],
+        lives: npt.NDArray[np.uint8],
+        inputs: npt.NDArray[np.int32],
+        most_frames: npt.NDArray[np.int64] | None = None,
+        *,
+        stops_with_life: bool = False,
+    ) -> NextStates:
+        """As `Dynamics.play`.
+
+        Raises:
+            InputError: a dtype or shape is wrong, or numba is not installed.
+        """
+        self._check("states", states, np.uint8, self.num_bytes)
+        check_array("lives", lives, np.uint8, 1)
+        if inputs.dtype != np.int32 or inputs.shape[2:] != (self.num_inputs,):
+            raise InputError(
+                f"inputs must be int32 (B, frames, {self.num_inputs}), "
+                f"not {inputs.dtype} {inputs.shape}"
+            )
+        if not len(states) == len(inputs) == len(lives):
+            raise InputError(
+                f"there must be inputs and lives of {len(states)} states, "
+                f"not of {len(inputs)} and {len(lives)}"
+            )
+        if most_frames is None:
+            most_frames = np.full(len(states), inputs.shape[1], np.int64)
+        played = begin_play(states, lives)
+        inputs = np.ascontiguousarray(inputs)
+        compiled_walk()(self._program, inputs, most_frames, stops_with_life, played)
+        return played
 
     @staticmethod
     def _check(name: str, array: npt.NDArray[np.generic], dtype: type, length: int) -> None:

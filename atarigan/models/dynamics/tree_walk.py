@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 from atarigan.models.extras import imported
@@ -27,7 +28,7 @@ class Program(NamedTuple):
     Attributes:
         nodes: of all trees, with the operands of their features, (nodes,).
         roots: number of each tree's first node, int32 (varying + 3,).
-        addresses, codings, constants: as in `TreeTables`.
+        addresses, codings, constants, rewards: as in `TreeTables`.
     """
 
     nodes: npt.NDArray[Any]
@@ -35,6 +36,7 @@ class Program(NamedTuple):
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     constants: npt.NDArray[np.uint8]
+    rewards: npt.NDArray[np.float32]
 
 
 def program_of(tables: TreeTables) -> Program:
@@ -47,50 +49,87 @@ def program_of(tables: TreeTables) -> Program:
     nodes["threshold"], nodes["skip"] = tables.thresholds, tables.skips
     roots = (tables.sizes.cumsum() - tables.sizes).astype(np.int32)
     return Program(
-        nodes, roots, tables.addresses.copy(), tables.codings.copy(), tables.constants.copy()
+        nodes,
+        roots,
+        tables.addresses.copy(),
+        tables.codings.copy(),
+        tables.constants.copy(),
+        tables.rewards.copy(),
     )
 
 
 def walk(
     program: Program,
-    states: npt.NDArray[np.uint8],
     inputs: npt.NDArray[np.int32],
-    next_states: npt.NDArray[np.uint8],
-    heads: npt.NDArray[np.int32],
+    most_frames: npt.NDArray[np.int64],
+    stops_with_life: bool,
+    played: NextStates,
 ) -> None:
-    """Fill next states, uint8 (B, bytes), and what the heads predict, int32 (B, 3)."""
-    nodes, addresses, codings = program.nodes, program.addresses, program.codings
-    num_varying, num_inputs = len(addresses), inputs.shape[1]
+    """Play frames of some games one after the other.
+
+    A game stops early at the frame that ends its episode.
+
+    Args:
+        program: the trees.
+        inputs: of each frame, int32 (B, frames, inputs).
+        most_frames: frames that each game may play at most, at least 1, int64 (B,).
+        stops_with_life: whether a game also stops at the frame that costs a life.
+        played: holds states and lives before the first frame, and zeros; is filled.
+    """
+    addresses, codings, roots = program.addresses, program.codings, program.roots
+    nodes, constants = program.nodes, program.constants
+    states, lives = played.states, played.lives
+    num_varying, num_inputs = len(addresses), inputs.shape[2]
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
     registers = np.zeros((_BLOCK, first_input + num_inputs), np.int32)
+    heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
+    games = np.zeros(_BLOCK, np.int64)  # that still play
     for begin in range(0, len(states), _BLOCK):
-        size = min(_BLOCK, len(states) - begin)
-        for lane in range(size):
-            for address in range(len(program.constants)):
-                next_states[begin + lane, address] = program.constants[address]
-            for number in range(num_varying):
-                registers[lane, 1 + number] = states[begin + lane, addresses[number]]
-            for number in range(num_inputs):
-                registers[lane, first_input + number] = inputs[begin + lane, number]
-        for tree in range(len(program.roots)):
-            for lane in range(size):
-                node = program.roots[tree]
-                skip = nodes[node].skip
-                while skip:
-                    each = nodes[node]
-                    value = (registers[lane, each.first] & each.mask) - registers[lane, each.second]
-                    node += skip if value > each.threshold else 1
+        num_playing = min(_BLOCK, len(states) - begin)
+        for lane in range(num_playing):
+            games[lane] = begin + lane
+        for frame in range(inputs.shape[1]):
+            for lane in range(num_playing):
+                game = games[lane]
+                for number in range(num_varying):
+                    registers[lane, 1 + number] = states[game, addresses[number]]
+                for number in range(num_inputs):
+                    registers[lane, first_input + number] = inputs[game, frame, number]
+                for address in range(len(constants)):
+                    states[game, address] = constants[address]
+                played.ends[game] = False
+                played.num_frames[game] += 1
+            for tree in range(len(roots)):
+                for lane in range(num_playing):
+                    node = roots[tree]
                     skip = nodes[node].skip
-                predicted = nodes[node].threshold
-                if tree >= num_varying:
-                    heads[begin + lane, tree - num_varying] = predicted
-                    continue
-                if codings[tree] == _DIFFERENCE:
-                    predicted = (registers[lane, 1 + tree] + predicted) & 255
-                elif codings[tree] == _XOR:
-                    predicted ^= registers[lane, 1 + tree]
-                registers[lane, first_next + tree] = predicted
-                next_states[begin + lane, addresses[tree]] = predicted
+                    while skip:
+                        each = nodes[node]
+                        value = registers[lane, each.first] & each.mask
+                        value -= registers[lane, each.second]
+                        node += skip if value > each.threshold else 1
+                        skip = nodes[node].skip
+                    predicted = nodes[node].threshold
+                    if tree >= num_varying:
+                        heads[lane, tree - num_varying] = predicted
+                        continue
+                    if codings[tree] == _DIFFERENCE:
+                        predicted = (registers[lane, 1 + tree] + predicted) & 255
+                    elif codings[tree] == _XOR:
+                        predicted ^= registers[lane, 1 + tree]
+                    registers[lane, first_next + tree] = predicted
+                    states[games[lane], addresses[tree]] = predicted
+            num_going = 0
+            for lane in range(num_playing):
+                game, left = games[lane], heads[lane, 2]
+                played.rewards[game] += program.rewards[heads[lane, 0]]
+                played.ends[game] = heads[lane, 1] > 0
+                stops = played.ends[game] or (stops_with_life and left < lives[game])
+                lives[game] = left
+                if not stops and played.num_frames[game] < most_frames[game]:
+                    games[num_going] = game
+                    num_going += 1
+            num_playing = num_going
 
 
 @cache

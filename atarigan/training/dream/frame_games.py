@@ -17,6 +17,7 @@ _CONCENTRATION = 0.7  # of the distribution of an episode's actions: some are fr
 _MEAN_HOLDS = (1, 2, 5, 20)  # agent steps that an action is held for
 _MOST_BRANCHES = 8  # in an episode
 _BRANCH_FRAMES = 240
+_MOST_FRAMES = 18_000  # of an episode, 5 minutes: some games go on forever if nobody scores
 
 
 class _Frame(NamedTuple):
@@ -109,6 +110,8 @@ class FrameGames:
                 self._begin_episode()
             begin = len(frames)
             frames += self._agent_step(self._policy)
+            self._num_frames += len(frames) - begin
+            self._is_over = self._is_over or self._num_frames >= _MOST_FRAMES
             if dynamics is None or self._is_over or not self._num_branches:
                 continue
             guessed = self._wrong_prediction(frames[begin:], dynamics, unread)
@@ -123,7 +126,7 @@ class FrameGames:
         self._policy = self._policies[len(self.starts) % len(self._policies)]
         self._policy.begin_episode()
         self._is_over = False
-        self._num_branches = _MOST_BRANCHES
+        self._num_branches, self._num_frames = _MOST_BRANCHES, 0
         self.starts.append((self._player.ram, self._player.state.lives))
 
     def _agent_step(self, policy: Policy | EpsilonMixture) -> list[_Frame]:
