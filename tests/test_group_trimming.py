@@ -109,3 +109,14 @@ def test_all_groups_may_go():
     fresh.load_state_dict(groups.state_dict())
     groups.append(groups_of(np.ones((5, 5))).found(), 0)
     assert drawn(groups, states).any()
+
+
+def test_without_any_group_there_is_nothing_to_leave_out():
+    """Where no search found what moves, as in a game of which few frames are known."""
+    groups = ShiftedGroups(3, *SIZE, num_bytes=2)
+    groups.grid.copy_(torch.tensor((210, 160)))
+    states = states_for(2)
+    parts = parts_of(groups, torch.zeros(64, *SIZE), states)
+    assert parts == []
+    groups.keep(parts)
+    assert not drawn(groups, states).any()

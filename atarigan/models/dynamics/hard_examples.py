@@ -14,7 +14,7 @@ from atarigan.models.dynamics.byte_tree import ByteTree, Classes, Rows
 from atarigan.models.dynamics.feature_selection import select_features
 from atarigan.models.dynamics.features import Columns, Feature
 
-NUM_SAMPLED = 150_000
+NUM_SAMPLED = 50_000
 _NUM_PASSES = 4
 _MOST_WRONG = 40_000  # that are added in a pass
 _MOST_ALIKE = 20_000

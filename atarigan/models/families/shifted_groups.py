@@ -147,6 +147,8 @@ class ShiftedGroups(SizedByData):
 
     def pictures(self, features: Tensor) -> Iterator[Tensor]:
         """Yield each group's picture of features (B, F) in its window, (B, lines, columns)."""
+        if not self._sizes:
+            return
         profiles = self._profiles(features)
         first = 0
         for fields in self.groups.tolist():
