@@ -1,17 +1,15 @@
 """ByteTree: one decision tree, which predicts the class of each transition."""
 
 import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.features import Columns, Feature
+from atarigan.models.dynamics.features import Columns, Feature, Rows
 from atarigan.models.extras import imported
 
 Classes = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.int64]
 _CHUNK = 200_000  # transitions whose features are in memory at a time
 
 
@@ -28,9 +26,10 @@ class ByteTree:
     """A tree that is fitted until its leaves are pure, or a single leaf without features.
 
     Args:
-        columns: what features read.
-        classes: what to predict, uint8 (N,) of at least one transition.
+        columns: what features read, of N transitions.
+        classes: what to predict, uint8 (N,).
         features: what nodes may compare.
+        rows: transitions to fit, at least one, int64 (n,).
         rng: of equally good splits.
 
     Attributes:
@@ -42,13 +41,14 @@ class ByteTree:
         columns: Columns,
         classes: Classes,
         features: list[Feature],
+        rows: Rows,
         rng: np.random.Generator,
     ) -> None:
         self.features = features
         self._fitted: Any = None
         if features:
-            self._fitted = fitted_tree(columns.values(features), classes, rng)
-        self._value = int(np.bincount(classes).argmax())
+            self._fitted = fitted_tree(columns.values(features, rows), classes[rows], rng)
+        self._value = int(np.bincount(classes[rows]).argmax())
 
     @property
     def _leaf_classes(self) -> Classes:
@@ -61,9 +61,11 @@ class ByteTree:
         """Return the number of the leaf of each transition, int64 (N,)."""
         if self._fitted is None:
             return np.zeros(columns.num_transitions, np.int64)
-        chunks = _chunks(columns.num_transitions)
-        found = [self._fitted.apply(columns.at(chunk).values(self.features)) for chunk in chunks]
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
+        leaves = np.empty(columns.num_transitions, np.int64)
+        for begin in range(0, len(leaves), _CHUNK):
+            chunk = slice(begin, begin + _CHUNK)
+            leaves[chunk] = self._fitted.apply(columns.values(self.features, chunk))
+        return leaves
 
     def predicted(self, leaves: Rows) -> Classes:
         """Return the class that each leaf (N,) predicts."""
@@ -98,8 +100,3 @@ def fitted_tree(
     )
     with warnings.catch_warnings(action="ignore"):  # of many classes in few transitions
         return tree.fit(values, classes)
-
-
-def _chunks(num: int) -> Iterator[Rows]:
-    for begin in range(0, num, _CHUNK):
-        yield np.arange(begin, min(num, begin + _CHUNK))

@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.byte_tree import Classes, Rows, fitted_tree
-from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.byte_tree import Classes, fitted_tree
+from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
@@ -107,7 +107,7 @@ def _ranks(
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
     """Return how much a tree of some rows uses each candidate, 0 to 1, float64 (candidates,)."""
-    values = columns.at(rows).values(candidates)
+    values = columns.values(candidates, rows)
     tree = fitted_tree(values, classes[rows], rng, max_features=_MAX_TRIED)
     importances: npt.NDArray[np.float64] = tree.feature_importances_
     return importances / max(float(importances.max()), _SMALLEST)

@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 Integers = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
+EVERYTHING = slice(None)
 _WHOLE = -1  # as a mask
 
 
@@ -135,24 +137,28 @@ class Columns:
     def num_transitions(self) -> int:
         return int(self.present.shape[1])
 
-    def at(self, rows: npt.NDArray[np.int64]) -> Self:
+    def at(self, rows: Rows) -> Self:
         """Return some of the N transitions."""
         return type(self)(self.present[:, rows], self.next[:, rows], self.inputs[:, rows])
 
-    def values(self, features: Sequence[Feature]) -> npt.NDArray[np.float32]:
-        """Return features, float32 (N, features), for scikit-learn, column after column."""
-        values = np.empty((len(features), self.present.shape[1]), np.float32)
-        for row, first, mask, second in zip(
-            values, *operands(np.array(features), self.layout), strict=True
-        ):
-            whole = self._register(first)
-            row[:] = (whole if mask == _WHOLE else whole & mask) - self._register(second)
+    def values(
+        self, features: Sequence[Feature], rows: Rows | slice = EVERYTHING
+    ) -> npt.NDArray[np.float32]:
+        """Return features of some transitions, float32 (n, features), for scikit-learn, column
+        after column.
+        """
+        chosen = operands(np.array(features), self.layout)
+        num = len(range(*rows.indices(self.num_transitions)) if isinstance(rows, slice) else rows)
+        values = np.empty((len(features), num), np.float32)
+        for row, first, mask, second in zip(values, *chosen, strict=True):
+            whole = self._register(first, rows)
+            row[:] = (whole if mask == _WHOLE else whole & mask) - self._register(second, rows)
         return values.T
 
-    def _register(self, number: int) -> Any:
+    def _register(self, number: int, rows: Rows | slice) -> Any:
         layout = self.layout
         if number >= layout.inputs:
-            return self.inputs[number - layout.inputs]
+            return self.inputs[number - layout.inputs, rows]
         if number >= layout.next:
-            return self.next[number - layout.next].astype(np.int16)
-        return self.present[number - layout.present].astype(np.int16) if number else 0
+            return self.next[number - layout.next, rows].astype(np.int16)
+        return self.present[number - layout.present, rows].astype(np.int16) if number else 0

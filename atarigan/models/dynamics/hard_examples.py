@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atarigan.models.dynamics.byte_tree import ByteTree, Classes, Rows
+from atarigan.models.dynamics.byte_tree import ByteTree, Classes
 from atarigan.models.dynamics.feature_selection import select_features
-from atarigan.models.dynamics.features import Columns, Feature
+from atarigan.models.dynamics.features import Columns, Feature, Rows
 
 NUM_SAMPLED = 50_000
 _NUM_PASSES = 4
@@ -101,7 +101,7 @@ def _grown(
     transitions were wrong last.
     """
     for number in range(_NUM_PASSES):
-        tree = ByteTree(columns.at(rows), classes[rows], features, rng)
+        tree = ByteTree(columns, classes, features, rows, rng)
         hard = _hard_rows(tree, columns, classes, rng)
         if not len(hard) or number == _NUM_PASSES - 1:
             break
@@ -176,8 +176,7 @@ class _Validation:
         """Return how many are predicted wrongly with these features."""
         key = tuple(features)
         if key not in self._known:
-            fitted = self._columns.at(self._fitted)
-            tree = ByteTree(fitted, self._classes[self._fitted], features, self._rng)
+            tree = ByteTree(self._columns, self._classes, features, self._fitted, self._rng)
             predicted = tree.predicted(tree.leaves(self._columns))
             self._known[key] = int((predicted != self._classes).sum())
         return self._known[key]

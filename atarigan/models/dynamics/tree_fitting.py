@@ -142,7 +142,7 @@ class TreeFitter:
     ) -> MinedTree:
         if (classes == classes[0]).all():
             first = np.zeros(1, np.int64)
-            return MinedTree(ByteTree(columns.at(first), classes[first], [], self._rng), first)
+            return MinedTree(ByteTree(columns, classes, [], first, self._rng), first)
         most_turns = MOST_TURNS if is_read else 1
         return mine(columns, classes, candidates, self._rng, known, most_turns)
 
@@ -219,7 +219,7 @@ def _quick_error(
     if (classes == classes[0]).all():
         return -1.0
     rows = balanced_rows(classes, _NUM_QUICK, rng)
-    values, classes = columns.at(rows).values(features), classes[rows]
+    values, classes = columns.values(features, rows), classes[rows]
     num_fitted = max(1, int(_QUICK_SHARE * len(rows)))
     tree = fitted_tree(values[:num_fitted], classes[:num_fitted], rng)
     return float((tree.predict(values[num_fitted:]) != classes[num_fitted:]).mean())
