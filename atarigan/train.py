@@ -105,7 +105,7 @@ def train_dream(words: Sequence[str]) -> int:
     default = DreamArguments(out=tyro.MISSING_NONPROP, run=config)
     words = [_hyphened(word) for word in words]
     arguments = command_line.parse(DreamArguments, words, command="train", default=default)
-    if not arguments.resume:
+    if not arguments.resume and not DreamFolder(Path(arguments.out)).training.exists():
         refuse_occupied(Path(arguments.out))
     from atarigan.training.dream.run import train_dream
 

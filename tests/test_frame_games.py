@@ -1,0 +1,85 @@
+"""Play that corrects a model: varied episodes, and frames that go on from what it predicted."""
+
+import numpy as np
+import pytest
+
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.models.dynamics.dynamics import Dynamics, NextStates
+from atarigan.training.dream import frame_games
+from atarigan.training.dream.frame_games import FrameGames
+
+PADDLE = 72  # in Breakout's RAM: the byte that it shows the paddle at
+BALL = 99
+
+
+@pytest.fixture
+def env():
+    made = AgentSteps("ALE/Breakout-v5", sticky=0.25)
+    yield made
+    made.close()
+
+
+class Frozen(Dynamics):
+    """Predicts that nothing changes but for a byte, which becomes 7."""
+
+    num_bytes, num_inputs = 128, 5
+
+    def __init__(self, byte):
+        self.byte = byte
+
+    def step(self, states, inputs):
+        states = states.copy()
+        states[:, self.byte] = 7
+        num = len(states)
+        none = np.zeros(num, np.uint8)
+        return NextStates(states, np.zeros(num, np.float32), none > 0, none, none.astype(np.int64))
+
+
+def test_frames_of_an_episode_follow_one_another(env):
+    played = FrameGames(env, "scripted", 0.25, seed=3).play(1200)
+    frames = played.frames
+    assert not played.branches
+    assert len(frames) >= 1200
+    follows = (frames.states[1:] == frames.next_states[:-1]).all(1)
+    assert (~follows == frames.ends[:-1]).all()
+    assert frames.inputs[:, 3:].min() > 0  # the paddle's resistance before and after
+    joined = (frames.inputs[1:, 3] == frames.inputs[:-1, 4]) | ~follows
+    assert joined.all()
+
+
+def test_the_same_seed_plays_the_same_frames():
+    played = []
+    for seed in (1, 1, 2):
+        env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
+        played.append(FrameGames(env, "scripted", 0.25, seed).play(400).frames.states)
+        env.close()
+    np.testing.assert_array_equal(played[0], played[1])
+    assert not np.array_equal(played[0][:400], played[2][:400])
+
+
+def test_episodes_end_after_some_minutes(env, monkeypatch):
+    monkeypatch.setattr(frame_games, "_MOST_FRAMES", 100)
+    games = FrameGames(env, None, 0.25, seed=0)
+    games.play(450)
+    assert len(games.starts) == 5
+    assert {lives for _, lives in games.starts} == {5}
+
+
+def test_the_game_also_goes_on_from_what_was_predicted_and_then_from_the_truth(env, monkeypatch):
+    monkeypatch.setattr(frame_games, "_BRANCH_FRAMES", 20)
+    monkeypatch.setattr(frame_games, "_MOST_BRANCHES", 2)
+    games = FrameGames(env, None, 0.25, seed=0)
+    played = games.play(60, Frozen(BALL))
+    assert [len(branch) for branch in played.branches] == [20, 20]
+    for branch in played.branches:
+        assert branch.states[0, BALL] == 7
+        assert not (played.frames.states == branch.states[0]).all(1).any()
+    follows = (played.frames.states[1:] == played.frames.next_states[:-1]).all(1)
+    assert follows.all()
+
+
+def test_bytes_that_nothing_reads_need_not_be_predicted(env):
+    everything = [byte for byte in range(128) if byte != BALL]
+    games = FrameGames(env, None, 0.25, seed=0)
+    assert not games.play(60, Frozen(BALL), unread=range(128)).branches
+    assert games.play(60, Frozen(BALL), unread=everything).branches

@@ -1,0 +1,74 @@
+"""Bytes of RAM that nothing reads."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.training.dream.unread_bytes import unread_bytes
+
+COUNTER, SHOWN, LEFT_OVER, LATE, CONSTANT, SOUND = range(6)
+
+
+class State(NamedTuple):
+    lives: int
+    paddle: int
+
+
+class Machine:
+    """Six bytes: a counter, one that is on the screen, one that copies the counter, one that the
+    counter takes when it is a multiple of 64, a constant, and one that only copies itself.
+    """
+
+    is_over = is_truncated = False
+    state = State(0, -1)
+
+    def __init__(self):
+        self.ram = np.array([1, 5, 0, 9, 4, 0], np.uint8)
+
+    @property
+    def screen(self):
+        return self.ram[[SHOWN]].copy()
+
+    def play_exactly(self, action):
+        ram = self.ram.astype(int)
+        ram[COUNTER] = ram[LATE] if ram[COUNTER] % 64 == 0 else ram[COUNTER] + 1
+        ram[SHOWN] += action
+        ram[LATE] += 3
+        ram[LEFT_OVER] = ram[COUNTER]
+        ram[SOUND] += 1
+        self.ram = (ram % 256).astype(np.uint8)
+        return 0.0
+
+    def saved(self):
+        return self.ram
+
+    def restore(self, saved):
+        self.ram = saved
+
+    def write_ram(self, ram):
+        self.ram = ram
+
+
+class Env:
+    action_meanings = ("NOOP", "UP")
+
+    def __init__(self):
+        self.frame_player = Machine()
+
+    def reset(self, seed):
+        pass
+
+
+def test_what_nothing_reads_is_found_even_if_others_are_read_late():
+    assert unread_bytes(Env()) == [LEFT_OVER, SOUND]
+
+
+@pytest.mark.slow
+def test_the_ball_of_breakout_is_read_and_its_stack_is_not():
+    env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
+    found = unread_bytes(env)
+    assert {121, 122} <= set(found)  # of the stack, which grows down from 127
+    assert not {99, 101, 103, 105} & set(found)  # the ball's place and speed
+    env.close()
