@@ -153,14 +153,16 @@ class Dream:
         return Controls(self.settings.action_meanings, self.settings.has_paddle)
 
     @property
-    def generator_source(self) -> str | Path | None:
+    def generator_source(self) -> Path | None:
         """What `FrameGenerator.load` takes to draw its frames; None if nothing draws them.
 
         Raises:
             InputError: the generator's folder is a link that leads out of the dream's.
         """
         if self.settings.generator:
-            return self.settings.generator
+            return (
+                shipped.FOLDER / self.settings.generator
+            )  # not a folder of that name that is here
         found = self.folder / GENERATOR_FOLDER if self.folder else None
         if self.folder is None or found is None or not found.is_dir():
             return None
