@@ -11,9 +11,7 @@ from atarigan.data.collection import scripted
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.held_actions import ActionShares, HeldActions
 from atarigan.data.collection.policies import EpsilonMixture, PolicyMaker
-from atarigan.data.collection.screen import Screen
-from atarigan.errors import InputError
-from atarigan.images.pixels import Frames
+from atarigan.data.collection.screen import RamScreen
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.dream_batch import DreamBatch
 
@@ -152,7 +150,7 @@ def play_dream(
     batch.seed(going, np.random.default_rng(seed).integers(2**63, size=len(going), dtype=np.uint64))
     batch.reset(going)
     for _ in range(max_steps):
-        actions = [players[row].act(_RamScreen(batch.games.rams[row])) for row in going]
+        actions = [players[row].act(RamScreen(batch.games.rams[row])) for row in going]
         outcomes = batch.step(np.array(actions, np.int64), going)
         played.add(tuple(places[:, going]), outcomes.rewards)
         progress(int(outcomes.ends.sum()))
@@ -165,21 +163,3 @@ def play_dream(
 
 def _rng_of(seed: int, policy: int, game: int) -> np.random.Generator:
     return np.random.default_rng([seed, policy, game])
-
-
-class _RamScreen(Screen):
-    """What a policy sees of a dream: RAM uint8 (bytes,)."""
-
-    height = width = 0
-
-    def __init__(self, ram: npt.NDArray[np.uint8]) -> None:
-        self._ram = ram
-
-    def ram(self) -> npt.NDArray[np.uint8]:
-        return self._ram
-
-    def rgb(self) -> Frames:
-        raise InputError("a policy that plays a dream must read RAM, not frames")
-
-    def gray(self) -> Frames:
-        return self.rgb()

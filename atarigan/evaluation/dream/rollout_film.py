@@ -57,7 +57,8 @@ class RolloutFilm:
 
     def pictures(self) -> Iterator[Frames]:
         """Yield RGB pictures uint8 (H, W, 3): real on the left, the dream on the right."""
-        both = [frames_of(self.generator, rams) for rams in (self.real, self.dreamt)]
+        to_rgb = self.generator.frame_format.to_rgb
+        both = [to_rgb(frames_of(self.generator, rams)) for rams in (self.real, self.dreamt)]
         scale = grids.scale_for(both[0].shape[1], both[0].shape[2], target=252)
         for number, frames in enumerate(zip(*both, strict=True)):
             title = "dream" if number < self.num_exact else "dream: differs"
