@@ -11,7 +11,7 @@ COMMANDS = {
     "collect": "play an environment and store its steps",
     "train": "train a GAN on stored frames or another source",
     "sample": "draw pictures, animations or arrays from a generator",
-    "evaluate": "evaluate a generator's samples, or a policy's score on generated frames",
+    "evaluate": "evaluate a generator's samples, a dream, or a policy on generated frames",
     "export": "write a generator as an ONNX file",
     "pack": "write only the generator into a small folder, to share it",
     "clone": "train a pixel policy to imitate a scripted player",

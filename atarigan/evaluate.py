@@ -5,16 +5,15 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
 from atarigan.cli.terminal import print_note
 from atarigan.config.machine import check_num_fits
-from atarigan.config.run_config import MAX_INTEGER, RunConfig
+from atarigan.config.run_config import RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
-from atarigan.errors import InputError
+from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.files.npz_samples import note_of, read_samples
 
 if TYPE_CHECKING:
@@ -22,134 +21,21 @@ if TYPE_CHECKING:
     from atarigan.data.sources import DataSource
     from atarigan.envs.observation_stream import GeneratedFrames
     from atarigan.evaluation.drawn_samples import DrawnSamples
+    from atarigan.evaluation.dream.dream_evaluation import DreamEvaluation
     from atarigan.evaluation.policy.played_policy import PlayedPolicy
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
     from atarigan.models.model_config import ModelConfig
 
 
-_OF_SAMPLES = ("source", "data", "num", "features")
-_OF_POLICIES = (
-    "env_id",
-    "env_kwargs",
-    "frame_skip",
-    "policy_preprocessing",
-    "policy_layout",
-    "episodes",
-    "max_frames",
-)
-
-
-@dataclass(frozen=True)
-class EvaluateArguments:
-    """Score samples against real ones; write a table, metrics.json, and a page with pictures.
-
-    With --policy, measure how much of its score a policy keeps when it sees generated frames.
-    """
-
-    run: str | None = None
-    """Folder of a run or a checkpoint, or the name of a shipped model, to evaluate."""
-    samples: str | None = None
-    """Samples to evaluate instead of a run, as .npz: frames uint8 (N, H, W, C), stacks of
-    consecutive frames uint8 (N, K, H, W, C), or points (N, 2).
-    """
-    source: str | None = None
-    """Source of real samples. Default: the source of the run."""
-    data: str | None = None
-    """Folder of the source. Default: the folder of the run's source."""
-    num: int = 10_000
-    """Samples to evaluate, against as many real ones, at most half of all real samples."""
-    features: str | None = None
-    """Feature space for images: thumbnails-8x8, inception (an optional extra with weights to
-    download), the name of a shipped extractor, or an extractor file. Default: the source's own.
-    """
-    seed: int = 0
-    """Seed of the samples and of the choice of real ones, or of the episodes."""
-    policy: str | None = None
-    """A stable-baselines3 model to play with: FILE.zip of PPO, or sb3:ALGO:FILE.zip. Loading can
-    run code: name only files that you trust. With --run it also sees frames of that generator.
-    """
-    env_id: str | None = None
-    """Game that the policy plays."""
-    env_kwargs: str = "{}"
-    """Further arguments of the game, as JSON: '{"full_action_space": true}'."""
-    frame_skip: int | None = None
-    """Emulator frames of an agent step. Default: as recorded in the policy's file, else 4."""
-    policy_preprocessing: str | None = None
-    """What the policy was trained with: sb3 (make_atari_env, which pools the last two frames),
-    sb3-unpooled (AtariWrapper(frame_skip=1)), gymnasium (AtariPreprocessing), or clone
-    (atarigan.clone, unpooled). Default: as recorded in its file, else sb3.
-    """
-    policy_layout: str | None = None
-    """Axes of the policy's observations, such as KHW for a stack of gray frames and KCHW for one of
-    RGB frames: K for the stack, C for colors. Default: as recorded in its file, else by
-    the shape.
-    """
-    episodes: int = 30
-    """Episodes that the policy plays with each view of the game."""
-    max_frames: int = 20_000
-    """Emulator frames after which an episode is truncated."""
-    out: str | None = None
-    """Folder for evaluation.html and metrics.json. Default: the folder of the run, or
-    NAME-evaluation for a shipped model NAME, NAME.npz or NAME.zip.
-    """
-    allow_other_game: bool = False
-    """Evaluate a generator of one game against frames of another, or in another."""
-    json: str | None = None
-    """File for the scores instead of metrics.json in that folder."""
-
-    def __post_init__(self) -> None:
-        if self.policy is not None:
-            self._check_policy()
-        elif (self.run is None) == (self.samples is None):
-            raise InputError("name either --run DIR or --samples FILE.npz")
-        else:
-            self._refuse(_OF_POLICIES, "needs --policy FILE.zip, which plays the game")
-        if self.samples is not None and self.source is None:
-            raise InputError("--samples needs --source NAME, the real samples to compare with")
-        if self.num < 4:
-            raise InputError(f"--num must be at least 4, not {self.num}")
-        if not 0 <= self.seed <= MAX_INTEGER:
-            rule = "at least 0" if self.seed < 0 else f"at most {MAX_INTEGER}"
-            raise InputError(f"--seed must be {rule}, not {self.seed}")
-
-    def _refuse(self, names: Sequence[str], why: str) -> None:
-        """Raise InputError if one of these flags has another value than its default."""
-        for each in fields(self):
-            if each.name in names and getattr(self, each.name) != each.default:
-                raise InputError(f"--{each.name.replace('_', '-')} {why}")
-
-    def _check_policy(self) -> None:
-        self._refuse(_OF_SAMPLES, "is for samples, not for --policy")
-        if self.samples is not None:
-            raise InputError("--policy plays through a generator: name --run DIR, not --samples")
-        if self.env_id is None:
-            raise InputError("--policy needs --env-id ID, the game that it plays")
-        if self.episodes < 2:
-            raise InputError(f"--episodes must be at least 2, not {self.episodes}")
-        if self.frame_skip is not None and self.frame_skip < 1:
-            raise InputError(f"--frame-skip must be at least 1, not {self.frame_skip}")
-        if self.max_frames < 4:
-            raise InputError(f"--max-frames must be at least 4, not {self.max_frames}")
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the report."""
-        if self.out is not None:
-            return Path(self.out)
-        if self.run is not None and Path(self.run).is_dir():
-            return Path(self.run) / "policy" if self.policy else Path(self.run)
-        # A folder named like a shipped model would take its place in the next command.
-        evaluated = Path(str(self.run or self.samples or self.policy).rpartition(":")[2])
-        return evaluated.with_name(f"{evaluated.stem}-evaluation")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, print the table, write JSON and page; return the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
-    evaluation: Evaluation | PolicyEvaluation
+    evaluation: Evaluation | PolicyEvaluation | DreamEvaluation
     status = command_line.EXIT_OK
-    if arguments.policy is None:
+    if arguments.is_dream:
+        evaluation = evaluate_dream(arguments)
+    elif arguments.policy is None:
         evaluation = evaluate_samples(arguments)
     else:
         evaluation = evaluate_policy(arguments)
@@ -288,6 +174,26 @@ def _check_game(
     )
 
 
+def evaluate_dream(arguments: EvaluateArguments) -> "DreamEvaluation":
+    """Compare a dream with its game.
+
+    Raises:
+        InputError: dream or collection are missing, damaged, or of different games.
+    """
+    from atarigan.evaluation.dream import dream_evaluator
+    from atarigan.models.dynamics.dream import Dream
+
+    dream = Dream.load(str(arguments.run))
+    comparison = dream_evaluator.DreamComparison(
+        data=str(arguments.data),
+        num_policies=arguments.num_policies,
+        num_games=arguments.num_episodes,
+        max_frames=arguments.max_frames,
+        seed=arguments.seed,
+    )
+    return dream_evaluator.evaluate_dream(dream, arguments.name, comparison)
+
+
 def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     """Play episodes of a policy with real, disturbed and generated frames.
 
@@ -304,9 +210,9 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
 
     played = policy_to_play(arguments)
-    layout, seed = played.layout, arguments.seed
+    layout, seed, num_episodes = played.layout, arguments.seed, arguments.num_episodes
     generated = None if arguments.run is None else _generated_frames(arguments, played)
-    comparison = PolicyComparison(played.model, layout, played.config, arguments.episodes, seed)
+    comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
         results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set)
@@ -314,7 +220,7 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
         "policy": arguments.policy,
         "run": arguments.run,
         **played.facts,
-        "episodes": arguments.episodes,
+        "episodes": num_episodes,
         "max_frames": arguments.max_frames,
         "seed": seed,
         "versions": package_versions(),

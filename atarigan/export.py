@@ -6,6 +6,7 @@ from pathlib import Path
 
 from atarigan.cli import command_line
 from atarigan.errors import InputError
+from atarigan.models.shipped import is_dream
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Path(arguments.out)
     if out.exists():
         raise InputError(f"--out must be a new file, and {out} exists")
+    if is_dream(arguments.run):
+        raise InputError(
+            f"--run must be a generator, and {arguments.run} is a dream: ONNX is for networks"
+        )
     from atarigan.models.frame_generator import FrameGenerator
     from atarigan.models.onnx_file import compared, write_onnx
 

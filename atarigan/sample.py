@@ -1,4 +1,4 @@
-"""`python -m atarigan.sample`: draw from a trained generator."""
+"""`python -m atarigan.sample`: draw from a trained generator, or let a dream play."""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from atarigan.cli import command_line
 from atarigan.config.machine import check_num_fits
 from atarigan.errors import InputError
 from atarigan.files import npz_samples
+from atarigan.models.shipped import is_dream
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
@@ -20,22 +21,27 @@ if TYPE_CHECKING:
 
 PICTURES_PER_S = 15
 _CORNERS_PER_WALK = 8
+_STEPS_APART = 16  # agent steps between a dream's frames in a grid or an array
 
 
 @dataclass(frozen=True)
 class SampleArguments:
-    """Draw samples from a trained generator."""
+    """Draw samples from a trained generator.
+
+    A dream plays by itself, with random actions. An animation shows consecutive agent steps, a
+    grid or an array every 16th one.
+    """
 
     run: str
-    """Folder of a run or a checkpoint, or the name of a shipped model."""
+    """Folder of a run, a checkpoint or a dream, or the name of a shipped model."""
     out: str
-    """Output file: .png for a grid, .gif or .mp4 for a walk through the latent space, .npz for the
-    samples as an array.
+    """Output file: .png for a grid, .gif or .mp4 for a walk through the latent space or for the
+    game of a dream, .npz for the samples as an array.
     """
     num: int = 64
     """Number of samples, or of pictures of a walk."""
     seed: int = 0
-    """Seed of the latents."""
+    """Seed of the latents, or of a dream's game and actions."""
     label: int | None = None
     """Class of all samples, for a class-conditional generator. Default: all classes in turn."""
 
@@ -50,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--num must be at least 1, not {arguments.num}")
     if arguments.seed < 0:
         raise InputError(f"--seed must be at least 0, not {arguments.seed}")
+    if is_dream(arguments.run):
+        sample_dream(arguments)
+        print(f"wrote {out}")
+        return command_line.EXIT_OK
     from atarigan.models.frame_generator import FrameGenerator
 
     generator = FrameGenerator.load(arguments.run)
@@ -67,6 +77,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_walk(generator, out, num, seed, label)
     print(f"wrote {out}")
     return command_line.EXIT_OK
+
+
+def sample_dream(arguments: SampleArguments) -> None:
+    """Let a dream play, and write frames of its states.
+
+    Raises:
+        InputError: the dream or its generator is missing or damaged.
+    """
+    from atarigan.models.dream_frames import dreamt_states, frames_of, generator_of
+    from atarigan.models.dynamics.dream import Dream
+    from atarigan.pictures import grids
+    from atarigan.pictures.animations import save_animation
+
+    if arguments.label is not None:
+        raise InputError(f"--label needs a generator with classes, and {arguments.run} is a dream")
+    dream, out = Dream.load(arguments.run), Path(arguments.out)
+    generator = generator_of(dream)
+    check_memory(generator, out.suffix, arguments.num)
+    is_animation = out.suffix not in (".npz", ".png")
+    steps_apart = 1 if is_animation else _STEPS_APART
+    states = dreamt_states(dream, arguments.num, steps_apart, arguments.seed)
+    frames, note = frames_of(generator, states), generator.provenance.note
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        npz_samples.write_samples(out, frames, note)
+        return
+    frames = generator.frame_format.to_rgb(frames)
+    height, width = generator.frame_shape[:2]
+    if is_animation:
+        scale = grids.scale_for(height, width, target=336)
+        game = (grids.enlarged(frame, scale) for frame in frames)
+        save_animation(out, game, PICTURES_PER_S, note)
+    else:
+        grids.save_picture(out, grids.grid(frames, scale=grids.scale_for(height, width)), note)
 
 
 def check_memory(generator: "FrameGenerator", suffix: str, num: int) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ import pytest
 import atarigan
 import atarigan.envs
 from atarigan.__main__ import COMMANDS
+from atarigan.models import shipped
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -35,7 +37,8 @@ FENCE = re.compile(
 # Pages are run with these numbers in the place of their own.
 SHORTER = [
     (r"--num-steps \d+", "--num-steps 512"),
-    (r"--max-minutes \d+", "--max-images 128"),
+    (r"(--recipe dream .*--max-minutes) \d+", r"\1 0.01 --round-frames 2000"),
+    (r"--max-minutes [1-9]\d*", "--max-images 128"),
     (r"--batch-size 512", "--batch-size 16"),
     (r"--num-envs 8", "--num-envs 2"),
     (r"--num \d+", "--num 48"),
@@ -50,6 +53,7 @@ ALWAYS = {  # flags that the pages leave to their defaults
     "evaluate": "--num 48",
     "examples.ppo_mix": "--num-episodes 1",
 }
+ALWAYS_OF_DREAMS = {"evaluate": "--num-policies 2 --episodes 2 --max-frames 80"}
 LEFT_TO_OTHER_TESTS = ("benchmarks", "tests")  # measured in minutes; their flags are looked at
 TAKES_LONG = re.compile(r"python -m (atarigan|examples)|torchrun|\.learn\(|/breakout")
 
@@ -109,7 +113,8 @@ def run(words: list[str]) -> None:
         module, flags = words[2], words[3:]
         if module.split(".")[0] in LEFT_TO_OTHER_TESTS:
             return
-        for flag in pairs(shlex.split(ALWAYS.get(module.removeprefix("atarigan."), ""))):
+        always = ALWAYS_OF_DREAMS if is_of_dream(flags) else ALWAYS
+        for flag in pairs(shlex.split(always.get(module.removeprefix("atarigan."), ""))):
             flags += flag if flag[0] not in flags else []
         assert importlib.import_module(module).main(flags) in (0, None), words
     elif words[0] == "torchrun":
@@ -117,6 +122,12 @@ def run(words: list[str]) -> None:
         subprocess.run([*command, *shlex.split(ALWAYS["train"])], check=True, timeout=300)
     else:
         assert words[0] in ("make", "pip"), words  # test_make_and_pip_...
+
+
+def is_of_dream(flags: list[str]) -> bool:
+    """Whether a command trains a dream, or takes one as its run."""
+    values = dict(pairwise(flags))
+    return values.get("--recipe") == "dream" or shipped.is_dream(values.get("--run", "nothing"))
 
 
 def pairs(words: list[str]) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from atarigan.errors import InputError
+from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from tests.learned_games import counting_dream, learned_breakout
@@ -39,7 +40,7 @@ def test_a_dream_that_was_saved_plays_the_same_games(tmp_path: Path) -> None:
     dream.save(tmp_path)
     loaded = Dream.load(tmp_path)
     assert loaded.settings == dream.settings
-    assert loaded.generator_source == "breakout"
+    assert loaded.generator_source == shipped.resolved("breakout").absolute()
     for step, again in zip(games_of(dream), games_of(loaded), strict=True):
         np.testing.assert_array_equal(step[0], again[0])
         np.testing.assert_array_equal(step[1], again[1])
@@ -81,6 +82,9 @@ def test_a_file_that_is_missing_or_leads_outside_is_named(folder: Path, name: st
         ({"sticky": "often"}, "sticky"),
         ({"action_meanings": []}, "action_meanings must be 1 to 18 names, not 0"),
         ({"generator": "../pong"}, "generator must be a shipped one, .*not '../pong'"),
+        ({"unread": [-1]}, r"unread must be ascending addresses, not \(-1,\)"),
+        ({"unread": [1, 0]}, r"unread must be ascending addresses, not \(1, 0\)"),
+        ({"unread": [0, 2]}, "unread must be addresses below 2, not 2"),
         ({"has_paddle": True}, "the dynamics must have 5 inputs, not 3"),
         ({"format_version": 9}, "format_version"),
     ],

@@ -16,6 +16,7 @@ from atarigan.cli import command_line
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
+from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.features import ram_probe
 from atarigan.files.npz_samples import read_samples
 
@@ -110,7 +111,7 @@ def test_stacks_of_a_file_are_evaluated_by_their_motion(tmp_path, buffer, capsys
 
 def test_the_report_on_a_shipped_model_leaves_its_name_usable(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    arguments = evaluate.EvaluateArguments(run="pong")
+    arguments = EvaluateArguments(run="pong")
     assert arguments.folder == Path("pong-evaluation")
     Path("pong").mkdir()
     assert arguments.folder == Path("pong")

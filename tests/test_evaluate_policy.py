@@ -13,6 +13,7 @@ from atarigan import evaluate
 from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.errors import InputError
+from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.policy.episodes import EpisodeResults
 from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
 from atarigan.images.pixels import FrameFormat
@@ -98,7 +99,7 @@ def test_ctrl_c_reports_what_was_played(folder, tmp_path, monkeypatch, capsys):
 def to_play(*words):
     """Return the policy as the command would play it."""
     return evaluate.policy_to_play(
-        command_line.parse(evaluate.EvaluateArguments, [*map(str, words)], command="evaluate")
+        command_line.parse(EvaluateArguments, [*map(str, words)], command="evaluate")
     )
 
 

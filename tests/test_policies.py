@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.held_actions import ActionShares, HeldActions
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.data.collection.preprocessing import PREPROCESSINGS
@@ -297,3 +298,28 @@ def test_file_that_is_no_model_is_refused(tmp_path: Path, breakout: AgentSteps) 
     (tmp_path / "text.zip").write_text("not a zip file")
     with pytest.raises(InputError, match="text.zip is not a model of PPO"):
         make(f"sb3:PPO:{tmp_path / 'text.zip'}", breakout)
+
+
+def test_held_actions_keep_to_their_shares_and_holds(breakout: AgentSteps) -> None:
+    shares = ActionShares(np.array([0.7, 0.3, 0.0, 0.0]), 5)
+    policy = HeldActions(4, np.random.default_rng(0), shares)
+    actions = np.array([policy.act(breakout.screen) for _ in range(20_000)])
+    assert (actions == 0).mean() == pytest.approx(0.7, abs=0.03)
+    assert set(actions.tolist()) == {0, 1}
+    runs = 1 + np.count_nonzero(np.diff(actions))  # two draws in a row may be the same
+    assert len(actions) / runs == pytest.approx(5 / (2 * 0.7 * 0.3), rel=0.1)
+
+
+def test_held_actions_differ_between_episodes_unless_shares_are_given(
+    breakout: AgentSteps,
+) -> None:
+    means = []
+    for shares in (None, ActionShares(np.full(4, 0.25), 1)):
+        policy = HeldActions(4, np.random.default_rng(0), shares)
+        counts = []
+        for _ in range(6):
+            policy.begin_episode()
+            drawn = [policy.act(breakout.screen) for _ in range(1000)]
+            counts.append(np.bincount(drawn, minlength=4))
+        means.append(np.std(counts, axis=0).max())
+    assert means[0] > 100 > 30 > means[1]

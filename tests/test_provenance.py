@@ -38,6 +38,7 @@ from atarigan.envs import (
 )
 from atarigan.envs.observation_stream import GeneratedFrames
 from atarigan.errors import InputError
+from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.files.npz_samples import note_of, read_samples
 from atarigan.images.pixels import FrameFormat
 from atarigan.models import shipped
@@ -306,7 +307,7 @@ def test_samples_in_a_file_tell_their_game(tmp_path: Path) -> None:
     limit = {"max_num_frames_per_episode": 64_000}
     expected = Provenance("ALE/Pong-v5", limit, 4, 1, FrameFormat("gray", 84, 84))
     assert Provenance.from_note(note_of(path), path) == expected
-    arguments = evaluate.EvaluateArguments(
+    arguments = EvaluateArguments(
         samples=str(path),
         source="frames",
         data=str(buffer_of(tmp_path / "other", (84, 84, 1), env_id="ALE/Breakout-v5").path),

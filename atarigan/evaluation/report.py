@@ -1,23 +1,19 @@
 """The report of an evaluation: scores as a table, as JSON, and as a page with pictures."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atarigan.cli.text_table import aligned
 from atarigan.evaluation.drawn_samples import Pairs
 from atarigan.evaluation.evaluator import EvaluatedSamples, Evaluator
 from atarigan.evaluation.frame_pictures import show_frames, show_motion, show_pairs
 from atarigan.evaluation.metrics.real_sets import FEW_EPISODES
-from atarigan.evaluation.metrics.score import METRICS, Score
+from atarigan.evaluation.metrics.score import Score
+from atarigan.evaluation.metrics.score_table import HEADS, score_rows, score_table
 from atarigan.images.pixels import FrameFormat
 from atarigan.images.subset import drawn
 from atarigan.pictures import charts, grids, points
 from atarigan.pictures.page import Page
-
-HEADS = ("metric", "value", "95 % interval", "floor", "better", "meaning")
-_LEFT = (0, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class Evaluation:
 
     def table(self) -> str:
         """Return the scores as aligned text."""
-        return aligned([HEADS, *score_rows(self.scores)], _LEFT)
+        return score_table(self.scores)
 
     def record(self) -> dict[str, Any]:
         """Return the content of metrics.json: scores and facts."""
@@ -121,20 +117,6 @@ class Evaluation:
             if shown in self.scores:
                 figures[shown.replace("_", " ")] = f"{self.scores[shown]['value']:.3f}"
         return figures
-
-
-def score_rows(scores: dict[str, Score]) -> Iterator[Sequence[str]]:
-    """Yield a row of text per score, in the columns of `HEADS`."""
-    for name, score in scores.items():
-        low, high = score["interval"]
-        yield (
-            name,
-            f"{score['value']:.4g}",
-            f"{low:.4g} to {high:.4g}",
-            f"{score['floor']:.4g}",
-            score["better"],
-            METRICS[name].meaning,
-        )
 
 
 def _shown_counts(evaluated: EvaluatedSamples) -> str:

@@ -115,6 +115,62 @@ def histograms(panels: Mapping[str, tuple[Column, Column]]) -> Frames:
     return _drawn(figure)
 
 
+def survival(lengths: Column, shares: Column, x_label: str, y_label: str) -> Frames:
+    """Draw the share that survives a length, which falls in steps from 1 at length 0.
+
+    Args:
+        lengths: ascending, (N,).
+        shares: shares that survive each length, from 0 to 1, (N,).
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+
+    Returns:
+        RGB picture, uint8 (H, W, 3).
+    """
+    figure = _figure((9, 3.6), 100)
+    axes = figure.add_subplot()
+    x, y = np.concatenate([[0.0], lengths]), np.concatenate([[1.0], shares])
+    axes.step(x, y, where="post", color="C3", linewidth=1.8)
+    axes.axhline(0.5, color="0.3", linestyle="--", linewidth=1)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlim(0, max(1.0, float(x[-1])))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _drawn(figure)
+
+
+def agreement(points: Mapping[str, tuple[Column, Column]], x_label: str, y_label: str) -> Frames:
+    """Draw means of two samples against each other, with standard errors, and the line y = x.
+
+    Args:
+        points: samples (N,) and (M,) by name; each pair is a point.
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+
+    Returns:
+        RGB picture, uint8 (H, W, 3).
+    """
+    figure = _figure((8, 5.2), 100)
+    axes = figure.add_subplot()
+    for number, (name, (first, second)) in enumerate(points.items()):
+        error_x, error_y = (
+            float(np.std(each)) / np.sqrt(max(1, len(each) - 1)) for each in (first, second)
+        )
+        marker = "os^"[number // 10 % 3]
+        axes.errorbar(
+            np.mean(first), np.mean(second), error_y, error_x,
+            color=f"C{number % 10}", marker=marker, markersize=6, linestyle="none", label=name,
+        )  # fmt: skip
+    axes.axline((0, 0), slope=1, color="0.3", linestyle="--", linewidth=1)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    _dress(axes)
+    return _drawn(figure)
+
+
 def common_bins(first: Column, second: Column) -> Column:
     """Return bin edges for both: one bin per integer for integers of a range up to 60, otherwise 40
     bins.

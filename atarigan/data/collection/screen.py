@@ -176,6 +176,24 @@ class MaximumAleScreen(AleScreen):
         return np.maximum(*self._gray)
 
 
+class RamScreen(Screen):
+    """What a policy sees of a game that has no picture: RAM uint8 (bytes,)."""
+
+    height = width = 0
+
+    def __init__(self, ram: npt.NDArray[np.uint8]) -> None:
+        self._ram = ram
+
+    def ram(self) -> npt.NDArray[np.uint8]:
+        return self._ram
+
+    def rgb(self) -> Frames:
+        raise InputError("a policy that plays a dream must read RAM, not frames")
+
+    def gray(self) -> Frames:
+        return self.rgb()
+
+
 class ImageScreen(Screen):
     """The image observation of an environment, or its `render()` in mode rgb_array.
 

@@ -93,6 +93,17 @@ METRICS: dict[str, Metric] = {
     "small_moves": Metric("lower", "share of small objects that move a wrong distance", 1),
     "small_blinks": Metric("lower", "share of small objects that vanish for one frame", 1),
     "ram_claims": Metric("lower", "Wasserstein distance of the RAM that a probe reads"),
+    "exact_steps": Metric("higher", "share of agent steps whose next state is exact", 1),
+    "exact_frames": Metric("higher", "the same for emulator frames", 1),
+    "exact_frames_all_bytes": Metric("higher", "the same, bytes that nothing reads included", 1),
+    "steps_to_mismatch": Metric("higher", "median agent steps that roll-outs stay exact"),
+    "end_precision": Metric("higher", "share of predicted ends that are real", 1),
+    "end_recall": Metric("higher", "share of real ends that are predicted", 1),
+    "reward_precision": Metric("higher", "share of predicted rewards that are right", 1),
+    "reward_recall": Metric("higher", "share of real rewards that are predicted", 1),
+    "return_error": Metric("lower", "error of policies' mean returns, relative to their range"),
+    "return_rank_correlation": Metric("higher", "Spearman, mean returns of policies", 1, -1),
+    "returns_out_of_range": Metric("lower", "share of games whose return no real game had", 1),
 }
 
 

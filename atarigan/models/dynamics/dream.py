@@ -2,7 +2,8 @@
 
 ```
 FOLDER/
-  dream.json           the game's actions, frame skip and stickiness; where its generator is
+  dream.json           the game's actions, frame skip and stickiness; which bytes nothing reads;
+                       where its generator is
   dynamics.json, trees.safetensors     how states follow one another
   starts.safetensors   states that episodes begin with
   generator/           the generator of its frames, unless a shipped one draws them
@@ -19,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from atarigan.data.provenance import Provenance
-from atarigan.errors import InputError, one_line
+from atarigan.errors import InputError, one_line, shown
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
 from atarigan.models import shipped
@@ -47,6 +48,7 @@ class DreamSettings:
         frame_skip: emulator frames of an agent step.
         sticky: probability that a frame repeats the action before it.
         generator: name of a shipped generator; "" for the one in the folder, if there is one.
+        unread: addresses of bytes that nothing reads, ascending, so that they need not be right.
 
     Raises:
         InputError: a value is out of range.
@@ -59,6 +61,7 @@ class DreamSettings:
     frame_skip: int = 4
     sticky: float = 0.25
     generator: str = ""
+    unread: tuple[int, ...] = ()
     format_version: int = field(default=1)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,8 @@ class DreamSettings:
                 f"generator must be a shipped one, {' or '.join(shipped.names())}, "
                 f"not {self.generator!r}"
             )
+        if min(self.unread, default=0) < 0 or [*self.unread] != sorted(set(self.unread)):
+            raise InputError(f"unread must be ascending addresses, not {shown(self.unread)}")
 
     @property
     def provenance(self) -> Provenance:
@@ -138,20 +143,26 @@ class Dream:
                 f"the dynamics must have {self.controls.num_inputs} inputs, "
                 f"not {self.dynamics.num_inputs}"
             )
+        if max(self.settings.unread, default=-1) >= num_bytes:
+            raise InputError(
+                f"unread must be addresses below {num_bytes}, not {self.settings.unread[-1]}"
+            )
 
     @property
     def controls(self) -> Controls:
         return Controls(self.settings.action_meanings, self.settings.has_paddle)
 
     @property
-    def generator_source(self) -> str | Path | None:
+    def generator_source(self) -> Path | None:
         """What `FrameGenerator.load` takes to draw its frames; None if nothing draws them.
 
         Raises:
             InputError: the generator's folder is a link that leads out of the dream's.
         """
         if self.settings.generator:
-            return self.settings.generator
+            return (
+                shipped.FOLDER / self.settings.generator
+            )  # not a folder of that name that is here
         found = self.folder / GENERATOR_FOLDER if self.folder else None
         if self.folder is None or found is None or not found.is_dir():
             return None

@@ -7,7 +7,7 @@ from gymnasium.envs.registration import EnvSpec
 from atarigan.errors import InputError, did_you_mean
 
 FOLDER = Path(__file__).parent
-_DREAM = "dream"
+_DREAM, _DREAM_SETTINGS = "dream", "dream.json"
 
 
 def names() -> list[str]:
@@ -32,6 +32,11 @@ def resolved(source: str | Path) -> Path:
     raise InputError(f"{path} does not exist: {expected}")
 
 
+def names_of_dreams() -> list[str]:
+    """Return the names of the shipped dreams, sorted; they are games as ALE names them."""
+    return sorted(path.parents[1].name for path in FOLDER.glob(f"*/{_DREAM}/{_DREAM_SETTINGS}"))
+
+
 def resolved_dream(source: str | Path) -> Path:
     """Return the folder of a path or of a shipped dream's name; an existing path takes precedence.
 
@@ -41,13 +46,24 @@ def resolved_dream(source: str | Path) -> Path:
     path = Path(source)
     if path.exists():
         return path
-    names_of_dreams = sorted(each.parents[1].name for each in FOLDER.glob(f"*/{_DREAM}/dream.json"))
-    if isinstance(source, str) and source in names_of_dreams:
-        return FOLDER / source / _DREAM
+    if isinstance(source, str) and source.removesuffix(f"/{_DREAM}") in names_of_dreams():
+        return FOLDER / source.removesuffix(f"/{_DREAM}") / _DREAM
     expected = "expected a folder that atarigan.train --recipe dream wrote"
-    if path.name == str(source) and names_of_dreams:
-        expected += f", or a shipped dream: {did_you_mean(path.name, names_of_dreams)}"
+    if path.name == str(source) and names_of_dreams():
+        expected += f", or a shipped dream: {did_you_mean(path.name, names_of_dreams())}"
     raise InputError(f"{path} does not exist: {expected}")
+
+
+def is_dream(source: str | Path) -> bool:
+    """Return whether a path or a name is that of a dream, where it may also be a generator's.
+
+    The name of a game that has both means its generator, and NAME/dream its dream.
+    """
+    path = Path(source)
+    if path.exists():
+        return (path / _DREAM_SETTINGS).is_file()
+    name = str(source).removesuffix(f"/{_DREAM}")
+    return name in names_of_dreams() and (name != str(source) or name not in names())
 
 
 def for_environment(spec: EnvSpec) -> str:

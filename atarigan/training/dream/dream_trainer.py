@@ -9,6 +9,7 @@ et al. 2011, arXiv:1011.0686, algorithm 3.1, with the emulator as the expert).
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -120,7 +121,8 @@ class DreamTrainer:
             self._games.play(1)
         rams, lives = zip(*self._games.starts[-_MOST_STARTS:], strict=True)
         starts = Starts(np.stack(rams), np.array(lives).astype(np.uint8))
-        Dream(self._settings, dynamics, starts).save(self._folder.path)
+        settings = replace(self._settings, unread=tuple(self._unread))
+        Dream(settings, dynamics, starts).save(self._folder.path)
         self._dynamics = dynamics
 
     def measure(self) -> Round:

@@ -7,14 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.held_actions import HeldActions
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
-from atarigan.data.collection.screen import Screen
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.transitions import FrameTransitions
 
-_CONCENTRATION = 0.7  # of the distribution of an episode's actions: some are frequent, some rare
-_MEAN_HOLDS = (1, 2, 5, 20)  # agent steps that an action is held for
 _MOST_BRANCHES = 8  # in an episode
 _BRANCH_FRAMES = 240
 _MOST_FRAMES = 18_000  # of an episode, 5 minutes: some games go on forever if nobody scores
@@ -35,26 +33,6 @@ class PlayedFrames(NamedTuple):
 
     frames: FrameTransitions
     branches: list[FrameTransitions]
-
-
-class HeldActions(Policy):
-    """Draws actions from a distribution of the episode, and holds each for some agent steps."""
-
-    def __init__(self, num_actions: int, rng: np.random.Generator) -> None:
-        self._num_actions, self._rng = num_actions, rng
-        self.begin_episode()
-
-    def begin_episode(self) -> None:
-        self._shares = self._rng.dirichlet(np.full(self._num_actions, _CONCENTRATION))
-        self._mean_hold = self._rng.choice(_MEAN_HOLDS)
-        self._num_left = 0
-
-    def act(self, screen: Screen) -> int:
-        if not self._num_left:
-            self._action = int(self._rng.choice(self._num_actions, p=self._shares))
-            self._num_left = int(self._rng.geometric(1 / self._mean_hold))
-        self._num_left -= 1
-        return self._action
 
 
 class FrameGames:

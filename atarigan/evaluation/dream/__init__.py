@@ -1,0 +1,1 @@
+"""Evaluation of dreams: how exact a learned game is, and how alike it plays."""

@@ -1,0 +1,71 @@
+"""States of a dream that plays by itself, and frames of its states."""
+
+import numpy as np
+
+from atarigan.data.collection.held_actions import HeldActions
+from atarigan.data.collection.screen import RamScreen
+from atarigan.data.sample_spec import Ram
+from atarigan.errors import InputError
+from atarigan.images.pixels import Frames
+from atarigan.models.dynamics.dream import Dream
+from atarigan.models.dynamics.dream_batch import DreamBatch
+from atarigan.models.frame_generator import FrameGenerator
+
+_LATENT_SEED = 0
+
+
+def generator_of(dream: Dream, device: str = "auto") -> FrameGenerator:
+    """Load the generator that draws a dream's frames.
+
+    Args:
+        dream: the learned game.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: the dream has none, or it is damaged or reads the RAM of another game.
+    """
+    source = dream.generator_source
+    if source is None:
+        raise InputError("the dream has no generator that draws its frames: it is RAM alone")
+    generator = FrameGenerator.load(source, device)
+    if not generator.reads_ram:
+        raise InputError(f"the dream's generator {source} must read RAM")
+    learned, game = generator.provenance, dream.settings.provenance
+    if learned.game not in (None, game.game):
+        raise InputError(
+            f"the dream's generator {source} must draw {game.title}, not {learned.title}"
+        )
+    return generator
+
+
+def frames_of(generator: FrameGenerator, rams: Ram) -> Frames:
+    """Draw RAM uint8 (N, bytes), all with the same latent, as frames uint8 (N, H, W, C)."""
+    latents = generator.latents(1, _LATENT_SEED).repeat(len(rams), axis=0)
+    return generator.decode(latents, rams)
+
+
+def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -> Ram:
+    """Let a dream play by itself with random actions, each held for a while.
+
+    Args:
+        dream: the learned game.
+        num: number of states, at least 1; the first one begins an episode.
+        steps_apart: agent steps from one to the next.
+        seed: of actions and game.
+
+    Returns:
+        RAM, uint8 (num, bytes). Where an episode ends, another one begins.
+    """
+    policy = HeldActions(len(dream.settings.action_meanings), np.random.default_rng(seed))
+    batch, only = DreamBatch(dream, 1), np.zeros(1, np.intp)
+    batch.seed(only, np.array([seed], np.uint64))
+    batch.reset(only)
+    states = [batch.games.rams[0].copy()]
+    for step in range(1, (num - 1) * steps_apart + 1):
+        action = policy.act(RamScreen(batch.games.rams[0]))
+        if batch.step(np.array([action])).ends[0]:
+            batch.reset(only)
+            policy.begin_episode()
+        if step % steps_apart == 0:
+            states.append(batch.games.rams[0].copy())
+    return np.stack(states)
