@@ -17,6 +17,7 @@ import pytest
 
 from atarigan import sample, train
 from atarigan.cli.command_line import run as run_command
+from atarigan.config.dream_config import DREAM
 from atarigan.config.recipes import recipe_summaries
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sources import SOURCES
@@ -81,7 +82,8 @@ def test_resume_goes_on_with_the_runs_own_settings(tmp_path, run):
 def test_list_names_every_choice_with_a_line_on_it(capsys):
     assert train.main(["--list"]) == 0
     _, *sections = re.split(r"^--\w+$", capsys.readouterr().out, flags=re.MULTILINE)
-    tables: Any = (SOURCES, OBJECTIVES, PENALTIES, NETWORKS, recipe_summaries())
+    recipes = [*recipe_summaries(), DREAM]
+    tables: Any = (SOURCES, OBJECTIVES, PENALTIES, NETWORKS, recipes)
     for section, table in zip(sections, tables, strict=True):
         lines = section.strip("\n").splitlines()
         assert [line.split()[0] for line in lines] == list(table)
