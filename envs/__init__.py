@@ -19,6 +19,7 @@ from .ram_info import RamInfo
 
 if TYPE_CHECKING:
     from .dream_env import DreamEnv
+    from .dream_vec_env import DreamVecEnv
     from .dream_vector_env import DreamVectorEnv
     from .frame_capture_callback import FrameCaptureCallback
     from .generated_vec_env import GeneratedVecEnv
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DreamEnv",
+    "DreamVecEnv",
     "DreamVectorEnv",
     "FrameCapture",
     "FrameCaptureCallback",
@@ -39,6 +41,7 @@ __all__ = [
 
 _LOADED_LATE = {
     "DreamEnv": "dream_env",
+    "DreamVecEnv": "dream_vec_env",
     "DreamVectorEnv": "dream_vector_env",
     "FrameCaptureCallback": "frame_capture_callback",
     "GeneratedVecEnv": "generated_vec_env",
