@@ -8,7 +8,8 @@ from stable_baselines3 import PPO
 
 from atarigan import collect, train
 from atarigan.errors import InputError
-from examples import ppo_mix
+from examples import ppo_dream, ppo_mix
+from tests.learned_games import learned_breakout
 
 
 @pytest.mark.slow  # trains a generator and a policy, and plays whole episodes
@@ -27,3 +28,20 @@ def test_ppo_trains_on_a_mix_of_real_and_generated_frames(tmp_path: Path, capsys
 def test_a_missing_generator_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         ppo_mix.main(["--generator", str(tmp_path / "nowhere"), "--num-envs", "1"])
+
+
+@pytest.mark.slow  # plays real games to their end
+@pytest.mark.parametrize("words", [[], ["--real"]])
+def test_ppo_trains_in_a_dream_and_is_measured_in_the_real_game(
+    tmp_path: Path, capsys: Any, words: list[str]
+) -> None:
+    dream, out = tmp_path / "dream", tmp_path / "ppo"
+    learned_breakout().save(dream)
+    words = ["--dream", str(dream), "--out", str(out), "--num-envs", "4", *words]
+    assert ppo_dream.main([*words, "--minutes", "0.03", "--num-games", "1"]) == 0
+    assert "0 steps, 0.00 minutes: " in capsys.readouterr().out
+    lines = (out / "scores.csv").read_text().splitlines()
+    assert lines[0] == "steps,minutes,mean_return"
+    assert len(lines) == 3
+    assert PPO.load(out / "policy.zip", device="cpu").num_timesteps > 0
+    assert (out / "scores.png").exists()

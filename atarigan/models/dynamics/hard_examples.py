@@ -16,9 +16,9 @@ from atarigan.models.dynamics.features import Columns, Feature, Rows
 
 NUM_SAMPLED = 50_000
 _NUM_PASSES = 4
-_MOST_WRONG = 40_000  # that are added in a pass
-_MOST_ALIKE = 20_000
-_NUMS_SELECTED = (40, 40, 160)  # in turns, with what was hard in the turn before
+_MOST_WRONG = 10_000  # that are added in a pass
+_MOST_ALIKE = 10_000
+_NUMS_SELECTED = (40, 160)  # in turns, with what was hard in the turn before
 MOST_TURNS = len(_NUMS_SELECTED)
 _NUMS_TRIED = (2, 3, 4, 6, 8, 12, 16, 24, 40, 60, 90, 120, 160)
 _MOST_LEFT_OUT = 16  # of so many features, each is left out by way of trial
