@@ -22,6 +22,7 @@ MODULES = {
     "train": "training",
     "generate": "generation",
     "env": "env_steps",
+    "dream": "dream",
 }
 
 
@@ -33,7 +34,7 @@ class BenchmarkArguments:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """Which: collect, buffer, train, generate, env; none means all."""
+    """Which: collect, buffer, train, generate, env, dream; none means all."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where networks compute; auto takes CUDA where there is one."""
     json: str | None = None

@@ -6,6 +6,7 @@ from atarigan.models.dynamics.feature_selection import (
     CandidateFeatures,
     balanced_rows,
     select_features,
+    simplest_features,
 )
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 
@@ -25,6 +26,19 @@ def test_features_that_rarely_matter_replace_those_that_often_help():
     candidates = [Feature(Kind.PRESENT, byte) for byte in range(6)]
     selected = select_features(columns, classes, candidates, rng, num_selected=4)
     assert {feature.first for feature in selected} == {0, 1, 2, 3}
+
+
+def test_the_simplest_features_are_those_of_the_smallest_tree():
+    """Bytes 0 and 2 decide; byte 4 is an imprecise copy of byte 0."""
+    rng = np.random.default_rng(2)
+    present = rng.integers(0, 256, (5, 6000)).astype(np.uint8)
+    present[4] = np.clip(present[0].astype(int) + rng.integers(-9, 10, 6000), 0, 255)
+    classes = ((present[0] > 100).astype(np.uint8) + (present[2] > 30)).astype(np.uint8)
+    columns = Columns(present, present, np.zeros((0, 6000), np.int32))
+    candidates = [Feature(Kind.PRESENT, byte) for byte in range(5)]
+    rows = np.arange(6000)
+    selected = simplest_features(columns, classes, candidates, rows, rng)
+    assert {feature.first for feature in selected} == {0, 2}
 
 
 def test_nothing_is_selected_where_nothing_tells_classes_apart():

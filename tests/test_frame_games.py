@@ -10,6 +10,7 @@ from atarigan.training.dream.frame_games import FrameGames
 
 PADDLE = 72  # in Breakout's RAM: the byte that it shows the paddle at
 BALL = 99
+REWARD = 0.5  # which the game never gives
 
 
 @pytest.fixture
@@ -32,7 +33,8 @@ class Frozen(Dynamics):
         states[:, self.byte] = 7
         num = len(states)
         none = np.zeros(num, np.uint8)
-        return NextStates(states, np.zeros(num, np.float32), none > 0, none, none.astype(np.int64))
+        rewards = np.full(num, REWARD, np.float32)
+        return NextStates(states, rewards, none > 0, none, np.ones(num, np.int64))
 
 
 def test_frames_of_an_episode_follow_one_another(env):
@@ -67,6 +69,7 @@ def test_episodes_end_after_some_minutes(env, monkeypatch):
 
 def test_the_game_also_goes_on_from_what_was_predicted_and_then_from_the_truth(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_BRANCH_FRAMES", 20)
+    monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
     monkeypatch.setattr(frame_games, "_MOST_BRANCHES", 2)
     games = FrameGames(env, None, 0.25, seed=0)
     played = games.play(60, Frozen(BALL))
@@ -74,11 +77,30 @@ def test_the_game_also_goes_on_from_what_was_predicted_and_then_from_the_truth(e
     for branch in played.branches:
         assert branch.states[0, BALL] == 7
         assert not (played.frames.states == branch.states[0]).all(1).any()
+        assert branch.rewards[0] == REWARD  # ALE's own compares with the score before the change
     follows = (played.frames.states[1:] == played.frames.next_states[:-1]).all(1)
     assert follows.all()
 
 
-def test_bytes_that_nothing_reads_need_not_be_predicted(env):
+def test_a_few_bytes_take_values_of_other_states(env, monkeypatch):
+    monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 1)
+    monkeypatch.setattr(frame_games, "_DONATED_SHARE", 1)
+    games = FrameGames(env, None, 0.25, seed=0)
+    played = games.play(400, Frozen(BALL), unread=[BALL])
+    seen, usual = played.frames.next_states, played.frames.next_states[3::4]
+    altered = played.branches[-60:]
+    assert all(len(branch) == 8 or branch.ends[-1] for branch in altered)
+    nearest = [(usual != branch.states[0]).sum(1).min() for branch in altered]
+    assert 0 < max(nearest) <= 3
+    for branch in altered:
+        values = (seen == branch.states[0]).any(0)
+        assert values.all()
+    follows = (played.frames.states[1:] == seen[:-1]).all(1)
+    assert follows.all()
+
+
+def test_bytes_that_nothing_reads_need_not_be_predicted(env, monkeypatch):
+    monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
     everything = [byte for byte in range(128) if byte != BALL]
     games = FrameGames(env, None, 0.25, seed=0)
     assert not games.play(60, Frozen(BALL), unread=range(128)).branches

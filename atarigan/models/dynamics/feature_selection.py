@@ -21,6 +21,9 @@ _NUM_RANKED = 12_000  # transitions that the first ranking is made on
 _MOST_WRONG = 8_000
 _FEWEST_WRONG = 20
 _FEWEST_OTHERS = 2_000
+_NUM_SIMPLE = 2_000
+_MOST_SIMPLE = 6
+_NODES_OF_A_WRONG_ONE = 4
 _SMALLEST = 1e-9  # importance that a rank is divided by
 _MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
@@ -144,3 +147,36 @@ def balanced_rows(classes: Classes, most: int, rng: np.random.Generator) -> Rows
         return rng.permutation(len(classes))
     weights = 1 / np.sqrt(np.bincount(classes, minlength=256)[classes])
     return rng.choice(len(classes), most, replace=False, p=weights / weights.sum())
+
+
+def simplest_features(
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    rows: Rows,
+    rng: np.random.Generator,
+) -> list[Feature]:
+    """Select a few features that a small tree can do with, by forward selection.
+
+    One after the other is added with which a tree of a sample of the rows has the fewest nodes, as
+    long as that makes it smaller; a transition that it cannot predict counts as several. So a
+    reward is told by the two scores, not by one score and the time of the other's points.
+    """
+    sample = rows[balanced_rows(classes[rows], _NUM_SIMPLE, rng)]
+    values, known = columns.values(candidates, sample), classes[sample]
+    selected: list[int] = []
+    least = np.inf
+    while len(selected) < _MOST_SIMPLE:
+        rest = [each for each in range(len(candidates)) if each not in selected]
+        sizes = [_size(values[:, [*selected, each]], known, rng) for each in rest]
+        if not sizes or min(sizes) >= least:
+            break
+        least = min(sizes)
+        selected.append(rest[int(np.argmin(sizes))])
+    return [candidates[each] for each in selected]
+
+
+def _size(values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator) -> int:
+    tree = fitted_tree(values, classes, rng)
+    num_wrong = int((tree.predict(values) != classes).sum())
+    return int(tree.tree_.node_count) + _NODES_OF_A_WRONG_ONE * num_wrong

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atarigan.models.dynamics.byte_tree import ByteTree, Classes
-from atarigan.models.dynamics.feature_selection import select_features
+from atarigan.models.dynamics.feature_selection import select_features, simplest_features
 from atarigan.models.dynamics.features import Columns, Feature, Rows
 
 NUM_SAMPLED = 50_000
@@ -86,7 +86,8 @@ def _mined_with(
     mined, num_wrong = _grown(columns, classes, features, rows, rng)
     if not features or (not num_wrong and len(mined.rows) == len(rows)):
         return mined, 0
-    fewer = _best_features(columns, classes, features, others, mined.rows, rng)
+    simplest = simplest_features(columns, classes, candidates, mined.rows, rng)
+    fewer = _best_features(columns, classes, features, [simplest, *others], mined.rows, rng)
     return _grown(columns, classes, fewer, mined.rows, rng)
 
 
@@ -140,18 +141,18 @@ def _best_features(
     rng: np.random.Generator,
 ) -> list[Feature]:
     """Return the features with which a tree of the first transitions predicts the last ones best:
-    the first few of the ranked ones or another set, and of equally good ones the fewest.
+    the first few of the ranked ones or another set, and of equally good ones those of the smallest
+    tree.
     """
     validation = _Validation(columns, classes, rows, rng)
     tried = [ranked[:num] for num in _NUMS_TRIED if num < len(ranked)] + [ranked, *others]
-    best = min(tried, key=lambda features: (validation.num_wrong(features), len(features)))
-    least = validation.num_wrong(best)
-    if not least or len(best) > _MOST_LEFT_OUT:
+    best = min(tried, key=validation.cost)
+    if len(best) > _MOST_LEFT_OUT:
         return best
     for feature in best[::-1]:
         rest = [each for each in best if each != feature]
-        if rest and validation.num_wrong(rest) <= least:
-            best, least = rest, validation.num_wrong(rest)
+        if rest and validation.cost(rest) <= validation.cost(best):
+            best = rest
     return best
 
 
@@ -170,13 +171,14 @@ class _Validation:
         self._columns, self._classes = columns.at(predicted), classes[predicted]
         self._fitted = np.flatnonzero(np.isin(predicted, rows[rows < split]))
         self._rng = rng
-        self._known: dict[tuple[Feature, ...], int] = {}
+        self._known: dict[tuple[Feature, ...], tuple[int, int]] = {}
 
-    def num_wrong(self, features: list[Feature]) -> int:
-        """Return how many are predicted wrongly with these features."""
+    def cost(self, features: list[Feature]) -> tuple[int, int]:
+        """Return how many are predicted wrongly with these features, and the tree's nodes."""
         key = tuple(features)
         if key not in self._known:
             tree = ByteTree(self._columns, self._classes, features, self._fitted, self._rng)
             predicted = tree.predicted(tree.leaves(self._columns))
-            self._known[key] = int((predicted != self._classes).sum())
+            num_wrong = int((predicted != self._classes).sum())
+            self._known[key] = num_wrong, len(tree.nodes().skips)
         return self._known[key]

@@ -1,6 +1,6 @@
 """FrameGames: plays a game frame by frame, in as many ways as a model of it has to know."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +13,15 @@ from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.transitions import FrameTransitions
 
-_MOST_BRANCHES = 8  # in an episode
+_MOST_BRANCHES = 8  # from predicted states, in an episode
 _BRANCH_FRAMES = 240
+_ALTERED_SHARE = 0.05  # of the agent steps that frames with altered RAM follow
+_ALTERED_FRAMES = 8
+_MOST_ALTERED = 3  # bytes
+_NUM_DONORS = 4000
+_DONATED_SHARE = (
+    0.02  # of the states that are kept as donors, next to those with a reward or an end
+)
 _MOST_FRAMES = 18_000  # of an episode, 5 minutes: some games go on forever if nobody scores
 
 
@@ -65,6 +72,7 @@ class FrameGames:
             mixture = EpsilonMixture(given, 1.0, env.action_space, self._rng, varies=True)
             self._policies.append(mixture)
         self.starts: list[tuple[npt.NDArray[np.uint8], int]] = []
+        self._donors: list[npt.NDArray[np.uint8]] = []
         self._seed: int | None = seed
         self._is_over = True
 
@@ -73,8 +81,11 @@ class FrameGames:
     ) -> PlayedFrames:
         """Play at least so many frames, of whole agent steps.
 
-        With dynamics, a frame that they predict wrongly is followed by some hundred frames that go
-        on from the predicted state, as a dream would. Then the game goes on from the true one.
+        With dynamics, the game also goes on in other ways, and then from where it was. A frame that
+        they predict wrongly is followed by some hundred frames from the predicted state, as in a
+        dream. And now and then a few bytes take values of another state: what is rare in play,
+        such as the last point of a game, then happens with all kinds of other bytes, so that trees
+        tell causes from what merely comes with them.
 
         Args:
             num_frames: at least 1.
@@ -82,20 +93,17 @@ class FrameGames:
             unread: addresses of bytes that need not be predicted.
         """
         frames: list[_Frame] = []
-        branches = []
+        branches: list[FrameTransitions] = []
         while len(frames) < num_frames:
             if self._is_over:
                 self._begin_episode()
-            begin = len(frames)
-            frames += self._agent_step(self._policy)
-            self._num_frames += len(frames) - begin
+            step = self._agent_step(self._policy)
+            frames += step
+            self._num_frames += len(step)
             self._is_over = self._is_over or self._num_frames >= _MOST_FRAMES
-            if dynamics is None or self._is_over or not self._num_branches:
-                continue
-            guessed = self._wrong_prediction(frames[begin:], dynamics, unread)
-            if guessed is not None:
-                self._num_branches -= 1
-                branches.append(self._transitions(self._branch(guessed)))
+            self._remember(step[-1])
+            if dynamics is not None and not self._is_over:
+                branches += self._branches(step[-1], dynamics, unread)
         return PlayedFrames(self._transitions(frames), branches)
 
     def _begin_episode(self) -> None:
@@ -125,26 +133,63 @@ class FrameGames:
         self._is_over = ends or player.is_truncated
         return _Frame(state, player.ram, action, (before, after), reward, ends, lives)
 
-    def _wrong_prediction(
-        self, frames: list[_Frame], dynamics: Dynamics, unread: Sequence[int]
-    ) -> npt.NDArray[np.uint8] | None:
-        """Return the state that is predicted for the last frame, if it is another."""
-        last = self._transitions(frames[-1:])
-        predicted = dynamics.step(last.states, last.inputs).states[0]
-        predicted[list(unread)] = last.next_states[0, list(unread)]
-        return None if np.array_equal(predicted, last.next_states[0]) else predicted
+    def _remember(self, frame: _Frame) -> None:
+        """Keep a state whose bytes others may get."""
+        if frame.reward or frame.ends or self._rng.random() < _DONATED_SHARE:
+            if len(self._donors) < _NUM_DONORS:
+                self._donors.append(frame.next_state)
+            else:
+                self._donors[self._rng.integers(_NUM_DONORS)] = frame.next_state
 
-    def _branch(self, ram: npt.NDArray[np.uint8]) -> list[_Frame]:
-        """Play on with other RAM, and return to where the game was."""
+    def _branches(
+        self, last: _Frame, dynamics: Dynamics, unread: Sequence[int]
+    ) -> Iterator[FrameTransitions]:
+        """Go on from other states than the present one, and return to it."""
+        guessed = self._wrong_prediction(last, dynamics, unread) if self._num_branches else None
+        if guessed is not None:
+            self._num_branches -= 1
+            yield self._branch(guessed, _BRANCH_FRAMES, dynamics)
+        if self._donors and self._rng.random() < _ALTERED_SHARE:
+            yield self._branch(self._altered(last.next_state, unread), _ALTERED_FRAMES, dynamics)
+
+    def _altered(self, ram: npt.NDArray[np.uint8], unread: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Return RAM in which a few bytes that the game reads have values of another state."""
+        donor = self._donors[self._rng.integers(len(self._donors))]
+        differing = np.setdiff1d(np.flatnonzero(donor != ram), unread)
+        num = min(len(differing), int(self._rng.integers(1, _MOST_ALTERED + 1)))
+        chosen = self._rng.choice(differing, num, replace=False)
+        altered = ram.copy()
+        altered[chosen] = donor[chosen]
+        return altered
+
+    def _wrong_prediction(
+        self, last: _Frame, dynamics: Dynamics, unread: Sequence[int]
+    ) -> npt.NDArray[np.uint8] | None:
+        """Return the state that is predicted for a frame, if it is another."""
+        true = self._transitions([last])
+        predicted = dynamics.step(true.states, true.inputs).states[0]
+        predicted[list(unread)] = last.next_state[list(unread)]
+        return None if np.array_equal(predicted, last.next_state) else predicted
+
+    def _branch(
+        self, ram: npt.NDArray[np.uint8], num_frames: int, dynamics: Dynamics
+    ) -> FrameTransitions:
+        """Play on with other RAM, and return to where the game was.
+
+        The emulator's first reward is the difference to the score before the change, so that the
+        predicted one takes its place.
+        """
         saved = self._player.saved()
         self._player.write_ram(ram)
         self._held.begin_episode()
         frames: list[_Frame] = []
-        while len(frames) < _BRANCH_FRAMES and not self._is_over:
+        while len(frames) < num_frames and not self._is_over:
             frames += self._agent_step(self._held)
         self._player.restore(saved)
         self._is_over = False
-        return frames
+        branch = self._transitions(frames)
+        branch.rewards[0] = dynamics.step(branch.states[:1], branch.inputs[:1]).rewards[0]
+        return branch
 
     def _transitions(self, frames: list[_Frame]) -> FrameTransitions:
         states, next_states, actions, resistances, rewards, ends, lives = zip(*frames, strict=True)
