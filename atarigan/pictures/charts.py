@@ -62,6 +62,8 @@ def growth(
     Returns:
         RGB picture, uint8 (H, W, 3).
     """
+    from matplotlib.ticker import LogFormatter
+
     figure = _figure((9, 4.5), 100)
     axes = figure.add_subplot()
     for number, (name, (x, y)) in enumerate(lines.items()):
@@ -72,6 +74,7 @@ def growth(
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_minor_formatter(LogFormatter())  # which labels few, where there is room
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     _dress(axes)

@@ -24,6 +24,7 @@ _FEWEST_OTHERS = 2_000
 _NUM_SIMPLE = 2_000
 _MOST_SIMPLE = 6
 _NODES_OF_A_WRONG_ONE = 4
+_NUM_PAIRED = 32
 _SMALLEST = 1e-9  # importance that a rank is divided by
 _MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
@@ -156,23 +157,27 @@ def simplest_features(
     rows: Rows,
     rng: np.random.Generator,
 ) -> list[Feature]:
-    """Select a few features that a small tree can do with, by forward selection.
+    """Select a few features that a small tree can do with, by forward selection from a pair.
 
-    One after the other is added with which a tree of a sample of the rows has the fewest nodes, as
-    long as that makes it smaller; a transition that it cannot predict counts as several. So a
-    reward is told by the two scores, not by one score and the time of the other's points.
+    Those are taken with which a tree of a sample of the rows has the fewest nodes, as long as
+    another one makes it smaller; a transition that it cannot predict counts as several. So an end
+    is told by the two scores, not by one score and the time of the other's points.
     """
     sample = rows[balanced_rows(classes[rows], _NUM_SIMPLE, rng)]
     values, known = columns.values(candidates, sample), classes[sample]
-    selected: list[int] = []
-    least = np.inf
-    while len(selected) < _MOST_SIMPLE:
-        rest = [each for each in range(len(candidates)) if each not in selected]
-        sizes = [_size(values[:, [*selected, each]], known, rng) for each in rest]
-        if not sizes or min(sizes) >= least:
+    sizes = [_size(values[:, [each]], known, rng) for each in range(len(candidates))]
+    best = np.argsort(sizes, kind="stable")[:_NUM_PAIRED].tolist()
+    selected, least = best[:1], min(sizes, default=0)
+    groups = list(combinations(best, 2))  # of two that decide together, one alone may be poor
+    while groups:
+        sizes = [_size(values[:, each], known, rng) for each in groups]
+        if min(sizes) >= least:
             break
-        least = min(sizes)
-        selected.append(rest[int(np.argmin(sizes))])
+        selected, least = list(groups[int(np.argmin(sizes))]), min(sizes)
+        if len(selected) == _MOST_SIMPLE:
+            break
+        rest = [each for each in range(len(candidates)) if each not in selected]
+        groups = [(*selected, each) for each in rest]
     return [candidates[each] for each in selected]
 
 

@@ -1,5 +1,6 @@
 """FrameGames: plays a game frame by frame, in as many ways as a model of it has to know."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -72,7 +73,9 @@ class FrameGames:
             mixture = EpsilonMixture(given, 1.0, env.action_space, self._rng, varies=True)
             self._policies.append(mixture)
         self.starts: list[tuple[npt.NDArray[np.uint8], int]] = []
-        self._donors: list[npt.NDArray[np.uint8]] = []
+        self._donors: list[deque[npt.NDArray[np.uint8]]] = [
+            deque(maxlen=_NUM_DONORS) for _ in range(3)
+        ]
         self._seed: int | None = seed
         self._is_over = True
 
@@ -134,12 +137,11 @@ class FrameGames:
         return _Frame(state, player.ram, action, (before, after), reward, ends, lives)
 
     def _remember(self, frame: _Frame) -> None:
-        """Keep a state whose bytes others may get."""
-        if frame.reward or frame.ends or self._rng.random() < _DONATED_SHARE:
-            if len(self._donors) < _NUM_DONORS:
-                self._donors.append(frame.next_state)
-            else:
-                self._donors[self._rng.integers(_NUM_DONORS)] = frame.next_state
+        """Keep a state whose bytes others may get: ends and rewards, which are rare, apart."""
+        kind = 0 if frame.ends else 1 if frame.reward else 2
+        if kind == 2 and self._rng.random() >= _DONATED_SHARE:
+            return
+        self._donors[kind].append(frame.next_state)
 
     def _branches(
         self, last: _Frame, dynamics: Dynamics, unread: Sequence[int]
@@ -149,12 +151,14 @@ class FrameGames:
         if guessed is not None:
             self._num_branches -= 1
             yield self._branch(guessed, _BRANCH_FRAMES, dynamics)
-        if self._donors and self._rng.random() < _ALTERED_SHARE:
+        if any(self._donors) and self._rng.random() < _ALTERED_SHARE:
             yield self._branch(self._altered(last.next_state, unread), _ALTERED_FRAMES, dynamics)
 
     def _altered(self, ram: npt.NDArray[np.uint8], unread: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Return RAM in which a few bytes that the game reads have values of another state."""
-        donor = self._donors[self._rng.integers(len(self._donors))]
+        kinds = [donors for donors in self._donors if donors]
+        donors = kinds[self._rng.integers(len(kinds))]
+        donor = donors[self._rng.integers(len(donors))]
         differing = np.setdiff1d(np.flatnonzero(donor != ram), unread)
         num = min(len(differing), int(self._rng.integers(1, _MOST_ALTERED + 1)))
         chosen = self._rng.choice(differing, num, replace=False)
