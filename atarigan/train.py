@@ -99,14 +99,19 @@ def is_dream(words: Sequence[str]) -> bool:
 
 def train_dream(words: Sequence[str]) -> int:
     """Parse, compose and run the training of a dream; returns the exit status."""
-    flags = _early_flags(words, ("--recipe", "--out"))
+    flags = _early_flags(_with_current_names(words), ("--recipe", "--out"))
     folder = DreamFolder(Path(flags.out)) if flags and flags.resume and flags.out else None
     config = folder.read_config() if folder else DreamConfig()
     default = DreamArguments(out=tyro.MISSING_NONPROP, run=config)
-    words = [_hyphened(word) for word in words]
+    words = _with_current_names(words)
     arguments = command_line.parse(DreamArguments, words, command="train", default=default)
-    if not arguments.resume and not DreamFolder(Path(arguments.out)).training.exists():
-        refuse_occupied(Path(arguments.out))
+    out = Path(arguments.out)
+    if (out / "config.json").exists():
+        raise InputError(f"--out must be a new folder, and {out} holds the run of a generator")
+    if arguments.resume:
+        refuse_links_outside(out)
+    elif not DreamFolder(out).training.exists():
+        refuse_occupied(out)
     from atarigan.training.dream.run import train_dream
 
     return train_dream(Path(arguments.out), arguments.run, resume=arguments.resume)

@@ -10,10 +10,19 @@ import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
 from atarigan.data.collection import paddles
+from atarigan.data.collection.frame_player import NO_OP
+from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import Frames
-from atarigan.models.dynamics.dream import Dream
-from atarigan.models.dynamics.dream_batch import EVERYONE, DreamBatch, GameStates, Outcomes, Rows
+from atarigan.models.dynamics.dream import Dream, DreamSettings
+from atarigan.models.dynamics.dream_batch import (
+    EVERYONE,
+    NO_PADDLE,
+    DreamBatch,
+    GameStates,
+    Outcomes,
+    Rows,
+)
 
 from .dream_observations import DreamObservations
 from .dream_options import DreamOptions, check_whole
@@ -38,6 +47,7 @@ class DreamState:
         is_over: whether the episode has ended.
         stack: the pixels of its observation; None without pixels.
         includes_rng: whether the random stream is restored too.
+        settings: of the dream.
     """
 
     game: GameStates
@@ -45,6 +55,7 @@ class DreamState:
     is_over: bool
     stack: Frames | None
     includes_rng: bool
+    settings: DreamSettings
 
 
 class DreamGames:
@@ -193,6 +204,7 @@ class DreamGames:
             is_over=bool(self.is_over[row]),
             stack=self.seen.stack(row),
             includes_rng=include_rng,
+            settings=self.dream.settings,
         )
 
     def restore(self, rows: Indices, state: DreamState) -> None:
@@ -204,6 +216,11 @@ class DreamGames:
         """
         self.check_begun()
         states = self.states
+        if state.settings != self.dream.settings:
+            raise InputError(
+                f"state must be of this dream of {self.dream.settings.env_id}, "
+                f"not of another one of {state.settings.env_id}"
+            )
         expected = states.rams.shape[1:], self.seen.stack_shape
         found = state.game.rams.shape[1:], None if state.stack is None else state.stack.shape
         if found != expected:
@@ -225,7 +242,7 @@ class DreamGames:
         Args:
             rows: the games.
             ram: uint8 (bytes,).
-            lives: lives left, from 0 to 255; None changes nothing.
+            lives: lives left, from 0 to 255; None takes those that the dream predicts of the RAM.
             resistance: of the paddle in ohms, in ALE's range; None changes nothing.
 
         Raises:
@@ -238,11 +255,19 @@ class DreamGames:
         if resistance is not None:
             _check_resistance(resistance, has_paddle=self.dream.settings.has_paddle)
             self.states.resistances[rows] = resistance
-        if lives is not None:
-            self.states.lives[rows] = lives
+        self.states.lives[rows] = self._lives_of(ram) if lives is None else lives
         self.states.rams[rows] = ram
+        self.states.num_frames[rows] = 0
         self.is_over[rows] = False
         self.seen.begin(rows, self.states.rams[rows])
+
+    def _lives_of(self, ram: Ram) -> int:
+        """Return the lives after a frame without an action."""
+        controls = self.dream.controls
+        first = paddles.FIRST_RESISTANCE if controls.has_paddle else NO_PADDLE
+        resistances, actions = np.array([first], np.int32), np.array([[NO_OP]])
+        _, inputs = controls.frames(resistances, actions)
+        return int(self.dream.dynamics.step(ram[None], inputs[:, 0]).lives[0])
 
 
 def _check_state(ram: Any, shape: tuple[int, ...], lives: int | None) -> None:

@@ -77,7 +77,7 @@ class DreamOptions:
         if self.frameskip is not None:
             check_whole("frameskip", self.frameskip, 1, MAX_FRAME_SKIP)
         check_whole("max_num_frames_per_episode", self.max_num_frames_per_episode, 1)
-        check_whole("noop_max", self.noop_max, 0)
+        check_whole("noop_max", self.noop_max, 0, self.max_num_frames_per_episode - 1)
         chance = self.repeat_action_probability
         if chance is not None and not (isinstance(chance, numbers.Real) and 0 <= chance <= 1):
             raise InputError(f"repeat_action_probability must be from 0 to 1, not {chance!r}")

@@ -36,8 +36,9 @@ class DreamVecEnv(VecEnv):
 
     Example:
         >>> from stable_baselines3 import PPO
+        >>> from stable_baselines3.common.vec_env import VecMonitor
         >>> from atarigan.envs import DreamVecEnv
-        >>> venv = DreamVecEnv("runs/dream", 64, obs_type="ram")  # doctest: +SKIP
+        >>> venv = VecMonitor(DreamVecEnv("runs/dream", 64, obs_type="ram"))  # doctest: +SKIP
         >>> PPO("MlpPolicy", venv).learn(1_000_000)  # doctest: +SKIP
     """
 
@@ -106,5 +107,5 @@ class DreamVecEnv(VecEnv):
 
 def _at(observations: Any, index: int) -> Any:
     if isinstance(observations, dict):
-        return {name: values[index] for name, values in observations.items()}
-    return observations[index]
+        return {name: values[index].copy() for name, values in observations.items()}
+    return observations[index].copy()

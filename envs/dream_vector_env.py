@@ -37,8 +37,10 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
     """Many games of a dream at once: a step predicts and draws all of them together.
 
     Sub-environment i after `reset(seed=s)` returns what a `DreamEnv` returns after
-    `reset(seed=s + i)`, in every autoreset mode. It takes the place of ALE's `AtariVectorEnv`, with
-    two differences: rewards are not clipped unless `reward_clipping=True`, and `noop_max` is 0.
+    `reset(seed=s + i)`, in every autoreset mode. Observations have the shape of those of ALE's
+    `AtariVectorEnv`, whose defaults differ: it clips rewards, waits up to 30 frames and presses
+    FIRE at a reset, repeats no actions at random (a dream does as its collection did), and shows
+    the maximum of two frames.
 
     Observations are those of `DreamEnv` with a first axis of N; rewards are float32 (N,),
     terminations and truncations bool (N,). `infos` has arrays of "lives", "episode_frame_number",

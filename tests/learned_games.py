@@ -64,7 +64,5 @@ def counting_dream(num_starts: int = 1, sticky: float = 0.0) -> Dream:
     states = np.zeros((num_starts, 2), np.uint8)
     states[:, 0] = np.arange(num_starts)
     starts = Starts(states, np.full(num_starts, 3, np.uint8))
-    settings = DreamSettings(
-        "tests.fakes:Counting-v0", {}, ACTIONS, has_paddle=False, sticky=sticky
-    )
+    settings = DreamSettings("Counting-v0", {}, ACTIONS, has_paddle=False, sticky=sticky)
     return Dream(settings, Counting(), starts)

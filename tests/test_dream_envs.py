@@ -402,6 +402,16 @@ def test_what_if_the_ram_were_another(breakout: FrameGenerator) -> None:
     assert (envs.set_state(None, after["ram"]) == after["ram"]).all()
 
 
+def test_another_ram_has_the_lives_that_follow_from_it() -> None:
+    """An episode of one life goes on from RAM of a game that has lost one."""
+    env = counting(episodic_life=True, frameskip=1)
+    env.reset(seed=0)
+    env.set_state(np.array([LIFE + 1, 0], np.uint8))
+    _, _, terminated, _, info = env.step(0)
+    assert not terminated
+    assert (info["lives"], info["episode_frame_number"]) == (2, 1)
+
+
 def test_a_game_that_is_over_goes_on_from_another_state() -> None:
     env = counting(frameskip=GAME)
     env.reset(seed=0)
@@ -435,8 +445,14 @@ def test_states_of_another_kind_are_refused(breakout: FrameGenerator) -> None:
     env, other = learned(breakout), counting()
     env.reset(seed=0)
     other.reset(seed=0)
-    with pytest.raises(InputError, match=r"RAM \(128,\) and pixels \(4, 84, 84\), not of RAM \(2,"):
+    with pytest.raises(InputError, match="of this dream of ALE/Breakout-v5, not of another one"):
         env.restore_state(other.clone_state())
+    blind = learned(breakout, obs_type="ram")
+    blind.reset(seed=0)
+    with pytest.raises(
+        InputError, match=r"pixels \(4, 84, 84\), not of RAM \(128,\) and pixels None"
+    ):
+        env.restore_state(blind.clone_state())
     with pytest.raises(InputError, match="resistance must be a whole number from 27450 to 790196"):
         env.set_state(np.zeros(128, np.uint8), resistance=0)
     envs = DreamVectorEnv(counting_dream(), 2)
@@ -547,7 +563,7 @@ def test_gymnasium_shows_it_in_a_window(breakout: FrameGenerator) -> None:
         ({"frameskip": (2, 5)}, "frameskip must be a whole number from 1 to 108000"),
         ({"repeat_action_probability": 1.1}, "repeat_action_probability must be from 0 to 1"),
         ({"max_num_frames_per_episode": 0}, "max_num_frames_per_episode must be .* at least 1"),
-        ({"noop_max": -1}, "noop_max must be a whole number at least 0, not -1"),
+        ({"noop_max": -1}, "noop_max must be a whole number from 0 to 107999, not -1"),
         ({"output": "jax"}, "output must be 'numpy' or 'torch', not 'jax'"),
         ({"autoreset_mode": "SameSteps"}, "did you mean 'SameStep'"),
         ({"model": "no-such"}, "no-such does not exist"),

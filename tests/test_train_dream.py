@@ -1,5 +1,7 @@
 """`python -m atarigan.train --recipe dream`: learns a game, and goes on."""
 
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,14 +11,17 @@ from atarigan import FrameBuffer, train
 from atarigan.cli import command_line
 from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError
+from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.exactness import wrong_transitions
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.training.dream import run
 from atarigan.training.dream.dream_folder import DreamFolder
+from atarigan.training.dream.dream_trainer import DreamTrainer
 from tests.test_replayed_frames import collected
 
+PONG = shipped.FOLDER / "pong"
 QUICK = ("--round-frames", "400", "--max-minutes", "0.001")
 
 
@@ -53,7 +58,7 @@ def test_a_dream_is_learned(first: DreamFolder) -> None:
     }
     dream = Dream.load(first.path)
     assert dream.settings.env_id == "ALE/Breakout-v5"
-    assert dream.generator_source == "breakout"
+    assert dream.settings.generator == "breakout"
     assert dream.starts.lives.tolist() == [5] * len(dream.starts.lives)
     known = first.read_part(first.parts[0])
     assert wrong_transitions(dream.dynamics, known).mean() < 0.01
@@ -113,7 +118,7 @@ def test_an_interruption_keeps_the_frames(
         ([], "--data must name a folder that atarigan.collect wrote"),
         (["--data", "nowhere"], "nowhere"),
         (["--round-frames", "0"], "--round-frames must be at least 1, not 0"),
-        (["--max-minutes", "nan"], "--max-minutes must be above 0, not nan"),
+        (["--max-minutes", "nan"], "--max-minutes must be finite and above 0, not nan"),
         (["--seed", "-1"], "--seed must be from 0 to 2147483647, not -1"),
     ],
 )
@@ -129,6 +134,101 @@ def test_what_is_wrong_is_one_line(
     assert message in said
     assert len(said.splitlines()) == 1
     assert not out.exists()
+
+
+def test_values_keep_their_underscores(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="my_data"):
+        learned(tmp_path / "run", f"--data={tmp_path}/my_data")
+
+
+def test_a_folder_of_a_generator_is_refused(tmp_path: Path, collection: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="holds the run of a generator"):
+        learned(tmp_path, "--data", str(collection))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_run_does_not_go_on_with_another_game(
+    first: DreamFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = collected(tmp_path / "other", 40, "ALE/Freeway-v5").path
+    before = first.training.read_text()
+    with pytest.raises(InputError, match="must be of the game that the dream has learned: env_id"):
+        train.main(["--resume", "--out", str(first.path), "--data", str(other)])
+    assert first.training.read_text() == before
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text", "fifo", "link"])
+def test_damaged_files_are_named(damage: str, first: DreamFolder, tmp_path: Path) -> None:
+    folder = DreamFolder(tmp_path / "run")
+    shutil.copytree(first.path, folder.path)
+    part, content = folder.parts[0], bytearray(folder.parts[0].read_bytes())
+    part.unlink()
+    if damage == "fifo":
+        os.mkfifo(part)
+    elif damage == "link":
+        part.symlink_to(first.parts[0])
+    elif damage == "text":
+        part.write_text("frames")
+    else:
+        content[len(content) // 2] ^= 255
+        part.write_bytes(content[:-100] if damage == "cut" else content)
+    with pytest.raises(InputError, match="part-0000.npz"):
+        train.main(["--resume", "--out", str(folder.path)])
+
+
+def test_rounds_that_are_no_text_are_named(first: DreamFolder, tmp_path: Path) -> None:
+    folder = DreamFolder(tmp_path)
+    folder.rounds.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="must hold a line of JSON for each round"):
+        folder.read_rounds()
+
+
+def test_parts_are_never_overwritten(first: DreamFolder, tmp_path: Path) -> None:
+    folder = DreamFolder(tmp_path)
+    part = first.read_part(first.parts[0])[:5]
+    for _ in range(3):
+        folder.add_part(part)
+    folder.parts[0].unlink()
+    folder.add_part(part)
+    assert [path.name for path in folder.parts] == [f"part-000{n}.npz" for n in (1, 2, 3)]
+
+
+def test_a_collection_that_names_a_module_is_refused(collection: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(collection, data)
+    meta = (data / "meta.json").read_text().replace("ALE/Breakout-v5", "evil:ALE/Breakout-v5")
+    (data / "meta.json").write_text(meta)
+    with pytest.raises(InputError, match="without a module, not 'evil:ALE/Breakout-v5'"):
+        learned(tmp_path / "run", "--data", str(data), *QUICK)
+
+
+def test_a_policy_that_a_collection_names_is_not_imported(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(collection, data)
+    meta = json.loads((data / "meta.json").read_text())
+    meta["origin"]["policy"] = "evil:act"
+    (data / "meta.json").write_text(json.dumps(meta))
+    monkeypatch.setattr(
+        "atarigan.data.collection.policies._imported", lambda *_: pytest.fail("imported")
+    )
+    trainer = DreamTrainer(
+        DreamFolder(tmp_path / "run"),
+        FrameBuffer.open(data),
+        generator="",
+        seed=0,
+        round_frames=10,
+        report=print,
+    )
+    assert trainer.rounds == []
+
+
+def test_a_generator_of_another_game_is_refused(collection: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the generator learned"):
+        learned(tmp_path / "run", "--data", str(collection), "--generator", str(PONG))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_a_run_is_not_overwritten(first: DreamFolder, collection: Path) -> None:

@@ -18,8 +18,8 @@ class DreamConfig:
     """
 
     data: str | None = None
-    """Folder of frames with RAM that atarigan.collect stored. Its game, policy and stickiness are
-    those of the dream.
+    """Folder of frames with RAM that atarigan.collect stored. Its game and stickiness are those of
+    the dream.
     """
     generator: str | None = None
     """Run folder or shipped name of the generator that draws the frames. Default: the shipped one
@@ -36,6 +36,6 @@ class DreamConfig:
         if self.round_frames < 1:
             raise InputError(f"--round-frames must be at least 1, not {self.round_frames}")
         if not 0 < self.max_minutes < math.inf:
-            raise InputError(f"--max-minutes must be above 0, not {self.max_minutes}")
+            raise InputError(f"--max-minutes must be finite and above 0, not {self.max_minutes}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be from 0 to {2**31 - 1}, not {self.seed}")

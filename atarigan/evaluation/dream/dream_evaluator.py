@@ -70,6 +70,7 @@ def evaluate_dream(dream: Dream, name: str, comparison: DreamComparison) -> Drea
             f"not {comparison.max_frames}"
         )
     buffer = FrameBuffer.open(comparison.data)
+    is_training_data = _is_training_data(dream, comparison.data)
     generator = _generator(dream)
     num_steps = min(len(buffer), MOST_STEPS)
     with ProgressDisplay("replaying the collection", "agent steps", num_steps) as display:
@@ -80,7 +81,6 @@ def evaluate_dream(dream: Dream, name: str, comparison: DreamComparison) -> Drea
     seed = comparison.seed
     scores = exactness_scores(dream.dynamics, unseen, unread, seed)
     scores |= rollouts.score(seed) | return_scores(real, dreamt, seed)
-    is_training_data = _is_training_data(dream, comparison.data)
     film = None
     if generator is not None:
         from atarigan.evaluation.dream.rollout_film import RolloutFilm

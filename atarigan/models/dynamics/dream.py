@@ -32,7 +32,6 @@ SETTINGS_FILE = "dream.json"
 STARTS_FILE = "starts.safetensors"
 GENERATOR_FOLDER = "generator"
 MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
-_MAX_LIVES = 255
 _MAX_ACTIONS = 18
 
 
@@ -65,6 +64,7 @@ class DreamSettings:
     format_version: int = field(default=1)
 
     def __post_init__(self) -> None:
+        refuse_module(self.env_id)
         if not 1 <= len(self.action_meanings) <= _MAX_ACTIONS:
             raise InputError(
                 f"action_meanings must be 1 to {_MAX_ACTIONS} names, "
@@ -218,3 +218,9 @@ def _read_starts(path: Path) -> Starts:
         return Starts(**tables)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def refuse_module(env_id: str) -> None:
+    """Raise InputError if an id from a file names a module, which is imported and runs its code."""
+    if ":" in env_id:
+        raise InputError(f"env_id must be that of a game of ALE, without a module, not {env_id!r}")

@@ -15,7 +15,7 @@ from atarigan.models.dynamics.random_streams import keys_of, uniforms
 Mask = npt.NDArray[np.bool_]
 Rows = slice | npt.NDArray[np.intp]
 EVERYONE = slice(None)
-_NO_PADDLE = -1
+NO_PADDLE = -1
 
 
 @dataclass(eq=False)
@@ -105,7 +105,7 @@ class DreamBatch:
         self.games = GameStates(
             rams=np.zeros((num, dream.dynamics.num_bytes), np.uint8),
             lives=np.zeros(num, np.uint8),
-            resistances=np.full(num, _NO_PADDLE, np.int32),
+            resistances=np.full(num, NO_PADDLE, np.int32),
             last_actions=np.full(num, NO_OP, np.int64),
             num_frames=np.zeros(num, np.int64),
             keys=np.zeros(num, np.uint64),
@@ -132,7 +132,7 @@ class DreamBatch:
         games = self.games
         games.rams[rows], games.lives[rows] = starts.states[chosen], starts.lives[chosen]
         games.resistances[rows] = (
-            paddles.FIRST_RESISTANCE if self._controls.has_paddle else _NO_PADDLE
+            paddles.FIRST_RESISTANCE if self._controls.has_paddle else NO_PADDLE
         )
         games.last_actions[rows] = NO_OP
         games.num_frames[rows] = 0

@@ -12,15 +12,19 @@ runs/pong-dream/
 """
 
 import json
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from atarigan.config.dream_config import DreamConfig
-from atarigan.errors import InputError
+from atarigan.errors import InputError, one_line
 from atarigan.files import atomic, typed_json
 from atarigan.models.dynamics.transitions import FrameTransitions
+
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,10 @@ class DreamFolder:
         """Raises InputError if a line is damaged."""
         if not self.rounds.exists():
             return []
-        lines = self.rounds.read_text(encoding="utf-8").splitlines()
         try:
+            lines = self.rounds.read_text(encoding="utf-8").splitlines()
             read = [json.loads(line) for line in lines]
-        except ValueError:
+        except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
             raise InputError(f"{self.rounds} must hold a line of JSON for each round") from None
         return [typed_json.from_dict(Round, each, str(self.rounds)) for each in read]
 
@@ -87,19 +91,26 @@ class DreamFolder:
     @property
     def parts(self) -> list[Path]:
         """Files of frames, in order."""
-        return sorted((self.path / "frames").glob("part-*.npz"))
+        return sorted((self.path / "frames").glob(f"part-{'[0-9]' * 4}.npz"))
 
     def read_part(self, path: Path) -> FrameTransitions:
         """Raises InputError if the file is damaged."""
         names = [field.name for field in fields(FrameTransitions)]
+        if not path.is_file():
+            raise InputError(f"{path} must be a file")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return FrameTransitions(*(arrays[name] for name in names))
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise InputError(f"{path} is not a readable file of frames: {error}") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except _DAMAGED as error:
+            raise InputError(
+                f"{path} is not a readable file of frames: {one_line(error)}"
+            ) from None
 
     def add_part(self, frames: FrameTransitions) -> None:
-        path = self.path / "frames" / f"part-{len(self.parts):04d}.npz"
+        newest = self.parts[-1].stem.partition("-")[2] if self.parts else "-1"
+        path = self.path / "frames" / f"part-{int(newest) + 1:04d}.npz"
         arrays = {field.name: getattr(frames, field.name) for field in fields(FrameTransitions)}
         with atomic.new_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)

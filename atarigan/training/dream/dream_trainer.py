@@ -8,16 +8,24 @@ et al. 2011, arXiv:1011.0686, algorithm 3.1, with the emulator as the expert).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.replayed_frames import replayed_games
-from atarigan.errors import InputError
-from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.errors import InputError, shown
+from atarigan.models.dynamics.dream import (
+    SETTINGS_FILE,
+    Dream,
+    DreamSettings,
+    Starts,
+    refuse_module,
+)
 from atarigan.models.dynamics.exactness import wrong_transitions
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
@@ -35,7 +43,7 @@ class DreamTrainer:
     """Trains a dream of a collection's game.
 
     Args:
-        folder: where everything is kept.
+        folder: where everything is kept; what it holds must be of the same game.
         buffer: the collection.
         generator: name of a shipped generator; "" for one in the folder, or none.
         seed: of play and trees.
@@ -46,7 +54,8 @@ class DreamTrainer:
         rounds: what was measured so far.
 
     Raises:
-        InputError: the buffer is not a collection of one of ALE's games with RAM.
+        InputError: the buffer is not a collection of one of ALE's games with RAM, names an
+            environment in a module, or is of another game than the folder's dream.
     """
 
     def __init__(
@@ -62,6 +71,7 @@ class DreamTrainer:
         self._folder, self._buffer = folder, buffer
         self._seed, self._round_frames, self._report = seed, round_frames, report
         origin = buffer.meta.origin
+        refuse_module(str(origin.env_id))  # which would run code that only the buffer names
         self._env = AgentSteps.of(origin)
         player = self._env.frame_player
         if player is None:
@@ -81,9 +91,14 @@ class DreamTrainer:
             sticky=float(origin.sticky or 0.0),
             generator=generator,
         )
+        self._starts: list[Starts] = []
+        if (folder.path / SETTINGS_FILE).exists():
+            known = Dream.load(folder.path)
+            _check_same_game(known.settings, self._settings, buffer.path)
+            self._starts.append(known.starts)
         self._games = FrameGames(
             self._env,
-            origin.policy,
+            "scripted" if origin.policy == "scripted" else None,
             self._settings.sticky,
             seed + _SEED_STRIDE * (1 + len(folder.parts)),
         )
@@ -104,23 +119,21 @@ class DreamTrainer:
         self._unread = unread_bytes(self._env, self._seed)
         if not self._folder.parts:
             self._report("playing the collection again, frame by frame")
-            games = [
-                transitions_of(game, self._settings.action_meanings)
-                for game in replayed_games(self._buffer)
-            ]
+            games = list(replayed_games(self._buffer))
             if not games:
                 raise InputError(f"{self._buffer.path} must hold a game from its begin on")
-            self._folder.add_part(FrameTransitions.concatenate(games))
+            meanings = self._settings.action_meanings
+            frames = [transitions_of(game, meanings) for game in games]
+            self._folder.add_part(FrameTransitions.concatenate(frames))
+            first = [(game.states[0], int(game.lives[0])) for game in games]
+            self._starts.append(_starts(first))
         for path in self._folder.parts:
             self._fitter.extend(self._folder.read_part(path))
 
     def fit(self, progress: Progress) -> None:
         """Fit the trees to all frames so far, and save the dream."""
         dynamics = TreeDynamics(self._fitter.fit(self._unread, progress))
-        if not self._games.starts:
-            self._games.play(1)
-        rams, lives = zip(*self._games.starts[-_MOST_STARTS:], strict=True)
-        starts = Starts(np.stack(rams), np.array(lives).astype(np.uint8))
+        starts = self._all_starts()
         settings = replace(self._settings, unread=tuple(self._unread))
         Dream(settings, dynamics, starts).save(self._folder.path)
         self._dynamics = dynamics
@@ -143,8 +156,33 @@ class DreamTrainer:
             elapsed_s=self.elapsed_s,
         )
         added = FrameTransitions.concatenate([*played.branches, played.frames])
+        self._fitter.extend(added)  # which refuses what could not be gone on with
         self._folder.add_part(added)
-        self._fitter.extend(added)
         self.rounds.append(now)
         self._folder.write_rounds(self.rounds)
         return now
+
+    def _all_starts(self) -> Starts:
+        """Return states that episodes began with: the collection's, and the newest of the play."""
+        if not self._starts:
+            self._games.play(1)
+        newest = [_starts(self._games.starts)] if self._games.starts else []
+        parts = [*self._starts, *newest]
+        states = np.concatenate([part.states for part in parts])[-_MOST_STARTS:]
+        return Starts(states, np.concatenate([part.lives for part in parts])[-_MOST_STARTS:])
+
+
+def _starts(states: Sequence[tuple[npt.NDArray[np.uint8], int]]) -> Starts:
+    rams, lives = zip(*states, strict=True)
+    return Starts(np.stack(rams), np.array(lives).astype(np.uint8))
+
+
+def _check_same_game(known: DreamSettings, now: DreamSettings, data: Path) -> None:
+    """Raise InputError if a collection is of another game than a dream, or played otherwise."""
+    for name in ("env_id", "env_kwargs", "action_meanings", "has_paddle", "frame_skip", "sticky"):
+        before, after = getattr(known, name), getattr(now, name)
+        if before != after:
+            raise InputError(
+                f"{data} must be of the game that the dream has learned: {name} is "
+                f"{shown(after)}, not {shown(before)}"
+            )

@@ -51,7 +51,7 @@ class FrameGames:
 
     Args:
         env: a game whose frames are played one by one.
-        policy: name of a policy, as for `policy_maker`; None or "random" for held actions alone.
+        policy: "scripted", in games that it can play; None for held actions alone.
         sticky: probability that a frame repeats the action before it, 0 to 1.
         seed: of everything.
 
@@ -68,7 +68,8 @@ class FrameGames:
         self.controls = Controls(env.action_meanings, has_paddle=player.state.paddle >= 0)
         self._held = HeldActions(self.controls.num_actions, self._rng)
         self._policies: list[Policy | EpsilonMixture] = [self._held]
-        if policy not in (None, "random"):
+        self._held_in_branches = HeldActions(self.controls.num_actions, self._rng)
+        if policy is not None:
             given = policy_maker(policy, env)(self._rng)
             mixture = EpsilonMixture(given, 1.0, env.action_space, self._rng, varies=True)
             self._policies.append(mixture)
@@ -84,11 +85,11 @@ class FrameGames:
     ) -> PlayedFrames:
         """Play at least so many frames, of whole agent steps.
 
-        With dynamics, the game also goes on in other ways, and then from where it was. A frame that
-        they predict wrongly is followed by some hundred frames from the predicted state, as in a
-        dream. And now and then a few bytes take values of another state: what is rare in play,
-        such as the last point of a game, then happens with all kinds of other bytes, so that trees
-        tell causes from what merely comes with them.
+        With dynamics, the game also goes on in other ways, and then from where it was. An agent
+        step whose last state they predict wrongly is followed by some hundred frames from the
+        predicted state, as in a dream. And now and then a few bytes take values of another state:
+        what is rare in play, such as the last point of a game, then happens with all kinds of other
+        bytes, so that trees tell causes from what merely comes with them.
 
         Args:
             num_frames: at least 1.
@@ -180,19 +181,23 @@ class FrameGames:
     ) -> FrameTransitions:
         """Play on with other RAM, and return to where the game was.
 
-        The emulator's first reward is the difference to the score before the change, so that the
-        predicted one takes its place.
+        The emulator's first reward is the difference to the score before the change. Where the
+        model predicts another, the frame is left out, or only its reward if the game ends.
         """
         saved = self._player.saved()
         self._player.write_ram(ram)
-        self._held.begin_episode()
+        policy = self._held_in_branches
+        policy.begin_episode()
         frames: list[_Frame] = []
         while len(frames) < num_frames and not self._is_over:
-            frames += self._agent_step(self._held)
+            frames += self._agent_step(policy)
         self._player.restore(saved)
         self._is_over = False
         branch = self._transitions(frames)
-        branch.rewards[0] = dynamics.step(branch.states[:1], branch.inputs[:1]).rewards[0]
+        predicted = dynamics.step(branch.states[:1], branch.inputs[:1]).rewards[0]
+        if branch.rewards[0] != predicted and not branch.ends[0]:
+            return branch[1:]
+        branch.rewards[0] = predicted
         return branch
 
     def _transitions(self, frames: list[_Frame]) -> FrameTransitions:

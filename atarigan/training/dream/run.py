@@ -11,10 +11,12 @@ from atarigan.cli.stop_request import StopRequest
 from atarigan.config.dream_config import DreamConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import find_spec
+from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
 from atarigan.models import shipped
 from atarigan.models.checkpoint import write_packed_run
 from atarigan.models.dynamics.dream import GENERATOR_FOLDER
+from atarigan.models.frame_generator import FrameGenerator
 from atarigan.pictures import charts, grids
 from atarigan.training.dream.dream_folder import DreamFolder, Round
 from atarigan.training.dream.dream_trainer import DreamTrainer
@@ -45,9 +47,11 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
         round_frames=config.round_frames,
         report=report_phase,
     )
+    if config.generator and not generator:
+        _check_generator(config.generator, Provenance.of(buffer.meta))
+    folder.write_config(dataclasses.replace(config, data=str(Path(config.data).absolute())))
     if config.generator and not generator and not (out / GENERATOR_FOLDER).exists():
         write_packed_run(Path(config.generator), out / GENERATOR_FOLDER)
-    folder.write_config(dataclasses.replace(config, data=str(Path(config.data).absolute())))
     with StopRequest() as stop:
         try:
             _rounds(folder, trainer, config, stop)
@@ -90,6 +94,14 @@ def _generator_name(config: DreamConfig, buffer: FrameBuffer) -> str:
     except InputError:
         print("no generator of this game is shipped: the dream is RAM alone (see --generator)")
         return ""
+
+
+def _check_generator(source: str, provenance: Provenance) -> None:
+    """Raise InputError if a generator cannot draw the frames of a game's RAM."""
+    generator = FrameGenerator.load(source, device="cpu")
+    if not generator.reads_ram:
+        raise InputError(f"--generator must read RAM, and {source} does not")
+    check_same_game(generator.provenance, provenance, "the data", reads_ram=True, allow="no flag")
 
 
 def _row(now: Round) -> str:
