@@ -4,27 +4,44 @@ from collections.abc import Iterator
 
 from ale_py.vector_env import AtariVectorEnv
 
+from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.envs import DreamEnv, DreamVectorEnv
+from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.training.dream.frame_games import FrameGames
 from benchmarks import breakout
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, latency_rows, rate_rows
 
-DREAM = "pong"
 GAME = "pong"
+ENV_ID = "ALE/Pong-v5"
+STICKY = 0.25
 
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     """One game, and vectors of them, as RAM and as pixels, against ALE's vector on one core."""
-    yield from one_game(stopwatch)
+    dream = quickly_learned(stopwatch.sized(full=60_000, quick=1_000))
+    yield from one_game(stopwatch, dream)
     for num_envs in stopwatch.sized(full=(64, 1024), quick=(2,)):
-        yield from vector(stopwatch, num_envs)
+        yield from vector(stopwatch, dream, num_envs)
 
 
-def one_game(stopwatch: Stopwatch) -> Iterator[Row]:
+def quickly_learned(num_frames: int) -> Dream:
+    """A dream of few frames: its trees are about as large as those of a long training."""
+    env = AgentSteps(ENV_ID, sticky=STICKY)
+    games = FrameGames(env, "scripted", STICKY, seed=0)
+    frames = games.play(num_frames).frames
+    settings = DreamSettings(ENV_ID, {}, env.action_meanings, has_paddle=True, generator=GAME)
+    starts = Starts(frames.states[:1], frames.lives[:1])
+    env.close()
+    return Dream(settings, TreeDynamics.fit(frames), starts)
+
+
+def one_game(stopwatch: Stopwatch, dream: Dream) -> Iterator[Row]:
     """Steps a second, and what an agent waits for each of them."""
     cases = [Case("bare environment, 84x84 gray", 1, breakout.stepping(breakout.bare_env()))]
     for obs_type in ("ram", "pixels"):
-        env = DreamEnv(DREAM, obs_type=obs_type, device=stopwatch.device)
+        env = DreamEnv(dream, obs_type=obs_type, device=stopwatch.device)
         name = f"DreamEnv, {obs_type}"
         cases.append(Case(name, 1, breakout.stepping(env), (cases[0].name,)))
     timings = stopwatch.timings(cases)
@@ -32,14 +49,14 @@ def one_game(stopwatch: Stopwatch) -> Iterator[Row]:
     yield from latency_rows("dream", cases, timings)
 
 
-def vector(stopwatch: Stopwatch, num_envs: int) -> Iterator[Row]:
+def vector(stopwatch: Stopwatch, dream: Dream, num_envs: int) -> Iterator[Row]:
     """All games in one call a step; ALE's vector has one thread."""
     size = f"{num_envs} environments"
     peer = f"AtariVectorEnv, 1 thread, {size}"
     emulators = AtariVectorEnv(GAME, num_envs, num_threads=1)
     cases = [Case(peer, num_envs, breakout.vector_stepping(emulators))]
     for obs_type in ("ram", "pixels"):
-        envs = DreamVectorEnv(DREAM, num_envs, obs_type=obs_type, device=stopwatch.device)
+        envs = DreamVectorEnv(dream, num_envs, obs_type=obs_type, device=stopwatch.device)
         name = f"DreamVectorEnv, {obs_type}, {size}"
         cases.append(Case(name, num_envs, breakout.vector_stepping(envs), (peer,)))
     yield from rate_rows("dream", "agent steps/s", cases, stopwatch.timings(cases))
