@@ -94,6 +94,7 @@ def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: 
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_scores_are_reproducible_and_data_that_was_learned_is_named(
     dream: Path, data: Path, capsys: Any
 ) -> None:
