@@ -22,13 +22,13 @@ from atarigan.training.dream.dream_trainer import DreamTrainer
 from tests.test_replayed_frames import collected
 
 PONG = shipped.FOLDER / "pong"
-QUICK = ("--round-frames", "400", "--max-minutes", "0.001")
+QUICK = ("--round-frames", "100", "--max-minutes", "0.001")
 
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("dream") / "data"
-    collected(path, 400, "ALE/Breakout-v5")
+    collected(path, 150, "ALE/Breakout-v5")
     return path
 
 
@@ -82,7 +82,7 @@ def test_a_run_goes_on(first: DreamFolder, tmp_path: Path) -> None:
     assert train.main(words) == command_line.EXIT_OK
     before, after = folder.read_rounds()
     assert before == first.read_rounds()[0]
-    assert after.num_frames >= before.num_frames + 400
+    assert after.num_frames >= before.num_frames + 100
     assert after.elapsed_s > before.elapsed_s
     assert len(folder.parts) == 3
 
