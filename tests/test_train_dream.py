@@ -13,7 +13,7 @@ from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError
 from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream
-from atarigan.models.dynamics.exactness import wrong_transitions
+from atarigan.models.dynamics.exactness import PredictedFrames
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.training.dream import run
@@ -61,7 +61,7 @@ def test_a_dream_is_learned(first: DreamFolder) -> None:
     assert dream.settings.generator == "breakout"
     assert dream.starts.lives.tolist() == [5] * len(dream.starts.lives)
     known = first.read_part(first.parts[0])
-    assert wrong_transitions(dream.dynamics, known).mean() < 0.01
+    assert (~PredictedFrames.of(dream.dynamics, known).is_exact).mean() < 0.01
 
 
 def test_the_frames_of_the_collection_are_learned_first(

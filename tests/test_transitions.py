@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.exactness import wrong_transitions
+from atarigan.models.dynamics.exactness import PredictedFrames
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
@@ -38,11 +38,11 @@ def changed(transitions, **rows):
 def test_a_transition_is_wrong_if_any_part_is():
     known = counting(200)
     dynamics = TreeDynamics.fit(known)
-    assert not wrong_transitions(dynamics, known).any()
+    assert PredictedFrames.of(dynamics, known).is_exact.all()
     others = changed(known, next_states=(7, 0), rewards=(30, 5.0), ends=(41, True), lives=(150, 2))
-    is_wrong = wrong_transitions(dynamics, others)
+    is_wrong = ~PredictedFrames.of(dynamics, others).is_exact
     assert np.flatnonzero(is_wrong).tolist() == [7, 30, 41, 150]
-    without = wrong_transitions(dynamics, others, unread=[0])
+    without = ~PredictedFrames.of(dynamics, others, unread=[0]).is_exact_read
     assert np.flatnonzero(without).tolist() == [30, 41, 150]
 
 

@@ -1,7 +1,7 @@
 """How many frames and agent steps of real play a dream predicts exactly."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from atarigan.evaluation.dream.episode_bootstrap import (
 from atarigan.evaluation.dream.unseen_steps import UnseenSteps
 from atarigan.evaluation.metrics.score import METRICS, Score
 from atarigan.models.dynamics.dynamics import Dynamics
+from atarigan.models.dynamics.exactness import PredictedFrames, read_bytes
 
-_CHUNK = 65_536
 Mask = npt.NDArray[np.bool_]
 Steps = npt.NDArray[np.int64]
 States = npt.NDArray[np.uint8]
@@ -47,23 +47,19 @@ def play_steps(
         states: RAM before them, uint8 (n, bytes).
         unread: addresses of bytes that need not be right.
     """
-    true, begins, last = unseen.frames, unseen.begins[steps], unseen.begins[steps + 1] - 1
-    states, lives = states.copy(), np.zeros(len(steps), np.uint8)
-    rewards, true_rewards = np.zeros((2, len(steps)))
-    is_exact = np.ones(len(steps), bool)
-    for frame in range(int((last - begins).max(initial=-1)) + 1):
-        rows = np.flatnonzero(begins + frame <= last)
-        now = begins[rows] + frame
-        following = dynamics.step(states[rows], true.inputs[now])
-        states[rows], lives[rows] = following.states, following.lives
-        rewards[rows] += following.rewards
-        true_rewards[rows] += true.rewards[now]
-        is_exact[rows] &= following.ends == true.ends[now]
-    counts = np.ones(states.shape[1], bool)
-    counts[list(unread)] = False
-    is_exact &= (states == true.next_states[last])[:, counts].all(1)
-    is_exact &= (rewards == true_rewards) & (lives == true.lives[last])
-    return PlayedSteps(states, is_exact)
+    true, begins = unseen.frames, unseen.begins[steps]
+    lengths = unseen.begins[steps + 1] - begins
+    last = begins + lengths - 1
+    places = np.arange(lengths.max(initial=1))
+    numbers = np.minimum(begins[:, None] + places, last[:, None])  # further ones are not played
+    played = dynamics.play(states, np.zeros(len(steps), np.uint8), true.inputs[numbers], lengths)
+    rewards = np.where(places < lengths[:, None], true.rewards[numbers], np.float32(0))
+    is_read = read_bytes(states.shape[1], unread)
+    is_exact = (played.states == true.next_states[last])[:, is_read].all(1)
+    is_exact &= (played.num_frames == lengths) & (played.ends == true.ends[last])
+    is_exact &= played.rewards == rewards.cumsum(1)[:, -1]  # in the order of the frames, as played
+    is_exact &= played.lives == true.lives[last]
+    return PlayedSteps(played.states, is_exact)
 
 
 def exactness_scores(
@@ -107,25 +103,15 @@ def _frame_hits(
 ) -> dict[str, tuple[Mask, Mask]]:
     """Return, by metric, which frames are right and which count, bool (N,) each."""
     frames = unseen.frames
-    counts = np.ones(frames.states.shape[1], bool)
-    counts[list(unread)] = False
-    columns: list[list[npt.NDArray[Any]]] = []
-    for begin in range(0, len(frames), _CHUNK):
-        true = frames[begin : begin + _CHUNK]
-        now = dynamics.step(true.states, true.inputs)
-        is_right = now.states == true.next_states
-        others = (now.rewards == true.rewards) & (now.ends == true.ends) & (now.lives == true.lives)
-        exact = [others & is_right[:, bytes_].all(1) for bytes_ in (counts, slice(None))]
-        columns.append([*exact, now.ends, now.rewards])
-    read, all_bytes, ends, rewards = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    predicted = PredictedFrames.of(dynamics, frames, unread)
     every = np.ones(len(frames), bool)
-    is_reward = rewards == frames.rewards
+    is_reward = predicted.rewards == frames.rewards
     return {
-        "exact_frames": (read, every),
-        "exact_frames_all_bytes": (all_bytes, every),
-        "end_precision": (frames.ends, ends),
-        "end_recall": (ends, frames.ends),
-        "reward_precision": (is_reward, rewards != 0),
+        "exact_frames": (predicted.is_exact_read, every),
+        "exact_frames_all_bytes": (predicted.is_exact, every),
+        "end_precision": (frames.ends, predicted.ends),
+        "end_recall": (predicted.ends, frames.ends),
+        "reward_precision": (is_reward, predicted.rewards != 0),
         "reward_recall": (is_reward, frames.rewards != 0),
     }
 

@@ -26,7 +26,7 @@ from atarigan.models.dynamics.dream import (
     Starts,
     refuse_module,
 )
-from atarigan.models.dynamics.exactness import wrong_transitions
+from atarigan.models.dynamics.exactness import PredictedFrames
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -127,8 +127,8 @@ class DreamTrainer:
             self._folder.add_part(FrameTransitions.concatenate(frames))
             first = [(game.states[0], int(game.lives[0])) for game in games]
             self._starts.append(_starts(first))
-        for path in self._folder.parts:
-            self._fitter.extend(self._folder.read_part(path))
+        parts = [self._folder.read_part(path) for path in self._folder.parts]
+        self._fitter.extend(FrameTransitions.concatenate(parts))
 
     def fit(self, progress: Progress) -> None:
         """Fit the trees to all frames so far, and save the dream."""
@@ -144,14 +144,11 @@ class DreamTrainer:
         assert dynamics is not None
         assert self._fitter.transitions is not None
         played = self._games.play(self._round_frames, dynamics, self._unread)
-        shares = [
-            float(1 - wrong_transitions(dynamics, played.frames, unread).mean())
-            for unread in ((), self._unread)
-        ]
+        predicted = PredictedFrames.of(dynamics, played.frames, self._unread)
         now = Round(
             num_frames=len(self._fitter.transitions),
-            exact=shares[0],
-            exact_read=shares[1],
+            exact=float(predicted.is_exact.mean()),
+            exact_read=float(predicted.is_exact_read.mean()),
             num_nodes=dynamics.num_nodes,
             elapsed_s=self.elapsed_s,
         )
