@@ -162,7 +162,7 @@ class DreamEnv(gym.Env[Any, Any]):
 
         Args:
             ram: uint8 (bytes,).
-            lives: lives left, from 0 to 255; None changes nothing.
+            lives: lives left, from 0 to 255; None takes those that the dream predicts of the RAM.
             resistance: of the paddle, in ohms from 27450 (right) to 790196 (left); None changes
                 nothing.
 

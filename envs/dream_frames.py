@@ -10,12 +10,11 @@ from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
+from atarigan.models.dream_frames import fixed_latent
 from atarigan.models.frame_generator import FrameGenerator
 
 from .device_frames import DeviceFrames
 from .vector_api import Indices
-
-_LATENT_SEED = 0
 
 
 class DreamFrames:
@@ -67,8 +66,7 @@ class DreamFrames:
         self._frame_format = layout.frame_format
         self._frame_shape = layout.shape[:2] if layout.num_channels == 1 else layout.shape
         self.shape = (stack_num, *self._frame_shape)
-        latent = generator.latents(1, _LATENT_SEED)
-        self._latent = torch.from_numpy(latent).to(self.device)
+        self._latent = torch.from_numpy(fixed_latent(generator)).to(self.device)
         blank = torch.zeros(num, *self._frame_shape, dtype=torch.uint8, device=self.device)
         self._frames = deque([blank.clone() for _ in range(stack_num)], maxlen=stack_num)
 

@@ -4,8 +4,8 @@ import numbers
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
+from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP
 from atarigan.errors import InputError, did_you_mean, shown
-from atarigan.models.dynamics.dream import MAX_FRAME_SKIP
 
 from .vector_api import check_render_mode
 

@@ -10,6 +10,7 @@ from atarigan.images.pixels import Frames
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.latents import Latents
 
 _LATENT_SEED = 0
 
@@ -40,8 +41,12 @@ def generator_of(dream: Dream, device: str = "auto") -> FrameGenerator:
 
 def frames_of(generator: FrameGenerator, rams: Ram) -> Frames:
     """Draw RAM uint8 (N, bytes), all with the same latent, as frames uint8 (N, H, W, C)."""
-    latents = generator.latents(1, _LATENT_SEED).repeat(len(rams), axis=0)
-    return generator.decode(latents, rams)
+    return generator.decode(fixed_latent(generator).repeat(len(rams), axis=0), rams)
+
+
+def fixed_latent(generator: FrameGenerator) -> Latents:
+    """Return the latent of all frames of dreams, float32 (1, latent_size)."""
+    return generator.latents(1, _LATENT_SEED)
 
 
 def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -> Ram:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP
 from atarigan.data.provenance import Provenance
 from atarigan.errors import InputError, one_line, shown
 from atarigan.files import atomic, typed_json
@@ -28,10 +29,9 @@ from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
-SETTINGS_FILE = "dream.json"
+SETTINGS_FILE = shipped.DREAM_SETTINGS
 STARTS_FILE = "starts.safetensors"
 GENERATOR_FOLDER = "generator"
-MAX_FRAME_SKIP = 108_000  # emulator frames of ALE's longest episode
 _MAX_ACTIONS = 18
 
 

@@ -61,10 +61,8 @@ def mine(
         rows = np.union1d(known.rows, found)
     others = [known.tree.features] if known is not None and known.tree.features else []
     for num_selected in _NUMS_SELECTED[:most_turns]:
-        mined, num_wrong = _mined_with(
-            columns, classes, candidates, rows, num_selected, others, rng
-        )
-        if not num_wrong:
+        mined, is_right = _mined_with(columns, classes, candidates, rows, num_selected, others, rng)
+        if is_right:
             break
         rows, others = mined.rows, [mined.tree.features]
     return mined
@@ -78,14 +76,14 @@ def _mined_with(
     num_selected: int,
     others: list[list[Feature]],
     rng: np.random.Generator,
-) -> tuple[MinedTree, int]:
-    """Return a tree of at most so many features, or of one of other sets of features, and how many
-    transitions it predicts wrongly.
+) -> tuple[MinedTree, bool]:
+    """Return a tree of at most so many features, or of one of other sets of features, and whether
+    it is done: it predicts all transitions, or no feature is left to try.
     """
     features = select_features(columns.at(rows), classes[rows], candidates, rng, num_selected)
-    mined, num_wrong = _grown(columns, classes, features, rows, rng)
-    if not features or (not num_wrong and len(mined.rows) == len(rows)):
-        return mined, 0
+    mined, is_right = _grown(columns, classes, features, rows, rng)
+    if not features or (is_right and len(mined.rows) == len(rows)):
+        return mined, True
     simplest = simplest_features(columns, classes, candidates, mined.rows, rng)
     fewer = _best_features(columns, classes, features, [simplest, *others], mined.rows, rng)
     return _grown(columns, classes, fewer, mined.rows, rng)
@@ -97,9 +95,9 @@ def _grown(
     features: list[Feature],
     rows: Rows,
     rng: np.random.Generator,
-) -> tuple[MinedTree, int]:
-    """Fit, and add what is hard, until nothing is wrong or the passes are over; return how many
-    transitions were wrong last.
+) -> tuple[MinedTree, bool]:
+    """Fit, and add what is hard, until nothing is wrong or the passes are over; return also whether
+    all transitions are predicted.
     """
     for number in range(_NUM_PASSES):
         tree = ByteTree(columns, classes, features, rows, rng)
@@ -110,7 +108,7 @@ def _grown(
         if len(grown) == len(rows):  # the same features and another class
             break
         rows = grown
-    return MinedTree(tree, rows), len(hard)
+    return MinedTree(tree, rows), not len(hard)
 
 
 def _hard_rows(

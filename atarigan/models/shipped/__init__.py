@@ -7,7 +7,8 @@ from gymnasium.envs.registration import EnvSpec
 from atarigan.errors import InputError, did_you_mean
 
 FOLDER = Path(__file__).parent
-_DREAM, _DREAM_SETTINGS = "dream", "dream.json"
+DREAM_SETTINGS = "dream.json"  # the file that makes a folder that of a dream
+_DREAM = "dream"
 
 
 def names() -> list[str]:
@@ -34,7 +35,7 @@ def resolved(source: str | Path) -> Path:
 
 def names_of_dreams() -> list[str]:
     """Return the names of the shipped dreams, sorted; they are games as ALE names them."""
-    return sorted(path.parents[1].name for path in FOLDER.glob(f"*/{_DREAM}/{_DREAM_SETTINGS}"))
+    return sorted(path.parents[1].name for path in FOLDER.glob(f"*/{_DREAM}/{DREAM_SETTINGS}"))
 
 
 def resolved_dream(source: str | Path) -> Path:
@@ -61,7 +62,7 @@ def is_dream(source: str | Path) -> bool:
     """
     path = Path(source)
     if path.exists():
-        return (path / _DREAM_SETTINGS).is_file()
+        return (path / DREAM_SETTINGS).is_file()
     name = str(source).removesuffix(f"/{_DREAM}")
     return name in names_of_dreams() and (name != str(source) or name not in names())
 

@@ -19,10 +19,8 @@ _BRANCH_FRAMES = 240
 _ALTERED_SHARE = 0.05  # of the agent steps that frames with altered RAM follow
 _ALTERED_FRAMES = 8
 _MOST_ALTERED = 3  # bytes
-_NUM_DONORS = 4000
-_DONATED_SHARE = (
-    0.02  # of the states that are kept as donors, next to those with a reward or an end
-)
+_NUM_DONORS = 4000  # of each kind: states after ends, after rewards, and others
+_DONATED_SHARE = 0.02  # of the others
 _MOST_FRAMES = 18_000  # of an episode, 5 minutes: some games go on forever if nobody scores
 
 
@@ -66,9 +64,10 @@ class FrameGames:
         self._env, self._player, self._sticky = env, player, sticky
         self._rng = np.random.default_rng(seed)
         self.controls = Controls(env.action_meanings, has_paddle=player.state.paddle >= 0)
-        self._held = HeldActions(self.controls.num_actions, self._rng)
-        self._policies: list[Policy | EpsilonMixture] = [self._held]
-        self._held_in_branches = HeldActions(self.controls.num_actions, self._rng)
+        held, self._held_in_branches = (
+            HeldActions(self.controls.num_actions, self._rng) for _ in range(2)
+        )
+        self._policies: list[Policy | EpsilonMixture] = [held]
         if policy is not None:
             given = policy_maker(policy, env)(self._rng)
             mixture = EpsilonMixture(given, 1.0, env.action_space, self._rng, varies=True)

@@ -58,7 +58,7 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
         except _StoppedError:
             print(f"interrupted; {out} keeps all frames: --resume goes on")
             return command_line.EXIT_INTERRUPTED
-    print(f"{_summary(trainer)}; see {out}")
+    print(f"{_row(trainer.rounds[-1])}; see {out}")
     return command_line.EXIT_INTERRUPTED if stop.is_set else command_line.EXIT_OK
 
 
@@ -79,7 +79,7 @@ def _rounds(
             trainer.fit(progress)
         report_phase("playing frames that the model has not seen")
         now = trainer.measure()
-        print(f"{_row(now)}", flush=True)
+        print(_row(now), flush=True)
         _draw(folder, trainer.rounds)
         if stop.is_set or trainer.elapsed_s >= 60 * config.max_minutes:
             return
@@ -110,10 +110,6 @@ def _row(now: Round) -> str:
         f"{now.exact_read:.3%} in all that the game reads; {now.num_nodes:,} nodes, "
         f"{now.elapsed_s / 60:.1f} minutes"
     )
-
-
-def _summary(trainer: DreamTrainer) -> str:
-    return _row(trainer.rounds[-1])
 
 
 def _draw(folder: DreamFolder, rounds: list[Round]) -> None:
