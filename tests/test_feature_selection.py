@@ -49,7 +49,7 @@ def test_nothing_is_selected_where_nothing_tells_classes_apart():
     assert select_features(columns, classes, candidates, np.random.default_rng(0), 24) == []
 
 
-def test_candidates_read_next_values_of_earlier_bytes_and_differences_of_numeric_ones():
+def test_candidates_read_next_values_of_earlier_bytes_or_those_of_some_alone():
     rng = np.random.default_rng(0)
     present = rng.integers(0, 17, (3, 4000)).astype(np.uint8)
     present[1] %= 4
@@ -70,8 +70,12 @@ def test_candidates_read_next_values_of_earlier_bytes_and_differences_of_numeric
         *(feature for feature in changes | of_next if feature.first < 2),
         Feature(Kind.NEXT_MINUS_PRESENT, 0, 2),
     }
-    of_heads = set(candidates.before(3)) - always
-    assert of_heads == {*changes, *of_next, Feature(Kind.NEXT_DIFFERENCE, 0, 2)}
+    assert set(candidates.after([1])) == {
+        Feature(Kind.NEXT, 1),
+        Feature(Kind.NEXT_MINUS_PRESENT, 1, 1),
+        *(Feature(Kind.NEXT_BIT, 1, bit) for bit in range(2)),
+        Feature(Kind.NEXT_LOW_NIBBLE, 1),
+    }
 
 
 def test_rare_classes_are_more_frequent_in_a_balanced_subsample():

@@ -6,10 +6,12 @@ import pytest
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.models.dynamics.dynamics import Dynamics, NextStates
 from atarigan.training.dream import frame_games
+from atarigan.training.dream.byte_roles import ByteRoles
 from atarigan.training.dream.frame_games import FrameGames
 
 PADDLE = 72  # in Breakout's RAM: the byte that it shows the paddle at
 BALL = 99
+SCORE = 77
 REWARD = 0.5  # which the game never gives
 
 
@@ -73,24 +75,31 @@ def test_the_game_also_goes_on_from_what_was_predicted_and_then_from_the_truth(e
     monkeypatch.setattr(frame_games, "_MOST_BRANCHES", 2)
     games = FrameGames(env, None, 0.25, seed=0)
     played = games.play(60, Frozen(BALL))
-    assert [len(branch) for branch in played.branches] == [
-        19,
-        19,
-    ]  # ALE's first reward is no true one
+    assert [len(branch) for branch in played.branches] == [20, 20]
     for branch in played.branches:
         assert not (played.frames.states == branch.states[0]).all(1).any()
     follows = (played.frames.states[1:] == played.frames.next_states[:-1]).all(1)
     assert follows.all()
 
 
+def test_the_first_frame_after_a_change_of_the_score_is_left_out(env, monkeypatch):
+    """Its reward would be the difference to the score before the change."""
+    monkeypatch.setattr(frame_games, "_BRANCH_FRAMES", 20)
+    monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
+    played = FrameGames(env, None, 0.25, seed=0).play(30, Frozen(SCORE), ByteRoles([], [SCORE]))
+    assert {len(branch) for branch in played.branches} == {19}
+    assert not any(branch.rewards.any() for branch in played.branches)
+    assert all((branch.states[:, SCORE] == 7).all() for branch in played.branches)
+
+
 def test_a_few_bytes_take_values_of_other_states(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 1)
     monkeypatch.setattr(frame_games, "_DONATED_SHARE", 1)
     games = FrameGames(env, None, 0.25, seed=0)
-    played = games.play(400, Frozen(BALL), unread=[BALL])
+    played = games.play(400, Frozen(BALL), ByteRoles([BALL], [76, SCORE]))
     seen, usual = played.frames.next_states, played.frames.next_states[3::4]
     altered = played.branches[-60:]
-    assert all(len(branch) == 7 or branch.ends[-1] for branch in altered)
+    assert {len(branch) for branch in altered if not branch.ends[-1]} <= {7, 8}
     nearest = [(usual != branch.states[0]).sum(1).min() for branch in altered]
     assert max(nearest) > 0
     follows = (played.frames.states[1:] == seen[:-1]).all(1)
@@ -101,5 +110,5 @@ def test_bytes_that_nothing_reads_need_not_be_predicted(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
     everything = [byte for byte in range(128) if byte != BALL]
     games = FrameGames(env, None, 0.25, seed=0)
-    assert not games.play(60, Frozen(BALL), unread=range(128)).branches
-    assert games.play(60, Frozen(BALL), unread=everything).branches
+    assert not games.play(60, Frozen(BALL), ByteRoles(list(range(128)), [])).branches
+    assert games.play(60, Frozen(BALL), ByteRoles(everything, [])).branches

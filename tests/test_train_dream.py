@@ -17,11 +17,14 @@ from atarigan.models.dynamics.exactness import PredictedFrames
 from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.training.dream import run
+from atarigan.training.dream.byte_roles import ByteRoles
 from atarigan.training.dream.dream_folder import DreamFolder
 from atarigan.training.dream.dream_trainer import DreamTrainer
 from tests.test_replayed_frames import collected
 
 PONG = shipped.FOLDER / "pong"
+BYTE_ROLES = "atarigan.training.dream.dream_trainer.byte_roles"
+SCORE = [76, 77]  # in Breakout's RAM
 QUICK = ("--round-frames", "100", "--max-minutes", "0.001")
 
 
@@ -35,7 +38,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which bytes nothing reads has a test of its own, and takes seconds."""
-    monkeypatch.setattr("atarigan.training.dream.dream_trainer.unread_bytes", lambda *_: [121])
+    monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles([121], SCORE))
 
 
 def learned(out: Path, *words: str) -> int:
@@ -47,7 +50,7 @@ def first(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> DreamFo
     """A run of one round."""
     out = tmp_path_factory.mktemp("runs") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("atarigan.training.dream.dream_trainer.unread_bytes", lambda *_: [121])
+        patch.setattr(BYTE_ROLES, lambda *_: ByteRoles([121], SCORE))
         assert learned(out, "--data", str(collection), *QUICK) == command_line.EXIT_OK
     return DreamFolder(out)
 
@@ -107,7 +110,7 @@ def test_an_interruption_keeps_the_frames(
     assert status == command_line.EXIT_INTERRUPTED
     assert len(DreamFolder(out).parts) == 1
     monkeypatch.undo()
-    monkeypatch.setattr("atarigan.training.dream.dream_trainer.unread_bytes", lambda *_: [])
+    monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles([], SCORE))
     assert train.main(["--resume", "--out", str(out)]) == command_line.EXIT_OK
     assert len(DreamFolder(out).rounds.read_text().splitlines()) == 1
 

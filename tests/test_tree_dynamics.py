@@ -18,6 +18,7 @@ from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
 NUM_BYTES = 13
@@ -130,6 +131,24 @@ def test_the_same_seed_gives_the_same_trees():
     assert not np.array_equal(tables[0].thresholds, tables[2].thresholds)
 
 
+def test_the_reward_reads_the_bytes_of_the_score_alone():
+    """Not the place of the ball, which tells the points as well."""
+    transitions = made_up(2000, seed=5)
+    with_points = transitions.rewards == 1  # the lives are constant: that is all a reward says
+    without_misses = FrameTransitions.concatenate([transitions[:0], transitions])
+    without_misses.rewards[~with_points] = 0
+    fitter = TreeFitter()
+    fitter.extend(without_misses)
+    tables = fitter.fit(score=[SCORE])
+    head = len(tables.addresses)
+    begin = int(tables.sizes[:head].sum())
+    nodes = slice(begin, begin + int(tables.sizes[head]))
+    inner = tables.node_features[nodes][tables.skips[nodes] > 0]
+    assert {int(tables.addresses[first]) for _, first, _ in tables.features[inner]} == {SCORE}
+    predicted = TreeDynamics(tables).step(transitions.states, transitions.inputs)
+    np.testing.assert_array_equal(predicted.rewards, without_misses.rewards)
+
+
 def test_noise_and_single_transitions_can_be_fitted():
     rng = np.random.default_rng(0)
     noise = np.stack([rng.permutation(256), rng.integers(0, 256, 256)])[..., None].astype(np.uint8)
@@ -227,6 +246,8 @@ def plain_value(feature, present, following, inputs):
         Kind.NEXT_DIFFERENCE: lambda: following[first] - following[second],
         Kind.BIT: lambda: present[first] & 2**second,
         Kind.LOW_NIBBLE: lambda: present[first] % 16,
+        Kind.NEXT_BIT: lambda: following[first] & 2**second,
+        Kind.NEXT_LOW_NIBBLE: lambda: following[first] % 16,
     }[Kind(kind)]()
 
 
@@ -271,6 +292,8 @@ def every_feature(number):
         Kind.NEXT_DIFFERENCE: (number, number),
         Kind.BIT: (NUM_VARYING, 8),
         Kind.LOW_NIBBLE: (NUM_VARYING, 1),
+        Kind.NEXT_BIT: (number, 8),
+        Kind.NEXT_LOW_NIBBLE: (number, 1),
     }
     return [
         Feature(kind, first, second)
@@ -290,9 +313,9 @@ def random_tables(rng):
         if depth == 0 or rng.random() < 0.1:
             nodes.append((0, int(rng.integers(num_values)), 0))
             return
-        kind = rng.choice(list(allowed))
+        kind = Kind(rng.choice(list(allowed)))
         feature = allowed[kind][rng.integers(len(allowed[kind]))]
-        threshold = 0 if kind == Kind.BIT else 7 if kind == Kind.LOW_NIBBLE else 64
+        threshold = 0 if "BIT" in kind.name else 7 if "NIBBLE" in kind.name else 64
         here = len(nodes)
         nodes.append(None)
         grow(allowed, num_values, depth - 1)
@@ -409,7 +432,7 @@ DAMAGE = {
     "another dtype": ("skips", lambda t: t["skips"].astype(np.int64), "skips must be int32"),
     "another shape": ("features", lambda t: t["features"][:, :2], "features must be uint16"),
     "too few nodes": ("thresholds", lambda t: t["thresholds"][1:], "thresholds must be int32 of"),
-    "unknown kind": ("features", lambda t: with_value((0, 0), 8)(t["features"]), "known kinds"),
+    "unknown kind": ("features", lambda t: with_value((0, 0), 10)(t["features"]), "known kinds"),
     "byte too high": ("features", lambda t: with_value((0, 1), 5)(t["features"]), "in range"),
     "bit too high": ("features", lambda t: with_value(-1, (6, 0, 8))(t["features"]), "in range"),
     "input too high": ("features", lambda t: with_value(-1, (1, 2, 0))(t["features"]), "in range"),

@@ -6,7 +6,7 @@ and a tree that may use every candidate is fitted on what was wrong (and as much
 that tree uses gains in rank.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from itertools import combinations
 
@@ -41,6 +41,17 @@ class CandidateFeatures:
         self._columns = columns
         self._num_bytes = len(columns.present)
 
+    def after(self, numbers: Collection[int]) -> list[Feature]:
+        """Return the candidates of what is read off some bytes after a frame, or off their change.
+
+        So ALE reads rewards, ends and lives. A tree that may not read what led to a point cannot
+        mistake what usually comes with points for the point.
+        """
+        features = [Feature(Kind.NEXT, byte) for byte in numbers]
+        features += [Feature(Kind.NEXT_MINUS_PRESENT, byte, byte) for byte in numbers]
+        features += [Feature(Kind.NEXT_BIT, byte, bit) for byte, bit in self._bits(numbers)]
+        return features + [Feature(Kind.NEXT_LOW_NIBBLE, byte) for byte in numbers]
+
     def before(self, number: int) -> list[Feature]:
         """Return the candidates where the next values of bytes below `number` are known."""
         known = [
@@ -60,7 +71,8 @@ class CandidateFeatures:
         features = [Feature(Kind.PRESENT, byte) for byte in range(self._num_bytes)]
         features += [Feature(Kind.INPUT, each) for each in range(len(self._columns.inputs))]
         features += [Feature(Kind.DIFFERENCE, *pair) for pair in combinations(self._numeric, 2)]
-        features += self._bits()
+        bits = self._bits(range(self._num_bytes))
+        features += [Feature(Kind.BIT, byte, bit) for byte, bit in bits]
         return features + [Feature(Kind.LOW_NIBBLE, byte) for byte in self._numeric]
 
     @cached_property
@@ -69,10 +81,12 @@ class CandidateFeatures:
         ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
         return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
 
-    def _bits(self) -> Iterator[Feature]:
-        for byte, column in enumerate(self._columns.present):
+    def _bits(self, numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Yield some bytes and their bits that vary."""
+        for byte in numbers:
+            column = self._columns.present[byte]
             varying = int(np.bitwise_or.reduce(column ^ column[0]))
-            yield from (Feature(Kind.BIT, byte, bit) for bit in range(8) if varying >> bit & 1)
+            yield from ((byte, bit) for bit in range(8) if varying >> bit & 1)
 
 
 def select_features(

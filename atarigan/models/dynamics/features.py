@@ -35,12 +35,16 @@ class Kind(IntEnum):
     NEXT_DIFFERENCE = 5  # next value of byte `first` minus that of byte `second`
     BIT = 6  # bit `second` of byte `first`: 0 or 2 ** second
     LOW_NIBBLE = 7  # the low four bits of byte `first`
+    NEXT_BIT = 8  # as BIT, of the next value
+    NEXT_LOW_NIBBLE = 9  # as LOW_NIBBLE, of the next value
 
 
 _KINDS = list(Kind)
-_FIRST_IS_NEXT = np.isin(_KINDS, (Kind.NEXT, Kind.NEXT_MINUS_PRESENT, Kind.NEXT_DIFFERENCE))
+_FIRST_IS_NEXT = np.array([kind.name.startswith("NEXT") for kind in Kind])
 _SECOND_IS_PRESENT = np.isin(_KINDS, (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT))
 _SECOND_IS_NEXT = np.isin(_KINDS, (Kind.NEXT_DIFFERENCE,))
+_IS_BIT = np.isin(_KINDS, (Kind.BIT, Kind.NEXT_BIT))
+_IS_LOW_NIBBLE = np.isin(_KINDS, (Kind.LOW_NIBBLE, Kind.NEXT_LOW_NIBBLE))
 
 
 class Feature(NamedTuple):
@@ -91,8 +95,8 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
     begin = np.where(kind == Kind.INPUT, layout.inputs, begin)
     subtracted = np.where(_SECOND_IS_PRESENT[kind], layout.present + second, 0)
     subtracted = np.where(_SECOND_IS_NEXT[kind], layout.next + second, subtracted)
-    mask = np.where(kind == Kind.LOW_NIBBLE, 15, _WHOLE)
-    mask = np.where(kind == Kind.BIT, 1 << np.minimum(second, 7), mask)
+    mask = np.where(_IS_LOW_NIBBLE[kind], 15, _WHOLE)
+    mask = np.where(_IS_BIT[kind], 1 << np.minimum(second, 7), mask)
     return Operands(*(each.astype(np.int32) for each in (begin + first, mask, subtracted)))
 
 
@@ -103,7 +107,7 @@ def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
         return False
     most_first = np.where(kind == Kind.INPUT, layout.num_inputs, layout.num_bytes)
     most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
-    most_second = np.where(kind == Kind.BIT, 8, most_second)
+    most_second = np.where(_IS_BIT[kind], 8, most_second)
     is_valid = (first >= 0) & (first < most_first) & (second >= 0) & (second < most_second)
     return bool(is_valid.all())
 

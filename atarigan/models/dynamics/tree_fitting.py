@@ -88,12 +88,17 @@ class TreeFitter:
         self._heads.update(rewards)
 
     def fit(
-        self, unread: Collection[int] = (), progress: Progress = lambda done, num: None
+        self,
+        unread: Collection[int] = (),
+        score: Collection[int] = (),
+        progress: Progress = lambda done, num: None,
     ) -> TreeTables:
         """Return trees of all transitions so far, of which there must be some.
 
         Args:
             unread: addresses of bytes that nothing reads, which need not be exact.
+            score: addresses of the bytes that the score is read off, if known; the reward's tree
+                reads their next values and changes alone.
             progress: is told how many of how many trees are done.
 
         Raises:
@@ -116,10 +121,12 @@ class TreeFitter:
                 is_read=target.address not in unread,
             )
             progress(number + 1, num_trees)
-        known = candidates.before(len(addresses))
+        of_score = [number for number, each in enumerate(addresses) if each in score]
+        of_heads = [candidates.after(of_score or range(len(addresses)))]
+        of_heads += [candidates.after(range(len(addresses)))] * 2
         for number, classes in enumerate(self._heads.classes(transitions)):
             self._heads.mined[number] = self._mined(
-                columns, classes, known, self._heads.mined[number]
+                columns, classes, of_heads[number], self._heads.mined[number]
             )
             progress(len(addresses) + number + 1, num_trees)
         return self._tables(transitions)

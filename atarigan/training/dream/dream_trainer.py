@@ -31,9 +31,9 @@ from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import Progress, TreeFitter
+from atarigan.training.dream.byte_roles import byte_roles
 from atarigan.training.dream.dream_folder import DreamFolder, Round
 from atarigan.training.dream.frame_games import FrameGames
-from atarigan.training.dream.unread_bytes import unread_bytes
 
 _MOST_STARTS = 1000
 _SEED_STRIDE = 100_000  # between the seeds of two rounds' play
@@ -115,8 +115,8 @@ class DreamTrainer:
         Raises:
             InputError: the collection holds no whole game, or something is damaged.
         """
-        self._report("asking the emulator which bytes nothing reads")
-        self._unread = unread_bytes(self._env, self._seed)
+        self._report("asking the emulator which bytes nothing reads, and which are the score")
+        self._roles = byte_roles(self._env, self._seed)
         if not self._folder.parts:
             self._report("playing the collection again, frame by frame")
             games = list(replayed_games(self._buffer))
@@ -132,9 +132,9 @@ class DreamTrainer:
 
     def fit(self, progress: Progress) -> None:
         """Fit the trees to all frames so far, and save the dream."""
-        dynamics = TreeDynamics(self._fitter.fit(self._unread, progress))
+        dynamics = TreeDynamics(self._fitter.fit(self._roles.unread, self._roles.score, progress))
         starts = self._all_starts()
-        settings = replace(self._settings, unread=tuple(self._unread))
+        settings = replace(self._settings, unread=tuple(self._roles.unread))
         Dream(settings, dynamics, starts).save(self._folder.path)
         self._dynamics = dynamics
 
@@ -143,8 +143,8 @@ class DreamTrainer:
         dynamics = self._dynamics
         assert dynamics is not None
         assert self._fitter.transitions is not None
-        played = self._games.play(self._round_frames, dynamics, self._unread)
-        predicted = PredictedFrames.of(dynamics, played.frames, self._unread)
+        played = self._games.play(self._round_frames, dynamics, self._roles)
+        predicted = PredictedFrames.of(dynamics, played.frames, self._roles.unread)
         now = Round(
             num_frames=len(self._fitter.transitions),
             exact=float(predicted.is_exact.mean()),

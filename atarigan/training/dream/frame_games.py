@@ -13,6 +13,7 @@ from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_mak
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.transitions import FrameTransitions
+from atarigan.training.dream.byte_roles import NO_ROLES, ByteRoles
 
 _MOST_BRANCHES = 8  # from predicted states, in an episode
 _BRANCH_FRAMES = 240
@@ -80,7 +81,10 @@ class FrameGames:
         self._is_over = True
 
     def play(
-        self, num_frames: int, dynamics: Dynamics | None = None, unread: Sequence[int] = ()
+        self,
+        num_frames: int,
+        dynamics: Dynamics | None = None,
+        roles: ByteRoles = NO_ROLES,
     ) -> PlayedFrames:
         """Play at least so many frames, of whole agent steps.
 
@@ -93,7 +97,7 @@ class FrameGames:
         Args:
             num_frames: at least 1.
             dynamics: a model.
-            unread: addresses of bytes that need not be predicted.
+            roles: of the game's bytes; those that nothing reads need not be predicted.
         """
         frames: list[_Frame] = []
         branches: list[FrameTransitions] = []
@@ -106,7 +110,7 @@ class FrameGames:
             self._is_over = self._is_over or self._num_frames >= _MOST_FRAMES
             self._remember(step[-1])
             if dynamics is not None and not self._is_over:
-                branches += self._branches(step[-1], dynamics, unread)
+                branches += self._branches(step[-1], dynamics, roles)
         return PlayedFrames(self._transitions(frames), branches)
 
     def _begin_episode(self) -> None:
@@ -144,15 +148,17 @@ class FrameGames:
         self._donors[kind].append(frame.next_state)
 
     def _branches(
-        self, last: _Frame, dynamics: Dynamics, unread: Sequence[int]
+        self, last: _Frame, dynamics: Dynamics, roles: ByteRoles
     ) -> Iterator[FrameTransitions]:
         """Go on from other states than the present one, and return to it."""
+        unread = roles.unread
         guessed = self._wrong_prediction(last, dynamics, unread) if self._num_branches else None
         if guessed is not None:
             self._num_branches -= 1
-            yield self._branch(guessed, _BRANCH_FRAMES, dynamics)
+            yield self._branch(guessed, _BRANCH_FRAMES, roles.score)
         if any(self._donors) and self._rng.random() < _ALTERED_SHARE:
-            yield self._branch(self._altered(last.next_state, unread), _ALTERED_FRAMES, dynamics)
+            altered = self._altered(last.next_state, unread)
+            yield self._branch(altered, _ALTERED_FRAMES, roles.score)
 
     def _altered(self, ram: npt.NDArray[np.uint8], unread: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Return RAM in which a few bytes that the game reads have values of another state."""
@@ -176,14 +182,15 @@ class FrameGames:
         return None if np.array_equal(predicted, last.next_state) else predicted
 
     def _branch(
-        self, ram: npt.NDArray[np.uint8], num_frames: int, dynamics: Dynamics
+        self, ram: npt.NDArray[np.uint8], num_frames: int, score: Sequence[int]
     ) -> FrameTransitions:
         """Play on with other RAM, and return to where the game was.
 
-        The emulator's first reward is the difference to the score before the change. Where the
-        model predicts another, the frame is left out, or only its reward if the game ends.
+        The emulator's first reward is the difference to the score before the change. So the first
+        frame is left out if the score was changed.
         """
         saved = self._player.saved()
+        has_other_score = not np.array_equal(ram[score], self._player.ram[score])
         self._player.write_ram(ram)
         policy = self._held_in_branches
         policy.begin_episode()
@@ -192,12 +199,7 @@ class FrameGames:
             frames += self._agent_step(policy)
         self._player.restore(saved)
         self._is_over = False
-        branch = self._transitions(frames)
-        predicted = dynamics.step(branch.states[:1], branch.inputs[:1]).rewards[0]
-        if branch.rewards[0] != predicted and not branch.ends[0]:
-            return branch[1:]
-        branch.rewards[0] = predicted
-        return branch
+        return self._transitions(frames)[int(has_other_score) :]
 
     def _transitions(self, frames: list[_Frame]) -> FrameTransitions:
         states, next_states, actions, resistances, rewards, ends, lives = zip(*frames, strict=True)

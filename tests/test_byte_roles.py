@@ -1,4 +1,4 @@
-"""Bytes of RAM that nothing reads."""
+"""What bytes of RAM are for."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.training.dream.unread_bytes import unread_bytes
+from atarigan.training.dream.byte_roles import byte_roles
 
 COUNTER, SHOWN, LEFT_OVER, LATE, CONSTANT, SOUND = range(6)
 
@@ -62,13 +62,14 @@ class Env:
 
 
 def test_what_nothing_reads_is_found_even_if_others_are_read_late():
-    assert unread_bytes(Env()) == [LEFT_OVER, SOUND]
+    assert byte_roles(Env()).unread == [LEFT_OVER, SOUND]
 
 
 @pytest.mark.slow
-def test_the_ball_of_breakout_is_read_and_its_stack_is_not():
+def test_the_ball_of_breakout_is_read_and_its_stack_is_not_and_the_score_has_two_bytes():
     env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
-    found = unread_bytes(env)
-    assert {121, 122} <= set(found)  # of the stack, which grows down from 127
-    assert not {99, 101, 103, 105} & set(found)  # the ball's place and speed
+    unread, score = byte_roles(env)
+    assert {121, 122} <= set(unread)  # of the stack, which grows down from 127
+    assert not {99, 101, 103, 105} & set(unread)  # the ball's place and speed
+    assert score == [76, 77]
     env.close()

@@ -1,6 +1,7 @@
-"""Finds bytes of RAM that nothing reads, such as what is left of a stack."""
+"""Asks the emulator what bytes of RAM are for: it plays on after one of them was changed."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,17 +11,35 @@ from atarigan.data.collection.frame_player import FramePlayer, SavedGame
 
 _NUM_STATES = 40
 _FRAMES_APART = 60  # at most
+_DIGITS = np.array([1, 16], np.uint8)  # the last bits of the two decimal digits of a byte
 _FEW_FRAMES, _MANY_FRAMES = 4, 120
 
 Moment = tuple[SavedGame, npt.NDArray[np.int64]]
 
 
-def unread_bytes(env: AgentSteps, seed: int = 0) -> list[int]:
-    """Return addresses of bytes that vary, and whose values change nothing.
+class ByteRoles(NamedTuple):
+    """Addresses of bytes with a role, in order.
 
-    Each byte gets another of its values in 40 states of random play, and the game goes on with the
-    same actions. If no other byte, reward, life or picture changes within 4 frames of any, and none
-    within 120 frames (2 seconds), nothing reads the byte.
+    Attributes:
+        unread: bytes that vary, and whose values change nothing, such as what is left of a stack.
+        score: bytes that the score is read off.
+    """
+
+    unread: list[int]
+    score: list[int]
+
+
+NO_ROLES = ByteRoles([], [])
+
+
+def byte_roles(env: AgentSteps, seed: int = 0) -> ByteRoles:
+    """Return the roles of a game's bytes, by what follows another value in 40 states of random
+    play.
+
+    If no other byte, reward, life or picture changes within 4 frames in any of them, and none
+    within 120 frames (2 seconds), nothing reads the byte. ALE's reward is what the score after a
+    frame differs from the score before it, which it keeps: if the next reward is another one in
+    most states, the score is read off the byte.
 
     Args:
         env: a game whose frames are played one by one.
@@ -29,8 +48,19 @@ def unread_bytes(env: AgentSteps, seed: int = 0) -> list[int]:
     player = env.frame_player
     assert player is not None
     rng = np.random.default_rng(seed)
+    moments, seen = _moments(env, player, rng)
+    unread = np.flatnonzero((seen != seen[0]).any(0)).tolist()
+    for num_frames in (_FEW_FRAMES, _MANY_FRAMES):
+        unread = _unread(player, moments, seen, unread, num_frames, rng)
+    return ByteRoles(unread, _of_score(player, moments, seen, rng))
+
+
+def _moments(
+    env: AgentSteps, player: FramePlayer, rng: np.random.Generator
+) -> tuple[list[Moment], npt.NDArray[np.uint8]]:
+    """Play at random; return where the game was, the actions to go on with, and RAM."""
     num_actions = len(env.action_meanings)
-    env.reset(seed)
+    env.reset(int(rng.integers(1 << 31)))
     moments, rams = [], []
     for _ in range(_NUM_STATES):
         for action in rng.integers(0, num_actions, rng.integers(1, _FRAMES_APART)).repeat(4):
@@ -40,11 +70,34 @@ def unread_bytes(env: AgentSteps, seed: int = 0) -> list[int]:
         rams.append(player.ram)
         actions = rng.integers(0, num_actions, _MANY_FRAMES // 4 + 1).repeat(4)
         moments.append((player.saved(), actions))
-    seen = np.stack(rams)
-    found = np.flatnonzero((seen != seen[0]).any(0)).tolist()
-    for num_frames in (_FEW_FRAMES, _MANY_FRAMES):
-        found = _unread(player, moments, seen, found, num_frames, rng)
-    return found
+    return moments, np.stack(rams)
+
+
+def _of_score(
+    player: FramePlayer,
+    moments: Sequence[Moment],
+    seen: npt.NDArray[np.uint8],
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return the bytes of which most changes change the next reward."""
+    num_changed = np.zeros(seen.shape[1], np.int64)
+    for (saved, actions), ram in zip(moments, seen, strict=True):
+        usual = _reward(player, saved, actions, ram)
+        for address, bit in enumerate(rng.choice(_DIGITS, len(ram))):
+            other = ram.copy()
+            other[address] ^= bit
+            num_changed[address] += _reward(player, saved, actions, other) != usual
+    return np.flatnonzero(num_changed > len(moments) / 2).tolist()
+
+
+def _reward(
+    player: FramePlayer,
+    saved: SavedGame,
+    actions: npt.NDArray[np.int64],
+    ram: npt.NDArray[np.uint8],
+) -> float:
+    """Return the reward of one frame."""
+    return next(_played(player, saved, actions[:1], ram))[2]
 
 
 def _unread(
