@@ -94,9 +94,20 @@ class ByteTree:
 def fitted_tree(
     values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator, **settings: Any
 ) -> Any:
-    """Fit scikit-learn's DecisionTreeClassifier until its leaves are pure."""
+    """Fit scikit-learn's DecisionTreeClassifier until its leaves are pure.
+
+    Its checks of values and settings take as long as a fit to few transitions, and are left out.
+    """
     tree = imported("sklearn.tree", "dream").DecisionTreeClassifier(
-        criterion="entropy", random_state=int(rng.integers(1 << 31)), **settings
+        criterion="entropy", random_state=np.random.RandomState(rng.integers(1 << 31)), **settings
     )
-    with warnings.catch_warnings(action="ignore"):  # of many classes in few transitions
-        return tree.fit(values, classes)
+    unchecked = imported("sklearn", "dream").config_context(skip_parameter_validation=True)
+    with unchecked, warnings.catch_warnings(action="ignore"):  # of many classes in few transitions
+        return tree.fit(values, classes, check_input=False)
+
+
+def num_wrong(tree: Any) -> int:
+    """Return how many of the transitions that a tree was fitted on it predicts wrongly."""
+    is_leaf = tree.tree_.children_left < 0
+    most_likely = tree.tree_.value[is_leaf, 0].max(1)  # share of the leaf's class
+    return int(np.rint((1 - most_likely) * tree.tree_.n_node_samples[is_leaf]).sum())

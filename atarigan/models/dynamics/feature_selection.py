@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.byte_tree import Classes, fitted_tree
+from atarigan.models.dynamics.byte_tree import Classes, fitted_tree, num_wrong
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 
 _NUM_ROUNDS = 2
@@ -24,7 +24,8 @@ _FEWEST_OTHERS = 2_000
 _NUM_SIMPLE = 2_000
 _MOST_SIMPLE = 6
 _NODES_OF_A_WRONG_ONE = 4
-_NUM_PAIRED = 32
+_NUM_PAIRED = 24
+_NUM_TRIED_AGAIN = 64
 _SMALLEST = 1e-9  # importance that a rank is divided by
 _MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
@@ -179,7 +180,8 @@ def simplest_features(
     """
     sample = rows[balanced_rows(classes[rows], _NUM_SIMPLE, rng)]
     values, known = columns.values(candidates, sample), classes[sample]
-    sizes = [_size(values[:, [each]], known, rng) for each in range(len(candidates))]
+    tried = list(range(len(candidates)))
+    sizes = [_size(values[:, [each]], known, rng) for each in tried]
     best = np.argsort(sizes, kind="stable")[:_NUM_PAIRED].tolist()
     selected, least = best[:1], min(sizes, default=0)
     groups = list(combinations(best, 2))  # of two that decide together, one alone may be poor
@@ -187,15 +189,16 @@ def simplest_features(
         sizes = [_size(values[:, each], known, rng) for each in groups]
         if min(sizes) >= least:
             break
+        if len(selected) > 1:  # what adds little to them adds little to more
+            order = np.argsort(sizes, kind="stable")[:_NUM_TRIED_AGAIN].tolist()
+            tried = [groups[each][-1] for each in order]
         selected, least = list(groups[int(np.argmin(sizes))]), min(sizes)
         if len(selected) == _MOST_SIMPLE:
             break
-        rest = [each for each in range(len(candidates)) if each not in selected]
-        groups = [(*selected, each) for each in rest]
+        groups = [(*selected, each) for each in tried if each not in selected]
     return [candidates[each] for each in selected]
 
 
 def _size(values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator) -> int:
     tree = fitted_tree(values, classes, rng)
-    num_wrong = int((tree.predict(values) != classes).sum())
-    return int(tree.tree_.node_count) + _NODES_OF_A_WRONG_ONE * num_wrong
+    return int(tree.tree_.node_count) + _NODES_OF_A_WRONG_ONE * num_wrong(tree)
