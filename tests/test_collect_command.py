@@ -26,6 +26,7 @@ COMMAND = [sys.executable, "-m", "atarigan.collect"]
 APPEND = ["--append", "--env-id", "tests.fakes:Counting-v0"]
 COUNTING = ["--env-id", "tests.fakes:Counting-v0", "--frame-size", "native"]
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("light_workers")
 
 
 @pytest.fixture

@@ -144,6 +144,7 @@ def test_seeds_are_stored_with_the_ring(path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_collections_at_the_same_time_repeat_no_episode(path: Path) -> None:
     """Both count the same steps of the buffer when they begin."""
     start = threading.Barrier(2)
@@ -174,6 +175,7 @@ def parts_of(ring: Path) -> list[np.ndarray]:
     return np.split(np.load(ring / "ram.npy")[:num_steps], starts[1:])
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_full_ring_is_followed_by_another_with_an_episode_of_its_own(path: Path) -> None:
     with begin(path, capacity=12) as buffer:
         collect(buffer, 40)
@@ -189,6 +191,7 @@ def test_full_ring_is_followed_by_another_with_an_episode_of_its_own(path: Path)
         assert (buffer.capacity, len(buffer)) == (72, 40)
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_oldest_steps_are_overwritten_if_asked(path: Path) -> None:
     with begin(path, capacity=12) as buffer:
         collect(buffer, 12)

@@ -18,6 +18,7 @@ from atarigan.images.pixels import FrameFormat
 from tests.fakes import FakeGenerator, StateGenerator
 
 gym.register_envs(ale_py)
+pytestmark = pytest.mark.usefixtures("light_workers")
 SHAPE = (84, 84, 1)
 BREAKOUT = ["--env-id", "ALE/Breakout-v5", "--num-steps", "700", "--num-envs", "1"]
 
