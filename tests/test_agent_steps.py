@@ -57,8 +57,8 @@ def test_longest_episode_is_in_agent_steps_whatever_they_are(
     env_id: str, settings: dict[str, Any]
 ) -> None:
     env = AgentSteps(env_id, env_kwargs={"max_episode_steps": 40}, **settings)
-    for _ in range(2):  # episodes
-        env.reset(seed=0)
+    for seed in (0, None):  # two episodes
+        env.reset(seed)
         ends = [env.step(0)[1:] for _ in range(40)]
         assert ends == [(False, False)] * 39 + [(False, True)]
 
@@ -68,6 +68,9 @@ def test_limit_of_a_registration_of_ale_is_in_agent_steps_too(settings: dict[str
     env = AgentSteps("tests.fakes:ShortPong-v0", **settings)
     env.reset(seed=0)
     assert [env.step(0)[2] for _ in range(30)] == [False] * 29 + [True]
+
+
+def test_limit_of_a_registration_of_ale_can_be_lifted() -> None:
     endless = AgentSteps("tests.fakes:ShortPong-v0", env_kwargs={"max_episode_steps": -1})
     endless.reset(seed=0)
     assert not any(endless.step(0)[2] for _ in range(40))

@@ -45,7 +45,7 @@ CONFIG = RunConfig(
     beta2=0.99,
     average_half_life=500,
     device="cpu",
-    max_images=12_000,
+    max_images=9_000,
 )
 
 
