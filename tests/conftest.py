@@ -47,3 +47,13 @@ def light_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     forkserver.ensure_running()
     module = SimpleNamespace(get_context=lambda method: context)
     monkeypatch.setattr("atarigan.data.collection.supervisor.multiprocessing", module)
+
+
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs end without curves and animations, which tests/test_train_command.py looks for."""
+    history, pictures = (
+        f"atarigan.training.observers.{name}" for name in ("history", "sample_pictures")
+    )
+    monkeypatch.setattr(f"{history}.draw_curves", lambda folder: None)
+    monkeypatch.setattr(f"{pictures}.SamplePictures._animate", lambda observer: None)
