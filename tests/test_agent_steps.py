@@ -42,17 +42,23 @@ def test_default_frame_skip_is_that_of_the_kind_of_environment() -> None:
     assert AgentSteps("tests.fakes:Counting-v0").frame_skip == 1
 
 
+LIMITED = [
+    {},
+    {"frame_skip": 3, "max_pool": True, "num_pooled": 6},
+    {"max_pool": True},
+    {"frame_skip": 2},
+    {"frame_skip": 3, "max_pool": True},
+]
+
+
 @pytest.mark.parametrize(
-    "settings",
+    ("env_id", "settings"),
     [
-        {},
-        {"max_pool": True},
-        {"frame_skip": 2},
-        {"frame_skip": 3, "max_pool": True},
-        {"frame_skip": 3, "max_pool": True, "num_pooled": 6},
+        *(("tests.fakes:Endless-v0", settings) for settings in LIMITED),
+        *(("ALE/Breakout-v5", settings) for settings in LIMITED[:2]),
+        *(pytest.param("ALE/Breakout-v5", each, marks=pytest.mark.slow) for each in LIMITED[2:]),
     ],
 )
-@pytest.mark.parametrize("env_id", ["ALE/Breakout-v5", "tests.fakes:Endless-v0"])
 def test_longest_episode_is_in_agent_steps_whatever_they_are(
     env_id: str, settings: dict[str, Any]
 ) -> None:
