@@ -1,10 +1,13 @@
 """What every test runs under: one thread, fixed seeds, real data sets where they are at hand."""
 
+import multiprocessing
 import os
 import random
 import signal
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -31,3 +34,26 @@ def _fixed_seeds() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(0)
+
+
+@pytest.fixture
+def light_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let collecting processes start with what one process has imported once.
+
+    tests/test_collection.py and all commands that run in a process start them as users do.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["atarigan.data.collection.worker"])
+    forkserver.ensure_running()
+    module = SimpleNamespace(get_context=lambda method: context)
+    monkeypatch.setattr("atarigan.data.collection.supervisor.multiprocessing", module)
+
+
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs end without curves and animations, which tests/test_train_command.py looks for."""
+    history, pictures = (
+        f"atarigan.training.observers.{name}" for name in ("history", "sample_pictures")
+    )
+    monkeypatch.setattr(f"{history}.draw_curves", lambda folder: None)
+    monkeypatch.setattr(f"{pictures}.SamplePictures._animate", lambda observer: None)

@@ -4,6 +4,7 @@ What each left is compared with the emulator, which plays the same from the same
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -65,12 +66,14 @@ def kill_once(path: Path, rng: Random) -> Killed:
     process = begin(path, *(["--append", "--overwrite-oldest"] if has_begun else []))
     num_steps = rng.randint(0, MAX_STEPS)
     while num_collected(path) <= num_before + num_steps:
-        check_alive(process)
+        check_alive(process, 0.005)
     return killed(process, path, num_before)
 
 
-def check_alive(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is not None:
+def check_alive(process: "subprocess.Popen[bytes]", timeout_s: float = 0.0) -> None:
+    """Raises RuntimeError if a collection ends, by itself, within this time."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout_s)
         raise RuntimeError(f"the collection ended with {process.returncode} before it was killed")
 
 

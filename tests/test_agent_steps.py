@@ -42,23 +42,29 @@ def test_default_frame_skip_is_that_of_the_kind_of_environment() -> None:
     assert AgentSteps("tests.fakes:Counting-v0").frame_skip == 1
 
 
+LIMITED = [
+    {},
+    {"frame_skip": 3, "max_pool": True, "num_pooled": 6},
+    {"max_pool": True},
+    {"frame_skip": 2},
+    {"frame_skip": 3, "max_pool": True},
+]
+
+
 @pytest.mark.parametrize(
-    "settings",
+    ("env_id", "settings"),
     [
-        {},
-        {"max_pool": True},
-        {"frame_skip": 2},
-        {"frame_skip": 3, "max_pool": True},
-        {"frame_skip": 3, "max_pool": True, "num_pooled": 6},
+        *(("tests.fakes:Endless-v0", settings) for settings in LIMITED),
+        *(("ALE/Breakout-v5", settings) for settings in LIMITED[:2]),
+        *(pytest.param("ALE/Breakout-v5", each, marks=pytest.mark.slow) for each in LIMITED[2:]),
     ],
 )
-@pytest.mark.parametrize("env_id", ["ALE/Breakout-v5", "tests.fakes:Endless-v0"])
 def test_longest_episode_is_in_agent_steps_whatever_they_are(
     env_id: str, settings: dict[str, Any]
 ) -> None:
     env = AgentSteps(env_id, env_kwargs={"max_episode_steps": 40}, **settings)
-    for _ in range(2):  # episodes
-        env.reset(seed=0)
+    for seed in (0, None):  # two episodes
+        env.reset(seed)
         ends = [env.step(0)[1:] for _ in range(40)]
         assert ends == [(False, False)] * 39 + [(False, True)]
 
@@ -68,6 +74,9 @@ def test_limit_of_a_registration_of_ale_is_in_agent_steps_too(settings: dict[str
     env = AgentSteps("tests.fakes:ShortPong-v0", **settings)
     env.reset(seed=0)
     assert [env.step(0)[2] for _ in range(30)] == [False] * 29 + [True]
+
+
+def test_limit_of_a_registration_of_ale_can_be_lifted() -> None:
     endless = AgentSteps("tests.fakes:ShortPong-v0", env_kwargs={"max_episode_steps": -1})
     endless.reset(seed=0)
     assert not any(endless.step(0)[2] for _ in range(40))

@@ -134,7 +134,7 @@ def test_time_limit_ends_cloning_with_what_was_learned(tmp_path, capsys, monkeyp
     file = tmp_path / "player.zip"
     words = ["--env-id", "ALE/Breakout-v5", "--out", str(file), "--num-steps", "1000000000"]
     monkeypatch.setattr("atarigan.clone.NUM_TEACHER_STEPS", 64)
-    assert clone.main([*words, "--max-minutes", "10"]) == 0
+    assert clone.main([*words, "--max-minutes", "5"]) == 0
     assert PPO.load(file, device="cpu").action_space == gym.spaces.Discrete(4)
     steps = int(
         re.search(r"after ([\d,]+) agent steps", capsys.readouterr().out)[1].replace(",", "")

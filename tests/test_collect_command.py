@@ -1,5 +1,6 @@
 """`python -m atarigan.collect` as a user types it."""
 
+import contextlib
 import json
 import os
 import re
@@ -26,6 +27,7 @@ COMMAND = [sys.executable, "-m", "atarigan.collect"]
 APPEND = ["--append", "--env-id", "tests.fakes:Counting-v0"]
 COUNTING = ["--env-id", "tests.fakes:Counting-v0", "--frame-size", "native"]
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("light_workers")
 
 
 @pytest.fixture
@@ -313,7 +315,9 @@ def test_stop_signal_to_all_processes_keeps_what_was_stored(
 
 def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
     while not condition():
-        assert process.poll() is None, process.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+            raise AssertionError(process.communicate())
 
 
 def is_filling(out: Path) -> bool:

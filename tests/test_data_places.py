@@ -14,6 +14,8 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
 
 def written_mnist(folder: Path, num: int = 20) -> Path:
     """The training split of a small MNIST, without its test split."""
@@ -113,7 +115,7 @@ def test_a_run_knows_its_data_from_anywhere(
     written_images(tmp_path / "here" / "images")
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert train.main(words_for("images", "run")) == 0
+    assert train.main([*words_for("images", "run"), "--evaluate-every-s", "0"]) == 0
     config = json.loads(Path("run/config.json").read_text())
     assert config["run"]["data"] == str(tmp_path / "here" / "images")
     monkeypatch.chdir(tmp_path / "there")
@@ -124,7 +126,7 @@ def test_a_run_knows_its_data_from_anywhere(
 def test_a_moved_run_is_told_where_its_data_went_and_remembers(tmp_path: Path) -> None:
     old = written_images(tmp_path / "old")
     run = tmp_path / "run"
-    assert train.main(words_for(str(old), run)) == 0
+    assert train.main([*words_for(str(old), run), "--evaluate-every-s", "0"]) == 0
     new = old.rename(tmp_path / "new")
     resume = ["--out", str(run), "--resume", "--max-images", "400"]
     message = f"{old}, the data of {run}, does not exist: name its place with --data DIR"

@@ -7,7 +7,7 @@ from atarigan.errors import InputError
 
 
 @pytest.fixture
-def words(tmp_path, monkeypatch):
+def words(tmp_path, light_workers, monkeypatch):
     monkeypatch.setattr(demo, "NUM_RATE_BATCHES", 1)
     monkeypatch.setattr(demo, "RATE_BATCH_SIZE", 16)
     return ["--out", str(tmp_path / "demo"), "--num-steps", "60", "--max-minutes", "0.01",

@@ -38,21 +38,25 @@ def played(views, num_episodes=2, **options):
     return Episodes(model, LAYOUT, CONFIG, seed=5).play(views, num_episodes, **options), model
 
 
+@pytest.fixture(scope="module")
+def alone():
+    """The results of two episodes without other views."""
+    return played({"real": real})[0]
+
+
 def dark(games, is_first, frames, ram):
     return np.zeros_like(frames)
 
 
-def test_episodes_are_reproducible_by_seed_and_truncated_at_the_limit():
-    first, again = (played({"real": real})[0] for _ in range(2))
-    assert first == again
-    assert first.num_steps == [60, 60]
-    assert first.num_queried == [15, 15]
+def test_episodes_are_reproducible_by_seed_and_truncated_at_the_limit(alone):
+    assert played({"real": real})[0] == alone
+    assert alone.num_steps == [60, 60]
+    assert alone.num_queried == [15, 15]
     other = Episodes(Brightness(), LAYOUT, CONFIG, seed=6).play({"real": real}, 2)
-    assert other.returns != first.returns or other.num_steps != first.num_steps
+    assert other.returns != alone.returns or other.num_steps != alone.num_steps
 
 
-def test_other_views_are_queried_and_do_not_act():
-    alone, _ = played({"real": real})
+def test_other_views_are_queried_and_do_not_act(alone):
     both, _ = played({"real": real, "same": real, "dark": dark})
     assert both.returns == alone.returns
     assert both.num_agreed["same"] == both.num_queried
@@ -60,7 +64,7 @@ def test_other_views_are_queried_and_do_not_act():
 
 
 def test_a_film_shows_all_views_of_the_first_episode():
-    film = played({"dark": dark, "real": real}, film_steps=7)[0].film
+    film = played({"dark": dark, "real": real}, 1, film_steps=7)[0].film
     assert [len(film[name]) for name in ("dark", "real")] == [7, 7]
     assert all((frame == 0).all() for frame in film["dark"])
     assert film["real"][0].shape == (84, 84, 1)
@@ -78,7 +82,7 @@ def test_views_get_the_ram_of_each_frame():
 
 def test_random_actions_need_no_policy():
     episodes = Episodes(None, LAYOUT, EpisodeConfig("ALE/Pong-v5", 4000), seed=0)
-    found = episodes.play_at_random(2)
+    found = episodes.play_at_random(1)
     assert all(-21 <= value < -5 for value in found.returns)
     assert found.num_steps[0] <= 1000
 

@@ -39,6 +39,13 @@ def buffer(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Reports without pictures of frames, which other tests look at."""
+    for name in ("show_frames", "show_motion"):
+        monkeypatch.setattr(f"atarigan.evaluation.report.{name}", lambda *_: None)
+
+
 MOTION = ("motion_distance", "pixels_changed", "pixels_returned", "small_moves", "small_blinks")
 
 
@@ -90,7 +97,7 @@ def test_samples_of_a_file_are_evaluated(tmp_path, buffer, capsys):
     capsys.readouterr()
 
 
-def test_stacks_of_a_file_are_evaluated_by_their_motion(tmp_path, buffer, capsys):
+def test_stacks_of_a_file_are_evaluated_by_their_motion(tmp_path, buffer, capsys, no_pictures):
     stacks = FrameBuffer.open(buffer).sample_stacks(40, 3, seed=0)
     values = []
     for name, wrong in (("right", stacks), ("still", np.repeat(stacks[:, -1:], 3, axis=1))):
@@ -235,7 +242,7 @@ def test_figures_that_cannot_be_written_are_printed(tmp_path, capsys):
     assert "sliced_wasserstein" in capsys.readouterr().out
 
 
-def test_other_frames_than_those_of_the_training_are_held_out(run, tmp_path, capsys):
+def test_other_frames_than_those_of_the_training_are_held_out(run, tmp_path, capsys, no_pictures):
     path = tmp_path / "others"
     with FrameBuffer.create(path, 60, (20, 24, 1), ram_size=4) as made:
         for number in range(60):

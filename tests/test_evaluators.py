@@ -22,7 +22,6 @@ from tests import defects
 needs_data = pytest.mark.skipif(
     "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
 )
-POINTS = ("sine", "ring", "grid", "spiral")
 
 
 def evaluator_of(name, num=1000, **settings):
@@ -30,7 +29,10 @@ def evaluator_of(name, num=1000, **settings):
     return evaluator_for(SOURCES[name](config), config, num)
 
 
-@pytest.mark.parametrize("source", POINTS)
+@pytest.mark.parametrize(  # tests/test_metrics_points.py has real points of all on their manifold
+    "source",
+    ["sine", "ring", *(pytest.param(name, marks=pytest.mark.slow) for name in ("grid", "spiral"))],
+)
 def test_real_points_score_about_the_floor(source):
     real: Any = SOURCES[source](RunConfig(source=source))
     distribution = real.distribution
@@ -305,7 +307,9 @@ def episodes_with_walls(path, seed, num_episodes=24, length=30):
     return FrameBuffer.open(path)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_genuine_frames_of_other_episodes_score_within_twice_the_floor(tmp_path, seed):
     paths = [tmp_path / name for name in ("first", "second")]
     first, second = (episodes_with_walls(path, 2 * seed + n) for n, path in enumerate(paths))

@@ -115,7 +115,10 @@ def ram_of(env: Any) -> Any:
     [
         pytest.param(lambda: gym.make("ALE/Breakout-v5"), marks=pytest.mark.slow),
         lambda: AgentSteps("ALE/Breakout-v5", sticky=0.25),
-        lambda: AgentSteps("ALE/Breakout-v5", sticky=0.25, max_pool=True),
+        pytest.param(
+            lambda: AgentSteps("ALE/Breakout-v5", sticky=0.25, max_pool=True),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_actions_persist_as_in_ale(make: Any) -> None:

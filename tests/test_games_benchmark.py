@@ -1,11 +1,14 @@
 """`python -m benchmarks quality --games …`: a row and a picture for each game."""
 
 import json
+from typing import Any
 
 import pytest
 
+from atarigan import collect
 from atarigan.cli.command_line import run as run_command
 from atarigan.errors import InputError
+from benchmarks import games
 from benchmarks.__main__ import main
 from benchmarks.atari_games import ATARI57, games_named
 from benchmarks.game_row import COLUMNS
@@ -40,7 +43,19 @@ def test_games_with_a_row_are_not_run_again(tmp_path, capsys):
     assert {file.name for file in (tmp_path / "Pong").iterdir()} == {"row.json"}
 
 
-def test_a_game_that_fails_is_named_and_others_keep_their_rows(tmp_path, capsys):
+def test_a_game_that_fails_is_named_and_others_keep_their_rows(
+    tmp_path, capsys, monkeypatch, light_workers
+):
+    run_python: Any = games._python
+
+    def run(*words):
+        """Frames are collected without a process of the command's own."""
+        if words[1] == "atarigan.collect":
+            assert collect.main(words[2:]) == 0
+        else:
+            run_python(*words)
+
+    monkeypatch.setattr(games, "_python", run)
     (tmp_path / "Pong").mkdir()
     (tmp_path / "Pong" / "row.json").write_text(json.dumps(ROW))
     words = ["quality", "--games", "Pong", "Qbert", "--out", str(tmp_path), "--train=--nonsense"]

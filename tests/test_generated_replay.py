@@ -18,15 +18,16 @@ from atarigan.images.pixels import FrameFormat
 from tests.fakes import FakeGenerator, StateGenerator
 
 gym.register_envs(ale_py)
+pytestmark = pytest.mark.usefixtures("light_workers")
 SHAPE = (84, 84, 1)
-BREAKOUT = ["--env-id", "ALE/Breakout-v5", "--num-steps", "700", "--num-envs", "1"]
+BREAKOUT = ["--env-id", "ALE/Breakout-v5", "--num-steps", "350", "--num-envs", "1"]
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real collection of memory alone, into a ring that has gone round."""
     path = tmp_path_factory.mktemp("data") / "states"
-    words = [*BREAKOUT, "--no-frames", "--capacity", "500", "--out", str(path)]
+    words = [*BREAKOUT, "--no-frames", "--capacity", "250", "--out", str(path)]
     assert collect.main(words) == 0
     return path
 
@@ -34,9 +35,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied_with_frames(states: FrameBuffer, replay: GeneratedReplay, path: Path) -> FrameBuffer:
     """The same steps with the frames that a replay makes of them."""
     columns = ("ram", "actions", "rewards", "terminations", "truncations")
-    steps = [states.values_at(column, np.arange(500)) for column in columns]
-    with FrameBuffer.create(path, 500, SHAPE, ram_size=128) as copy:
-        for _ in range(200):  # so that it goes round as the other did, and draws the same rows
+    steps = [states.values_at(column, np.arange(250)) for column in columns]
+    with FrameBuffer.create(path, 250, SHAPE, ram_size=128) as copy:
+        for _ in range(100):  # so that it goes round as the other did, and draws the same rows
             copy.add(np.zeros(SHAPE, np.uint8), ram=np.zeros(128, np.uint8))
         for ram, *step in zip(*steps, strict=True):
             copy.add(replay.frames_of(ram[None])[0], *step, ram)
@@ -45,7 +46,7 @@ def copied_with_frames(states: FrameBuffer, replay: GeneratedReplay, path: Path)
 
 def test_a_step_takes_a_fiftieth_of_one_with_a_frame(played: Path) -> None:
     buffer = FrameBuffer.open(played)
-    assert len(buffer) == 500
+    assert len(buffer) == 250
     assert not list(played.rglob("frames.npy"))
     row_bytes = [path.stat().st_size for path in played.glob("writer-000/*s.npy")]
     row_bytes.append((played / "writer-000" / "ram.npy").stat().st_size)
@@ -54,9 +55,9 @@ def test_a_step_takes_a_fiftieth_of_one_with_a_frame(played: Path) -> None:
 
 
 def test_what_is_stored_is_what_happens_with_frames(played: Path, tmp_path: Path) -> None:
-    words = [*BREAKOUT, "--capacity", "500", "--out", str(tmp_path / "both")]
+    words = [*BREAKOUT, "--capacity", "250", "--out", str(tmp_path / "both")]
     assert collect.main(words) == 0
-    rows = np.arange(500)
+    rows = np.arange(250)
     for column in ("ram", "actions", "rewards", "terminations"):
         ours, theirs = (
             FrameBuffer.open(path).values_at(column, rows) for path in (played, tmp_path / "both")
@@ -68,7 +69,7 @@ def test_it_samples_what_a_buffer_of_generated_frames_does(played: Path, tmp_pat
     generator = StateGenerator()
     replay = GeneratedReplay(played, generator)
     frames = copied_with_frames(FrameBuffer.open(played), replay, tmp_path / "frames")
-    assert frames.values_at("terminations", np.arange(500)).any()
+    assert frames.values_at("terminations", np.arange(250)).any()
     for seed in range(3):
         np.testing.assert_array_equal(replay.sample(200, seed), frames.sample(200, seed))
         stacks = replay.sample_stacks(200, 4, seed)

@@ -11,6 +11,7 @@ from atarigan.models.frame_generator import FrameGenerator
 from atarigan.training import health
 from atarigan.training.build import build_trainer
 
+pytestmark = pytest.mark.usefixtures("no_curves")
 COMMON = ("--log", "none", "--sample-every", "0", "--max-images", "2000000")
 LOST = {
     "loss is (nan|-?inf)|is not finite": (
@@ -31,7 +32,11 @@ LOST = {
         "--average-half-life", "0", "--batch-size", "16",
     ),
 }  # fmt: skip
-SLOW = ("the critic has won", "the generator has collapsed")
+SLOW = (
+    "the gradient of the (critic|generator) has exploded",
+    "the critic has won",
+    "the generator has collapsed",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +98,19 @@ def problems(trainer, monitor, num_checks):
     return [monitor.problem(trainer) for _ in range(num_checks)]
 
 
+@pytest.mark.parametrize("name", ["critic", "generator"])
+def test_a_gradient_that_is_many_times_its_first_value_has_exploded(trained, name):
+    trainer, monitor = trained
+    assert set(problems(trainer, monitor, health.NUM_FIRST)) == {None}
+    for weight in getattr(trainer.updates, name).parameters():
+        weight.grad *= 10 * health.EXPLODED
+    (found,) = problems(trainer, monitor, 1)
+    assert str(found).startswith(f"the gradient of the {name} has exploded: its norm is ")
+    for weight in getattr(trainer.updates, name).parameters():
+        weight.grad /= 10 * health.EXPLODED
+    assert problems(trainer, monitor, 1) == [None]
+
+
 @torch.no_grad()
 def test_a_generator_that_draws_one_thing_only_has_collapsed(trained):
     trainer, monitor = trained
@@ -122,7 +140,7 @@ def test_zero_rollbacks_let_a_run_go_on_regardless(tmp_path):
 
 
 def test_a_healthy_run_is_left_alone(tmp_path):
-    words = ["--recipe", "sine", "--log", "none", "--max-images", "40000"]
+    words = ["--recipe", "sine", "--log", "none", "--max-images", "16000"]
     assert train.main([*words, "--out", str(tmp_path)]) == 0
     assert not (tmp_path / "events.txt").exists()
 

@@ -13,6 +13,7 @@ from atarigan import collect
 from tests.killed_collection import ROOT, Killed, check_steps, num_collected, survived
 from tests.small_disk import run_on_small_disk
 
+pytestmark = pytest.mark.usefixtures("light_workers")
 COMMAND = [sys.executable, "-m", "atarigan.collect"]
 
 
@@ -54,7 +55,7 @@ def test_the_disk_filling_up_in_mid_run_is_one_line(tmp_path: Path) -> None:
     flags = "--num-steps 20000 --num-envs 1 --frame-size native --frame-format palette"
     script = '"$0" -m atarigan.collect --out "$1" $3; echo "status $?"; "$0" -c "$2" "$1"'
     command = ["sh", "-c", script, sys.executable, str(disk / "buffer"), replay, flags]
-    result = run_on_small_disk(disk, command, num_mib=30)
+    result = run_on_small_disk(disk, command, num_mib=16)
     check_one_line(result.stderr, "no space left on device")
     status, num_steps = result.stdout.splitlines()
     assert status == "status 2"

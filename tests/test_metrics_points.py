@@ -154,8 +154,9 @@ def test_a_mixtures_point_belongs_to_its_nearest_center_within_three_standard_de
 )
 def test_real_points_cover_their_manifold_and_lie_on_it(make, least_on_manifold):
     points = make().draw(20_000, seed=5)
-    assert coverage(points, manifold_of(make())) >= 0.999
-    assert on_manifold(points, manifold_of(make())) >= least_on_manifold
+    manifold = manifold_of(make())
+    assert coverage(points, manifold) >= 0.999
+    assert on_manifold(points, manifold) >= least_on_manifold
 
 
 def test_half_of_the_modes_missing_halves_the_coverage_but_not_the_quality():

@@ -122,14 +122,15 @@ def collect_somewhere_else(environment: Path, folder: Path) -> None:
     """The commands and the package of an environment, run where the checkout is not."""
     folder.mkdir()
     python = environment / "bin" / "python"
-    assert "usage: " in run(python, "-m", "atarigan.collect", "--help", cwd=folder)
-    where = "import atarigan.envs; print(atarigan.__file__, atarigan.envs.__file__)"
-    files = run(python, "-c", where, cwd=folder).split()
+    run(python, "-m", "atarigan.collect", "--num-steps", "50", "--out", "buffer", cwd=folder)
+    look = (
+        "import atarigan.envs; print(atarigan.__file__, atarigan.envs.__file__);"
+        "from atarigan import FrameBuffer; print(len(FrameBuffer.open('buffer')))"
+    )
+    *files, length = run(python, "-c", look, cwd=folder).split()
     assert len(files) == 2
     assert all(Path(file).is_relative_to(environment) for file in files)
-    run(python, "-m", "atarigan.collect", "--num-steps", "50", "--out", "buffer", cwd=folder)
-    length = "from atarigan import FrameBuffer; print(len(FrameBuffer.open('buffer')))"
-    assert run(python, "-c", length, cwd=folder) == "50\n"
+    assert length == "50"
     assert "collect" in run(environment / "bin" / "atarigan", "--help", cwd=folder)
 
 

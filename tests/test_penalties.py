@@ -67,7 +67,7 @@ def test_value_and_derivative_equal_the_formula(name, batch):
 
 @pytest.mark.parametrize("name", GRADIENT_PENALTIES)
 def test_weights_get_the_gradient_that_finite_differences_give(name, batch):
-    critic = nn.Sequential(nn.Flatten(), nn.Linear(24, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(24, 2), nn.Tanh(), nn.Linear(2, 1)).double()
     weight = critic[1].weight
 
     def value_at(weights):

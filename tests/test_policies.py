@@ -52,13 +52,13 @@ def breakout() -> AgentSteps:
 
 @pytest.mark.parametrize("name", ["random", "scripted", "tests.fakes:brightness_policy"])
 def test_policy_draws_from_its_generator_alone(name: str, breakout: AgentSteps) -> None:
-    first, again = (play(breakout, make(name, breakout), 300)[0] for _ in range(2))
+    first, again = (play(breakout, make(name, breakout), 100)[0] for _ in range(2))
     assert first == again
 
 
 @pytest.mark.parametrize("name", ["random", "scripted"])
 def test_play_varies_with_the_seed(name: str, breakout: AgentSteps) -> None:
-    plays = [play(breakout, make(name, breakout, seed), 300)[0] for seed in (0, 1)]
+    plays = [play(breakout, make(name, breakout, seed), 100)[0] for seed in (0, 1)]
     assert plays[0] != plays[1]
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
 from atarigan import FrameGenerator
@@ -14,6 +15,7 @@ from tests.toy_game import play
 NUM_STEPS, NUM_TEST_STEPS = 2000, 400
 
 
+@pytest.mark.slow  # tests/test_shifted_profiles.py has its network draw states that were not seen
 def test_recipe_atari_draws_the_frames_of_new_states(tmp_path):
     """99.7 % of the pixels of ball and paddle are right after 12,000 images; 7 % before."""
     play(tmp_path / "train", NUM_STEPS, seed=0)

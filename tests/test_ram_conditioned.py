@@ -45,7 +45,7 @@ CONFIG = RunConfig(
     beta2=0.99,
     average_half_life=500,
     device="cpu",
-    max_images=12_000,
+    max_images=9_000,
 )
 
 
@@ -279,6 +279,7 @@ def test_an_agent_sees_its_own_game():
     env.close()
 
 
+@pytest.mark.slow  # tests/test_ram_info.py has the wrapper that reads RAM checked
 def test_the_wrapper_passes_the_checker():
     env = GeneratedObservation(gym.make("ALE/Pong-v5"), "pong")
     with warnings.catch_warnings():
@@ -292,7 +293,14 @@ def test_the_wrapper_needs_an_ale_environment():
         GeneratedObservation(gym.make("tests.fakes:Counting-v0"), "pong", allow_other_game=True)
 
 
-@pytest.mark.parametrize("autoreset_mode", list(gym.vector.AutoresetMode))
+@pytest.mark.parametrize(  # tests/test_ram_info.py has frames of each mode show their own RAM
+    "autoreset_mode",
+    [
+        gym.vector.AutoresetMode.NEXT_STEP,
+        pytest.param(gym.vector.AutoresetMode.SAME_STEP, marks=pytest.mark.slow),
+        pytest.param(gym.vector.AutoresetMode.DISABLED, marks=pytest.mark.slow),
+    ],
+)
 def test_a_vector_shows_each_agent_its_own_game(autoreset_mode, monkeypatch):
     generator = FrameGenerator.load("pong", device="cpu")
     silent = np.zeros((2, generator.latent_size), np.float32)

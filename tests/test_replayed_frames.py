@@ -1,5 +1,6 @@
 """A collection's games, played again frame by frame."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,20 @@ def play(buffer: FrameBuffer, num_steps: int, **share: Any) -> None:
     buffer.refresh()
 
 
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty steps of Breakout, to be copied."""
+    path = tmp_path_factory.mktemp("played") / "data"
+    collected(path, 40)
+    return path
+
+
+@pytest.fixture
+def copy(played: Path, tmp_path: Path) -> Path:
+    """A copy of them, to be damaged."""
+    return Path(shutil.copytree(played, tmp_path / "data"))
+
+
 @pytest.mark.parametrize("env_id", ["ALE/Breakout-v5", "SeaquestNoFrameskip-v4"])
 def test_frames_of_a_game_lead_to_each_stored_step(env_id: str, tmp_path: Path) -> None:
     buffer = collected(tmp_path / "data", 450, env_id)
@@ -66,10 +81,10 @@ def test_every_part_of_a_collection_is_played_again(tmp_path: Path) -> None:
     with create_buffer(
         tmp_path / "data", origin, capacity=600, num_envs=2, stores_frames=False
     ) as buffer:
-        play(buffer, 50)
-        play(buffer, 50, reserved=frozenset({"writer-000"}))
-        play(buffer, 50, ring="writer-000")
-        assert sum(map(len, replayed_games(buffer))) == 150 * 4
+        play(buffer, 20)
+        play(buffer, 20, reserved=frozenset({"writer-000"}))
+        play(buffer, 20, ring="writer-000")
+        assert sum(map(len, replayed_games(buffer))) == 60 * 4
         assert buffer.num_writers == 2
 
 
@@ -84,11 +99,10 @@ def test_every_part_of_a_collection_is_played_again(tmp_path: Path) -> None:
         "{",
     ],
 )
-def test_damaged_seeds_are_refused(line: str, tmp_path: Path) -> None:
-    buffer = collected(tmp_path / "data", 20)
-    (tmp_path / "data" / "writer-000" / "seeds.jsonl").write_text(line)
+def test_damaged_seeds_are_refused(line: str, copy: Path) -> None:
+    (copy / "writer-000" / "seeds.jsonl").write_text(line)
     with pytest.raises(InputError, match=r"seeds.jsonl must hold a step and its seeds"):
-        list(replayed_games(buffer))
+        list(replayed_games(FrameBuffer.open(copy)))
 
 
 def test_games_whose_beginning_was_overwritten_are_left_out(tmp_path: Path) -> None:
@@ -102,10 +116,10 @@ def test_games_after_one_that_is_missing_are_left_out_where_ram_depends_on_it(
     tmp_path: Path,
 ) -> None:
     """A reset of Seaquest keeps RAM of the game before it. The first one was overwritten."""
-    kwargs = {"max_episode_steps": 200}
+    kwargs = {"max_episode_steps": 100}
     path = tmp_path / "data"
-    buffer = collected(path, 900, "ALE/Seaquest-v5", capacity=500, env_kwargs=kwargs)
-    assert sum(map(len, replayed_games(buffer))) < 400 * 4
+    buffer = collected(path, 450, "ALE/Seaquest-v5", capacity=250, env_kwargs=kwargs)
+    assert sum(map(len, replayed_games(buffer))) < 200 * 4
 
 
 def test_steps_that_others_added_are_left_out(tmp_path: Path) -> None:
@@ -123,12 +137,11 @@ def test_a_limit_of_frames_ends_a_game_within_a_step(tmp_path: Path) -> None:
     assert not any(game.has_ended for game in games)
 
 
-def test_a_game_that_goes_on_otherwise_is_refused(tmp_path: Path) -> None:
-    collected(tmp_path / "data", 40)
-    ram = np.load(tmp_path / "data" / "writer-000" / "ram.npy", mmap_mode="r+")
+def test_a_game_that_goes_on_otherwise_is_refused(copy: Path) -> None:
+    ram = np.load(copy / "writer-000" / "ram.npy", mmap_mode="r+")
     ram[30, 99] ^= 1
     with pytest.raises(InputError, match="at agent step 30 bytes 99 of RAM differ"):
-        list(replayed_games(FrameBuffer.open(tmp_path / "data")))
+        list(replayed_games(FrameBuffer.open(copy)))
 
 
 def test_a_buffer_without_what_persisted_is_refused(tmp_path: Path) -> None:
@@ -137,9 +150,8 @@ def test_a_buffer_without_what_persisted_is_refused(tmp_path: Path) -> None:
         list(replayed_games(buffer))
 
 
-def test_stored_actions_that_the_game_has_not_are_refused(tmp_path: Path) -> None:
-    buffer = collected(tmp_path / "data", 10)
-    actions = np.load(tmp_path / "data" / "writer-000" / "actions.npy", mmap_mode="r+")
+def test_stored_actions_that_the_game_has_not_are_refused(copy: Path) -> None:
+    actions = np.load(copy / "writer-000" / "actions.npy", mmap_mode="r+")
     actions[3] = 99
     with pytest.raises(InputError, match="actions must be from 0 to 3, not 99"):
-        list(replayed_games(buffer))
+        list(replayed_games(FrameBuffer.open(copy)))

@@ -87,7 +87,7 @@ def test_history_has_a_row_a_step_and_goes_on_after_a_kill(tmp_path):
 
 
 def test_what_is_resumed_with_nothing_left_to_do_adds_no_row(tmp_path):
-    words = ["--recipe", "sine", "--max-images", "4000", "--out", str(tmp_path)]
+    words = ["--recipe", "sine", "--max-images", "400", "--out", str(tmp_path)]
     assert train.main(words) == 0
     rows = (tmp_path / "history.csv").read_text()
     assert train.main(["--resume", "--out", str(tmp_path)]) == 0

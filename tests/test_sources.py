@@ -1,5 +1,6 @@
 """Sources give the same batches wherever they start, and share them out among processes."""
 
+import functools
 import gzip
 import itertools
 import os
@@ -97,10 +98,15 @@ def test_cifar_images_have_the_colors_that_are_documented(tmp_path):
     assert source.images[0, -1, -3:, 2].tolist() == [140, 84, 72]
 
 
-def damaged_mnist(tmp_path, damage):
+@functools.cache
+def published_mnist():
     published = Path(os.environ["ATARIGAN_DATA"]) / "mnist"
-    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
-        content = gzip.decompress((published / f"{name}.gz").read_bytes())
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    return {name: gzip.decompress((published / f"{name}.gz").read_bytes()) for name in names}
+
+
+def damaged_mnist(tmp_path, damage):
+    for name, content in published_mnist().items():
         (tmp_path / name).write_bytes(damage(name, content))
     return RunConfig(source="mnist", data=str(tmp_path))
 

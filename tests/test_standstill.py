@@ -103,9 +103,9 @@ def length_until_cut(env: AgentSteps, act: Callable[[int], int], most: int) -> i
 @pytest.mark.parametrize("settings", [{}, {"max_pool": True}, {"frame_skip": 2}])
 def test_episode_in_which_nothing_happens_is_truncated(settings: dict[str, int]) -> None:
     """Without FIRE, the paddle alone moves in Breakout."""
-    env = AgentSteps("ALE/Breakout-v5", max_still_frames=800, **settings)  # type: ignore[arg-type]
+    env = AgentSteps("ALE/Breakout-v5", max_still_frames=400, **settings)  # type: ignore[arg-type]
     env.reset(seed=0)
-    limit = 800 // env.frame_skip
+    limit = 400 // env.frame_skip
     assert limit <= length_until_cut(env, lambda step: NOOP, 1000) <= limit + 4
     env.reset()
     back_and_forth = length_until_cut(env, lambda step: RIGHT if step % 10 < 5 else LEFT, 3000)
