@@ -8,7 +8,7 @@ import pytest
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.training.dream.byte_roles import byte_roles
 
-COUNTER, SHOWN, LEFT_OVER, LATE, CONSTANT, SOUND = range(6)
+COUNTER, SHOWN, LEFT_OVER, LATE, CONSTANT, SOUND, SCORE = range(7)
 
 
 class State(NamedTuple):
@@ -17,15 +17,17 @@ class State(NamedTuple):
 
 
 class Machine:
-    """Six bytes: a counter, one that is on the screen, one that copies the counter, one that the
-    counter takes when it is a multiple of 64, a constant, and one that only copies itself.
+    """Seven bytes: a counter, one that is on the screen, one that copies the counter, one that the
+    counter takes when it is a multiple of 64, a constant, one that only counts by itself, and
+    a score, of which the reward is the change since the last frame.
     """
 
     is_over = is_truncated = False
     state = State(0, -1)
 
     def __init__(self):
-        self.ram = np.array([1, 5, 0, 9, 4, 0], np.uint8)
+        self.ram = np.array([1, 5, 0, 9, 4, 0, 7], np.uint8)
+        self.known_score = 7
 
     @property
     def screen(self):
@@ -39,13 +41,14 @@ class Machine:
         ram[LEFT_OVER] = ram[COUNTER]
         ram[SOUND] += 1
         self.ram = (ram % 256).astype(np.uint8)
-        return 0.0
+        before, self.known_score = self.known_score, int(self.ram[SCORE])
+        return float(self.known_score - before)
 
     def saved(self):
-        return self.ram
+        return self.ram, self.known_score
 
     def restore(self, saved):
-        self.ram = saved
+        self.ram, self.known_score = saved
 
     def write_ram(self, ram):
         self.ram = ram
@@ -63,6 +66,10 @@ class Env:
 
 def test_what_nothing_reads_is_found_even_if_others_are_read_late():
     assert byte_roles(Env()).unread == [LEFT_OVER, SOUND]
+
+
+def test_the_score_is_what_rewards_are_the_change_of():
+    assert byte_roles(Env()).score == [SCORE]
 
 
 @pytest.mark.slow

@@ -122,6 +122,7 @@ def collect_somewhere_else(environment: Path, folder: Path) -> None:
     """The commands and the package of an environment, run where the checkout is not."""
     folder.mkdir()
     python = environment / "bin" / "python"
+    assert "usage: " in run(python, "-m", "atarigan.collect", "--help", cwd=folder)
     run(python, "-m", "atarigan.collect", "--num-steps", "50", "--out", "buffer", cwd=folder)
     look = (
         "import atarigan.envs; print(atarigan.__file__, atarigan.envs.__file__);"

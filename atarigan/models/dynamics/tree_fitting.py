@@ -121,9 +121,9 @@ class TreeFitter:
                 is_read=target.address not in unread,
             )
             progress(number + 1, num_trees)
-        of_score = [number for number, each in enumerate(addresses) if each in score]
-        of_heads = [candidates.after(of_score or range(len(addresses)))]
-        of_heads += [candidates.after(range(len(addresses)))] * 2
+        of_any = candidates.after(range(len(addresses)))
+        of_score = candidates.after([n for n, each in enumerate(addresses) if each in score])
+        of_heads = (of_score or of_any, of_any, of_any)
         for number, classes in enumerate(self._heads.classes(transitions)):
             self._heads.mined[number] = self._mined(
                 columns, classes, of_heads[number], self._heads.mined[number]
