@@ -6,12 +6,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	echo $$python && break; done)
 DEMO_MINUTES ?= 5
 DEMO_FLAGS ?=
-MODEL_MINUTES ?= 60
-MODEL_STEPS ?= 480000
-MODEL_ENVS ?= 2
-MODEL_GAMES ?= Breakout Pong
-# After 65,536 frames of one game Pong's console shows its demo, in other colors, until the episode is cut off.
-MODEL_ENV_KWARGS ?= {"max_num_frames_per_episode": 64000}
+MODEL_GAMES ?= Boxing Freeway
+MODEL_MINUTES ?= 10
+MODEL_STEPS ?= 240000
+MODEL_COLLECT ?= --policy random
 MODEL_FLAGS ?=
 JOBS ?= 2
 PYTEST_FLAGS ?=
@@ -28,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 help:
 	@echo 'make demo      collect Breakout, train $(DEMO_MINUTES) minutes (DEMO_MINUTES=30 for longer), show the results'
-	@echo 'make models    collect $(MODEL_STEPS) steps, train $(MODEL_MINUTES) minutes and pack what comes with the package, into models/'
+	@echo 'make models    collect $(MODEL_STEPS) steps of each game, train $(MODEL_MINUTES) minutes and pack the generator, into models/'
 	@echo 'make test      the tests that take seconds'
 	@echo 'make test-all  those that take minutes as well'
 	@echo 'make check     formatting, lint, types, documentation, then the tests (import contracts are among them)'
@@ -72,22 +70,12 @@ versions: $(READY)
 demo: $(READY)
 	$(BIN)/python -m atarigan.demo --max-minutes $(DEMO_MINUTES) $(DEMO_FLAGS)
 
-# Data and trainings that are there already are gone on with: delete models/ to begin anew. The cards in
-# atarigan/models/shipped say with which variables theirs were made, on a GPU.
+# Goes on where it was stopped; a game that has its row.json is not run again. The generator of each
+# game and its card are then in models/GAME/packed.
 models: $(READY)
-	for game in $(MODEL_GAMES); do set -e; \
-		test -d models/data/$$game || $(BIN)/python -m atarigan.collect --env-id ALE/$$game-v5 \
-			--env-kwargs '$(MODEL_ENV_KWARGS)' --policy scripted --epsilon 0.6 --vary-epsilon \
-			--num-steps $(MODEL_STEPS) --num-envs $(MODEL_ENVS) --out models/data/$$game; \
-		if test -d models/runs/$$game; then \
-			$(BIN)/python -m atarigan.train --resume --out models/runs/$$game; \
-		else \
-			$(BIN)/python -m atarigan.train --recipe atari --data models/data/$$game \
-				--out models/runs/$$game --max-minutes $(MODEL_MINUTES) $(MODEL_FLAGS); \
-		fi; \
-		rm -rf models/$$game; \
-		$(BIN)/python -m atarigan.pack --run models/runs/$$game --out models/$$game; \
-	done
+	$(BIN)/python -m benchmarks quality --games $(MODEL_GAMES) --out models --jobs $(JOBS) \
+		--steps $(MODEL_STEPS) --minutes $(MODEL_MINUTES) --collect="$(MODEL_COLLECT)" \
+		--train="--recipe atari $(MODEL_FLAGS)"
 
 # The build backend is installed first so that its version is pinned as well.
 $(READY): pyproject.toml constraints.txt

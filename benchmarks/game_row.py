@@ -1,12 +1,12 @@
 """`python -m benchmarks.game_row FOLDER`: what is measured of a generator of one game.
 
-The folder has the frames of unseen episodes in `test` and a training in `run`; it gets `row.json`
-and `worst.png`.
+The folder has frames in `train`, frames of unseen episodes in `test`, and a training in `run`. It
+gets `packed`, the generator as it is distributed, with its card; `worst.png`; and `row.json`.
 """
 
 import json
+import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from atarigan import pack
 from atarigan.config.run_config import RunConfig
+from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.sample_spec import Ram
 from atarigan.data.sources import SOURCES
 from atarigan.evaluation.drawn_samples import Pairs, draw_pairs
@@ -22,10 +23,11 @@ from atarigan.evaluation.metrics.game_statistics import GameStatistics, far_apar
 from atarigan.evaluation.metrics.pairs import pair_scores
 from atarigan.files import atomic
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.models.checkpoint import find_checkpoint
+from atarigan.models.checkpoint import find_checkpoint, load_model_config
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latents import Latents
 from atarigan.pictures import grids
+from benchmarks.model_card import generator_card
 
 NUM_PAIRS = 3000
 NUM_SHOWN = 24
@@ -49,20 +51,19 @@ COLUMNS = {
 }
 
 
-def measured(run: Path, test_data: Path, picture: Path) -> Row:
-    """Evaluate a run's generator on the frames of episodes that it has not seen, and draw its worst
-    frames beside the real ones.
+def measured(generator: FrameGenerator, test_data: Path, folder: Path) -> Row:
+    """Evaluate a generator on the frames of episodes that it has not seen, and draw its worst
+    frames, and a cross-section of all, beside the real ones.
 
     Args:
-        run: folder of a run.
+        generator: draws frames of given states, on the CPU.
         test_data: a frame buffer with states.
-        picture: file to write.
+        folder: gets `worst.png` and `frames.png`.
 
     Returns:
-        Values by the names in `COLUMNS`; `ms` is the CPU time of a single frame, and `frames_per_s`
-        the frames of a CPU second in batches of 256.
+        Values by the first names in `COLUMNS`; `ms` is the CPU time of a single frame, and
+        `frames_per_s` the frames of a CPU second in batches of 256.
     """
-    generator = FrameGenerator.load(run, device="cpu")
     source = SOURCES["frames"](RunConfig(source="frames", data=str(test_data), condition="ram"))
     pairs = draw_pairs(generator, source, NUM_PAIRS, 0)
     statistics = GameStatistics.of(pairs.true)
@@ -75,25 +76,19 @@ def measured(run: Path, test_data: Path, picture: Path) -> Row:
     latents = generator.latents(len(states), 0)
     row["ms"] = round(1e3 * _seconds(generator, latents[:1], states[:1]), 3)
     row["frames_per_s"] = round(len(states) / _seconds(generator, latents, states))
-    row["images"] = int(find_checkpoint(run).name.rpartition("-")[2])
-    row["megabytes"] = round(_packed_size(run) / 1e6, 2)
-    save_worst(picture, pairs, is_wrong.mean((1, 2)), generator.frame_format)
+    wrong = np.argsort(is_wrong.mean((1, 2)), kind="stable")[::-1]
+    worst = wrong[: max(1, int(len(wrong) * _WORST_SHARE))]
+    _draw(folder / "worst.png", pairs, worst, generator.frame_format)
+    _draw(folder / "frames.png", pairs, np.arange(len(wrong)), generator.frame_format)
     return row
 
 
-def save_worst(
-    picture: Path, pairs: Pairs, wrong: npt.NDArray[np.float64], frame_format: FrameFormat
+def _draw(
+    picture: Path, pairs: Pairs, chosen: npt.NDArray[np.intp], frame_format: FrameFormat
 ) -> None:
-    """Draw frames of the worst eighth, real ones above generated ones, evenly spaced in it.
-
-    Args:
-        picture: file to write.
-        pairs: what was drawn.
-        wrong: share of each frame's pixels that are wrong, (N,).
-        frame_format: of the frames.
-    """
-    worst = np.argsort(wrong, kind="stable")[::-1][: max(1, int(len(wrong) * _WORST_SHARE))]
-    shown = worst[np.linspace(0, len(worst) - 1, min(NUM_SHOWN, len(worst))).astype(int)]
+    """Draw some frames, real ones beside generated ones, evenly spaced among those chosen."""
+    spaced = np.linspace(0, len(chosen) - 1, min(NUM_SHOWN, len(chosen))).astype(int)
+    shown = chosen[spaced]
     scale = grids.scale_for(frame_format.height, frame_format.width, target=168)
 
     def wall(frames: Frames) -> Frames:
@@ -113,18 +108,19 @@ def _seconds(generator: FrameGenerator, latents: Latents, states: Ram) -> float:
     return min(times)
 
 
-def _packed_size(run: Path) -> int:
-    """Bytes of the generator as it is distributed."""
-    with tempfile.TemporaryDirectory() as folder:
-        packed = Path(folder) / "packed"
-        pack.main(["--run", str(run), "--out", str(packed)])
-        return sum(file.stat().st_size for file in packed.iterdir())
-
-
 def main(words: list[str]) -> None:
-    """Measure, and write the row last."""
+    """Pack and measure; the row is written last."""
     (folder,) = (Path(word) for word in words)
-    row = measured(folder / "run", folder / "test", folder / "worst.png")
+    packed = folder / "packed"
+    shutil.rmtree(packed, ignore_errors=True)
+    pack.main(["--run", str(folder / "run"), "--out", str(packed)])
+    size = sum(file.stat().st_size for file in packed.iterdir())
+    row = measured(FrameGenerator.load(packed, device="cpu"), folder / "test", folder)
+    row["megabytes"] = round(size / 1e6, 2)
+    row["images"] = int(find_checkpoint(folder / "run").name.rpartition("-")[2])
+    (folder / "frames.png").replace(packed / "frames.png")
+    card = generator_card(row, FrameBuffer.open(folder / "train"), load_model_config(packed))
+    (packed / "README.md").write_text(card, encoding="utf-8")
     with atomic.new_file(folder / "row.json") as temporary:
         temporary.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
 

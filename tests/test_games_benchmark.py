@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from atarigan import collect
+from atarigan import FrameGenerator, collect
 from atarigan.cli.command_line import run as run_command
 from atarigan.errors import InputError
 from benchmarks import games
@@ -78,4 +78,11 @@ def test_a_game_is_collected_trained_and_measured(tmp_path):
     assert row["pixel_accuracy"] > 0.9
     assert row["images"] > 0
     assert (tmp_path / "Pong" / "worst.png").stat().st_size > 1000
+    packed = tmp_path / "Pong" / "packed"
+    assert FrameGenerator.load(packed).reads_ram
+    card = (packed / "README.md").read_text()
+    assert card.startswith("# Pong\n")
+    assert "| Data | 400 agent steps of `ALE/Pong-v5`, frame skip 4, random play, seed 0: " in card
+    assert f"{row['foreground_accuracy']:.4f} of the foreground" in card
+    assert (packed / "frames.png").stat().st_size > 1000
     assert not (tmp_path / "Pong" / "train").exists()
