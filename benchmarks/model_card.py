@@ -36,8 +36,7 @@ def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConf
         f"MODEL_MINUTES={run.max_minutes:g} MODEL_COLLECT='{_collect_words(origin)}'`",
         "Frames of given states of other episodes": f"{row['pixel_accuracy']:.4f} of pixels and "
         f"{row['foreground_accuracy']:.4f} of the foreground within 8 levels; "
-        f"{row['exact_frames']:.3f} of frames right in every pixel; small objects found in "
-        f"{row['small_found']:.3f}, {row['small_offset']:.3f} pixels off",
+        f"{row['exact_frames']:.3f} of frames right in every pixel{_small_objects(row)}",
         "Time": f"{row['ms']:.2f} ms a frame, {row['frames_per_s']:,.0f} frames/s in batches of "
         "256, in CPU time of one core",
     }
@@ -68,3 +67,10 @@ def _play(origin: Origin) -> str:
 def _collect_words(origin: Origin) -> str:
     words = f"--policy {origin.policy} --epsilon {origin.epsilon:g}"
     return words + " --vary-epsilon" * origin.vary_epsilon
+
+
+def _small_objects(row: Mapping[str, float]) -> str:
+    if "small_found" not in row:  # the game shows none
+        return ""
+    found, offset = row["small_found"], row["small_offset"]
+    return f"; small objects found in {found:.3f}, {offset:.3f} pixels off"

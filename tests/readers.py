@@ -43,6 +43,8 @@ from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.model_config import ModelConfig
 from atarigan.train import config_file
 from atarigan.training.build import build_trainer
+from atarigan.training.dream.byte_roles import ByteRoles
+from atarigan.training.dream.dream_folder import DreamFolder
 from atarigan.training.observers.evaluations import Evaluations, read_lines
 from atarigan.training.observers.history import COLUMNS, History
 from atarigan.training.prepare import restore
@@ -273,6 +275,11 @@ def read_dream(folder: Path) -> None:
     batch.step(np.zeros(3, np.int64))
 
 
+def write_roles(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    DreamFolder(folder).write_roles(ByteRoles((1, 20), (13,)))
+
+
 READERS = {
     "IDX": Reader(
         write_idx,
@@ -310,5 +317,8 @@ READERS = {
     "run records": Reader(write_records, read_records, ("evaluations.jsonl", "history.csv")),
     "dynamics": Reader(write_dynamics, read_dynamics, ("dynamics.json", "trees.safetensors")),
     "dream": Reader(write_dream, read_dream, ("dream.json", "starts.safetensors")),
+    "roles of bytes": Reader(
+        write_roles, lambda folder: DreamFolder(folder).read_roles(), ("roles.json",)
+    ),
     "NPZ samples": Reader(write_samples, read_both_samples, ("frames.npz", "points.npz")),
 }

@@ -65,18 +65,18 @@ class Env:
 
 
 def test_what_nothing_reads_is_found_even_if_others_are_read_late():
-    assert byte_roles(Env()).unread == [LEFT_OVER, SOUND]
+    assert byte_roles(Env()).unread == (LEFT_OVER, SOUND)
 
 
 def test_the_score_is_what_rewards_are_the_change_of():
-    assert byte_roles(Env()).score == [SCORE]
+    assert byte_roles(Env()).score == (SCORE,)
 
 
 @pytest.mark.slow
 def test_the_ball_of_breakout_is_read_and_its_stack_is_not_and_the_score_has_two_bytes():
     env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
-    unread, score = byte_roles(env)
-    assert {121, 122} <= set(unread)  # of the stack, which grows down from 127
-    assert not {99, 101, 103, 105} & set(unread)  # the ball's place and speed
-    assert score == [76, 77]
+    roles = byte_roles(env)
+    assert {121, 122} <= set(roles.unread)  # of the stack, which grows down from 127
+    assert not {99, 101, 103, 105} & set(roles.unread)  # the ball's place and speed
+    assert roles.score == (76, 77)
     env.close()

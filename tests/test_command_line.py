@@ -15,6 +15,7 @@ import pytest
 
 from atarigan import train
 from atarigan.cli import command_line
+from atarigan.cli.terminal import discarded_stderr
 from atarigan.errors import InputError
 
 
@@ -277,3 +278,12 @@ def test_a_command_that_ignores_interrupts_ends_by_sigterm() -> None:
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == -signal.SIGTERM
+
+
+def test_what_a_library_writes_to_stderr_is_discarded_for_a_while(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with discarded_stderr():
+        os.write(2, b"lost\n")
+    os.write(2, b"kept\n")
+    assert capfd.readouterr().err == "kept\n"

@@ -86,7 +86,7 @@ def test_the_first_frame_after_a_change_of_the_score_is_left_out(env, monkeypatc
     """Its reward would be the difference to the score before the change."""
     monkeypatch.setattr(frame_games, "_BRANCH_FRAMES", 20)
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
-    played = FrameGames(env, None, 0.25, seed=0).play(30, Frozen(SCORE), ByteRoles([], [SCORE]))
+    played = FrameGames(env, None, 0.25, seed=0).play(30, Frozen(SCORE), ByteRoles((), (SCORE,)))
     assert {len(branch) for branch in played.branches} == {19}
     assert not any(branch.rewards.any() for branch in played.branches)
     assert all((branch.states[:, SCORE] == 7).all() for branch in played.branches)
@@ -96,7 +96,7 @@ def test_a_few_bytes_take_values_of_other_states(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 1)
     monkeypatch.setattr(frame_games, "_DONATED_SHARE", 1)
     games = FrameGames(env, None, 0.25, seed=0)
-    played = games.play(400, Frozen(BALL), ByteRoles([BALL], [76, SCORE]))
+    played = games.play(400, Frozen(BALL), ByteRoles((BALL,), (76, SCORE)))
     seen, usual = played.frames.next_states, played.frames.next_states[3::4]
     altered = played.branches[-60:]
     assert {len(branch) for branch in altered if not branch.ends[-1]} <= {7, 8}
@@ -108,7 +108,7 @@ def test_a_few_bytes_take_values_of_other_states(env, monkeypatch):
 
 def test_bytes_that_nothing_reads_need_not_be_predicted(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
-    everything = [byte for byte in range(128) if byte != BALL]
+    everything = tuple(byte for byte in range(128) if byte != BALL)
     games = FrameGames(env, None, 0.25, seed=0)
-    assert not games.play(60, Frozen(BALL), ByteRoles(list(range(128)), [])).branches
-    assert games.play(60, Frozen(BALL), ByteRoles(everything, [])).branches
+    assert not games.play(60, Frozen(BALL), ByteRoles(tuple(range(128)), ())).branches
+    assert games.play(60, Frozen(BALL), ByteRoles(everything, ())).branches

@@ -24,7 +24,7 @@ from tests.test_replayed_frames import collected
 
 PONG = shipped.FOLDER / "pong"
 BYTE_ROLES = "atarigan.training.dream.dream_trainer.byte_roles"
-SCORE = [76, 77]  # in Breakout's RAM
+SCORE = (76, 77)  # in Breakout's RAM
 QUICK = ("--round-frames", "100", "--max-minutes", "0.001")
 
 
@@ -38,7 +38,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which bytes nothing reads has a test of its own, and takes seconds."""
-    monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles([121], SCORE))
+    monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles((121,), SCORE))
 
 
 def learned(out: Path, *words: str) -> int:
@@ -50,13 +50,13 @@ def first(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> DreamFo
     """A run of one round."""
     out = tmp_path_factory.mktemp("runs") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BYTE_ROLES, lambda *_: ByteRoles([121], SCORE))
+        patch.setattr(BYTE_ROLES, lambda *_: ByteRoles((121,), SCORE))
         assert learned(out, "--data", str(collection), *QUICK) == command_line.EXIT_OK
     return DreamFolder(out)
 
 
 def test_a_dream_is_learned(first: DreamFolder) -> None:
-    assert {"training.json", "dream.json", "rounds.jsonl", "rounds.png"} < {
+    assert {"training.json", "roles.json", "dream.json", "rounds.jsonl", "rounds.png"} < {
         path.name for path in first.path.iterdir()
     }
     dream = Dream.load(first.path)
@@ -90,6 +90,26 @@ def test_a_run_goes_on(first: DreamFolder, tmp_path: Path) -> None:
     assert len(folder.parts) == 3
 
 
+def test_the_emulator_is_asked_about_bytes_once(
+    first: DreamFolder, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = DreamFolder(tmp_path / "run")
+    shutil.copytree(first.path, folder.path)
+    monkeypatch.delattr(BYTE_ROLES)
+    trainer = DreamTrainer(
+        folder,
+        FrameBuffer.open(collection),
+        generator="",
+        seed=0,
+        round_frames=100,
+        report=lambda _: None,
+    )
+    trainer.begin()
+    folder.roles.write_text('{"unread": [3, 2], "score": []}')
+    with pytest.raises(InputError, match="unread must be ascending addresses below 128"):
+        trainer.begin()
+
+
 @pytest.mark.slow
 def test_an_interruption_keeps_the_frames(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +130,7 @@ def test_an_interruption_keeps_the_frames(
     assert status == command_line.EXIT_INTERRUPTED
     assert len(DreamFolder(out).parts) == 1
     monkeypatch.undo()
-    monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles([], SCORE))
+    monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles((), SCORE))
     assert train.main(["--resume", "--out", str(out)]) == command_line.EXIT_OK
     assert len(DreamFolder(out).rounds.read_text().splitlines()) == 1
 

@@ -6,9 +6,11 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 _ERRORS = "atarigan.nearest"
+_STDERR = 2  # its file descriptor
 _NEAREST = {"×": "x", "·": "*", "±": "+/-", "≤": "<=", "≥": ">=", "\u2212": "-", "\u2013": "-"}
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)
 """Characters by which Python stands for the bytes of file names that are no text."""
@@ -34,6 +36,24 @@ def print_note(text: str) -> None:
     """Print a note about work in progress on stderr. The work goes on where nobody reads it."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def discarded_stderr() -> Iterator[None]:
+    """Discard what anything writes to the process's standard error, C++ libraries included."""
+    try:
+        kept = os.dup(_STDERR)
+    except OSError:  # it is closed
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+        os.close(sink)
 
 
 def _nearest(error: UnicodeError) -> tuple[bytes, int]:

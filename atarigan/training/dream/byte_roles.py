@@ -1,14 +1,16 @@
 """Asks the emulator what bytes of RAM are for: it plays on after one of them was changed."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.frame_player import FramePlayer, SavedGame
+from atarigan.errors import InputError, shown
 
+_NUM_BYTES = 128  # of the console's RAM
 _NUM_STATES = 40
 _FRAMES_APART = 60  # at most
 _DIGITS = np.array([1, 16], np.uint8)  # the last bits of the two decimal digits of a byte
@@ -17,19 +19,31 @@ _FEW_FRAMES, _MANY_FRAMES = 4, 120
 Moment = tuple[SavedGame, npt.NDArray[np.int64]]
 
 
-class ByteRoles(NamedTuple):
-    """Addresses of bytes with a role, in order.
+@dataclass(frozen=True)
+class ByteRoles:
+    """Addresses of bytes with a role.
 
     Attributes:
         unread: bytes that vary, and whose values change nothing, such as what is left of a stack.
         score: bytes that the score is read off.
+
+    Raises:
+        InputError: addresses are not ascending, or not those of the console's RAM.
     """
 
-    unread: list[int]
-    score: list[int]
+    unread: tuple[int, ...] = ()
+    score: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("unread", "score"):
+            addresses = getattr(self, name)
+            if not set(addresses) <= set(range(_NUM_BYTES)) or [*addresses] != sorted({*addresses}):
+                raise InputError(
+                    f"{name} must be ascending addresses below {_NUM_BYTES}, not {shown(addresses)}"
+                )
 
 
-NO_ROLES = ByteRoles([], [])
+NO_ROLES = ByteRoles()
 
 
 def byte_roles(env: AgentSteps, seed: int = 0) -> ByteRoles:
@@ -52,7 +66,7 @@ def byte_roles(env: AgentSteps, seed: int = 0) -> ByteRoles:
     unread = np.flatnonzero((seen != seen[0]).any(0)).tolist()
     for num_frames in (_FEW_FRAMES, _MANY_FRAMES):
         unread = _unread(player, moments, seen, unread, num_frames, rng)
-    return ByteRoles(unread, _of_score(player, moments, seen, rng))
+    return ByteRoles(tuple(unread), _of_score(player, moments, seen, rng))
 
 
 def _moments(
@@ -78,7 +92,7 @@ def _of_score(
     moments: Sequence[Moment],
     seen: npt.NDArray[np.uint8],
     rng: np.random.Generator,
-) -> list[int]:
+) -> tuple[int, ...]:
     """Return the bytes of which most changes change the next reward."""
     num_changed = np.zeros(seen.shape[1], np.int64)
     for (saved, actions), ram in zip(moments, seen, strict=True):
@@ -87,7 +101,7 @@ def _of_score(
             other = ram.copy()
             other[address] ^= bit
             num_changed[address] += _reward(player, saved, actions, other) != usual
-    return np.flatnonzero(num_changed > len(moments) / 2).tolist()
+    return tuple(np.flatnonzero(num_changed > len(moments) / 2).tolist())
 
 
 def _reward(

@@ -3,6 +3,7 @@
 ```
 runs/pong-dream/
   training.json          the settings
+  roles.json             what the emulator said of bytes
   dream.json, dynamics.json, trees.safetensors, starts.safetensors, generator/
                          the dream (see atarigan.models.dynamics.dream)
   frames/part-0000.npz   the emulator's frames that the trees were fitted to
@@ -23,6 +24,7 @@ from atarigan.config.dream_config import DreamConfig
 from atarigan.errors import InputError, one_line
 from atarigan.files import atomic, typed_json
 from atarigan.models.dynamics.transitions import FrameTransitions
+from atarigan.training.dream.byte_roles import ByteRoles
 
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
@@ -57,6 +59,10 @@ class DreamFolder:
         return self.path / "training.json"
 
     @property
+    def roles(self) -> Path:
+        return self.path / "roles.json"
+
+    @property
     def rounds(self) -> Path:
         return self.path / "rounds.jsonl"
 
@@ -71,6 +77,14 @@ class DreamFolder:
     def write_config(self, config: DreamConfig) -> None:
         with atomic.new_file(self.training) as temporary:
             typed_json.write_json(temporary, config)
+
+    def read_roles(self) -> ByteRoles | None:
+        """Return None before the emulator was asked; raises InputError if the file is damaged."""
+        return typed_json.read_json(self.roles, ByteRoles) if self.roles.exists() else None
+
+    def write_roles(self, roles: ByteRoles) -> None:
+        with atomic.new_file(self.roles) as temporary:
+            typed_json.write_json(temporary, roles)
 
     def read_rounds(self) -> list[Round]:
         """Raises InputError if a line is damaged."""

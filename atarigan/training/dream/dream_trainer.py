@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.cli.terminal import discarded_stderr
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.replayed_frames import replayed_games
@@ -31,7 +32,7 @@ from atarigan.models.dynamics.game_transitions import transitions_of
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import Progress, TreeFitter
-from atarigan.training.dream.byte_roles import byte_roles
+from atarigan.training.dream.byte_roles import ByteRoles, byte_roles
 from atarigan.training.dream.dream_folder import DreamFolder, Round
 from atarigan.training.dream.frame_games import FrameGames
 
@@ -115,8 +116,7 @@ class DreamTrainer:
         Raises:
             InputError: the collection holds no whole game, or something is damaged.
         """
-        self._report("asking the emulator which bytes nothing reads, and which are the score")
-        self._roles = byte_roles(self._env, self._seed)
+        self._roles = self._folder.read_roles() or self._ask_roles()
         if not self._folder.parts:
             self._report("playing the collection again, frame by frame")
             games = list(replayed_games(self._buffer))
@@ -130,11 +130,18 @@ class DreamTrainer:
         parts = [self._folder.read_part(path) for path in self._folder.parts]
         self._fitter.extend(FrameTransitions.concatenate(parts))
 
+    def _ask_roles(self) -> ByteRoles:
+        self._report("asking the emulator which bytes nothing reads, and which are the score")
+        with discarded_stderr():  # the emulator tells of code that a changed stack leads to
+            roles = byte_roles(self._env, self._seed)
+        self._folder.write_roles(roles)
+        return roles
+
     def fit(self, progress: Progress) -> None:
         """Fit the trees to all frames so far, and save the dream."""
         dynamics = TreeDynamics(self._fitter.fit(self._roles.unread, self._roles.score, progress))
         starts = self._all_starts()
-        settings = replace(self._settings, unread=tuple(self._roles.unread))
+        settings = replace(self._settings, unread=self._roles.unread)
         Dream(settings, dynamics, starts).save(self._folder.path)
         self._dynamics = dynamics
 
@@ -143,7 +150,8 @@ class DreamTrainer:
         dynamics = self._dynamics
         assert dynamics is not None
         assert self._fitter.transitions is not None
-        played = self._games.play(self._round_frames, dynamics, self._roles)
+        with discarded_stderr():
+            played = self._games.play(self._round_frames, dynamics, self._roles)
         predicted = PredictedFrames.of(dynamics, played.frames, self._roles.unread)
         now = Round(
             num_frames=len(self._fitter.transitions),

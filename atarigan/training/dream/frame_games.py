@@ -190,7 +190,7 @@ class FrameGames:
         frame is left out if the score was changed.
         """
         saved = self._player.saved()
-        has_other_score = not np.array_equal(ram[score], self._player.ram[score])
+        has_other_score = bool((ram != self._player.ram)[list(score)].any())
         self._player.write_ram(ram)
         policy = self._held_in_branches
         policy.begin_episode()
