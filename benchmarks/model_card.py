@@ -65,7 +65,9 @@ def _play(origin: Origin) -> str:
 
 
 def _collect_words(origin: Origin) -> str:
-    words = f"--policy {origin.policy} --epsilon {origin.epsilon:g}"
+    words = f"--policy {origin.policy}"
+    if origin.epsilon:
+        words += f" --epsilon {origin.epsilon:g}"
     return words + " --vary-epsilon" * origin.vary_epsilon
 
 

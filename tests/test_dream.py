@@ -81,7 +81,7 @@ def test_a_file_that_is_missing_or_leads_outside_is_named(folder: Path, name: st
         ({"sticky": 1.5}, "sticky must be from 0 to 1, not 1.5"),
         ({"sticky": "often"}, "sticky"),
         ({"action_meanings": []}, "action_meanings must be 1 to 18 names, not 0"),
-        ({"generator": "../pong"}, "generator must be a shipped one, .*not '../pong'"),
+        ({"generator": "../pong"}, "generator must be a shipped one .*not '../pong'"),
         ({"unread": [-1]}, r"unread must be ascending addresses, not \(-1,\)"),
         ({"unread": [1, 0]}, r"unread must be ascending addresses, not \(1, 0\)"),
         ({"unread": [0, 2]}, "unread must be addresses below 2, not 2"),

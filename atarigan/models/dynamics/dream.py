@@ -76,7 +76,7 @@ class DreamSettings:
             raise InputError(f"sticky must be from 0 to 1, not {self.sticky}")
         if self.generator and self.generator not in shipped.names():
             raise InputError(
-                f"generator must be a shipped one, {' or '.join(shipped.names())}, "
+                f"generator must be a shipped one ({', '.join(shipped.names())}), "
                 f"not {self.generator!r}"
             )
         if min(self.unread, default=0) < 0 or [*self.unread] != sorted(set(self.unread)):

@@ -77,6 +77,6 @@ def for_environment(spec: EnvSpec) -> str:
     if game not in names():
         raise InputError(
             f"generator must be named for {spec.id}: those that come with atarigan know "
-            f"{' and '.join(names())}"
+            f"{', '.join(names())}"
         )
     return str(game)
