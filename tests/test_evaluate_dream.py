@@ -19,7 +19,8 @@ from atarigan.evaluation.metrics.score import METRICS
 from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
-from atarigan.training.dream.dream_folder import DreamFolder
+from atarigan.training.dream.dream_folder import DreamFolder, Round
+from benchmarks import dream_card
 from tests.learned_games import learned_breakout
 from tests.readers import write_dream
 from tests.test_replayed_frames import collected
@@ -52,6 +53,20 @@ def evaluated(dream: Path, data: Path, *words: str) -> Any:
     flags = ["--run", str(dream), "--data", str(data), *FEW, *words]
     assert evaluate.main(flags) == 0
     return json.loads((dream / "metrics.json").read_text())
+
+
+def test_a_packed_dream_gets_a_card_of_what_was_measured(dream: Path, tmp_path: Path) -> None:
+    score = {"value": 0.9375, "floor": 1, "interval": (0.9, 0.95), "better": "higher"}
+    counts = {"agent_steps": 500, "episodes": 3, "games": 6, "max_frames": 900, "policies": 10}
+    metrics = {"metrics": {"exact_steps": score}, **counts}
+    (dream / "metrics.json").write_text(json.dumps(metrics))
+    DreamFolder(dream).write_rounds([Round(1200, 0.5, 0.75, 34, 120.0)])
+    packed = tmp_path / "packed"
+    dream_card.main([str(dream), str(packed)])
+    card = (packed / "README.md").read_text()
+    assert "Trees of 34 nodes, fitted to 1,200 emulator frames in 2 minutes" in card
+    assert "| exact_steps | 0.9375 | 0.9 to 0.95 | 1 | higher |" in card
+    assert len(Dream.load(packed).starts.states)
 
 
 def test_a_dream_is_exact_on_what_its_trees_hold(dream: Path, data: Path, capsys: Any) -> None:
