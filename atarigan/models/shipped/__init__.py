@@ -1,5 +1,6 @@
 """Trained generators that come with the package, one folder each: weights, configuration, card."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gymnasium.envs.registration import EnvSpec
@@ -22,15 +23,8 @@ def resolved(source: str | Path) -> Path:
     Raises:
         InputError: nothing is there, and no generator of that name is shipped.
     """
-    path = Path(source)
-    if path.exists():
-        return path
-    if isinstance(source, str) and source in names():
-        return FOLDER / source
-    expected = "expected a folder that atarigan.train wrote"
-    if path.name == str(source):
-        expected += f", or a shipped generator: {did_you_mean(path.name, names())}"
-    raise InputError(f"{path} does not exist: {expected}")
+    folders = {name: FOLDER / name for name in names()}
+    return _resolved(source, folders, "generator", "atarigan.train")
 
 
 def names_of_dreams() -> list[str]:
@@ -44,15 +38,11 @@ def resolved_dream(source: str | Path) -> Path:
     Raises:
         InputError: nothing is there, and no dream of that name is shipped.
     """
-    path = Path(source)
-    if path.exists():
-        return path
-    if isinstance(source, str) and source.removesuffix(f"/{_DREAM}") in names_of_dreams():
-        return FOLDER / source.removesuffix(f"/{_DREAM}") / _DREAM
-    expected = "expected a folder that atarigan.train --recipe dream wrote"
-    if path.name == str(source) and names_of_dreams():
-        expected += f", or a shipped dream: {did_you_mean(path.name, names_of_dreams())}"
-    raise InputError(f"{path} does not exist: {expected}")
+    folders = {name: FOLDER / name / _DREAM for name in names_of_dreams()}
+    name = str(source).removesuffix(f"/{_DREAM}")
+    if name in folders and isinstance(source, str) and not Path(source).exists():
+        source = name
+    return _resolved(source, folders, "dream", "atarigan.train --recipe dream")
 
 
 def is_dream(source: str | Path) -> bool:
@@ -80,3 +70,15 @@ def for_environment(spec: EnvSpec) -> str:
             f"{', '.join(names())}"
         )
     return str(game)
+
+
+def _resolved(source: str | Path, folders: Mapping[str, Path], kind: str, command: str) -> Path:
+    path = Path(source)
+    if path.exists():
+        return path
+    if isinstance(source, str) and source in folders:
+        return folders[source]
+    expected = f"expected a folder that {command} wrote"
+    if path.name == str(source) and folders:
+        expected += f", or a shipped {kind}: {did_you_mean(path.name, folders)}"
+    raise InputError(f"{path} does not exist: {expected}")
