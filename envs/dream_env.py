@@ -46,7 +46,7 @@ class DreamEnv(gym.Env[Any, Any]):
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.
         options: `obs_type`, `stack_num`, `frameskip`, `repeat_action_probability`,
-            `max_num_frames_per_episode`, `noop_max`, `reward_clipping`, `episodic_life`,
+            `max_num_frames_per_episode`, `starts`, `noop_max`, `reward_clipping`, `episodic_life`,
             `render_mode`, `device` and `allow_other_game`, which `DreamOptions` describes.
 
     Raises:

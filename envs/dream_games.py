@@ -10,14 +10,12 @@ import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
 from atarigan.data.collection import paddles
-from atarigan.data.collection.frame_player import NO_OP
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import Frames
 from atarigan.models.dynamics.dream import Dream, DreamSettings
 from atarigan.models.dynamics.dream_batch import (
     EVERYONE,
-    NO_PADDLE,
     DreamBatch,
     GameStates,
     Outcomes,
@@ -89,6 +87,10 @@ class DreamGames:
         output: Output = "numpy",
     ) -> None:
         self.dream = Dream.load(model) if isinstance(model, (str, Path)) else model
+        if options.starts == "drawn":
+            from atarigan.models.dream_frames import with_drawn_starts
+
+            self.dream = with_drawn_starts(self.dream)
         self.seen = DreamObservations(self.dream, generator, num, options, output)
         self._options = options
         self._batch = DreamBatch(
@@ -263,11 +265,7 @@ class DreamGames:
 
     def _lives_of(self, ram: Ram) -> int:
         """Return the lives after a frame without an action."""
-        controls = self.dream.controls
-        first = paddles.FIRST_RESISTANCE if controls.has_paddle else NO_PADDLE
-        resistances, actions = np.array([first], np.int32), np.array([[NO_OP]])
-        _, inputs = controls.frames(resistances, actions)
-        return int(self.dream.dynamics.step(ram[None], inputs[:, 0]).lives[0])
+        return int(self.dream.dynamics.step(ram[None], self.dream.controls.idle(1)).lives[0])
 
 
 def _check_state(ram: Any, shape: tuple[int, ...], lives: int | None) -> None:

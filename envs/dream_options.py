@@ -10,6 +10,7 @@ from atarigan.errors import InputError, did_you_mean, shown
 from .vector_api import check_render_mode
 
 ObsType = Literal["pixels", "ram", "both"]
+StartKind = Literal["recorded", "drawn"]
 _NO_LIMIT = 2**62
 
 
@@ -21,6 +22,7 @@ class DreamKwargs(TypedDict, total=False):
     frameskip: int | None
     repeat_action_probability: float | None
     max_num_frames_per_episode: int
+    starts: StartKind
     noop_max: int
     reward_clipping: bool
     episodic_life: bool
@@ -42,6 +44,8 @@ class DreamOptions:
         repeat_action_probability: the probability of a sticky action in each emulator frame, from 0
             (off) to 1; None for the dream's own.
         max_num_frames_per_episode: emulator frames after which an episode is truncated, at least 1.
+        starts: what episodes begin with: "recorded" for states that real episodes began with,
+            "drawn" for states that the dream's generator draws, from all of a game.
         noop_max: an episode begins with a random number of emulator frames without an action, 0
             (off) to this.
         reward_clipping: whether rewards become their sign, -1, 0 or 1. AtariVectorEnv does that
@@ -62,6 +66,7 @@ class DreamOptions:
     frameskip: int | None = None
     repeat_action_probability: float | None = None
     max_num_frames_per_episode: int = 108_000
+    starts: StartKind = "recorded"
     noop_max: int = 0
     reward_clipping: bool = False
     episodic_life: bool = False
@@ -70,9 +75,9 @@ class DreamOptions:
     allow_other_game: bool = False
 
     def __post_init__(self) -> None:
-        if self.obs_type is not None and self.obs_type not in get_args(ObsType):
-            hint = did_you_mean(str(self.obs_type), get_args(ObsType))
-            raise InputError(f"obs_type must be a known name, not {self.obs_type!r}: {hint}")
+        if self.obs_type is not None:
+            _check_name("obs_type", self.obs_type, get_args(ObsType))
+        _check_name("starts", self.starts, get_args(StartKind))
         check_whole("stack_num", self.stack_num, 1)
         if self.frameskip is not None:
             check_whole("frameskip", self.frameskip, 1, MAX_FRAME_SKIP)
@@ -82,6 +87,12 @@ class DreamOptions:
         if chance is not None and not (isinstance(chance, numbers.Real) and 0 <= chance <= 1):
             raise InputError(f"repeat_action_probability must be from 0 to 1, not {chance!r}")
         check_render_mode(self.render_mode)
+
+
+def _check_name(option: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        hint = did_you_mean(str(name), known)
+        raise InputError(f"{option} must be a known name, not {name!r}: {hint}")
 
 
 def check_whole(name: str, value: Any, least: int, most: int = _NO_LIMIT) -> None:

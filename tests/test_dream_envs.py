@@ -170,6 +170,18 @@ def vector_history(envs: DreamVectorEnv, index: int) -> list[Any]:
     return history
 
 
+def test_episodes_begin_with_states_that_the_generator_draws() -> None:
+    def lives_of(starts: Any) -> list[int]:
+        envs = DreamVectorEnv(learned_breakout(), 50, obs_type="ram", starts=starts)
+        observations, infos = envs.reset(seed=3)
+        assert_equal(observations, envs.reset(seed=3)[0])
+        assert (len(np.unique(observations, axis=0)) > 25) == (starts == "drawn")
+        return infos["lives"].tolist()
+
+    assert set(lives_of("recorded")) == {5}
+    assert len(set(lives_of("drawn"))) > 1
+
+
 def test_a_seed_determines_everything(breakout: FrameGenerator) -> None:
     env = learned(breakout, obs_type="ram", noop_max=30)
     first = single_history(env, 3)
@@ -556,6 +568,8 @@ def test_gymnasium_shows_it_in_a_window(breakout: FrameGenerator) -> None:
             {"obs_type": "pixel"},
             "obs_type must be a known name, not 'pixel': did you mean 'pixels'",
         ),
+        ({"starts": "random"}, "starts must be a known name, not 'random'"),
+        ({"starts": "drawn"}, "the dream has no generator"),
         ({"obs_type": "pixels"}, "generator must be given for obs_type 'pixels'"),
         ({"render_mode": "rgb_array"}, "render_mode 'rgb_array': the dream has none"),
         ({"render_mode": "human"}, "render_mode must be None or 'rgb_array', not 'human'"),

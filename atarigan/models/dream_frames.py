@@ -1,5 +1,7 @@
 """States of a dream that plays by itself, and frames of its states."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from atarigan.data.collection.held_actions import HeldActions
@@ -7,7 +9,7 @@ from atarigan.data.collection.screen import RamScreen
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
-from atarigan.models.dynamics.dream import Dream
+from atarigan.models.dynamics.dream import Dream, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latents import Latents
@@ -47,6 +49,25 @@ def frames_of(generator: FrameGenerator, rams: Ram) -> Frames:
 def fixed_latent(generator: FrameGenerator) -> Latents:
     """Return the latent of all frames of dreams, float32 (1, latent_size)."""
     return generator.latents(1, _LATENT_SEED)
+
+
+def with_drawn_starts(dream: Dream, num: int = 1000, seed: int = 0) -> Dream:
+    """Return the same dream, whose episodes begin with states that its generator draws, of which
+    those that end with the next frame are left out. Lives are those that the dream predicts.
+
+    Args:
+        dream: the learned game.
+        num: number of states that are drawn.
+        seed: of these states.
+
+    Raises:
+        InputError: the dream has no generator, or all states end.
+    """
+    generator = generator_of(dream, "cpu")
+    states = generator.states(generator.latents(num, seed))
+    following = dream.dynamics.step(states, dream.controls.idle(num))
+    goes_on = ~following.ends
+    return replace(dream, starts=Starts(states[goes_on], following.lives[goes_on]))
 
 
 def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -> Ram:

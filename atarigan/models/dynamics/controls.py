@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection import paddles
+from atarigan.data.collection.frame_player import NO_OP
 
 Actions = npt.NDArray[np.int64]
 Resistances = npt.NDArray[np.int32]
 Inputs = npt.NDArray[np.int32]
+_NO_PADDLE = -1
 
 
 class Controls:
@@ -27,6 +29,7 @@ class Controls:
         num_actions: number of actions.
         has_paddle: as given.
         num_inputs: length of a frame's inputs.
+        first_resistance: of the paddle at an episode's begin, in ohms; -1 without a paddle.
     """
 
     def __init__(self, meanings: Sequence[str], has_paddle: bool) -> None:
@@ -36,6 +39,7 @@ class Controls:
         self.num_actions = len(meanings)
         self.has_paddle = has_paddle
         self.num_inputs = self._joysticks.shape[1] + (2 if has_paddle else 0)
+        self.first_resistance = paddles.FIRST_RESISTANCE if has_paddle else _NO_PADDLE
 
     def frames(self, resistances: Resistances, actions: Actions) -> tuple[Resistances, Inputs]:
         """Move the paddles of games over some frames.
@@ -56,6 +60,13 @@ class Controls:
             for frame in range(num_frames):
                 moved[:, frame + 1] = paddles.moved(moved[:, frame], directions[:, frame])
         return moved, self.inputs(actions, moved[:, :-1], moved[:, 1:])
+
+    def idle(self, num: int) -> Inputs:
+        """Return the inputs of a frame without an action, its paddle at the first resistance, int32
+        (num, num_inputs).
+        """
+        resistances = np.full(num, self.first_resistance, np.int32)
+        return self.frames(resistances, np.full((num, 1), NO_OP))[1][:, 0]
 
     def inputs(self, actions: Actions, before: Resistances, after: Resistances) -> Inputs:
         """Return the inputs of frames, int32 (..., num_inputs).

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.collection import paddles
 from atarigan.data.collection.frame_player import NO_OP
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.random_streams import keys_of, uniforms
@@ -15,7 +14,6 @@ from atarigan.models.dynamics.random_streams import keys_of, uniforms
 Mask = npt.NDArray[np.bool_]
 Rows = slice | npt.NDArray[np.intp]
 EVERYONE = slice(None)
-NO_PADDLE = -1
 
 
 @dataclass(eq=False)
@@ -105,7 +103,7 @@ class DreamBatch:
         self.games = GameStates(
             rams=np.zeros((num, dream.dynamics.num_bytes), np.uint8),
             lives=np.zeros(num, np.uint8),
-            resistances=np.full(num, NO_PADDLE, np.int32),
+            resistances=np.full(num, dream.controls.first_resistance, np.int32),
             last_actions=np.full(num, NO_OP, np.int64),
             num_frames=np.zeros(num, np.int64),
             keys=np.zeros(num, np.uint64),
@@ -131,9 +129,7 @@ class DreamBatch:
         chosen = (self._draw(rows) * len(starts.states)).astype(np.intp)
         games = self.games
         games.rams[rows], games.lives[rows] = starts.states[chosen], starts.lives[chosen]
-        games.resistances[rows] = (
-            paddles.FIRST_RESISTANCE if self._controls.has_paddle else NO_PADDLE
-        )
+        games.resistances[rows] = self._controls.first_resistance
         games.last_actions[rows] = NO_OP
         games.num_frames[rows] = 0
         if most_noops:
