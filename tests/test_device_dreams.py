@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode
 
+from atarigan import FrameGenerator
+from atarigan.envs import DreamVectorEnv, dream_games
 from atarigan.errors import InputError
 from atarigan.models.device_dreams import device_batch
 from atarigan.models.device_dreams.device_batch import DeviceDreamBatch
@@ -15,6 +18,7 @@ from atarigan.models.dynamics.dream_batch import DreamBatch, GameStates
 from atarigan.models.dynamics.features import last_next_byte
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.learned_games import counting_dream, learned_breakout
+from tests.test_dream_envs import assert_equal
 from tests.test_tree_dynamics import NUM_INPUTS, random_tables
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -179,3 +183,114 @@ def test_a_cpu_captures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     batch.reset(np.arange(2))
     for _ in range(5):
         batch.step(np.zeros(2, np.int64))
+
+
+# Environments.
+
+
+@pytest.fixture(scope="module")
+def breakout() -> FrameGenerator:
+    return FrameGenerator.load("breakout", device="cpu")
+
+
+@pytest.fixture
+def pair(
+    request: pytest.FixtureRequest, breakout: FrameGenerator, monkeypatch: pytest.MonkeyPatch
+) -> tuple[DreamVectorEnv, DreamVectorEnv]:
+    """Environments on a CPU, with the games of a CPU and with those of a device."""
+
+    def made() -> DreamVectorEnv:
+        return DreamVectorEnv(
+            learned_breakout(),
+            3,
+            breakout,
+            output="torch",
+            obs_type="both",
+            stack_num=2,
+            noop_max=6,
+            max_num_frames_per_episode=18,
+            autoreset_mode=getattr(request, "param", AutoresetMode.NEXT_STEP),
+        )
+
+    plain = made()
+    monkeypatch.setattr(dream_games, "_PLAYING_DEVICES", ("cpu",))
+    on_device = made()
+    assert isinstance(on_device._games.states, device_batch.DeviceGames)
+    assert isinstance(plain._games.states, GameStates)
+    return plain, on_device
+
+
+@pytest.mark.parametrize("pair", list(AutoresetMode), indirect=True)
+def test_environments_play_alike(pair: tuple[DreamVectorEnv, DreamVectorEnv]) -> None:
+    rng = np.random.default_rng(0)
+    found = [envs.reset(seed=2**63) for envs in pair]
+    assert_equal(*found)
+    assert isinstance(found[1][1]["ram"], torch.Tensor)
+    first = found[1][0]["ram"].clone()
+    for _ in range(30):
+        actions = rng.integers(4, size=3)
+        one, other = ([*envs.step(actions)] for envs in pair)
+        assert_equal(one, other)
+        is_over = (other[2] | other[3]).numpy()
+        if pair[0].metadata["autoreset_mode"] is AutoresetMode.DISABLED and is_over.any():
+            assert_equal(*(envs.reset(options={"reset_mask": is_over}) for envs in pair))
+    torch.testing.assert_close(found[1][0]["ram"], first)  # a copy, which stays as it was
+
+
+def test_states_are_cloned_restored_and_set_alike(
+    pair: tuple[DreamVectorEnv, DreamVectorEnv],
+) -> None:
+    plain, on_device = pair
+    for envs in pair:
+        envs.reset(seed=5)
+        envs.step(np.array([1, 2, 3]))
+    state, kept = plain.clone_state(1), plain.clone_state(2, include_rng=False)
+    on_device.step(np.array([0, 0, 0]))
+    plain.step(np.array([0, 0, 0]))
+    for envs in pair:  # a state of the one environment suits the other
+        envs.restore_state(0, state)
+        envs.restore_state(None, kept)
+    assert_equal(*(envs.step(np.array([1, 2, 3])) for envs in pair))
+    ram = np.arange(128, dtype=np.uint8)
+    assert_equal(*(envs.set_state(1, ram, resistance=50_000) for envs in pair))
+    assert_equal(*(envs.set_state(2, ram, lives=3) for envs in pair))
+    assert_equal(*(envs.step(np.array([3, 2, 1])) for envs in pair))
+    assert_equal(*(dataclasses.asdict(envs.clone_state(1)) for envs in pair))
+
+
+def test_games_without_trees_are_played_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dream_games, "_PLAYING_DEVICES", ("cpu",))
+    envs = DreamVectorEnv(counting_dream(), 2, output="torch", device="cpu")
+    envs.reset(seed=0)
+    assert envs.step([0, 1])[0].shape == (2, 2)
+
+
+@needs_cuda
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_environments_on_cuda_play_the_same_games(mode: AutoresetMode) -> None:
+    options: dict[str, Any] = {
+        "obs_type": "ram",
+        "noop_max": 6,
+        "max_num_frames_per_episode": 18,
+        "autoreset_mode": mode,
+        "output": "torch",
+    }
+    both = [
+        DreamVectorEnv(learned_breakout(), 70, device=name, **options) for name in ("cpu", "cuda")
+    ]
+    assert isinstance(both[1]._games.states, device_batch.DeviceGames)
+    rng = np.random.default_rng(0)
+    results = [envs.reset(seed=3) for envs in both]
+    for _ in range(30):
+        assert results[1][0].is_cuda
+        assert_equal(as_arrays(results[1]), as_arrays(results[0]))
+        actions = rng.integers(4, size=70)
+        results = [envs.step(actions) for envs in both]
+
+
+def as_arrays(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {name: as_arrays(each) for name, each in values.items()}
+    if isinstance(values, tuple):
+        return tuple(map(as_arrays, values))
+    return values.cpu().numpy() if isinstance(values, torch.Tensor) else values
