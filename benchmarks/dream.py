@@ -19,11 +19,16 @@ STICKY = 0.25
 
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
-    """One game, and vectors of them, as RAM and as pixels, against ALE's vector on one core."""
+    """One game, and vectors of them, as RAM and as pixels, against ALE's vector on one core; on
+    CUDA also games that are played there.
+    """
     dream = quickly_learned(stopwatch.sized(full=60_000, quick=1_000))
     yield from one_game(stopwatch, dream)
     for num_envs in stopwatch.sized(full=(64, 1024), quick=(2,)):
         yield from vector(stopwatch, dream, num_envs)
+    if stopwatch.device == "cuda":
+        for num_envs in stopwatch.sized(full=(1024, 8192), quick=(2,)):
+            yield from on_device(stopwatch, dream, num_envs)
 
 
 def quickly_learned(num_frames: int) -> Dream:
@@ -59,4 +64,20 @@ def vector(stopwatch: Stopwatch, dream: Dream, num_envs: int) -> Iterator[Row]:
         envs = DreamVectorEnv(dream, num_envs, obs_type=obs_type, device=stopwatch.device)
         name = f"DreamVectorEnv, {obs_type}, {size}"
         cases.append(Case(name, num_envs, breakout.vector_stepping(envs), (peer,)))
+    yield from rate_rows("dream", "agent steps/s", cases, stopwatch.timings(cases))
+
+
+def on_device(stopwatch: Stopwatch, dream: Dream, num_envs: int) -> Iterator[Row]:
+    """Games whose RAM and pixels stay on the device, against those that compiled code plays on a
+    core of the CPU.
+    """
+    cases = []
+    for obs_type in ("ram", "pixels"):
+        peer = f"DreamVectorEnv, {obs_type}, {num_envs} environments, games on the CPU"
+        name = f"DreamVectorEnv, {obs_type}, {num_envs} environments, games on the device"
+        for case, output, against in ((peer, "numpy", ()), (name, "torch", (peer,))):
+            envs = DreamVectorEnv(
+                dream, num_envs, obs_type=obs_type, output=output, device=stopwatch.device
+            )
+            cases.append(Case(case, num_envs, breakout.vector_stepping(envs), against))
     yield from rate_rows("dream", "agent steps/s", cases, stopwatch.timings(cases))

@@ -2,7 +2,6 @@
 
 from collections import deque
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +15,13 @@ from atarigan.models.frame_generator import FrameGenerator
 from .device_frames import DeviceFrames
 from .vector_api import Indices
 
+Rams = Ram | Tensor
+
 
 class DreamFrames:
     """Draws the frames of N games on the generator's device and keeps the last K of each.
 
-    All frames have the same latent, so RAM alone determines a frame.
+    All frames have the same latent, so RAM alone determines a frame. RAM is an array or a tensor.
 
     Args:
         generator: draws a frame of RAM.
@@ -70,24 +71,24 @@ class DreamFrames:
         blank = torch.zeros(num, *self._frame_shape, dtype=torch.uint8, device=self.device)
         self._frames = deque([blank.clone() for _ in range(stack_num)], maxlen=stack_num)
 
-    def push(self, rams: Ram, begun: Indices) -> None:
+    def push(self, rams: Rams, begun: Indices) -> None:
         """Draw the next frame of every game, from RAM uint8 (N, bytes); games in `begun` (n,) begin
         an episode with it.
         """
         self._append(self._drawn(rams), begun)
 
-    def push_with_finals(self, rams: Ram, begun: Indices, final_rams: Ram) -> Tensor:
+    def push_with_finals(self, rams: Rams, begun: Indices, final_rams: Rams) -> Tensor:
         """Do the same, and return the stacks that ended the episodes before, uint8 (n, *shape), of
         RAM uint8 (n, bytes). It is one call of the generator.
         """
-        drawn = self._drawn(np.concatenate([final_rams, rams]))
+        drawn = self._drawn(torch.cat([self._on_device(final_rams), self._on_device(rams)]))
         rows = self._on_device(begun)
         finals, frames = drawn[: len(rows)], drawn[len(rows) :]
         older = [each[rows] for each in list(self._frames)[1:]]
         self._append(frames, begun)
         return torch.stack([*older, finals], 1)
 
-    def begin(self, rows: Indices, rams: Ram) -> None:
+    def begin(self, rows: Indices, rams: Rams) -> None:
         """Begin the stacks of some games (n,) anew, from RAM uint8 (n, bytes)."""
         self._clear_older(rows)
         self._frames[-1][self._on_device(rows)] = self._drawn(rams)
@@ -106,14 +107,14 @@ class DreamFrames:
         for frames, frame in zip(self._frames, torch.from_numpy(stack), strict=True):
             frames[chosen] = frame.to(self.device)
 
-    def pictures(self, rams: Ram) -> Frames:
+    def pictures(self, rams: Rams) -> Frames:
         """Draw RAM uint8 (M, bytes) as RGB, uint8 (M, H, W, 3)."""
         drawn = self._drawn(rams).cpu().numpy()
         return self._frame_format.to_rgb(drawn.reshape(-1, *self._frame_format.shape)).copy()
 
-    def _drawn(self, rams: Ram) -> Tensor:
+    def _drawn(self, rams: Rams) -> Tensor:
         latents = self._latent.expand(len(rams), -1)
-        drawn = self._drawing.decode(latents, torch.from_numpy(rams).to(self.device))
+        drawn = self._drawing.decode(latents, self._on_device(rams))
         return drawn.reshape(-1, *self._frame_shape)
 
     def _append(self, frames: Tensor, begun: Indices) -> None:
@@ -126,5 +127,5 @@ class DreamFrames:
             for frames in list(self._frames)[:-1]:
                 frames[chosen] = 0
 
-    def _on_device(self, rows: Indices) -> Tensor:
-        return torch.from_numpy(rows).to(self.device)
+    def _on_device(self, values: Rams | Indices) -> Tensor:
+        return torch.as_tensor(values, device=self.device)

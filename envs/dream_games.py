@@ -1,7 +1,8 @@
 """DreamGames: the games that the environments of a dream play."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,23 @@ from atarigan.models.dynamics.dream_batch import (
     Outcomes,
     Rows,
 )
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
 from .dream_observations import DreamObservations
 from .dream_options import DreamOptions, check_whole
 from .vector_api import Indices, Output, new_seeds
 
 if TYPE_CHECKING:
+    import torch
+
+    from atarigan.models.device_dreams.device_batch import DeviceDreamBatch, DeviceGames
     from atarigan.models.frame_generator import FrameGenerator
 
 Infos = dict[str, npt.NDArray[Any]]
 _NOBODY = np.zeros(0, np.intp)
 _NUM_SEEDS = 2**64
 _MAX_LIVES = 255
+_PLAYING_DEVICES = ("cuda",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +99,7 @@ class DreamGames:
             self.dream = with_drawn_starts(self.dream)
         self.seen = DreamObservations(self.dream, generator, num, options, output)
         self._options = options
-        self._batch = DreamBatch(
-            self.dream,
-            num,
-            options.frameskip,
-            options.repeat_action_probability,
-            max_frames=options.max_num_frames_per_episode,
-            ends_with_life=options.episodic_life,
-        )
+        self._batch = _batch(self.dream, num, options, self.seen.device)
         self._num_actions = len(self.dream.settings.action_meanings)
         self.is_over = np.zeros(num, np.bool_)
         self._is_seeded = np.zeros(num, np.bool_)
@@ -108,7 +107,7 @@ class DreamGames:
         self._has_begun = False
 
     @property
-    def states(self) -> GameStates:
+    def states(self) -> "GameStates | DeviceGames":
         """The states of all games, which change in place."""
         return self._batch.games
 
@@ -160,7 +159,7 @@ class DreamGames:
 
     def begin(self, rows: Indices) -> None:
         """Begin episodes in some games (n,), without showing them."""
-        self._num_frames_before[rows] += self.states.num_frames[rows]
+        self._num_frames_before[rows] += self.states.array_of("num_frames")[rows]
         self._batch.reset(rows, self._options.noop_max)
         self.is_over[rows] = False
 
@@ -188,13 +187,16 @@ class DreamGames:
         return self.seen.pictures(self.states.rams)
 
     def infos(self) -> Infos:
-        """Return what ALE tells of each game and its RAM, as copies, (N, ...) each."""
+        """Return what ALE tells of each game and its RAM, as copies, (N, ...) each; RAM is a tensor
+        where observations are.
+        """
         states = self.states
+        num_frames = states.array_of("num_frames")
         return {
-            "lives": states.lives.astype(np.int64),
-            "episode_frame_number": states.num_frames.copy(),
-            "frame_number": states.num_frames + self._num_frames_before,
-            "ram": states.rams.copy(),
+            "lives": states.array_of("lives").astype(np.int64),
+            "episode_frame_number": num_frames,
+            "frame_number": num_frames + self._num_frames_before,
+            "ram": self.seen.as_output(deepcopy(states.rams)),
         }
 
     def clone(self, row: int, *, include_rng: bool) -> DreamState:
@@ -230,10 +232,11 @@ class DreamGames:
                 f"state must be of RAM {expected[0]} and pixels {expected[1]}, "
                 f"not of RAM {found[0]} and pixels {found[1]}"
             )
-        streams = states.keys[rows], states.num_drawn[rows]
-        states[rows] = state.game
+        game = state.game
         if not state.includes_rng:
-            states.keys[rows], states.num_drawn[rows] = streams
+            before = states[rows]
+            game = replace(game, keys=before.keys, num_drawn=before.num_drawn)
+        states[rows] = game
         self._num_frames_before[rows] = state.num_frames_before
         self.is_over[rows] = state.is_over
         self.seen.set_stack(rows, state.stack)
@@ -254,18 +257,39 @@ class DreamGames:
         """
         self.check_begun()
         _check_state(ram, self.states.rams.shape[1:], lives)
+        changed = self.states[rows]
         if resistance is not None:
             _check_resistance(resistance, has_paddle=self.dream.settings.has_paddle)
-            self.states.resistances[rows] = resistance
-        self.states.lives[rows] = self._lives_of(ram) if lives is None else lives
-        self.states.rams[rows] = ram
-        self.states.num_frames[rows] = 0
+            changed.resistances[:] = resistance
+        changed.lives[:] = self._lives_of(ram) if lives is None else lives
+        changed.rams[:] = ram
+        changed.num_frames[:] = 0
+        self.states[rows] = changed
         self.is_over[rows] = False
         self.seen.begin(rows, self.states.rams[rows])
 
     def _lives_of(self, ram: Ram) -> int:
         """Return the lives after a frame without an action."""
         return int(self.dream.dynamics.step(ram[None], self.dream.controls.idle(1)).lives[0])
+
+
+def _batch(
+    dream: Dream, num: int, options: DreamOptions, device: "torch.device | None"
+) -> "DreamBatch | DeviceDreamBatch":
+    """Return games that are played where tensors are, if that is a GPU; else compiled code is
+    faster. Only trees can be walked there.
+    """
+    arguments = options.frameskip, options.repeat_action_probability
+    limits: Any = {
+        "max_frames": options.max_num_frames_per_episode,
+        "ends_with_life": options.episodic_life,
+    }
+    has_trees = isinstance(dream.dynamics, TreeDynamics)
+    if device is not None and device.type in _PLAYING_DEVICES and has_trees:
+        from atarigan.models.device_dreams.device_batch import DeviceDreamBatch
+
+        return DeviceDreamBatch(dream, num, device, *arguments, **limits)
+    return DreamBatch(dream, num, *arguments, **limits)
 
 
 def _check_state(ram: Any, shape: tuple[int, ...], lives: int | None) -> None:

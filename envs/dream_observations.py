@@ -1,5 +1,6 @@
 """DreamObservations: what agents see of several games of a dream."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,6 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 from atarigan.models.dynamics.dream import Dream
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from atarigan.models.frame_generator import FrameGenerator
 
-    from .dream_frames import DreamFrames
+    from .dream_frames import DreamFrames, Rams
 
 
 class DreamObservations:
-    """Makes observations of RAM uint8 (N, bytes). Torch is loaded for frames and tensors only.
+    """Makes observations of RAM uint8 (N, bytes), an array or a tensor. Torch is loaded for frames
+    and tensors only.
 
     Args:
         dream: the learned game.
@@ -37,6 +38,7 @@ class DreamObservations:
         space: of a game's observations: pixels uint8 (K, H, W), or RGB (K, H, W, 3); RAM uint8
             (bytes,); or a Dict of both, "pixels" and "ram".
         stack_shape: shape of the pixels; None without pixels.
+        device: where tensors are; None if observations are arrays.
 
     Raises:
         InputError: the generator cannot be loaded, does not fit the dream, or is missing where
@@ -62,15 +64,15 @@ class DreamObservations:
                 raise InputError(f"generator must be given for {asked}: the dream has none")
             self._frames = self._opened(dream, source, num, options)
         self.stack_shape = self._frames.shape if self._frames and self._has_pixels else None
-        self._device = self._device_of_outputs(options.device)
+        self.device = self._device_of_outputs(options.device)
         self.space = self._space(dream.dynamics.num_bytes)
 
-    def push(self, rams: Ram, begun: Indices) -> None:
+    def push(self, rams: "Rams", begun: Indices) -> None:
         """Show the next state of every game; games in `begun` (n,) begin an episode with it."""
         if self._has_pixels:
             self._drawn.push(rams, begun)
 
-    def push_with_finals(self, rams: Ram, begun: Indices, final_rams: Ram) -> Any:
+    def push_with_finals(self, rams: "Rams", begun: Indices, final_rams: "Rams") -> Any:
         """Do the same, and return the last observations of the episodes before, of RAM uint8
         (n, bytes).
         """
@@ -79,16 +81,16 @@ class DreamObservations:
             finals = self._drawn.push_with_finals(rams, begun, final_rams)
         return self._composed(finals, final_rams)
 
-    def begin(self, rows: Indices, rams: Ram) -> None:
+    def begin(self, rows: Indices, rams: "Rams") -> None:
         """Begin the stacks of some games (n,) anew, from RAM uint8 (n, bytes)."""
         if self._has_pixels:
             self._drawn.begin(rows, rams)
 
-    def observations(self, rams: Ram) -> Any:
+    def observations(self, rams: "Rams") -> Any:
         """Return a copy of the observations of all games."""
-        return self._composed(self._drawn.stacks() if self._has_pixels else None, rams.copy())
+        return self._composed(self._drawn.stacks() if self._has_pixels else None, deepcopy(rams))
 
-    def pictures(self, rams: Ram) -> Frames:
+    def pictures(self, rams: "Rams") -> Frames:
         """Return frames of RAM uint8 (N, bytes), RGB uint8 (N, H, W, 3)."""
         return self._drawn.pictures(rams)
 
@@ -101,13 +103,13 @@ class DreamObservations:
         if stack is not None:
             self._drawn.set_stack(rows, stack)
 
-    def as_output(self, array: npt.NDArray[Any]) -> Any:
+    def as_output(self, array: "npt.NDArray[Any] | Tensor") -> Any:
         """Return an array, or a tensor on the device where observations are."""
         if self._output == "numpy":
             return array
         import torch
 
-        return torch.from_numpy(array).to(self._device)
+        return torch.as_tensor(array, device=self.device)
 
     @property
     def _drawn(self) -> "DreamFrames":
@@ -153,7 +155,7 @@ class DreamObservations:
             spaces["ram"] = gym.spaces.Box(0, 255, (num_bytes,), np.uint8)
         return gym.spaces.Dict(spaces) if len(spaces) > 1 else next(iter(spaces.values()))
 
-    def _composed(self, stacks: "Tensor | None", rams: Ram) -> Any:
+    def _composed(self, stacks: "Tensor | None", rams: "Rams") -> Any:
         """Return observations of frames, of RAM, or a dictionary of both."""
         if stacks is None:
             return self.as_output(rams)

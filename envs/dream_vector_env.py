@@ -44,7 +44,8 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
 
     Observations are those of `DreamEnv` with a first axis of N; rewards are float32 (N,),
     terminations and truncations bool (N,). `infos` has arrays of "lives", "episode_frame_number",
-    "frame_number", each int64 (N,), and "ram", uint8 (N, bytes). In mode SAME_STEP,
+    "frame_number", each int64 (N,), and "ram", uint8 (N, bytes), like observations an array or a
+    tensor. In mode SAME_STEP,
     infos["final_obs"] are observations and infos["final_info"] such infos, both valid where
     infos["_final_obs"] is True.
 
@@ -54,7 +55,8 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.
         output: "numpy", or "torch" for observations, rewards, terminations and truncations that are
-            tensors on the generator's device; of RAM alone, on `device`.
+            tensors on the generator's device; of RAM alone, on `device`. If that is CUDA, the
+            games are played there, so that RAM and pixels stay on it.
         autoreset_mode: when a new episode begins: in the step after the last one (NEXT_STEP), in
             the last one (SAME_STEP), or with a reset (DISABLED).
         options: as for `DreamEnv`.

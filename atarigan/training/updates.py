@@ -1,7 +1,7 @@
 """The updates of a training step: of the critic, of the generator, and by reconstruction."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from atarigan.config.run_config import RunConfig
+from atarigan.models.captured_update import CapturedUpdate
 from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import draw_latents
-from atarigan.training.captured_update import CapturedUpdate, Update
 from atarigan.training.device_plan import DevicePlan
 from atarigan.training.double_backward import use_double_backward_layers
 from atarigan.training.objectives import Objective, pull_away
@@ -278,7 +278,7 @@ class Updates:
         stream: Tensor = state["rng"]
         return stream.shape == self.rng.get_state().shape
 
-    def _new_reconstruction_step(self) -> Update:
+    def _new_reconstruction_step(self) -> Callable[..., Tensor]:
         """The update by reconstruction; captured as a CUDA graph where one process trains."""
         is_captured = self.plan.is_cuda and self.group.size == 1
         return CapturedUpdate(self._reconstruct) if is_captured else self._reconstruct

@@ -26,6 +26,10 @@ class Controls:
         has_paddle: whether the game reads a paddle.
 
     Attributes:
+        joysticks: direction across, along, and the button of each action, then of the no-op, int32
+            (num_actions + 1, 3).
+        directions: where each of them moves the paddle's resistance, as `paddles.direction_of`,
+            int32 (num_actions + 1,).
         num_actions: number of actions.
         has_paddle: as given.
         num_inputs: length of a frame's inputs.
@@ -34,11 +38,11 @@ class Controls:
 
     def __init__(self, meanings: Sequence[str], has_paddle: bool) -> None:
         names = (*meanings, "NOOP")  # the last one, so that it is also number -1
-        self._joysticks = np.array([_joystick(name) for name in names], np.int32)
-        self._directions = np.array([paddles.direction_of(name) for name in names], np.int32)
+        self.joysticks = np.array([_joystick(name) for name in names], np.int32)
+        self.directions = np.array([paddles.direction_of(name) for name in names], np.int32)
         self.num_actions = len(meanings)
         self.has_paddle = has_paddle
-        self.num_inputs = self._joysticks.shape[1] + (2 if has_paddle else 0)
+        self.num_inputs = self.joysticks.shape[1] + (2 if has_paddle else 0)
         self.first_resistance = paddles.FIRST_RESISTANCE if has_paddle else _NO_PADDLE
 
     def frames(self, resistances: Resistances, actions: Actions) -> tuple[Resistances, Inputs]:
@@ -56,7 +60,7 @@ class Controls:
         moved = np.empty((num, num_frames + 1), np.int32)
         moved[:] = resistances[:, None]
         if self.has_paddle:
-            directions = self._directions[actions]
+            directions = self.directions[actions]
             for frame in range(num_frames):
                 moved[:, frame + 1] = paddles.moved(moved[:, frame], directions[:, frame])
         return moved, self.inputs(actions, moved[:, :-1], moved[:, 1:])
@@ -76,7 +80,7 @@ class Controls:
             before: resistance of the paddle before each frame, of that shape; -1 without a paddle.
             after: the same after each frame.
         """
-        joysticks: Inputs = self._joysticks[actions]
+        joysticks: Inputs = self.joysticks[actions]
         if not self.has_paddle:
             return joysticks
         inputs: Inputs = np.empty((*actions.shape, self.num_inputs), np.int32)

@@ -38,6 +38,10 @@ class GameStates:
     keys: npt.NDArray[np.uint64]
     num_drawn: npt.NDArray[np.uint64]
 
+    def array_of(self, name: str) -> npt.NDArray[Any]:
+        """Return a copy of an attribute."""
+        return np.array(getattr(self, name))
+
     def __getitem__(self, rows: Any) -> Self:
         """Return a copy of some games."""
         return type(self)(*(np.array(array[rows]) for array in self._arrays()))
@@ -62,6 +66,13 @@ class Outcomes(NamedTuple):
     rewards: npt.NDArray[np.float32]
     ends: Mask
     truncations: Mask
+
+
+def chances_to_persist(sticky: float, frame_skip: int) -> npt.NDArray[np.float64]:
+    """Return the probability that the action before persists into each frame of an agent step,
+    float64 (frame_skip,).
+    """
+    return sticky ** np.arange(1, frame_skip + 1, dtype=np.float64)
 
 
 class DreamBatch:
@@ -140,8 +151,9 @@ class DreamBatch:
 
     def step(self, actions: npt.NDArray[np.int64], rows: Rows = EVERYONE) -> Outcomes:
         """Play an agent step in some games (n,), with actions int64 (n,); all other games wait."""
-        persists = self._num_persisted(rows)[:, None] > np.arange(self.frame_skip)
-        played = np.where(persists, self.games.last_actions[rows][:, None], actions[:, None])
+        played = np.where(
+            self._persists(rows), self.games.last_actions[rows][:, None], actions[:, None]
+        )
         return self._play(rows, played)
 
     def _play(self, rows: Rows, actions: npt.NDArray[np.int64]) -> Outcomes:
@@ -165,15 +177,13 @@ class DreamBatch:
             ends = ends | (following.lives < lives)
         return Outcomes(following.rewards, ends, games.num_frames[rows] >= self.max_frames)
 
-    def _num_persisted(self, rows: Rows) -> npt.NDArray[np.int64]:
-        """Draw for how many frames the action before persists: at least k with probability
-        sticky ** k.
+    def _persists(self, rows: Rows) -> Mask:
+        """Draw for which frames the action before persists, bool (n, frame_skip): for the first k
+        frames at least with probability sticky ** k.
         """
         if not 0 < self.sticky < 1:
-            return np.full(len(self.games.keys[rows]), self.frame_skip if self.sticky else 0)
-        drawn = np.log1p(-self._draw(rows)) / np.log(self.sticky)
-        persisted: npt.NDArray[np.int64] = np.minimum(drawn, self.frame_skip).astype(np.int64)
-        return persisted
+            return np.full((len(self.games.keys[rows]), self.frame_skip), self.sticky > 0)
+        return 1 - self._draw(rows)[:, None] <= chances_to_persist(self.sticky, self.frame_skip)
 
     def _draw(self, rows: Rows) -> npt.NDArray[np.float64]:
         numbers = uniforms(self.games.keys[rows], self.games.num_drawn[rows])

@@ -11,24 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.uint64]
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
-_UNUSED_BITS = np.uint64(11)  # a float64 has 53
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
+MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+UNUSED_BITS = np.uint64(11)  # a float64 has 53
 
 
 def keys_of(seeds: npt.NDArray[Any]) -> Numbers:
     """Return the keys of streams from seeds, whole numbers from 0 to 2**64 - 1 (N,)."""
-    return _mixed(seeds.astype(np.uint64) + _GAMMA)
+    return _mixed(seeds.astype(np.uint64) + GAMMA)
 
 
 def uniforms(keys: Numbers, counts: Numbers) -> npt.NDArray[np.float64]:
     """Return number `counts` of each stream, uniform in [0, 1), float64 (N,)."""
-    numbers = _mixed(keys + (counts + np.uint64(1)) * _GAMMA)
-    return (numbers >> _UNUSED_BITS).astype(np.float64) * 2.0**-53
+    numbers = _mixed(keys + (counts + np.uint64(1)) * GAMMA)
+    return (numbers >> UNUSED_BITS).astype(np.float64) * 2.0**-53
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    for shift, mixer in zip(_SHIFTS, _MIXERS, strict=False):
+    for shift, mixer in zip(SHIFTS, MIXERS, strict=False):
         numbers = (numbers ^ (numbers >> shift)) * mixer
-    return numbers ^ (numbers >> _SHIFTS[-1])
+    return numbers ^ (numbers >> SHIFTS[-1])
