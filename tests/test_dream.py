@@ -5,16 +5,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError
 from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
+from atarigan.models.dynamics.exactness import PredictedFrames
+from atarigan.models.dynamics.game_transitions import transitions_of
 from tests.learned_games import counting_dream, learned_breakout
 from tests.readers import write_dream
+from tests.test_replayed_frames import collected
 
 
 @pytest.fixture
@@ -134,6 +140,22 @@ def test_a_name_that_is_not_shipped_is_refused(tmp_path: Path) -> None:
         Dream.load("no-such-dream")
     with pytest.raises(InputError, match="nowhere does not exist"):
         Dream.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", shipped.names_of_dreams())
+def test_a_shipped_dream_is_small_and_predicts_its_game(name: str, tmp_path: Path) -> None:
+    folder = shipped.resolved_dream(name)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+    dream = Dream.load(name)
+    assert dream.settings.generator == name
+    buffer = tmp_path / "data"
+    collected(buffer, 150, dream.settings.env_id)
+    (game,) = replayed_games(FrameBuffer.open(buffer))
+    frames = transitions_of(game, dream.settings.action_meanings)
+    predicted = PredictedFrames.of(dream.dynamics, frames, dream.settings.unread)
+    assert predicted.is_exact_read.mean() > 0.98
+    envs = gym.make_vec("atarigan:atarigan/Dream-v0", 2, model=name)
+    assert envs.reset(seed=0)[0].any()
 
 
 def test_parts_must_fit() -> None:
