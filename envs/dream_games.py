@@ -165,6 +165,9 @@ class DreamGames:
     def play(self, actions: npt.NDArray[np.int64], rows: Rows = EVERYONE) -> Outcomes:
         """Play an agent step in some games (n,) with actions int64 (n,), without showing it."""
         outcomes = self._batch.step(actions, rows)
+        if self._options.end_if_unseen:
+            unseen = self.dream.is_unseen(self.states.rams[rows])
+            outcomes = outcomes._replace(truncations=outcomes.truncations | unseen)
         self.is_over[rows] = outcomes.ends | outcomes.truncations
         if self._options.reward_clipping:
             return outcomes._replace(rewards=np.sign(outcomes.rewards))
@@ -186,12 +189,15 @@ class DreamGames:
         return self.seen.pictures(self.states.rams)
 
     def infos(self) -> Infos:
-        """Return what ALE tells of each game and its RAM, as copies, (N, ...) each."""
+        """Return what ALE tells of each game, whether no real play reaches its state, and its RAM,
+        as copies, (N, ...) each.
+        """
         states = self.states
         return {
             "lives": states.lives.astype(np.int64),
             "episode_frame_number": states.num_frames.copy(),
             "frame_number": states.num_frames + self._num_frames_before,
+            "is_unseen": self.dream.is_unseen(states.rams),
             "ram": states.rams.copy(),
         }
 
