@@ -33,8 +33,12 @@ class DreamEnv(gym.Env[Any, Any]):
     Observations are the frames of the last agent steps as in ALE's `AtariVectorEnv`, uint8
     (stack_num, H, W), or (stack_num, H, W, 3) where the generator makes colors; RAM uint8 (bytes,);
     or a Dict of both. RAM determines a frame. `info` has "lives", "episode_frame_number",
-    "frame_number" (both in emulator frames) and "ram", uint8 (bytes,). `reset(seed=s)`, with s at
-    least 0, determines all that follows. `render()` returns the newest frame, RGB uint8 (H, W, 3).
+    "frame_number" (both in emulator frames), "is_unseen", a bool, and "ram", uint8 (bytes,).
+    `reset(seed=s)`, with s at least 0, determines all that follows. `render()` returns the newest
+    frame, RGB uint8 (H, W, 3).
+
+    "is_unseen" is True in states with a value of a byte that the training never saw in real play:
+    the dream has gone wrong, and may not come back. `end_if_unseen=True` truncates the episode.
 
     With `episodic_life=True` an episode ends with a lost life, and the next reset begins a new
     game. Rewards are not clipped unless `reward_clipping=True`.
@@ -47,7 +51,8 @@ class DreamEnv(gym.Env[Any, Any]):
             the dream's own.
         options: `obs_type`, `stack_num`, `frameskip`, `repeat_action_probability`,
             `max_num_frames_per_episode`, `starts`, `noop_max`, `reward_clipping`, `episodic_life`,
-            `render_mode`, `device` and `allow_other_game`, which `DreamOptions` describes.
+            `end_if_unseen`, `render_mode`, `device` and `allow_other_game`, which `DreamOptions`
+            describes.
 
     Raises:
         InputError: an option is out of range; the dream or the generator is missing or damaged; or
@@ -191,4 +196,4 @@ class DreamEnv(gym.Env[Any, Any]):
     def _info(self) -> dict[str, Any]:
         infos = self._games.infos()
         ram = infos.pop("ram")[0]
-        return {**{name: int(values[0]) for name, values in infos.items()}, "ram": ram}
+        return {**{name: values[0].item() for name, values in infos.items()}, "ram": ram}

@@ -166,6 +166,9 @@ class DreamGames:
     def play(self, actions: npt.NDArray[np.int64], rows: Rows = EVERYONE) -> Outcomes:
         """Play an agent step in some games (n,) with actions int64 (n,), without showing it."""
         outcomes = self._batch.step(actions, rows)
+        if self._options.end_if_unseen:
+            unseen = self._batch.is_unseen(rows)
+            outcomes = outcomes._replace(truncations=outcomes.truncations | unseen)
         self.is_over[rows] = outcomes.ends | outcomes.truncations
         if self._options.reward_clipping:
             return outcomes._replace(rewards=np.sign(outcomes.rewards))
@@ -187,8 +190,8 @@ class DreamGames:
         return self.seen.pictures(self.states.rams)
 
     def infos(self) -> Infos:
-        """Return what ALE tells of each game and its RAM, as copies, (N, ...) each; RAM is a tensor
-        where observations are.
+        """Return what ALE tells of each game, whether no real play reaches its state, and its RAM,
+        as copies, (N, ...) each; RAM is a tensor where observations are.
         """
         states = self.states
         num_frames = states.array_of("num_frames")
@@ -196,6 +199,7 @@ class DreamGames:
             "lives": states.array_of("lives").astype(np.int64),
             "episode_frame_number": num_frames,
             "frame_number": num_frames + self._num_frames_before,
+            "is_unseen": self._batch.is_unseen(),
             "ram": self.seen.as_output(deepcopy(states.rams)),
         }
 

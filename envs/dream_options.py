@@ -26,6 +26,7 @@ class DreamKwargs(TypedDict, total=False):
     noop_max: int
     reward_clipping: bool
     episodic_life: bool
+    end_if_unseen: bool
     render_mode: str | None
     device: str
     allow_other_game: bool
@@ -51,6 +52,8 @@ class DreamOptions:
         reward_clipping: whether rewards become their sign, -1, 0 or 1. AtariVectorEnv does that
             unless it is told otherwise.
         episodic_life: whether a lost life ends an episode. The next reset begins a new game.
+        end_if_unseen: whether an episode is truncated at a state that no real play reaches, which
+            `info["is_unseen"]` tells. Nothing is, in a dream of an earlier version.
         render_mode: None or "rgb_array", which needs a generator. `gymnasium.make` takes "human"
             too.
         device: where a generator given by name is loaded, and where tensors of RAM are without a
@@ -70,6 +73,7 @@ class DreamOptions:
     noop_max: int = 0
     reward_clipping: bool = False
     episodic_life: bool = False
+    end_if_unseen: bool = False
     render_mode: str | None = None
     device: str = "auto"
     allow_other_game: bool = False

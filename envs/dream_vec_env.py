@@ -20,8 +20,8 @@ class DreamVecEnv(VecEnv):
     """Many games of a dream for stable-baselines3, played in one call a step.
 
     After `seed(s)` and `reset()`, environment i plays what a `DreamEnv` plays after
-    `reset(seed=s + i)`. infos[i] has "lives"; at an episode's end also "terminal_observation" and
-    "TimeLimit.truncated".
+    `reset(seed=s + i)`. infos[i] has "lives" and "is_unseen"; at an episode's end also
+    "terminal_observation" and "TimeLimit.truncated".
 
     Args:
         model: as for `DreamEnv`.
@@ -61,7 +61,7 @@ class DreamVecEnv(VecEnv):
     def reset(self) -> Any:
         seeds = None if self._seeds == [None] * self.num_envs else self._seeds
         observations, infos = self.envs.reset(seed=seeds)
-        self.reset_infos = [{"lives": int(lives)} for lives in infos["lives"]]
+        self.reset_infos = _told(infos)
         self._reset_seeds()
         self._reset_options()
         return observations
@@ -71,13 +71,13 @@ class DreamVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, ends, truncations, found = self.envs.step(self._actions)
-        infos: list[dict[str, Any]] = [{"lives": lives} for lives in found["lives"].tolist()]
+        infos = _told(found)
         dones = ends | truncations
+        finals = _told(found["final_info"]) if dones.any() else []
         for index in np.flatnonzero(dones).tolist():
-            infos[index]["lives"] = int(found["final_info"]["lives"][index])
+            self.reset_infos[index], infos[index] = infos[index], finals[index]
             infos[index]["terminal_observation"] = _at(found["final_obs"], index)
             infos[index]["TimeLimit.truncated"] = bool(truncations[index] and not ends[index])
-            self.reset_infos[index] = {"lives": int(found["lives"][index])}
         return observations, rewards, dones, infos
 
     def close(self) -> None:
@@ -103,6 +103,12 @@ class DreamVecEnv(VecEnv):
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None
     ) -> list[bool]:
         return [False for _ in self._get_indices(indices)]
+
+
+def _told(infos: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the infos of each game."""
+    told = zip(infos["lives"].tolist(), infos["is_unseen"].tolist(), strict=True)
+    return [{"lives": lives, "is_unseen": is_unseen} for lives, is_unseen in told]
 
 
 def _at(observations: Any, index: int) -> Any:

@@ -44,10 +44,9 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
 
     Observations are those of `DreamEnv` with a first axis of N; rewards are float32 (N,),
     terminations and truncations bool (N,). `infos` has arrays of "lives", "episode_frame_number",
-    "frame_number", each int64 (N,), and "ram", uint8 (N, bytes), like observations an array or a
-    tensor. In mode SAME_STEP,
-    infos["final_obs"] are observations and infos["final_info"] such infos, both valid where
-    infos["_final_obs"] is True.
+    "frame_number", each int64 (N,), "is_unseen", bool (N,), and "ram", uint8 (N, bytes), like
+    observations an array or a tensor. In mode SAME_STEP, infos["final_obs"] are observations and
+    infos["final_info"] such infos, both valid where infos["_final_obs"] is True.
 
     Args:
         model: a `Dream`, the folder of one, or the name of one that comes with the package.

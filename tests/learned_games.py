@@ -10,6 +10,7 @@ from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dynamics import Dynamics, NextStates
 from atarigan.models.dynamics.game_transitions import transitions_of
+from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.test_replayed_frames import collected
@@ -33,7 +34,8 @@ def learned_breakout() -> Dream:
     settings = DreamSettings(
         "ALE/Breakout-v5", {}, tuple(meanings), has_paddle=True, generator="breakout"
     )
-    return Dream(settings, TreeDynamics.fit(known), starts)
+    seen_states = SeenStates.fit(known, np.arange(len(known)))
+    return Dream(settings, TreeDynamics.fit(known), starts, seen_states=seen_states)
 
 
 class Counting(Dynamics):

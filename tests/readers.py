@@ -37,6 +37,7 @@ from atarigan.models.checkpoint import (
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_tables import TreeTables
 from atarigan.models.frame_generator import FrameGenerator
@@ -264,7 +265,8 @@ def read_dynamics(folder: Path) -> None:
 def write_dream(folder: Path) -> None:
     starts = Starts(np.array([[7, 3], [7, 4]], np.uint8), np.array([2, 3], np.uint8))
     settings = DreamSettings("ALE/Freeway-v5", {}, ("NOOP", "UP", "DOWN"), has_paddle=False)
-    Dream(settings, small_trees(num_inputs=3), starts).save(folder)
+    seen = SeenStates(np.arange(512).reshape(2, 256) % 256 < 200)
+    Dream(settings, small_trees(num_inputs=3), starts, seen_states=seen).save(folder)
     read_dream(folder)
 
 
@@ -273,6 +275,7 @@ def read_dream(folder: Path) -> None:
     batch.seed(np.arange(3), np.arange(3, dtype=np.uint64))
     batch.reset(np.arange(3), most_noops=2)
     batch.step(np.zeros(3, np.int64))
+    batch.dream.is_unseen(batch.games.rams)
 
 
 def write_roles(folder: Path) -> None:
@@ -316,7 +319,9 @@ READERS = {
     "recipe": Reader(write_recipe, read_recipe, ("recipe.toml",)),
     "run records": Reader(write_records, read_records, ("evaluations.jsonl", "history.csv")),
     "dynamics": Reader(write_dynamics, read_dynamics, ("dynamics.json", "trees.safetensors")),
-    "dream": Reader(write_dream, read_dream, ("dream.json", "starts.safetensors")),
+    "dream": Reader(
+        write_dream, read_dream, ("dream.json", "starts.safetensors", "seen_states.safetensors")
+    ),
     "roles of bytes": Reader(
         write_roles, lambda folder: DreamFolder(folder).read_roles(), ("roles.json",)
     ),

@@ -16,6 +16,7 @@ from atarigan.models.device_dreams.device_batch import DeviceDreamBatch
 from atarigan.models.device_dreams.device_trees import DeviceTrees, levels_of
 from atarigan.models.dynamics.dream_batch import DreamBatch, GameStates
 from atarigan.models.dynamics.features import last_next_byte
+from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.learned_games import counting_dream, learned_breakout
 from tests.test_dream_envs import assert_equal
@@ -294,3 +295,19 @@ def as_arrays(values: Any) -> Any:
     if isinstance(values, tuple):
         return tuple(map(as_arrays, values))
     return values.cpu().numpy() if isinstance(values, torch.Tensor) else values
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_unseen_states_are_told_alike(device: str) -> None:
+    seen = SeenStates(np.random.default_rng(0).random((128, 256)) < 0.99)
+    found = []
+    for dream in (learned_breakout(), dataclasses.replace(learned_breakout(), seen_states=seen)):
+        batches = DreamBatch(dream, 40), DeviceDreamBatch(dream, 40, torch.device(device))
+        for batch in batches:
+            batch.seed(np.arange(40), np.arange(40, dtype=np.uint64))
+            batch.reset(np.arange(40))
+            for _ in range(5):
+                batch.step(np.arange(40) % 4)
+            found.append(batch.is_unseen(slice(10, None)))
+    np.testing.assert_array_equal(found[::2], found[1::2], strict=True)
+    assert [each.mean() > 0 for each in found] == [False, False, True, True]

@@ -14,6 +14,7 @@ from atarigan.files.npz_samples import note_of, read_samples
 from atarigan.models import shipped
 from atarigan.models.dream_frames import dreamt_states, generator_of
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.learned_games import counting_dream
 from tests.readers import small_trees, write_dream
@@ -24,7 +25,8 @@ def write_pong(folder: Path, env_id: str = "ALE/Pong-v5") -> Path:
     tables = dataclasses.replace(small_trees(3).tables, constants=np.zeros(128, np.uint8))
     starts = Starts(np.zeros((1, 128), np.uint8), np.zeros(1, np.uint8))
     settings = DreamSettings(env_id, {}, ("NOOP", "UP", "DOWN"), has_paddle=False)
-    Dream(settings, TreeDynamics(tables), starts).save(folder)
+    seen = SeenStates(np.arange(128 * 256).reshape(128, 256) % 3 > 0)
+    Dream(settings, TreeDynamics(tables), starts, seen_states=seen).save(folder)
     shutil.copytree(shipped.resolved("pong"), folder / "generator")
     return folder
 
@@ -73,11 +75,15 @@ def test_a_packed_dream_has_its_own_files_only(tmp_path: Path) -> None:
         "dynamics.json",
         "generator/config.json",
         "generator/generator.safetensors",
+        "seen_states.safetensors",
         "starts.safetensors",
         "trees.safetensors",
     ]
     first, again = Dream.load(run), Dream.load(out)
     assert again.settings == first.settings
+    assert first.seen_states is not None
+    assert again.seen_states is not None
+    assert (again.seen_states.is_seen == first.seen_states.is_seen).all()
     assert np.array_equal(dreamt_states(again, 9), dreamt_states(first, 9))
     generator_of(again, "cpu")
     with pytest.raises(InputError, match="--out must be a new folder"):

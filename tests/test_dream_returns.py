@@ -1,6 +1,9 @@
 """The same policies in a dream and in the real game, and what their returns say."""
 
 import contextlib
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +19,8 @@ from atarigan.evaluation.dream.played_games import (
     play_dream,
     play_real,
 )
-from atarigan.evaluation.dream.return_scores import return_scores, spearman
+from atarigan.evaluation.dream.return_scores import return_scores, spearman, unseen_score
+from atarigan.models.dynamics.seen_states import SeenStates
 from tests.learned_games import ACTIONS, counting_dream
 
 
@@ -39,7 +43,8 @@ class Presses:
 def games(returns: list[list[float]]) -> PlayedGames:
     """Games whose returns only rise or only fall."""
     array = np.array(returns, float)
-    return PlayedGames(array, np.minimum(array, 0), np.maximum(array, 0))
+    extremes = np.minimum(array, 0), np.maximum(array, 0)
+    return PlayedGames(array, *extremes, np.ones_like(array), np.zeros_like(array))
 
 
 def test_games_of_a_dream_end_when_they_do_and_add_up() -> None:
@@ -89,8 +94,8 @@ def test_policies_draw_the_same_in_both_games() -> None:
     shares = ActionShares(np.full(4, 0.25), 2)
     policies = [NamedPolicy("held", lambda rng: Recorded(4, rng, shares))] * 2
     with contextlib.closing(AgentSteps("ALE/Breakout-v5", sticky=0.0)) as env:
-        real = play_real(env, policies, 2, 7, seed=3)
-        again = play_real(env, policies, 2, 7, seed=3)
+        real = play_real(env, counting_dream(), policies, 2, 7, seed=3)
+        again = play_real(env, counting_dream(), policies, 2, 7, seed=3)
     play_dream(counting_dream(), policies, 2, 7, seed=3)
     played = [each for each in drawn if each]
     assert len({tuple(each) for each in played[:4]}) == 4
@@ -104,7 +109,7 @@ def test_scripted_players_play_where_they_can() -> None:
         assert names[:2] == ["scripted, 0% random", "scripted, 60% random"]
         assert names[2:] == [f"held actions {number}" for number in (1, 2, 3)]
         [scripted, *_, held] = evaluation_policies(env, 5, seed=0)
-        returns = play_real(env, [scripted, held], 1, 400, seed=0).returns[:, 0]
+        returns = play_real(env, counting_dream(), [scripted, held], 1, 400, seed=0).returns[:, 0]
         assert returns[0] > 10 > returns[1]
     with contextlib.closing(AgentSteps("ALE/Freeway-v5", sticky=0.25)) as env:
         names = [policy.name for policy in evaluation_policies(env, 2, seed=0)]
@@ -161,7 +166,8 @@ def test_a_dream_in_which_nothing_scores_says_nothing_of_the_order() -> None:
 
 def test_returns_that_no_real_game_had_are_counted_at_any_time() -> None:
     real = games([[0, 3], [0, -2]])
-    dream = PlayedGames(
+    dream = dataclasses.replace(
+        real,
         returns=np.array([[3.0, -2.0], [0.0, 1.0]]),
         lowest=np.array([[0.0, -2.0], [-3.0, 0.0]]),
         highest=np.array([[3.0, 0.0], [0.0, 4.0]]),
@@ -174,3 +180,34 @@ def test_returns_that_no_real_game_had_are_counted_at_any_time() -> None:
 def test_what_is_undefined_is_left_out() -> None:
     scores = return_scores(games([[1, 1], [1, 1]]), games([[0, 2], [5, 6]]))
     assert scores.keys() == {"returns_out_of_range"}
+
+
+def test_steps_to_unseen_states_are_counted() -> None:
+    """Of counts 4, 8, … to 30, those above 12 are unseen; of the real game, none is."""
+    is_seen = np.ones((2, 256), np.bool_)
+    is_seen[0, 13:] = False
+    dream = dataclasses.replace(counting_dream(), seen_states=SeenStates(is_seen))
+    policies = [NamedPolicy(name, lambda rng: Presses(0)) for name in "ab"]
+    dreamt = play_dream(dream, policies, 2, 100, seed=0)
+    assert dreamt.num_steps.tolist() == [[8, 8], [8, 8]]
+    assert dreamt.num_unseen.tolist() == [[5, 5], [5, 5]]
+    score = unseen_score(games([[0, 1], [2, 3]]), dreamt)["unseen_states"]
+    assert (score["value"], score["floor"], score["interval"]) == (5 / 8, 0, (5 / 8, 5 / 8))
+
+
+def test_unseen_states_of_the_real_game_are_its_floor() -> None:
+    with contextlib.closing(AgentSteps("ALE/Breakout-v5", sticky=0.0)) as env:
+        env.reset(0)
+        ram = env.screen.ram()
+        assert ram is not None
+        is_seen = np.ones((128, 256), np.bool_)
+        is_seen[76, 0] = False  # the score's byte, which is 0 for as long as nothing is hit
+        flags = SeenStates(is_seen)
+        assert flags.is_unseen(ram[None]).all()
+        dream: Any = SimpleNamespace(is_unseen=flags.is_unseen)
+        real = play_real(env, dream, [NamedPolicy("", lambda rng: Presses(0))] * 2, 2, 5, seed=0)
+    assert real.num_steps.tolist() == real.num_unseen.tolist() == [[5, 5], [5, 5]]
+    half = dataclasses.replace(real, num_unseen=real.num_unseen * [0.2, 0.8])
+    score = unseen_score(real, half)["unseen_states"]
+    assert (score["value"], score["floor"]) == (pytest.approx(0.5), 1)
+    assert score["interval"][0] < 0.4 < 0.6 < score["interval"][1]

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from atarigan import FrameBuffer, train
@@ -15,10 +16,13 @@ from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.exactness import PredictedFrames
 from atarigan.models.dynamics.game_transitions import transitions_of
+from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.transitions import FrameTransitions
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.training.dream import run
 from atarigan.training.dream.byte_roles import ByteRoles
-from atarigan.training.dream.dream_folder import DreamFolder
+from atarigan.training.dream.dream_folder import DreamFolder, PartOfFrames
 from atarigan.training.dream.dream_trainer import DreamTrainer
 from tests.test_replayed_frames import collected
 
@@ -63,8 +67,30 @@ def test_a_dream_is_learned(first: DreamFolder) -> None:
     assert dream.settings.env_id == "ALE/Breakout-v5"
     assert dream.settings.generator == "breakout"
     assert dream.starts.lives.tolist() == [5] * len(dream.starts.lives)
-    known = first.read_part(first.parts[0])
+    known = first.read_part(first.parts[0]).frames
     assert (~PredictedFrames.of(dream.dynamics, known).is_exact).mean() < 0.01
+    assert dream.seen_states is not None
+    assert not dream.is_unseen(known.next_states).any()
+    assert not dream.is_unseen(dream.starts.states).any()
+    assert dream.seen_states.is_seen[121].all()  # which nothing reads
+
+
+def test_a_part_tells_which_frames_no_play_reached(first: DreamFolder, tmp_path: Path) -> None:
+    """Real play is 25 agent steps of 4 frames each; parts of earlier versions do not tell."""
+    collected, played = (first.read_part(path) for path in first.parts)
+    assert collected.is_real.all()
+    assert played.is_real[-100:].all()
+    assert not played.is_real[:-100].any()
+    with np.load(first.parts[1]) as arrays:
+        known = dict(arrays)
+    path = tmp_path / "part.npz"
+    for first_real, message in ((-1, "must be 0 to"), (2.5, "not a readable file of frames")):
+        np.savez(path, **{**known, "first_real": first_real})
+        with pytest.raises(InputError, match=message):
+            first.read_part(path)
+    del known["first_real"]
+    np.savez(path, **known)
+    assert first.read_part(path).is_real.all()
 
 
 def test_the_frames_of_the_collection_are_learned_first(
@@ -73,7 +99,7 @@ def test_the_frames_of_the_collection_are_learned_first(
     buffer = FrameBuffer.open(collection)
     meanings = buffer.meta.origin.action_meanings
     parts = [transitions_of(game, meanings) for game in replayed_games(buffer)]
-    known = first.read_part(first.parts[0])
+    known = first.read_part(first.parts[0]).frames
     assert (known.states == FrameTransitions.concatenate(parts).states).all()
 
 
@@ -209,12 +235,49 @@ def test_rounds_that_are_no_text_are_named(first: DreamFolder, tmp_path: Path) -
 
 def test_parts_are_never_overwritten(first: DreamFolder, tmp_path: Path) -> None:
     folder = DreamFolder(tmp_path)
-    part = first.read_part(first.parts[0])[:5]
+    part = PartOfFrames(first.read_part(first.parts[0]).frames[:5], 2)
     for _ in range(3):
         folder.add_part(part)
     folder.parts[0].unlink()
     folder.add_part(part)
     assert [path.name for path in folder.parts] == [f"part-000{n}.npz" for n in (1, 2, 3)]
+    assert folder.read_part(folder.parts[0]).is_real.tolist() == [False, False, True, True, True]
+
+
+def test_seen_states_are_learned_from_real_play(
+    first: DreamFolder, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a training goes on, too."""
+    asked: list[np.ndarray] = []
+
+    def fit(transitions: FrameTransitions, real: np.ndarray, untested: tuple[int, ...]) -> None:
+        assert untested == (121,)
+        asked.append(real)
+
+    monkeypatch.setattr(SeenStates, "fit", fit)
+    folder = DreamFolder(tmp_path / "run")
+    shutil.copytree(first.path, folder.path)
+    branched = PartOfFrames(first.read_part(first.parts[0]).frames, 500)
+    folder.add_part(branched)
+    trainer = DreamTrainer(
+        folder,
+        FrameBuffer.open(collection),
+        generator="breakout",
+        seed=0,
+        round_frames=100,
+        report=lambda _: None,
+    )
+    trainer.begin()
+    tables = TreeDynamics.load(first.path).tables
+    monkeypatch.setattr(TreeFitter, "fit", lambda *_: tables)
+    trainer.fit(lambda *_: None)
+    trainer.measure()
+    trainer.fit(lambda *_: None)
+    is_real = np.concatenate([folder.read_part(path).is_real for path in folder.parts])
+    num_before = len(is_real) - len(folder.read_part(folder.parts[-1]).is_real)
+    assert (~is_real[:num_before]).sum() >= 500
+    assert asked[0].tolist() == np.flatnonzero(is_real[:num_before]).tolist()
+    assert asked[1].tolist() == np.flatnonzero(is_real).tolist()
 
 
 def test_a_collection_that_names_a_module_is_refused(collection: Path, tmp_path: Path) -> None:

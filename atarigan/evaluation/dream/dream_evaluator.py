@@ -21,7 +21,7 @@ from atarigan.evaluation.dream.played_games import (
     play_real,
     real_env,
 )
-from atarigan.evaluation.dream.return_scores import return_scores
+from atarigan.evaluation.dream.return_scores import return_scores, unseen_score
 from atarigan.evaluation.dream.rollouts import Rollouts, play_rollouts, rollout_starts
 from atarigan.evaluation.dream.step_exactness import exactness_scores
 from atarigan.evaluation.dream.unseen_steps import MOST_STEPS, UnseenSteps, replayed_steps
@@ -81,6 +81,8 @@ def evaluate_dream(dream: Dream, name: str, comparison: DreamComparison) -> Drea
     seed = comparison.seed
     scores = exactness_scores(dream.dynamics, unseen, unread, seed)
     scores |= rollouts.score(seed) | return_scores(real, dreamt, seed)
+    if dream.seen_states is not None:
+        scores |= unseen_score(real, dreamt, seed)
     film = None
     if generator is not None:
         from atarigan.evaluation.dream.rollout_film import RolloutFilm
@@ -140,7 +142,7 @@ def _played(
         policies = evaluation_policies(env, comparison.num_policies, seed)
         total = num * len(policies)
         with ProgressDisplay("playing the real game", "games", total) as display:
-            real = play_real(env, policies, num, max_steps, seed, display.advance)
+            real = play_real(env, dream, policies, num, max_steps, seed, display.advance)
         with ProgressDisplay("playing the dream", "games", total) as display:
             dreamt = play_dream(dream, policies, num, max_steps, seed, display.advance)
     return [policy.name for policy in policies], real, dreamt

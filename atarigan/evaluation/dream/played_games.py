@@ -40,18 +40,24 @@ class PlayedGames:
         returns: sum of rewards of each game, float64 (P, G).
         lowest: the smallest sum at any time of the game, from 0 at its begin, float64 (P, G).
         highest: the largest one, float64 (P, G).
+        num_steps: agent steps of each game, float64 (P, G).
+        num_unseen: those that lead to a state that no real play of the training reaches, as the
+            dream tells it, float64 (P, G).
     """
 
     returns: Returns
     lowest: Returns
     highest: Returns
+    num_steps: Returns
+    num_unseen: Returns
 
     @classmethod
     def begun(cls, num_policies: int, num_games: int) -> "PlayedGames":
-        return cls(*np.zeros((3, num_policies, num_games)))
+        return cls(*np.zeros((5, num_policies, num_games)))
 
     def add(self, where: Any, rewards: Any) -> None:
-        """Add rewards to the games at an index, each at most once."""
+        """Add an agent step's rewards to the games at an index, each at most once."""
+        self.num_steps[where] += 1
         self.returns[where] += rewards
         self.lowest[where] = np.minimum(self.lowest[where], self.returns[where])
         self.highest[where] = np.maximum(self.highest[where], self.returns[where])
@@ -105,6 +111,7 @@ def real_env(dream: Dream) -> AgentSteps:
 
 def play_real(
     env: AgentSteps,
+    dream: Dream,
     policies: Sequence[NamedPolicy],
     num_games: int,
     max_steps: int,
@@ -120,11 +127,14 @@ def play_real(
             env.reset(env_seed)
             env_seed = None
             player.begin_episode()
+            states = []
             for _ in range(max_steps):
                 reward, terminated, truncated = env.step(player.act(env.screen))
                 played.add((number, game), reward)
+                states.append(env.screen.ram())
                 if terminated or truncated:
                     break
+            played.num_unseen[number, game] = dream.is_unseen(np.array(states)).sum()
             progress(1)
     return played
 
@@ -152,7 +162,9 @@ def play_dream(
     for _ in range(max_steps):
         actions = [players[row].act(RamScreen(batch.games.rams[row])) for row in going]
         outcomes = batch.step(np.array(actions, np.int64), going)
-        played.add(tuple(places[:, going]), outcomes.rewards)
+        where = tuple(places[:, going])
+        played.add(where, outcomes.rewards)
+        played.num_unseen[where] += dream.is_unseen(batch.games.rams[going])
         progress(int(outcomes.ends.sum()))
         going = going[~outcomes.ends]
         if not len(going):

@@ -1,4 +1,4 @@
-"""How well returns in a dream tell returns in the real game."""
+"""How well games in a dream tell games in the real game: their returns and their states."""
 
 from functools import partial
 
@@ -60,6 +60,34 @@ def return_scores(real: PlayedGames, dream: PlayedGames, seed: int = 0) -> dict[
         for name, (value, floors, resampled) in found.items()
         if not any(np.isnan(each).all() for each in (value, floors, resampled))
     }
+
+
+def unseen_score(real: PlayedGames, dream: PlayedGames, seed: int = 0) -> dict[str, Score]:
+    """Return the score `unseen_states`: the share of a dream's agent steps that lead to a state
+    which no real play of its training reaches, over the games of P policies, G each.
+
+    The floor is the share of such steps in the real game: false alarms. The interval is 1.96
+    standard errors to both sides, by resampling the games of each policy.
+
+    Args:
+        real: games of each policy in the real game.
+        dream: games of the same policies in the dream.
+        seed: of the resamples.
+    """
+    name = "unseen_states"
+    drawn = [
+        _resampled(numbers, np.random.default_rng(seed))  # the same games of both
+        for numbers in (dream.num_unseen, dream.num_steps)
+    ]
+    resampled = drawn[0].sum((1, 2)) / drawn[1].sum((1, 2))
+    value = float(dream.num_unseen.sum() / dream.num_steps.sum())
+    score = Score(
+        value=value,
+        floor=float(real.num_unseen.sum() / real.num_steps.sum()),
+        interval=interval(name, value, float(resampled.std())),
+        better=METRICS[name].better,
+    )
+    return {name: score}
 
 
 def _mean_error(span: float, first: Values, second: Values) -> Values:

@@ -114,6 +114,9 @@ class DeviceDreamBatch:
         self.dream = dream
         self._device = device
         self._trees = DeviceTrees(dream.dynamics.tables, device)
+        self._is_seen = (
+            None if dream.seen_states is None else self._on_device(dream.seen_states.is_seen)
+        )
         self._controls = dream.controls
         self._joysticks = torch.from_numpy(dream.controls.joysticks).to(device)
         self._directions = torch.from_numpy(dream.controls.directions).to(device)
@@ -161,6 +164,14 @@ class DeviceDreamBatch:
         found = self._step(self._on_device(everyones), self._mask(rows)).cpu().numpy()[:, rows]
         rewards, ends, truncations = found
         return Outcomes(rewards, ends > 0, truncations > 0)
+
+    def is_unseen(self, rows: Rows = EVERYONE) -> npt.NDArray[np.bool_]:
+        """As `DreamBatch.is_unseen`."""
+        if self._is_seen is None:
+            return np.zeros(len(self), np.bool_)[rows]
+        is_right = self._is_seen.gather(1, self.games.rams.T.long()).all(0)
+        unseen: npt.NDArray[np.bool_] = ~is_right.cpu().numpy()[rows]
+        return unseen
 
     def _step_all(self, actions: Tensor, steps: Tensor) -> Tensor:
         """Play an agent step with actions int64 (N,) in games where `steps`, bool (N,), is True.

@@ -6,6 +6,7 @@ FOLDER/
                        where its generator is
   dynamics.json, trees.safetensors     how states follow one another
   starts.safetensors   states that episodes begin with
+  seen_states.safetensors  which values real play has; may be missing
   generator/           the generator of its frames, unless a shipped one draws them
 ```
 """
@@ -27,6 +28,7 @@ from atarigan.files.untrusted_paths import confined
 from atarigan.models import shipped
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
+from atarigan.models.dynamics.seen_states import SEEN_STATES_FILE, SeenStates
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
 SETTINGS_FILE = shipped.DREAM_SETTINGS
@@ -122,6 +124,7 @@ class Dream:
         dynamics: predicts a frame.
         starts: states that episodes begin with.
         folder: where it was loaded from; None if nowhere.
+        seen_states: tells states that no real play reaches; None if they are not known.
 
     Raises:
         InputError: the parts are of different sizes.
@@ -131,6 +134,7 @@ class Dream:
     dynamics: Dynamics
     starts: Starts
     folder: Path | None = None
+    seen_states: SeenStates | None = None
 
     def __post_init__(self) -> None:
         num_bytes = self.starts.states.shape[1]
@@ -143,6 +147,10 @@ class Dream:
                 f"the dynamics must have {self.controls.num_inputs} inputs, "
                 f"not {self.dynamics.num_inputs}"
             )
+        if self.seen_states is not None and self.seen_states.num_bytes != num_bytes:
+            raise InputError(
+                f"seen states must be of {num_bytes} bytes, not {self.seen_states.num_bytes}"
+            )
         if max(self.settings.unread, default=-1) >= num_bytes:
             raise InputError(
                 f"unread must be addresses below {num_bytes}, not {self.settings.unread[-1]}"
@@ -151,6 +159,17 @@ class Dream:
     @property
     def controls(self) -> Controls:
         return Controls(self.settings.action_meanings, self.settings.has_paddle)
+
+    def is_unseen(self, rams: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Return which RAM, uint8 (B, bytes), no real play reaches, bool (B,); none if that is not
+        known.
+
+        Raises:
+            InputError: numba is not installed.
+        """
+        if self.seen_states is None:
+            return np.zeros(len(rams), np.bool_)
+        return self.seen_states.is_unseen(rams)
 
     @property
     def generator_source(self) -> Path | None:
@@ -184,6 +203,10 @@ class Dream:
         tables = {"states": self.starts.states, "lives": self.starts.lives}
         with atomic.new_file(folder / STARTS_FILE) as temporary:
             temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in tables.items()}))
+        if self.seen_states is None:
+            (folder / SEEN_STATES_FILE).unlink(missing_ok=True)
+        else:
+            self.seen_states.save(folder / SEEN_STATES_FILE)
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
             typed_json.write_json(temporary, self.settings)
 
@@ -197,7 +220,8 @@ class Dream:
         folder = shipped.resolved_dream(source)
         settings = typed_json.read_json(_found(folder, SETTINGS_FILE), DreamSettings)
         starts = _read_starts(_found(folder, STARTS_FILE))
-        return cls(settings, TreeDynamics.load(folder), starts, folder)
+        dynamics = TreeDynamics.load(folder)
+        return cls(settings, dynamics, starts, folder, _read_seen_states(folder))
 
 
 def _found(folder: Path, name: str) -> Path:
@@ -218,6 +242,14 @@ def _read_starts(path: Path) -> Starts:
         return Starts(**tables)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _read_seen_states(folder: Path) -> SeenStates | None:
+    """Return None if there is no file, as in dreams of earlier versions."""
+    try:
+        return SeenStates.load(confined(folder / SEEN_STATES_FILE, folder))
+    except FileNotFoundError:
+        return None
 
 
 def refuse_module(env_id: str) -> None:

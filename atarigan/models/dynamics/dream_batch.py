@@ -156,6 +156,10 @@ class DreamBatch:
         )
         return self._play(rows, played)
 
+    def is_unseen(self, rows: Rows = EVERYONE) -> Mask:
+        """Return which of some games (n,) are in states that no real play reaches, bool (n,)."""
+        return self.dream.is_unseen(self.games.rams[rows])
+
     def _play(self, rows: Rows, actions: npt.NDArray[np.int64]) -> Outcomes:
         """Play frames in some games (n,), with actions int64 (n, frames)."""
         games, everyone = self.games, np.arange(len(actions))

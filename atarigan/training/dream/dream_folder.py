@@ -4,7 +4,8 @@
 runs/pong-dream/
   training.json          the settings
   roles.json             what the emulator said of bytes
-  dream.json, dynamics.json, trees.safetensors, starts.safetensors, generator/
+  dream.json, dynamics.json, trees.safetensors, starts.safetensors,
+  seen_states.safetensors, generator/
                          the dream (see atarigan.models.dynamics.dream)
   frames/part-0000.npz   the emulator's frames that the trees were fitted to
   rounds.jsonl           how exact the model was on the frames of each round, before it saw them
@@ -13,12 +14,14 @@ runs/pong-dream/
 """
 
 import json
+import operator
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.config.dream_config import DreamConfig
 from atarigan.errors import InputError, one_line
@@ -26,7 +29,46 @@ from atarigan.files import atomic, typed_json
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.training.dream.byte_roles import ByteRoles
 
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+_FIRST_REAL = "first_real"
+_DAMAGED = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfFrames:
+    """Frames that were added together.
+
+    Attributes:
+        frames: N frames; those that no play reached, such as what follows a wrong prediction, come
+            first.
+        first_real: number of the first frame of real play, 0 to N; 0 also in parts of earlier
+            versions, which do not tell.
+
+    Raises:
+        InputError: the number is out of range.
+    """
+
+    frames: FrameTransitions
+    first_real: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first_real <= len(self.frames):
+            raise InputError(
+                f"first_real must be 0 to {len(self.frames)} frames, not {self.first_real}"
+            )
+
+    @property
+    def is_real(self) -> npt.NDArray[np.bool_]:
+        """Which frames are of real play, bool (N,)."""
+        return np.arange(len(self.frames)) >= self.first_real
 
 
 @dataclass(frozen=True)
@@ -107,14 +149,15 @@ class DreamFolder:
         """Files of frames, in order."""
         return sorted((self.path / "frames").glob(f"part-{'[0-9]' * 4}.npz"))
 
-    def read_part(self, path: Path) -> FrameTransitions:
+    def read_part(self, path: Path) -> PartOfFrames:
         """Raises InputError if the file is damaged."""
         names = [field.name for field in fields(FrameTransitions)]
         if not path.is_file():
             raise InputError(f"{path} must be a file")
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return FrameTransitions(*(arrays[name] for name in names))
+                frames = FrameTransitions(*(arrays[name] for name in names))
+                return PartOfFrames(frames, operator.index(arrays.get(_FIRST_REAL, 0)))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except _DAMAGED as error:
@@ -122,9 +165,11 @@ class DreamFolder:
                 f"{path} is not a readable file of frames: {one_line(error)}"
             ) from None
 
-    def add_part(self, frames: FrameTransitions) -> None:
+    def add_part(self, part: PartOfFrames) -> None:
         newest = self.parts[-1].stem.partition("-")[2] if self.parts else "-1"
         path = self.path / "frames" / f"part-{int(newest) + 1:04d}.npz"
-        arrays = {field.name: getattr(frames, field.name) for field in fields(FrameTransitions)}
+        names = [field.name for field in fields(FrameTransitions)]
+        arrays = {name: getattr(part.frames, name) for name in names}
+        arrays[_FIRST_REAL] = np.int64(part.first_real)
         with atomic.new_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)

@@ -29,11 +29,12 @@ from atarigan.models.dynamics.dream import (
 )
 from atarigan.models.dynamics.exactness import PredictedFrames
 from atarigan.models.dynamics.game_transitions import transitions_of
+from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import Progress, TreeFitter
 from atarigan.training.dream.byte_roles import ByteRoles, byte_roles
-from atarigan.training.dream.dream_folder import DreamFolder, Round
+from atarigan.training.dream.dream_folder import DreamFolder, PartOfFrames, Round
 from atarigan.training.dream.frame_games import FrameGames
 
 _MOST_STARTS = 1000
@@ -83,6 +84,7 @@ class DreamTrainer:
         self.rounds = folder.read_rounds()
         self._dynamics: TreeDynamics | None = None
         self._fitter = TreeFitter(seed)
+        self._is_real: list[npt.NDArray[np.bool_]] = []
         self._settings = DreamSettings(
             env_id=str(origin.env_id),
             env_kwargs=dict(origin.env_kwargs),
@@ -124,11 +126,12 @@ class DreamTrainer:
                 raise InputError(f"{self._buffer.path} must hold a game from its begin on")
             meanings = self._settings.action_meanings
             frames = [transitions_of(game, meanings) for game in games]
-            self._folder.add_part(FrameTransitions.concatenate(frames))
+            self._folder.add_part(PartOfFrames(FrameTransitions.concatenate(frames)))
             first = [(game.states[0], int(game.lives[0])) for game in games]
             self._starts.append(_starts(first))
         parts = [self._folder.read_part(path) for path in self._folder.parts]
-        self._fitter.extend(FrameTransitions.concatenate(parts))
+        self._fitter.extend(FrameTransitions.concatenate([part.frames for part in parts]))
+        self._is_real = [part.is_real for part in parts]
 
     def _ask_roles(self) -> ByteRoles:
         self._report("asking the emulator which bytes nothing reads, and which are the score")
@@ -142,7 +145,11 @@ class DreamTrainer:
         dynamics = TreeDynamics(self._fitter.fit(self._roles.unread, self._roles.score, progress))
         starts = self._all_starts()
         settings = replace(self._settings, unread=self._roles.unread)
-        Dream(settings, dynamics, starts).save(self._folder.path)
+        transitions = self._fitter.transitions
+        assert transitions is not None
+        real = np.flatnonzero(np.concatenate(self._is_real))
+        seen_states = SeenStates.fit(transitions, real, settings.unread)
+        Dream(settings, dynamics, starts, seen_states=seen_states).save(self._folder.path)
         self._dynamics = dynamics
 
     def measure(self) -> Round:
@@ -162,7 +169,9 @@ class DreamTrainer:
         )
         added = FrameTransitions.concatenate([*played.branches, played.frames])
         self._fitter.extend(added)  # which refuses what could not be gone on with
-        self._folder.add_part(added)
+        part = PartOfFrames(added, len(added) - len(played.frames))
+        self._folder.add_part(part)
+        self._is_real.append(part.is_real)
         self.rounds.append(now)
         self._folder.write_rounds(self.rounds)
         return now
