@@ -201,6 +201,13 @@ def test_readme_plays_a_shipped_generator(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "(210, 160, 3) uint8\n"
 
 
+def test_every_shipped_game_is_listed_with_its_dream() -> None:
+    lines = (ROOT / "docs" / "reference" / "games.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("| `")]
+    assert [row[1].strip("`") for row in rows] == shipped.names()
+    assert [row[1].strip("`") for row in rows if row[6] == "yes"] == shipped.names_of_dreams()
+
+
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 130
 
