@@ -1,5 +1,6 @@
 """A learned game and its folder: what is written is read again, and damage is named on one line."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -13,10 +14,12 @@ from safetensors.numpy import save_file
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError
+from atarigan.evaluation.dream.played_games import evaluation_policies, real_env
+from atarigan.evaluation.dream.visited_states import EmulatedSteps, visited_steps
 from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
-from atarigan.models.dynamics.exactness import PredictedFrames
+from atarigan.models.dynamics.exactness import PredictedFrames, read_bytes
 from atarigan.models.dynamics.game_transitions import transitions_of
 from tests.learned_games import counting_dream, learned_breakout
 from tests.readers import write_dream
@@ -154,6 +157,12 @@ def test_a_shipped_dream_is_small_and_predicts_its_game(name: str, tmp_path: Pat
     frames = transitions_of(game, dream.settings.action_meanings)
     predicted = PredictedFrames.of(dream.dynamics, frames, dream.settings.unread)
     assert predicted.is_exact_read.mean() > 0.98
+    with contextlib.closing(real_env(dream)) as env:
+        visited = visited_steps(dream, evaluation_policies(env, 2, seed=0), 200, seed=0)
+        is_read = read_bytes(128, dream.settings.unread)
+        is_exact = EmulatedSteps(env, dream.controls).repeats(visited, is_read, lambda _: None)
+    assert len(is_exact) == 20
+    assert is_exact.mean() > 0.8
     envs = gym.make_vec("atarigan:atarigan/Dream-v0", 2, model=name)
     assert envs.reset(seed=0)[0].any()
 

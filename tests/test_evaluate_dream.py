@@ -76,6 +76,7 @@ def test_a_dream_is_exact_on_what_its_trees_hold(dream: Path, data: Path, capsys
     median = found["metrics"]["steps_to_mismatch"]
     assert median["value"] == median["floor"] > 20
     assert (found["agent_steps"], found["rollouts_that_differ"]) == (150, 0)
+    assert found["metrics"]["exact_visited"]["floor"] > 0.95  # the emulator repeats real play
     assert 0 <= found["metrics"]["unseen_states"]["floor"] <= 1
     assert list(found["returns"]) == ["scripted, 0% random", "held actions 1"]
     assert all(len(each["dream"]) == len(each["real"]) == 2 for each in found["returns"].values())
@@ -106,6 +107,7 @@ def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: 
     assert found["unseen_states"]["value"] == 1 > found["unseen_states"]["floor"]
     broken = dataclasses.replace(broken, seen_states=None)
     assert found["exact_steps"]["value"] == found["steps_to_mismatch"]["value"] == 0
+    assert found["exact_visited"]["value"] == 0
     unread = evaluated(saved(broken, tmp_path / "unread", unread=(address,)), data)["metrics"]
     assert unread["exact_steps"]["value"] == unread["exact_frames"]["value"] == 1
     assert unread["exact_frames_all_bytes"]["value"] == 0

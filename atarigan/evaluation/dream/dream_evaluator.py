@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from atarigan.cli.progress import ProgressDisplay
 from atarigan.config.dream_config import DreamConfig
 from atarigan.config.machine import package_versions
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.errors import InputError
 from atarigan.evaluation.dream.dream_evaluation import DreamEvaluation
 from atarigan.evaluation.dream.played_games import (
+    NamedPolicy,
     PlayedGames,
     evaluation_policies,
     play_dream,
@@ -25,6 +28,13 @@ from atarigan.evaluation.dream.return_scores import return_scores, unseen_score
 from atarigan.evaluation.dream.rollouts import Rollouts, play_rollouts, rollout_starts
 from atarigan.evaluation.dream.step_exactness import exactness_scores
 from atarigan.evaluation.dream.unseen_steps import MOST_STEPS, UnseenSteps, replayed_steps
+from atarigan.evaluation.dream.visited_states import (
+    MOST_VISITS,
+    real_steps,
+    visited_score,
+    visited_steps,
+)
+from atarigan.evaluation.metrics.score import Score
 from atarigan.files import typed_json
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.dream_batch import DreamBatch
@@ -77,10 +87,13 @@ def evaluate_dream(dream: Dream, name: str, comparison: DreamComparison) -> Drea
         unseen = replayed_steps(buffer, settings, progress=display.advance)
     with ProgressDisplay("rolling out", "roll-outs", len(rollout_starts(unseen))) as display:
         rollouts = play_rollouts(dream.dynamics, unseen, unread, progress=display.advance)
-    policies, real, dreamt = _played(dream, comparison)
     seed = comparison.seed
+    with contextlib.closing(real_env(dream)) as env:
+        policies = evaluation_policies(env, comparison.num_policies, seed)
+        real, dreamt = _played(dream, env, policies, comparison)
+        visited = _visited_score(dream, env, policies, unseen, comparison)
     scores = exactness_scores(dream.dynamics, unseen, unread, seed)
-    scores |= rollouts.score(seed) | return_scores(real, dreamt, seed)
+    scores |= {"exact_visited": visited} | rollouts.score(seed) | return_scores(real, dreamt, seed)
     if dream.seen_states is not None:
         scores |= unseen_score(real, dreamt, seed)
     film = None
@@ -92,7 +105,7 @@ def evaluate_dream(dream: Dream, name: str, comparison: DreamComparison) -> Drea
         name=name,
         scores=scores,
         rollouts=rollouts,
-        policies=policies,
+        policies=[policy.name for policy in policies],
         real=real,
         dreamt=dreamt,
         steps_per_s=steps_per_s(dream),
@@ -133,19 +146,31 @@ def _generator(dream: Dream) -> Any:
 
 
 def _played(
-    dream: Dream, comparison: DreamComparison
-) -> tuple[list[str], PlayedGames, PlayedGames]:
-    """Return the names of the policies, and their games in the real game and in the dream."""
-    num, seed = comparison.num_games, comparison.seed
+    dream: Dream, env: AgentSteps, policies: Sequence[NamedPolicy], comparison: DreamComparison
+) -> tuple[PlayedGames, PlayedGames]:
+    """Return the policies' games in the real game and in the dream."""
+    num, seed, total = comparison.num_games, comparison.seed, comparison.num_games * len(policies)
     max_steps = comparison.max_frames // dream.settings.frame_skip
-    with contextlib.closing(real_env(dream)) as env:
-        policies = evaluation_policies(env, comparison.num_policies, seed)
-        total = num * len(policies)
-        with ProgressDisplay("playing the real game", "games", total) as display:
-            real = play_real(env, dream, policies, num, max_steps, seed, display.advance)
-        with ProgressDisplay("playing the dream", "games", total) as display:
-            dreamt = play_dream(dream, policies, num, max_steps, seed, display.advance)
-    return [policy.name for policy in policies], real, dreamt
+    with ProgressDisplay("playing the real game", "games", total) as display:
+        real = play_real(env, dream, policies, num, max_steps, seed, display.advance)
+    with ProgressDisplay("playing the dream", "games", total) as display:
+        dreamt = play_dream(dream, policies, num, max_steps, seed, display.advance)
+    return real, dreamt
+
+
+def _visited_score(
+    dream: Dream,
+    env: AgentSteps,
+    policies: Sequence[NamedPolicy],
+    unseen: UnseenSteps,
+    comparison: DreamComparison,
+) -> Score:
+    most = min(MOST_VISITS, comparison.max_frames // dream.settings.frame_skip)
+    visited = visited_steps(dream, policies, most, comparison.seed)
+    real = real_steps(unseen, dream.settings.frame_skip)
+    total = len(visited.states) + len(real.states)
+    with ProgressDisplay("asking the emulator", "states", total) as display:
+        return visited_score(dream, env, visited, real, comparison.seed, display.advance)
 
 
 def _is_training_data(dream: Dream, data: str) -> bool:

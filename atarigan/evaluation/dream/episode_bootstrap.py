@@ -33,3 +33,22 @@ def percentile_interval(resampled: Values) -> tuple[float, float]:
         return math.nan, math.nan
     low, high = np.percentile(known, _ENDS)
     return float(low), float(high)
+
+
+def share(
+    hits: npt.NDArray[np.bool_], episodes: npt.NDArray[np.int64], weights: Values
+) -> tuple[float, tuple[float, float]]:
+    """Return the share of hits (n,) and its interval; NaN without any rows.
+
+    Args:
+        hits: bool (n,).
+        episodes: the episode of each, which is resampled as a whole, int64 (n,).
+        weights: as `episode_weights` returns them.
+    """
+    num_hits, num = (
+        np.bincount(rows, minlength=weights.shape[1]) for rows in (episodes[hits], episodes)
+    )
+    with np.errstate(invalid="ignore"):
+        resampled = (weights @ num_hits) / (weights @ num)
+        value = num_hits.sum() / np.float64(num.sum())
+    return float(value), percentile_interval(resampled)

@@ -6,11 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.evaluation.dream.episode_bootstrap import (
-    Values,
-    episode_weights,
-    percentile_interval,
-)
+from atarigan.evaluation.dream.episode_bootstrap import episode_weights, share
 from atarigan.evaluation.dream.unseen_steps import UnseenSteps
 from atarigan.evaluation.metrics.score import METRICS, Score
 from atarigan.models.dynamics.dynamics import Dynamics
@@ -87,10 +83,10 @@ def exactness_scores(
         dynamics, unseen, np.arange(len(unseen)), frames.states[unseen.begins[:-1]], unread
     )
     weights = episode_weights(unseen.num_episodes, seed)
-    found = {"exact_steps": _share(played.is_exact, unseen.episodes, weights)}
+    found = {"exact_steps": share(played.is_exact, unseen.episodes, weights)}
     episodes = unseen.episodes_of_frames
     for name, (hits, asked) in _frame_hits(dynamics, unseen, unread).items():
-        found[name] = _share(hits[asked], episodes[asked], weights)
+        found[name] = share(hits[asked], episodes[asked], weights)
     return {
         name: Score(value=value, floor=1.0, interval=interval, better=METRICS[name].better)
         for name, (value, interval) in found.items()
@@ -114,14 +110,3 @@ def _frame_hits(
         "reward_precision": (is_reward, predicted.rewards != 0),
         "reward_recall": (is_reward, frames.rewards != 0),
     }
-
-
-def _share(hits: Mask, episodes: Steps, weights: Values) -> tuple[float, tuple[float, float]]:
-    """Return the share of hits (n,) and its interval; NaN without any rows."""
-    num_hits, num = (
-        np.bincount(rows, minlength=weights.shape[1]) for rows in (episodes[hits], episodes)
-    )
-    with np.errstate(invalid="ignore"):
-        resampled = (weights @ num_hits) / (weights @ num)
-        value = num_hits.sum() / np.float64(num.sum())
-    return float(value), percentile_interval(resampled)

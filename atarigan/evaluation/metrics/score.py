@@ -103,6 +103,7 @@ METRICS: dict[str, Metric] = {
     "reward_recall": Metric("higher", "share of real rewards that are predicted", 1),
     "return_error": Metric("lower", "error of policies' mean returns, relative to their range"),
     "return_rank_correlation": Metric("higher", "Spearman, mean returns of policies", 1, -1),
+    "exact_visited": Metric("higher", "share of agent steps that are exact in its own games", 1),
     "unseen_states": Metric("lower", "share of agent steps to states unlike all real play", 1),
     "returns_out_of_range": Metric("lower", "share of games whose return no real game had", 1),
 }

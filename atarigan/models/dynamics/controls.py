@@ -11,7 +11,7 @@ from atarigan.data.collection.frame_player import NO_OP
 Actions = npt.NDArray[np.int64]
 Resistances = npt.NDArray[np.int32]
 Inputs = npt.NDArray[np.int32]
-_NO_PADDLE = -1
+NO_PADDLE = -1
 
 
 class Controls:
@@ -43,7 +43,7 @@ class Controls:
         self.num_actions = len(meanings)
         self.has_paddle = has_paddle
         self.num_inputs = self.joysticks.shape[1] + (2 if has_paddle else 0)
-        self.first_resistance = paddles.FIRST_RESISTANCE if has_paddle else _NO_PADDLE
+        self.first_resistance = paddles.FIRST_RESISTANCE if has_paddle else NO_PADDLE
 
     def frames(self, resistances: Resistances, actions: Actions) -> tuple[Resistances, Inputs]:
         """Move the paddles of games over some frames.
