@@ -93,7 +93,7 @@ def evaluate_dream(dream: Dream, name: str, comparison: DreamComparison) -> Drea
         real, dreamt = _played(dream, env, policies, comparison)
         visited = _visited_score(dream, env, policies, unseen, comparison)
     scores = exactness_scores(dream.dynamics, unseen, unread, seed)
-    scores |= {"exact_visited": visited} | rollouts.score(seed) | return_scores(real, dreamt, seed)
+    scores |= visited | rollouts.score(seed) | return_scores(real, dreamt, seed)
     if dream.seen_states is not None:
         scores |= unseen_score(real, dreamt, seed)
     film = None
@@ -164,7 +164,7 @@ def _visited_score(
     policies: Sequence[NamedPolicy],
     unseen: UnseenSteps,
     comparison: DreamComparison,
-) -> Score:
+) -> dict[str, Score]:
     most = min(MOST_VISITS, comparison.max_frames // dream.settings.frame_skip)
     visited = visited_steps(dream, policies, most, comparison.seed)
     real = real_steps(unseen, dream.settings.frame_skip)

@@ -33,14 +33,17 @@ class StepsFrom(NamedTuple):
     """Agent steps from n states, and what they lead to.
 
     Attributes:
+        previous: RAM a frame before them, uint8 (n, bytes).
         states: RAM before them, uint8 (n, bytes).
-        inputs: of their frames, int32 (n, frames, inputs).
+        inputs: of the frame between these two, and of the steps' frames, int32 (n, 1 + frames,
+            inputs).
         next_states: RAM after them, uint8 (n, bytes).
         ends: whether the game is over then, bool (n,).
         lives: lives then, uint8 (n,).
         groups: the policy or the episode of each, from 0, int64 (n,).
     """
 
+    previous: Bytes
     states: Bytes
     inputs: Inputs
     next_states: Bytes
@@ -52,8 +55,9 @@ class StepsFrom(NamedTuple):
 class EmulatedSteps:
     """Plays agent steps in the emulator from any RAM.
 
-    What the console's other chips hold is that of a moment after a reset, with the paddle where the
-    step begins.
+    First it plays the frame before, from RAM as it was then: the console's other chips hold which
+    objects touched in that frame. For that frame, they are as they were at a moment after a reset,
+    and the paddle is where the frame begins.
 
     Args:
         env: the game.
@@ -90,9 +94,9 @@ class EmulatedSteps:
     ) -> npt.NDArray[np.bool_]:
         """Return which steps lead to the same bytes of those read, end and lives, bool (n,)."""
         player, is_same = self._player, np.zeros(len(steps.states), np.bool_)
-        for row, (state, inputs) in enumerate(zip(steps.states, steps.inputs, strict=True)):
+        for row, inputs in enumerate(steps.inputs):
             with discarded_stderr():  # the emulator tells of code that a wrong stack leads to
-                self._play(state, inputs)
+                self._play(steps.previous[row], steps.states[row], inputs)
             is_same[row] = (
                 np.array_equal(player.ram[is_read], steps.next_states[row][is_read])
                 and player.is_over == steps.ends[row]
@@ -101,16 +105,18 @@ class EmulatedSteps:
             progress(1)
         return is_same
 
-    def _play(self, state: Bytes, inputs: Inputs) -> None:
-        """Play frames from RAM uint8 (bytes,) with inputs int32 (frames, inputs), until the one
-        that ends the game.
-        """
+    def _play(self, previous: Bytes, state: Bytes, inputs: Inputs) -> None:
+        """Play the frame before, and then the step, until the frame that ends the game."""
+        player = self._player
         resistance = int(inputs[0, -2]) if self._has_paddle else NO_PADDLE
-        self._player.restore(self._moments[resistance])
-        self._player.write_ram(state)
-        for joystick in inputs[:, :_JOYSTICK].tolist():
-            self._player.play_exactly(self._actions[tuple(joystick)])
-            if self._player.is_over:
+        player.restore(self._moments[resistance])
+        player.write_ram(previous)
+        first, *others = (self._actions[tuple(each)] for each in inputs[:, :_JOYSTICK].tolist())
+        player.play_exactly(first)
+        player.write_ram(state)
+        for action in others:
+            player.play_exactly(action)
+            if player.is_over:
                 return
 
 
@@ -121,7 +127,7 @@ def visited_score(
     real: StepsFrom,
     seed: int = 0,
     progress: Progress = lambda _: None,
-) -> Score:
+) -> dict[str, Score]:
     """Score a dream by an agent step from each of many states that it visits by itself.
 
     Such a step is exact if the emulator, put into the same state, comes to the same bytes that the
@@ -135,21 +141,26 @@ def visited_score(
         real: real agent steps.
         seed: of the resamples of whole policies.
         progress: called after each state.
+
+    Returns:
+        the score by its metric; nothing without any visited or real steps.
     """
+    if not len(visited.states) or not len(real.states):
+        return {}
     emulator = EmulatedSteps(env, dream.controls)
     is_read = read_bytes(dream.dynamics.num_bytes, dream.settings.unread)
     is_exact, is_repeated = (emulator.repeats(each, is_read, progress) for each in (visited, real))
     weights = episode_weights(int(visited.groups.max()) + 1, seed)
     value, interval = share(is_exact, visited.groups, weights)
-    better = METRICS["exact_visited"].better
-    return Score(value=value, floor=float(is_repeated.mean()), interval=interval, better=better)
+    name, floor = "exact_visited", float(is_repeated.mean())
+    return {name: Score(value=value, floor=floor, interval=interval, better=METRICS[name].better)}
 
 
 def visited_steps(
     dream: Dream, policies: Sequence[NamedPolicy], num_steps: int, seed: int
 ) -> StepsFrom:
-    """Let each policy play a dream for so many agent steps, and return the one from every twentieth
-    state, without sticky actions, as the dream predicts it.
+    """Let each policy play a dream for so many agent steps. Now and then, go on with its action for
+    two agent steps, without sticky actions, and return the second one, as the dream predicts it.
     """
     batch, everyone = DreamBatch(dream, len(policies)), np.arange(len(policies))
     rng = np.random.default_rng(seed)
@@ -168,28 +179,42 @@ def visited_steps(
         batch.reset(over)
         for row in over:
             players[row].begin_episode()
-    return StepsFrom(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    return StepsFrom._make(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
 
 def _predicted(
     dream: Dream, games: GameStates, actions: npt.NDArray[np.int64], num_frames: int
 ) -> StepsFrom:
-    held = actions[:, None].repeat(num_frames, axis=1)
+    """Return the second of two agent steps in the games that do not end before it."""
+    held = actions[:, None].repeat(2 * num_frames, axis=1)
     inputs = dream.controls.frames(games.resistances, held)[1]
-    found = dream.dynamics.play(games.rams, games.lives, inputs)
-    groups = np.arange(len(actions))
-    return StepsFrom(games.rams.copy(), inputs, found.states, found.ends, found.lives, groups)
+    play = dream.dynamics.play
+    previous = play(games.rams, games.lives, inputs[:, : num_frames - 1])
+    present = play(previous.states, previous.lives, inputs[:, num_frames - 1 : num_frames])
+    found = play(present.states, present.lives, inputs[:, num_frames:])
+    steps = StepsFrom(
+        previous.states,
+        present.states,
+        inputs[:, num_frames - 1 :],
+        found.states,
+        found.ends,
+        found.lives,
+        np.arange(len(actions)),
+    )
+    goes_on = ~(previous.ends | present.ends)
+    return StepsFrom._make(array[goes_on] for array in steps)
 
 
 def real_steps(unseen: UnseenSteps, num_frames: int) -> StepsFrom:
-    """Return some of the real agent steps that have so many frames."""
-    whole = np.flatnonzero(np.diff(unseen.begins) == num_frames)
-    chosen = whole[:: -(-len(whole) // _MOST_REAL)]
-    begins, frames = unseen.begins[chosen], unseen.frames
-    numbers = begins[:, None] + np.arange(num_frames)
-    last = numbers[:, -1]
+    """Return some of the real agent steps that have so many frames and do not begin an episode."""
+    is_first = np.isin(np.arange(len(unseen)), unseen.episode_begins)
+    whole = np.flatnonzero((np.diff(unseen.begins) == num_frames) & ~is_first)
+    chosen = whole[:: max(1, len(whole) // _MOST_REAL)]
+    numbers = unseen.begins[chosen][:, None] + np.arange(-1, num_frames)
+    first, last, frames = numbers[:, 0], numbers[:, -1], unseen.frames
     return StepsFrom(
-        frames.states[begins],
+        frames.states[first],
+        frames.states[first + 1],
         frames.inputs[numbers],
         frames.next_states[last],
         frames.ends[last],
