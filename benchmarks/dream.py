@@ -9,7 +9,7 @@ from atarigan.envs import DreamEnv, DreamVectorEnv
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.training.dream.frame_games import FrameGames
-from benchmarks import breakout
+from benchmarks import breakout, peers
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, latency_rows, rate_rows
 
@@ -55,7 +55,7 @@ def one_game(stopwatch: Stopwatch, dream: Dream) -> Iterator[Row]:
 
 
 def vector(stopwatch: Stopwatch, dream: Dream, num_envs: int) -> Iterator[Row]:
-    """All games in one call a step; ALE's vector has one thread."""
+    """All games in one call a step; peers have one thread."""
     size = f"{num_envs} environments"
     peer = f"AtariVectorEnv, 1 thread, {size}"
     emulators = AtariVectorEnv(GAME, num_envs, num_threads=1)
@@ -64,6 +64,7 @@ def vector(stopwatch: Stopwatch, dream: Dream, num_envs: int) -> Iterator[Row]:
         envs = DreamVectorEnv(dream, num_envs, obs_type=obs_type, device=stopwatch.device)
         name = f"DreamVectorEnv, {obs_type}, {size}"
         cases.append(Case(name, num_envs, breakout.vector_stepping(envs), (peer,)))
+    cases += peers.one_thread_cases(num_envs)
     yield from rate_rows("dream", "agent steps/s", cases, stopwatch.timings(cases))
 
 

@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from benchmarks import breakout
 from benchmarks.measurement import Case
 
+_WRITTEN_ID = "env_breakoutatari2600_turbo_native:EnvBreakoutAtari2600TurboNative-v0"
+_WRITTEN_GAME = "Breakout-Atari2600-v0"
 TORCHRL = "torchrl, memory-mapped TensorDictReplayBuffer"
 
 
@@ -30,12 +34,43 @@ def vector_cases(num_envs: int) -> list[Case]:
     envpool = installed("envpool")
     if envpool is not None:
         envs = envpool.make("Breakout-v5", "gymnasium", num_envs=num_envs)
-        envs.reset()
-        rng = np.random.default_rng(0)
-        actions = itertools.cycle(rng.integers(4, size=(256, num_envs)).astype(np.int32))
-        name = f"EnvPool, {num_envs} environments"
-        cases.append(Case(name, num_envs, lambda: envs.step(next(actions))))
+        cases.append(_stepping(f"EnvPool, {num_envs} environments", envs, num_envs))
     return cases
+
+
+def one_thread_cases(num_envs: int) -> list[Case]:
+    """Vector environments of 84×84 gray stacks on one core: EnvPool's Pong, and a Breakout that was
+    written by hand.
+    """
+    cases = []
+    envpool = installed("envpool")
+    if envpool is not None:
+        pong = envpool.make("Pong-v5", "gymnasium", num_envs=num_envs, num_threads=1)
+        cases.append(_stepping(f"EnvPool, 1 thread, {num_envs} environments", pong, num_envs))
+    written = installed("env_breakoutatari2600_turbo_native")
+    if written is not None:
+        envs = gymnasium.make_vec(_WRITTEN_ID, num_envs, game=_WRITTEN_GAME, num_threads=1)
+        name = f"env-breakoutatari2600-turbo-native, 1 thread, {num_envs} environments"
+        cases.append(_stepping(name, envs, num_envs))
+    return cases
+
+
+def _stepping(name: str, envs: Any, num_envs: int) -> Case:
+    """Steps with actions that all games have; those that end are reset unless they reset
+    themselves.
+    """
+    envs.reset()
+    rng = np.random.default_rng(0)
+    actions = itertools.cycle(rng.integers(4, size=(256, num_envs)).astype(np.int32))
+    waits_for_reset = envs.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
+
+    def step() -> None:
+        _, _, terminated, truncated, _ = envs.step(next(actions))
+        ends = terminated | truncated
+        if waits_for_reset and ends.any():
+            envs.reset(options={"reset_mask": ends})
+
+    return Case(name, num_envs, step)
 
 
 def torchrl_buffer(buffer: FrameBuffer, batch_size: int, num_stack: int, folder: Path) -> Any:
