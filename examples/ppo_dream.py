@@ -97,7 +97,7 @@ class Measurements:
         self._arguments = arguments
         self._games = real_games(settings, arguments.num_games)
         self._games.reset(seed=arguments.seed + _MEASURED_SEED)
-        self._next, self._measured_s, self._began = 0, 0.0, time.monotonic()
+        self._next, self._measured_s, self._began = 0, 0.0, 0.0
         self.rows: list[tuple[int, float, float]] = []
 
     def offer(self, num_steps: int, act: Act) -> None:
@@ -106,6 +106,8 @@ class Measurements:
             return
         self._next += self._arguments.measure_every
         before = time.monotonic()
+        if not self.rows:  # training begins now
+            self._began = before
         minutes = (before - self._began - self._measured_s) / 60
         mean = mean_return(act, self._games)
         self._measured_s += time.monotonic() - before

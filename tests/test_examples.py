@@ -22,6 +22,7 @@ from examples.fast_ppo import (
     Rollout,
     Samples,
     advantages_of,
+    drawn,
     loss_of,
 )
 from tests.learned_games import counting_dream, learned_breakout
@@ -95,6 +96,13 @@ def test_advantages_are_the_sum_of_the_paper() -> None:
             assert float(found[step, game]) == pytest.approx(total, rel=1e-12)
 
 
+def test_actions_are_drawn_by_their_probabilities() -> None:
+    torch.manual_seed(0)
+    actions = drawn(torch.tensor([1.0, 2.0, 5.0]).log().expand(40_000, 3))
+    shares = actions.bincount() / len(actions)
+    torch.testing.assert_close(shares, torch.tensor([0.125, 0.25, 0.625]), rtol=0, atol=0.01)
+
+
 def test_features_come_to_mean_0_and_variance_1() -> None:
     random = torch.Generator().manual_seed(0)
     features = 7 + 3 * torch.randn(999, 4, generator=random)
@@ -137,7 +145,7 @@ def test_the_fast_loop_learns_to_press_the_button() -> None:
     settings = PpoSettings(horizon=16, num_minibatches=4)
     ppo = FastPpo(envs, settings, torch.device("cpu"), seed=0)
     shares = []
-    for _ in range(20):
+    for _ in range(14):
         rollout = ppo.collect()
         shares.append(float((rollout.actions == 1).float().mean()))
         ppo.update(rollout)
