@@ -1,26 +1,31 @@
 """Train PPO in a dream alone, and measure it in the real game on the way.
 
-    python -m examples.ppo_dream --dream runs/pong-dream --minutes 5 --out runs/ppo-dream
-    python -m examples.ppo_dream --dream runs/pong-dream --minutes 20 --out runs/ppo-real --real
+    python -m examples.ppo_dream --dream runs/pong-dream --out runs/ppo-dream
+    python -m examples.ppo_dream --dream runs/pong-dream --out runs/ppo-real --real
 
 With `--real` the same PPO plays the real game in the place of the dream: the baseline. Both see
-RAM, with the dream's frame skip and sticky actions. `scores.csv` has a line for each measurement:
-agent steps, minutes of training (measurements not included), and the mean return of real games.
+RAM, with the dream's frame skip and sticky actions. `--loop fast` is the loop of
+`examples/fast_ppo.py`; `--loop sb3` is stable-baselines3's. `scores.csv` has a line for each
+measurement: agent steps, minutes of training (measurements not included), and the mean return of
+real games.
 """
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ale_py
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from safetensors.torch import save
 from stable_baselines3 import PPO
+from stable_baselines3.common.atari_wrappers import ClipRewardEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -28,13 +33,20 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from atarigan.cli import command_line
-from atarigan.envs import DreamVecEnv
+from atarigan.envs import DreamVecEnv, DreamVectorEnv
+from atarigan.models.device import choose_device
 from atarigan.models.dynamics.dream import Dream, DreamSettings
 from atarigan.pictures import charts, grids
+from examples.fast_ppo import FastPpo, PpoSettings, features_of
 
 _CENTER, _SCALE = 128.0, 64.0
-_HORIZON = 128  # steps of each game between two updates
+_HORIZON = 128  # steps of each game between two updates of stable-baselines3
 _MOST_STEPS = 10_000  # of an episode that is measured
+_MEASURED_SEED = 10_000  # from the seed of training
+
+Rams = npt.NDArray[np.uint8]
+Act = Callable[[Rams, Rams], npt.NDArray[np.int64]]
+"""Draws actions int64 (N,) at RAM uint8 (N, bytes), with the RAM of the step before."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +54,23 @@ class ExampleArguments:
     """Train PPO on the RAM of a dream, and measure it in the real game."""
 
     dream: str
-    """Folder of a dream."""
+    """Folder of a dream, or the name of one that comes with the package."""
     out: str
-    """Folder for policy.zip, scores.csv and scores.png."""
+    """Folder for the policy, scores.csv and scores.png."""
     real: bool = False
     """Train in the real game instead."""
-    minutes: float = 5.0
-    """Minutes of training, without those of measurements."""
-    num_envs: int = 64
+    loop: Literal["fast", "sb3"] = "fast"
+    """The loop of examples/fast_ppo.py, or stable-baselines3's."""
+    num_steps: int = 10_000_000
+    """Agent steps to train for."""
+    num_envs: int = 128
     """Games at a time."""
-    measure_every: int = 500_000
+    measure_every: int = 1_000_000
     """Agent steps between two measurements."""
     num_games: int = 10
     """Real games of a measurement."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the policy learns and a dream is played, in the fast loop."""
     seed: int = 0
     """Seed of games and weights."""
 
@@ -69,36 +85,54 @@ class Centered(BaseFeaturesExtractor):
         return (rams.float() - _CENTER) / _SCALE
 
 
-class Measurements(BaseCallback):
-    """Measures the policy in real games every so many steps, and stops when the time is over."""
+class Measurements:
+    """Measures a policy in real games: at the begin of a training, every so many agent steps, and
+    at the end.
 
-    def __init__(self, arguments: ExampleArguments, games: VecEnv) -> None:
-        super().__init__()
-        self._arguments, self._games = arguments, games
-        self._next, self._measured_s = 0, 0.0
+    Attributes:
+        rows: of each measurement, agent steps, minutes and the mean return.
+    """
+
+    def __init__(self, arguments: ExampleArguments, settings: DreamSettings) -> None:
+        self._arguments = arguments
+        self._games = real_games(settings, arguments.num_games)
+        self._games.reset(seed=arguments.seed + _MEASURED_SEED)
+        self._next, self._measured_s, self._began = 0, 0.0, 0.0
         self.rows: list[tuple[int, float, float]] = []
 
-    def _on_training_start(self) -> None:
-        self._began = time.monotonic()
+    def offer(self, num_steps: int, act: Act) -> None:
+        """Measure a policy after so many agent steps, if it is time."""
+        if num_steps < min(self._next, self._arguments.num_steps):
+            return
+        self._next += self._arguments.measure_every
+        before = time.monotonic()
+        if not self.rows:  # training begins now
+            self._began = before
+        minutes = (before - self._began - self._measured_s) / 60
+        mean = mean_return(act, self._games)
+        self._measured_s += time.monotonic() - before
+        self.rows.append((num_steps, minutes, mean))
+        print(f"{num_steps:,} steps, {minutes:.2f} minutes: {mean:.2f}", flush=True)
 
-    @property
-    def minutes(self) -> float:
-        return (time.monotonic() - self._began - self._measured_s) / 60
+
+class MeasuringCallback(BaseCallback):
+    """Offers stable-baselines3's policy to be measured before each rollout and at the end."""
+
+    def __init__(self, measurements: Measurements) -> None:
+        super().__init__()
+        self._measurements = measurements
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps >= self._next:
-            self._next += self._arguments.measure_every
-            self.measure()
+        self._measurements.offer(self.num_timesteps, self._act)
 
-    def measure(self) -> None:
-        minutes, before = self.minutes, time.monotonic()
-        mean = mean_return(self.model, self._games, self._arguments.num_games)  # type: ignore[arg-type]
-        self._measured_s += time.monotonic() - before
-        self.rows.append((self.num_timesteps, minutes, mean))
-        print(f"{self.num_timesteps:,} steps, {minutes:.2f} minutes: {mean:.2f}", flush=True)
+    def _on_training_end(self) -> None:
+        self._measurements.offer(self.num_timesteps, self._act)
 
     def _on_step(self) -> bool:
-        return self.minutes < self._arguments.minutes
+        return True
+
+    def _act(self, rams: Rams, _: Rams) -> npt.NDArray[np.int64]:
+        return self.model.predict(rams)[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,11 +141,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     dream = Dream.load(arguments.dream)
-    envs = training_envs(arguments, dream)
-    games = real_games(dream.settings, 1, seed=arguments.seed + 10_000)
+    train = {"fast": train_fast, "sb3": train_sb3}[arguments.loop]
+    write(out, train(arguments, dream))
+    return command_line.EXIT_OK
+
+
+def train_fast(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, float, float]]:
+    """Train with the loop of `FastPpo`, write policy.safetensors and return the measurements."""
+    device = choose_device(arguments.device)
+    ppo = FastPpo(fast_envs(arguments, dream), PpoSettings(), device, arguments.seed)
+
+    def act(rams: Rams, before: Rams) -> npt.NDArray[np.int64]:
+        tensors = (torch.as_tensor(each, device=device) for each in (rams, before))
+        actions: npt.NDArray[np.int64] = ppo.policy.act(features_of(*tensors)).cpu().numpy()
+        return actions
+
+    measurements = Measurements(arguments, dream.settings)
+    for num_steps in ppo.train(arguments.num_steps):
+        measurements.offer(num_steps, act)
+    weights = save(ppo.policy.state_dict())
+    (Path(arguments.out) / "policy.safetensors").write_bytes(weights)
+    return measurements.rows
+
+
+def fast_envs(arguments: ExampleArguments, dream: Dream) -> VectorEnv[Any, Any, Any]:
+    if arguments.real:
+        return real_games(dream.settings, arguments.num_envs)
+    envs: VectorEnv[Any, Any, Any] = DreamVectorEnv(
+        dream,
+        arguments.num_envs,
+        obs_type="ram",
+        output="torch",
+        device=arguments.device,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    return envs
+
+
+def train_sb3(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, float, float]]:
+    """Train with stable-baselines3, write policy.zip and return the measurements."""
     model = PPO(
         "MlpPolicy",
-        envs,
+        sb3_envs(arguments, dream),
         n_steps=_HORIZON,
         batch_size=_HORIZON * arguments.num_envs // 4,
         n_epochs=4,
@@ -123,53 +194,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=arguments.seed,
         device="cpu",
     )
-    measurements = Measurements(arguments, games)
-    model.learn(10**12, callback=measurements)
-    measurements.measure()
-    model.save(out / "policy.zip")
-    write(out, measurements.rows)
-    return command_line.EXIT_OK
+    measurements = Measurements(arguments, dream.settings)
+    model.learn(arguments.num_steps, callback=MeasuringCallback(measurements))
+    model.save(Path(arguments.out) / "policy.zip")
+    return measurements.rows
 
 
-def training_envs(arguments: ExampleArguments, dream: Dream) -> VecEnv:
+def sb3_envs(arguments: ExampleArguments, dream: Dream) -> VecEnv:
     if not arguments.real:
         venv: VecEnv = DreamVecEnv(dream, arguments.num_envs, obs_type="ram", reward_clipping=True)
         venv.seed(arguments.seed)
         return venv
-    return real_games(dream.settings, arguments.num_envs, seed=arguments.seed, clips_rewards=True)
+    gym.register_envs(ale_py)
+    return make_vec_env(
+        dream.settings.env_id,
+        arguments.num_envs,
+        seed=arguments.seed,
+        env_kwargs=real_kwargs(dream.settings),
+        wrapper_class=ClipRewardEnv,
+    )
 
 
-def real_games(settings: DreamSettings, num: int, seed: int, clips_rewards: bool = False) -> VecEnv:
+def real_games(settings: DreamSettings, num: int) -> VectorEnv[Any, Any, Any]:
     """Make real games of a dream, which show RAM."""
     gym.register_envs(ale_py)
-    kwargs = {
+    games: VectorEnv[Any, Any, Any] = gym.make_vec(
+        settings.env_id,
+        num,
+        "sync",  # processes for single games cost more than the emulator
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        **real_kwargs(settings),
+    )
+    return games
+
+
+def real_kwargs(settings: DreamSettings) -> dict[str, Any]:
+    return {
         **settings.env_kwargs,
         "obs_type": "ram",
         "frameskip": settings.frame_skip,
         "repeat_action_probability": settings.sticky,
     }
 
-    def wrapped(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-        clip = partial(np.clip, a_min=-1, a_max=1)
-        return gym.wrappers.TransformReward(env, clip) if clips_rewards else env
 
-    return make_vec_env(settings.env_id, num, seed=seed, env_kwargs=kwargs, wrapper_class=wrapped)
-
-
-def mean_return(model: PPO, games: VecEnv, num: int) -> float:
-    """Play real games with the policy's own distribution; return the mean of their returns."""
-    returns: list[float] = []
-    total, steps = 0.0, 0
-    observation = games.reset()
-    while len(returns) < num:
-        action, _ = model.predict(observation)  # type: ignore[arg-type]
-        observation, reward, done, _ = games.step(action)
-        total, steps = total + float(reward[0]), steps + 1
-        if done[0] or steps >= _MOST_STEPS:
-            returns.append(total)
-            total, steps = 0.0, 0
-            observation = observation if done[0] else games.reset()
-    return float(np.mean(returns))
+def mean_return(act: Act, games: VectorEnv[Any, Any, Any]) -> float:
+    """Return the mean return of an episode of each game, whose actions `act` draws."""
+    rams, _ = games.reset()
+    before, returns, playing = rams, np.zeros(len(rams)), np.ones(len(rams), np.bool_)
+    for _ in range(_MOST_STEPS):
+        after, rewards, terminated, truncated, _ = games.step(act(rams, before))
+        before, rams = rams, after
+        returns += rewards * playing
+        playing &= ~(terminated | truncated)
+        if not playing.any():
+            break
+    return float(returns.mean())
 
 
 def write(out: Path, rows: Sequence[tuple[int, float, float]]) -> None:
