@@ -59,6 +59,8 @@ class ExampleArguments:
     """Folder for the policy, scores.csv and scores.png."""
     real: bool = False
     """Train in the real game instead."""
+    end_if_unseen: bool = False
+    """Truncate an episode of a dream at a state that no real play of its training reaches."""
     loop: Literal["fast", "sb3"] = "fast"
     """The loop of examples/fast_ppo.py, or stable-baselines3's."""
     num_steps: int = 10_000_000
@@ -171,6 +173,7 @@ def fast_envs(arguments: ExampleArguments, dream: Dream) -> VectorEnv[Any, Any, 
         dream,
         arguments.num_envs,
         obs_type="ram",
+        end_if_unseen=arguments.end_if_unseen,
         output="torch",
         device=arguments.device,
         autoreset_mode=AutoresetMode.SAME_STEP,
@@ -202,7 +205,13 @@ def train_sb3(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, floa
 
 def sb3_envs(arguments: ExampleArguments, dream: Dream) -> VecEnv:
     if not arguments.real:
-        venv: VecEnv = DreamVecEnv(dream, arguments.num_envs, obs_type="ram", reward_clipping=True)
+        venv: VecEnv = DreamVecEnv(
+            dream,
+            arguments.num_envs,
+            obs_type="ram",
+            reward_clipping=True,
+            end_if_unseen=arguments.end_if_unseen,
+        )
         venv.seed(arguments.seed)
         return venv
     gym.register_envs(ale_py)
