@@ -26,17 +26,18 @@ def dream_card(dream: Dream, last: Round, evaluation: Mapping[str, Any]) -> str:
     """
     settings = dream.settings
     game = settings.env_id.removeprefix("ALE/").removesuffix("-v5")
-    drawn_by = f"the generator `{settings.generator}`" if settings.generator else "nothing"
+    generator = f"the generator `{settings.generator}`" if settings.generator else "its generator"
+    drawn = f"Frames are drawn by {generator}." if dream.generator_source else "It has no frames."
     rows, rule = score_rows(evaluation["metrics"]), ["---"] * len(HEADS)
     lines = [
         f"# {game}, a dream",
         "",
         f"A learned `{settings.env_id}`: from RAM and an action it predicts the next RAM, the "
         "reward, the lives and the end of the episode, without an emulator. "
-        f"Frames are drawn by {drawn_by}.",
+        f"{drawn}",
         "",
         "```python",
-        f'env = gym.make("atarigan:atarigan/Dream-v0", model="{settings.generator or "DIR"}")',
+        'env = gym.make("atarigan:atarigan/Dream-v0", model="DIR")  # its folder or name',
         "```",
         "",
         f"Frame skip {settings.frame_skip}, sticky actions with probability {settings.sticky:g}. "

@@ -21,22 +21,20 @@ def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConf
     origin, run, frames = data.meta.origin, model.run, model.sample.frame_format
     assert frames is not None
     game = str(origin.env_id).removeprefix("ALE/").removesuffix("-v5")
-    everything = np.arange(len(data))
-    ends = (data.values_at(column, everything) for column in ("terminations", "truncations"))
-    num_games = int(np.logical_or(*ends).sum())
+    num_games = int(data.values_at("terminations", np.arange(len(data))).sum())
     facts = {
         "Data": f"{len(data):,} agent steps of `{origin.env_id}`, frame skip {origin.frame_skip}, "
-        f"{_play(origin)}, seed {origin.seed}: {num_games:,} whole games",
+        f"{_play(origin)}, seed {origin.seed}: {num_games:,} games to their end",
         "Recipe": f"`atari` (family `{run.network}`, conditioned on RAM), {run.max_minutes:g} "
-        f"minutes with one thread ({machine.describe_machine()}), {row['images'] / 1e6:.1f} "
-        f"million images, seed {run.seed}",
+        f"minutes with one thread ({machine.describe_machine()}), {row['images']:,} "
+        f"images, seed {run.seed}",
         "Weights": "matrices in 8 bits, as `python -m atarigan.pack` writes them, "
         f"{row['megabytes']:.2f} MB",
-        "Made again by": f"`make models MODEL_GAMES={game} MODEL_STEPS={len(data)} "
+        "Command to repeat it": f"`make models MODEL_GAMES={game} MODEL_STEPS={len(data)} "
         f"MODEL_MINUTES={run.max_minutes:g} MODEL_COLLECT='{_collect_words(origin)}'`",
         "Frames of given states of other episodes": f"{row['pixel_accuracy']:.4f} of pixels and "
         f"{row['foreground_accuracy']:.4f} of the foreground within 8 levels; "
-        f"{row['exact_frames']:.3f} of frames right in every pixel{_small_objects(row)}",
+        f"{row['exact_frames']:.3f} of frames so in every pixel{_small_objects(row)}",
         "Time": f"{row['ms']:.2f} ms a frame, {row['frames_per_s']:,.0f} frames/s in batches of "
         "256, in CPU time of one core",
     }

@@ -92,11 +92,13 @@ class DreamGames:
         options: DreamOptions,
         output: Output = "numpy",
     ) -> None:
-        self.dream = Dream.load(model) if isinstance(model, (str, Path)) else model
+        if not isinstance(model, (Dream, str, Path)):
+            raise InputError(f"model must be a dream, its folder or its name, not {shown(model)}")
+        self.dream = model if isinstance(model, Dream) else Dream.load(model)
         if options.starts == "drawn":
             from atarigan.models.dream_frames import with_drawn_starts
 
-            self.dream = with_drawn_starts(self.dream)
+            self.dream = with_drawn_starts(self.dream, generator)
         self.seen = DreamObservations(self.dream, generator, num, options, output)
         self._options = options
         self._batch = _batch(self.dream, num, options, self.seen.device)
@@ -223,6 +225,8 @@ class DreamGames:
             ResetNeeded: before the first reset.
         """
         self.check_begun()
+        if not isinstance(state, DreamState):
+            raise InputError(f"state must be one that clone_state returned, not {shown(state)}")
         states = self.states
         if state.settings != self.dream.settings:
             raise InputError(

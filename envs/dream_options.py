@@ -4,6 +4,8 @@ import numbers
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
+import numpy as np
+
 from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP
 from atarigan.errors import InputError, did_you_mean, shown
 
@@ -46,7 +48,7 @@ class DreamOptions:
             (off) to 1; None for the dream's own.
         max_num_frames_per_episode: emulator frames after which an episode is truncated, at least 1.
         starts: what episodes begin with: "recorded" for states that real episodes began with,
-            "drawn" for states that the dream's generator draws, from all of a game.
+            "drawn" for states that the generator draws, from all of a game.
         noop_max: an episode begins with a random number of emulator frames without an action, 0
             (off) to this.
         reward_clipping: whether rewards become their sign, -1, 0 or 1. AtariVectorEnv does that
@@ -82,6 +84,9 @@ class DreamOptions:
         if self.obs_type is not None:
             _check_name("obs_type", self.obs_type, get_args(ObsType))
         _check_name("starts", self.starts, get_args(StartKind))
+        for name in ("end_if_unseen", "reward_clipping", "episodic_life", "allow_other_game"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise InputError(f"{name} must be True or False, not {shown(getattr(self, name))}")
         check_whole("stack_num", self.stack_num, 1)
         if self.frameskip is not None:
             check_whole("frameskip", self.frameskip, 1, MAX_FRAME_SKIP)

@@ -1,6 +1,7 @@
 """DreamEnv and DreamVectorEnv: games without an emulator, alike one by one and together."""
 
 import copy
+import dataclasses
 import json
 import pickle
 import subprocess
@@ -180,6 +181,13 @@ def test_episodes_begin_with_states_that_the_generator_draws() -> None:
 
     assert set(lives_of("recorded")) == {5}
     assert len(set(lives_of("drawn"))) > 1
+
+
+def test_a_given_generator_draws_the_states_that_episodes_begin_with() -> None:
+    dream = learned_breakout()
+    alone = dataclasses.replace(dream, settings=dataclasses.replace(dream.settings, generator=""))
+    env = DreamEnv(alone, "breakout", obs_type="ram", starts="drawn")
+    assert_equal(env.reset(seed=3), DreamEnv(dream, obs_type="ram", starts="drawn").reset(seed=3))
 
 
 def test_a_seed_determines_everything(breakout: FrameGenerator) -> None:
@@ -568,6 +576,8 @@ def test_gymnasium_shows_it_in_a_window(breakout: FrameGenerator) -> None:
             {"obs_type": "pixel"},
             "obs_type must be a known name, not 'pixel': did you mean 'pixels'",
         ),
+        ({"end_if_unseen": "no"}, "end_if_unseen must be True or False, not 'no'"),
+        ({"model": None}, "model must be a dream, its folder or its name, not None"),
         ({"starts": "random"}, "starts must be a known name, not 'random'"),
         ({"starts": "drawn"}, "the dream has no generator"),
         ({"obs_type": "pixels"}, "generator must be given for obs_type 'pixels'"),

@@ -131,7 +131,7 @@ def test_wrong_device(run):
 
 def test_what_is_missing_is_called_missing(tmp_path):
     with pytest.raises(
-        InputError, match=r"^pongg does not exist: .* did you mean 'pong'\? known: b"
+        InputError, match=r"^pongg does not exist: .* did you mean 'pong'\? known: asterix, b"
     ):
         FrameGenerator.load("pongg")
     with pytest.raises(InputError, match=r"gone does not exist: expected a folder that .* wrote$"):

@@ -82,7 +82,10 @@ def test_a_game_is_collected_trained_and_measured(tmp_path):
     assert FrameGenerator.load(packed).reads_ram
     card = (packed / "README.md").read_text()
     assert card.startswith("# Pong\n")
-    assert "| Data | 400 agent steps of `ALE/Pong-v5`, frame skip 4, random play, seed 0: " in card
+    assert (
+        "| Data | 400 agent steps of `ALE/Pong-v5`, frame skip 4, random play, seed 0: 0 games"
+        in card
+    )
     assert f"{row['foreground_accuracy']:.4f} of the foreground" in card
     assert (packed / "frames.png").stat().st_size > 1000
     assert not (tmp_path / "Pong" / "train").exists()

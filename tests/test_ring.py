@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atarigan.data.buffer.ring import Column, Ring, RingInUseError
+from atarigan.data.buffer.ring import Column, Ring
 from atarigan.errors import InputError
+from atarigan.files.writer_lock import InUseError
 from tests.small_disk import run_on_small_disk
 
 COLUMNS: dict[str, Column] = {"frames": ("uint8", (4, 3, 1)), "rewards": ("float32", ())}
@@ -104,7 +105,7 @@ def test_row_staged_again_takes_the_place_of_the_first(folder: Path) -> None:
 
 def test_second_writer_is_refused_until_the_first_closes(folder: Path) -> None:
     first = Ring(folder, COLUMNS, 10, writable=True)
-    with pytest.raises(RingInUseError, match="writer-000 is being written by another process"):
+    with pytest.raises(InUseError, match="writer-000 is being written by another process"):
         Ring(folder, COLUMNS, 10, writable=True)
     first.close()
     first.close()

@@ -12,6 +12,7 @@ from atarigan import FrameBuffer, train
 from atarigan.cli import command_line
 from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError
+from atarigan.files.writer_lock import take_lock
 from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.exactness import PredictedFrames
@@ -134,6 +135,16 @@ def test_the_emulator_is_asked_about_bytes_once(
     folder.roles.write_text('{"unread": [3, 2], "score": []}')
     with pytest.raises(InputError, match="unread must be ascending addresses below 128"):
         trainer.begin()
+    folder.roles.write_text('{"unread": [2]}')
+    with pytest.raises(InputError, match="roles.json: the setting 'score' is missing"):
+        trainer.begin()
+
+
+def test_one_training_at_a_time_writes_to_a_folder(first: DreamFolder, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(first.path, out)
+    with take_lock(out), pytest.raises(InputError, match="is being written by another process"):
+        train.main(["--resume", "--out", str(out)])
 
 
 @pytest.mark.slow

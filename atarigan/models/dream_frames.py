@@ -1,6 +1,7 @@
 """States of a dream that plays by itself, and frames of its states."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -51,19 +52,28 @@ def fixed_latent(generator: FrameGenerator) -> Latents:
     return generator.latents(1, _LATENT_SEED)
 
 
-def with_drawn_starts(dream: Dream, num: int = 1000, seed: int = 0) -> Dream:
-    """Return the same dream, whose episodes begin with states that its generator draws, of which
+def with_drawn_starts(
+    dream: Dream,
+    generator: FrameGenerator | str | Path | None = None,
+    num: int = 1000,
+    seed: int = 0,
+) -> Dream:
+    """Return the same dream, whose episodes begin with states that a generator draws, of which
     those that end with the next frame are left out. Lives are those that the dream predicts.
 
     Args:
         dream: the learned game.
+        generator: draws the states, or what `FrameGenerator.load` takes; None for the dream's own.
         num: number of states that are drawn.
         seed: of these states.
 
     Raises:
-        InputError: the dream has no generator, or all states end.
+        InputError: there is no generator, it reads no RAM, or all states end.
     """
-    generator = generator_of(dream, "cpu")
+    if generator is None:
+        generator = generator_of(dream, "cpu")
+    elif not isinstance(generator, FrameGenerator):
+        generator = FrameGenerator.load(generator, "cpu")
     states = generator.states(generator.latents(num, seed))
     following = dream.dynamics.step(states, dream.controls.idle(num))
     goes_on = ~following.ends

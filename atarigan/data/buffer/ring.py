@@ -27,14 +27,8 @@ import numpy as np
 from atarigan.errors import InputError
 from atarigan.files import atomic
 from atarigan.files.untrusted_paths import confined
+from atarigan.files.writer_lock import InUseError, take_lock
 from atarigan.images.pixels import Frames
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # Windows has no advisory locks: the user must not start two writers of one folder
-    fcntl = None  # type: ignore[assignment]
 
 Column = tuple[str, tuple[int, ...]]  # dtype name, shape of one row
 _STEM = "writer"
@@ -46,10 +40,6 @@ _HEADER = re.compile(
     r"\{'descr': '(?P<dtype>[^']*)', 'fortran_order': (?P<is_fortran>True|False), "
     r"'shape': \((?P<shape>(\d{1,18}, ?)*(\d{1,18})?)\), \} *\n"
 )
-
-
-class RingInUseError(InputError):
-    """Another process is writing to this ring."""
 
 
 class Ring:
@@ -76,7 +66,7 @@ class Ring:
         self.capacity = capacity
         self.num_slots = capacity + 1
         self._allocated = 0
-        self._lock = _take_lock(folder) if writable else None
+        self._lock = take_lock(folder) if writable else None
         try:
             self._maps = self._open_columns(columns, "r+" if writable else "r")
             self.columns = {name: np.asarray(self._maps[name]) for name in columns}
@@ -229,8 +219,8 @@ def ring_number(folder_name: str) -> int:
 def is_being_written(folder: Path) -> bool:
     """Return whether a writer holds the lock of a ring."""
     try:
-        _take_lock(folder).close()
-    except RingInUseError:
+        take_lock(folder).close()
+    except InUseError:
         return True
     return False
 
@@ -272,7 +262,7 @@ def claim_ring(
         for folder in [*first, *ring_folders(buffer)]:
             if folder.name in reserved:
                 continue
-            with contextlib.suppress(RingInUseError):
+            with contextlib.suppress(InUseError):
                 ring = Ring(folder, columns, capacity, writable=True)
                 if ring.room or not needs_room:
                     return ring
@@ -342,26 +332,3 @@ def _read_header(path: Path) -> tuple[str, int]:
         order = " in Fortran order" * (header["is_fortran"] == "True")
         dtype = _DTYPE_NAMES.get(header["dtype"], header["dtype"])
         return f"{dtype} {shape}{order}", file.tell()
-
-
-def _take_lock(folder: Path) -> IO[bytes]:
-    """Take the folder's writer lock. The system releases it when the process ends or is killed."""
-    path = folder / "lock"
-    try:
-        file = path.open("ab")
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder} is missing from the buffer") from None
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise RingInUseError(f"{folder} is being written by another process") from None
-        except OSError as error:  # ENOLCK, ENOTSUP and others, by file system
-            file.close()
-            raise InputError(
-                f"{path} must be on a file system with locks, which this one refuses "
-                f"({(error.strerror or str(error)).lower()}): write the buffer to a local disk and "
-                "copy it afterwards"
-            ) from error
-    return file

@@ -1,4 +1,4 @@
-"""Trained generators that come with the package, one folder each: weights, configuration, card."""
+"""Trained generators and dreams that come with the package, by game: weights, settings, cards."""
 
 from collections.abc import Mapping
 from pathlib import Path

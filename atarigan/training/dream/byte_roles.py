@@ -31,8 +31,8 @@ class ByteRoles:
         InputError: addresses are not ascending, or not those of the console's RAM.
     """
 
-    unread: tuple[int, ...] = ()
-    score: tuple[int, ...] = ()
+    unread: tuple[int, ...]
+    score: tuple[int, ...]
 
     def __post_init__(self) -> None:
         for name in ("unread", "score"):
@@ -43,7 +43,7 @@ class ByteRoles:
                 )
 
 
-NO_ROLES = ByteRoles()
+NO_ROLES = ByteRoles((), ())
 
 
 def byte_roles(env: AgentSteps, seed: int = 0) -> ByteRoles:

@@ -13,6 +13,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import find_spec
 from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.errors import InputError
+from atarigan.files.writer_lock import take_lock
 from atarigan.models import shipped
 from atarigan.models.checkpoint import write_packed_run
 from atarigan.models.dynamics.dream import GENERATOR_FOLDER
@@ -52,7 +53,7 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
     folder.write_config(dataclasses.replace(config, data=str(Path(config.data).absolute())))
     if config.generator and not generator and not (out / GENERATOR_FOLDER).exists():
         write_packed_run(Path(config.generator), out / GENERATOR_FOLDER)
-    with StopRequest() as stop:
+    with take_lock(out), StopRequest() as stop:
         try:
             _rounds(folder, trainer, config, stop)
         except _StoppedError:
