@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.images.pixels import Frames
 from atarigan.models.dynamics.dream import Dream
 
@@ -129,6 +129,8 @@ class DreamObservations:
 
         if isinstance(source, (str, Path)):
             source = FrameGenerator.load(source, options.device)
+        if not isinstance(source, FrameGenerator):
+            raise InputError(f"generator must be one, its folder or its name, not {shown(source)}")
         return DreamFrames(
             source,
             num,

@@ -578,6 +578,7 @@ def test_gymnasium_shows_it_in_a_window(breakout: FrameGenerator) -> None:
         ),
         ({"end_if_unseen": "no"}, "end_if_unseen must be True or False, not 'no'"),
         ({"model": None}, "model must be a dream, its folder or its name, not None"),
+        ({"generator": 5, "obs_type": "pixels"}, "generator must be one, its folder or .*, not 5"),
         ({"starts": "random"}, "starts must be a known name, not 'random'"),
         ({"starts": "drawn"}, "the dream has no generator"),
         ({"obs_type": "pixels"}, "generator must be given for obs_type 'pixels'"),

@@ -69,7 +69,7 @@ class FrameGenerator:
 
         Args:
             source: a run folder (its newest checkpoint is used), a checkpoint folder, or the name
-                of a shipped generator, "breakout" or "pong".
+                of a shipped generator, such as "pong".
             device: "auto", "cpu" or "cuda".
 
         Raises:
