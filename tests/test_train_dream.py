@@ -46,6 +46,17 @@ def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BYTE_ROLES, lambda *_: ByteRoles((121,), SCORE))
 
 
+def trainer_of(folder: DreamFolder, collection: Path) -> DreamTrainer:
+    return DreamTrainer(
+        folder,
+        FrameBuffer.open(collection),
+        generator="breakout",
+        seed=0,
+        round_frames=100,
+        report=lambda _: None,
+    )
+
+
 def learned(out: Path, *words: str) -> int:
     return train.main(["--recipe", "dream", "--out", str(out), *words])
 
@@ -123,14 +134,7 @@ def test_the_emulator_is_asked_about_bytes_once(
     folder = DreamFolder(tmp_path / "run")
     shutil.copytree(first.path, folder.path)
     monkeypatch.delattr(BYTE_ROLES)
-    trainer = DreamTrainer(
-        folder,
-        FrameBuffer.open(collection),
-        generator="",
-        seed=0,
-        round_frames=100,
-        report=lambda _: None,
-    )
+    trainer = trainer_of(folder, collection)
     trainer.begin()
     folder.roles.write_text('{"unread": [3, 2], "score": []}')
     with pytest.raises(InputError, match="unread must be ascending addresses below 128"):
@@ -270,14 +274,7 @@ def test_seen_states_are_learned_from_real_play(
     shutil.copytree(first.path, folder.path)
     branched = PartOfFrames(first.read_part(first.parts[0]).frames, 500)
     folder.add_part(branched)
-    trainer = DreamTrainer(
-        folder,
-        FrameBuffer.open(collection),
-        generator="breakout",
-        seed=0,
-        round_frames=100,
-        report=lambda _: None,
-    )
+    trainer = trainer_of(folder, collection)
     trainer.begin()
     tables = TreeDynamics.load(first.path).tables
     monkeypatch.setattr(TreeFitter, "fit", lambda *_: tables)

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save
 from atarigan.errors import InputError, one_line
 from atarigan.files import atomic
 from atarigan.models.dynamics.transitions import FrameTransitions
-from atarigan.models.extras import imported
+from atarigan.models.extras import compiled
 
 SEEN_STATES_FILE = "seen_states.safetensors"
 _NUM_VALUES = 256
@@ -156,10 +156,4 @@ def _search(is_seen: Mask, tested: npt.NDArray[np.uint32], states: States, unsee
 
 @cache
 def _compiled_search() -> Callable[..., None]:
-    numba = imported("numba", "dream")
-    compiled: Callable[..., None]
-    try:
-        compiled = numba.njit(cache=True)(_search)
-    except RuntimeError:  # no folder for it can be written
-        compiled = numba.njit(_search)
-    return compiled
+    return compiled(_search)

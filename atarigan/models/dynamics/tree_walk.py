@@ -10,7 +10,7 @@ import numpy.typing as npt
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
-from atarigan.models.extras import imported
+from atarigan.models.extras import compiled
 
 _NODE = np.dtype(
     {
@@ -134,15 +134,5 @@ def walk(
 
 @cache
 def compiled_walk() -> Callable[..., None]:
-    """Return `walk`, compiled at its first call; the disk keeps it for other processes.
-
-    Raises:
-        InputError: numba is not installed.
-    """
-    numba = imported("numba", "dream")
-    compiled: Callable[..., None]
-    try:
-        compiled = numba.njit(cache=True)(walk)
-    except RuntimeError:  # no folder for it can be written
-        compiled = numba.njit(walk)
-    return compiled
+    """Return `walk`, compiled. Raises InputError if numba is not installed."""
+    return compiled(walk)
