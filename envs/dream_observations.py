@@ -129,7 +129,7 @@ class DreamObservations:
 
         if isinstance(source, (str, Path)):
             source = FrameGenerator.load(source, options.device)
-        if not isinstance(source, FrameGenerator):
+        if not hasattr(source, "frame_format"):
             raise InputError(f"generator must be one, its folder or its name, not {shown(source)}")
         return DreamFrames(
             source,
