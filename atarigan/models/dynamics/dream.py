@@ -17,18 +17,18 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP
 from atarigan.data.provenance import Provenance
-from atarigan.errors import InputError, one_line, shown
+from atarigan.errors import InputError, shown
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
 from atarigan.models import shipped
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.seen_states import SEEN_STATES_FILE, SeenStates
+from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
 SETTINGS_FILE = shipped.DREAM_SETTINGS
@@ -232,12 +232,7 @@ def _found(folder: Path, name: str) -> Path:
 
 
 def _read_starts(path: Path) -> Starts:
-    try:
-        tables: dict[str, Any] = load_file(path)
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
-    if tables.keys() != {"states", "lives"}:
-        raise InputError(f"{path} must hold states, lives, not {', '.join(tables)}")
+    tables = read_tables(path, ["states", "lives"])
     try:
         return Starts(**tables)
     except InputError as error:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
-from atarigan.errors import InputError, one_line
+from atarigan.errors import InputError
 from atarigan.files import atomic
+from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.extras import compiled
 
@@ -117,14 +117,7 @@ class SeenStates:
         Raises:
             InputError: the file is damaged or of another format.
         """
-        try:
-            tables: dict[str, Any] = load_file(path)
-        except (SafetensorError, KeyError, TypeError) as error:
-            reason = one_line(error)
-            raise InputError(f"{path} is not a readable safetensors file: {reason}") from None
-        if tables.keys() != {"values"}:
-            raise InputError(f"{path} must hold values, not {', '.join(tables)}")
-        values = tables["values"]
+        values = read_tables(path, ["values"])["values"]
         if values.dtype != np.uint8 or values.ndim != 2 or values.shape[1] != _NUM_VALUES // 8:
             raise InputError(
                 f"{path}: values must be uint8 (bytes, {_NUM_VALUES // 8}), "

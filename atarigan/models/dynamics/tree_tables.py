@@ -14,13 +14,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
-from atarigan.errors import InputError, one_line
+from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
+from atarigan.models.dynamics.tables_file import read_tables
 
 SETTINGS_FILE = "dynamics.json"
 TREES_FILE = "trees.safetensors"
@@ -177,14 +177,9 @@ class TreeTables:
         path = folder / TREES_FILE
         settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
-            tables: dict[str, Any] = load_file(confined(path, folder))
+            tables = read_tables(confined(path, folder), _DTYPES)
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
-        except (SafetensorError, KeyError, TypeError) as error:
-            reason = one_line(error)
-            raise InputError(f"{path} is not a readable safetensors file: {reason}") from None
-        if tables.keys() != _DTYPES.keys():
-            raise InputError(f"{path} must hold {', '.join(_DTYPES)}, not {', '.join(tables)}")
         try:
             read = cls(settings.num_inputs, **tables)
         except InputError as error:
