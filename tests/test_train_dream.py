@@ -148,7 +148,8 @@ def test_one_training_at_a_time_writes_to_a_folder(first: DreamFolder, tmp_path:
     out = tmp_path / "run"
     shutil.copytree(first.path, out)
     with take_lock(out), pytest.raises(InputError, match="is being written by another process"):
-        train.main(["--resume", "--out", str(out)])
+        train.main(["--resume", "--out", str(out), "--seed", "9"])
+    assert DreamFolder(out).read_config() == first.read_config()
 
 
 @pytest.mark.slow

@@ -50,10 +50,11 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
     )
     if config.generator and not generator:
         _check_generator(config.generator, Provenance.of(buffer.meta))
-    folder.write_config(dataclasses.replace(config, data=str(Path(config.data).absolute())))
-    if config.generator and not generator and not (out / GENERATOR_FOLDER).exists():
-        write_packed_run(Path(config.generator), out / GENERATOR_FOLDER)
+    out.mkdir(parents=True, exist_ok=True)
     with take_lock(out), StopRequest() as stop:
+        folder.write_config(dataclasses.replace(config, data=str(Path(config.data).absolute())))
+        if config.generator and not generator and not (out / GENERATOR_FOLDER).exists():
+            write_packed_run(Path(config.generator), out / GENERATOR_FOLDER)
         try:
             _rounds(folder, trainer, config, stop)
         except _StoppedError:
