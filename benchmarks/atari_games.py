@@ -17,6 +17,11 @@ ATARI57 = tuple(_NAMES.split())
 """The usual benchmark (Wang et al. 2016, arXiv:1511.06581)."""
 
 
+def game_of(env_id: str) -> str:
+    """Return the name of the game that an id such as ALE/Pong-v5 makes."""
+    return env_id.removeprefix("ALE/").removesuffix("-v5")
+
+
 def games_named(words: Sequence[str]) -> list[str]:
     """Return the games for words that are each a game, `atari57`, or `all`.
 

@@ -14,6 +14,7 @@ from atarigan.evaluation.metrics.score_table import HEADS, score_rows
 from atarigan.models.dynamics.dream import Dream
 from atarigan.training.dream.dream_folder import DreamFolder, Round
 from benchmarks import machine
+from benchmarks.atari_games import game_of
 
 
 def dream_card(dream: Dream, last: Round, evaluation: Mapping[str, Any]) -> str:
@@ -25,7 +26,7 @@ def dream_card(dream: Dream, last: Round, evaluation: Mapping[str, Any]) -> str:
         evaluation: content of metrics.json.
     """
     settings = dream.settings
-    game = settings.env_id.removeprefix("ALE/").removesuffix("-v5")
+    game = game_of(settings.env_id)
     generator = f"the generator `{settings.generator}`" if settings.generator else "its generator"
     drawn = f"Frames are drawn by {generator}." if dream.generator_source else "It has no frames."
     rows, rule = score_rows(evaluation["metrics"]), ["---"] * len(HEADS)

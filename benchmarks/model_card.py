@@ -8,6 +8,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
 from atarigan.models.model_config import ModelConfig
 from benchmarks import machine
+from benchmarks.atari_games import game_of
 
 
 def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConfig) -> str:
@@ -20,7 +21,7 @@ def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConf
     """
     origin, run, frames = data.meta.origin, model.run, model.sample.frame_format
     assert frames is not None
-    game = str(origin.env_id).removeprefix("ALE/").removesuffix("-v5")
+    game = game_of(str(origin.env_id))
     num_games = int(data.values_at("terminations", np.arange(len(data))).sum())
     facts = {
         "Data": f"{len(data):,} agent steps of `{origin.env_id}`, frame skip {origin.frame_skip}, "
