@@ -5,9 +5,9 @@
 
 With `--real` the same PPO plays the real game in the place of the dream: the baseline. Both see
 RAM, with the dream's frame skip and sticky actions. `--loop fast` is the loop of
-`examples/fast_ppo.py`; `--loop sb3` is stable-baselines3's. `scores.csv` has a line for each
-measurement: agent steps, minutes of training (measurements not included), and the mean return of
-real games.
+`atarigan/training/dream/ppo.py`; `--loop sb3` is stable-baselines3's. `scores.csv` has a line for
+each measurement: agent steps, minutes of training (measurements not included), and the mean return
+of real games.
 """
 
 import csv
@@ -37,7 +37,7 @@ from atarigan.envs import DreamVecEnv, DreamVectorEnv
 from atarigan.models.device import choose_device
 from atarigan.models.dynamics.dream import Dream, DreamSettings
 from atarigan.pictures import charts, grids
-from examples.fast_ppo import FastPpo, PpoSettings, features_of
+from atarigan.training.dream.ppo import Ppo, PpoSettings, features_of
 
 _CENTER, _SCALE = 128.0, 64.0
 _HORIZON = 128  # steps of each game between two updates of stable-baselines3
@@ -62,7 +62,7 @@ class ExampleArguments:
     end_if_unseen: bool = False
     """Truncate an episode of a dream at a state that no real play of its training reaches."""
     loop: Literal["fast", "sb3"] = "fast"
-    """The loop of examples/fast_ppo.py, or stable-baselines3's."""
+    """The loop of atarigan/training/dream/ppo.py, or stable-baselines3's."""
     num_steps: int = 10_000_000
     """Agent steps to train for."""
     num_envs: int = 128
@@ -149,9 +149,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train_fast(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, float, float]]:
-    """Train with the loop of `FastPpo`, write policy.safetensors and return the measurements."""
+    """Train with the loop of `Ppo`, write policy.safetensors and return the measurements."""
     device = choose_device(arguments.device)
-    ppo = FastPpo(fast_envs(arguments, dream), PpoSettings(), device, arguments.seed)
+    num_actions, envs = len(dream.settings.action_meanings), fast_envs(arguments, dream)
+    ppo = Ppo(envs, num_actions, PpoSettings(), device, arguments.seed)
 
     def act(rams: Rams, before: Rams) -> npt.NDArray[np.int64]:
         tensors = (torch.as_tensor(each, device=device) for each in (rams, before))
