@@ -32,21 +32,57 @@ def test_a_missing_generator_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # plays real games to their end
-@pytest.mark.parametrize("words", [[], ["--real"]])
-@pytest.mark.parametrize("loop", ["fast", "sb3"])
+@pytest.mark.parametrize(
+    ("loop", "words"),
+    [
+        ("fast", []),
+        ("fast", ["--real-share", "1"]),
+        ("fast", ["--real-share", "0.5"]),
+        ("sb3", []),
+        ("sb3", ["--real-share", "1"]),
+        ("sb3", ["--observations", "pixels"]),
+        ("sb3", ["--observations", "pixels", "--real-share", "1"]),
+    ],
+)
 def test_ppo_trains_in_a_dream_and_is_measured_in_the_real_game(
-    tmp_path: Path, capsys: Any, words: list[str], loop: str
+    tmp_path: Path, capsys: Any, loop: str, words: list[str]
 ) -> None:
     dream, out = tmp_path / "dream", tmp_path / "ppo"
     learned_breakout().save(dream)
-    words = ["--dream", str(dream), "--out", str(out), "--num-envs", "4", "--loop", loop, *words]
-    assert ppo_dream.main([*words, "--num-steps", "512", "--num-games", "1"]) == 0
+    words = ["--dream", str(dream), "--num-envs", "4", "--loop", loop, *words]
+    words += ["--num-steps", "512", "--num-games", "1"]
+    assert ppo_dream.main([*words, "--out", str(out)]) == 0
     assert "0 steps, 0.00 minutes: " in capsys.readouterr().out
     lines = (out / "scores.csv").read_text().splitlines()
     assert lines[0] == "steps,minutes,mean_return"
     assert [line.split(",")[0] for line in lines[1:]] == ["0", "512"]
-    if loop == "fast":
-        assert load_file(out / "policy.safetensors")["heads.weight"].shape == (5, 64)
-    else:
-        assert PPO.load(out / "policy.zip", device="cpu").num_timesteps == 512
     assert (out / "scores.png").exists()
+    if loop == "fast":
+        policy = out / "policy.safetensors"
+        assert load_file(policy)["heads.weight"].shape == (5, 64)
+    else:
+        policy = out / "policy.zip"
+        assert PPO.load(policy, device="cpu").num_timesteps == 512
+    words += ["--begin-with", str(policy), "--out", str(tmp_path / "on")]
+    assert ppo_dream.main(words) == 0
+    if loop == "fast":
+        counts = [load_file(each)["normalizer.count"] for each in tmp_path.glob("*/policy.s*")]
+        assert max(counts) == 2 * min(counts)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--real-share", "2"], "--real-share must be from 0 to 1, not 2.0"),
+        (["--observations", "pixels"], "--observations pixels needs --loop sb3"),
+        (["--loop", "sb3", "--real-share", "0.5"], "must be 0 or 1 with --loop sb3, not 0.5"),
+        (["--begin-with", "nowhere"], "--begin-with must be a file, and nowhere is none"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_named(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=message):
+        ppo_dream.main(["--dream", "pong", "--out", str(out), *words])
+    assert not out.exists()
