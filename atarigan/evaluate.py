@@ -149,7 +149,7 @@ def _draw_from_run(
     generator = FrameGenerator.load(str(arguments.run), device="cpu")
     config = _config_of_run(arguments, generator.model)
     source = SOURCES[config.source](config)
-    _check_game(arguments, config, generator.provenance, source, reads_ram=generator.reads_ram)
+    _check_game(arguments, config, generator.provenance, source, reads_state=generator.state is not None)
     check_num_fits(arguments.num, math.prod(generator.sample_shape))
     total = num_drawn(generator, source, arguments.num, arguments.seed)
     with ProgressDisplay("drawing", "samples", total) as display:
@@ -163,14 +163,14 @@ def _check_game(
     provenance: "Provenance",
     source: "DataSource",
     *,
-    reads_ram: bool = False,
+    reads_state: bool = False,
 ) -> None:
     """Compare the game of a generator, or of its samples, with that of the real samples."""
     from atarigan.data.provenance import check_same_game
 
     allow = None if arguments.allow_other_game else "--allow-other-game"
     check_same_game(
-        provenance, source.provenance, str(config.data), reads_ram=reads_ram, allow=allow
+        provenance, source.provenance, str(config.data), reads_state=reads_state, allow=allow
     )
 
 
@@ -212,10 +212,13 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     played = policy_to_play(arguments)
     layout, seed, num_episodes = played.layout, arguments.seed, arguments.num_episodes
     generated = None if arguments.run is None else _generated_frames(arguments, played)
+    state = None if generated is None else generated.state
     comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
-        results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set)
+        results, unfinished = comparison.run(
+            generated, display.advance, lambda: stop.is_set, state
+        )
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,

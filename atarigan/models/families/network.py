@@ -31,7 +31,7 @@ class NetworkShape:
         generator_layers, critic_layers: sizes of the hidden layers in order, for families that
             `lists_layers`; empty for the family's default.
         leaky_slope: slope of leaky ReLUs below zero.
-        state_size: bytes of the state that a condition encodes; 0 for other conditions.
+        state_size: bytes of the RAM that a condition encodes; 0 for other conditions.
     """
 
     sample_shape: tuple[int, ...]
@@ -86,7 +86,7 @@ class Generator(nn.Module):
         return 0
 
     def fit_states(self, states: Tensor) -> None:
-        """Initialize from states uint8 (M, bytes), before `fit`; does nothing by default."""
+        """Initialize from states (M, size), before `fit`; does nothing by default."""
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Initialize from real samples; does nothing by default.
