@@ -51,6 +51,7 @@ def network_shape(model: ModelConfig) -> NetworkShape:
         critic_layers=run.critic_layers,
         leaky_slope=run.leaky_slope,
         state_size=model.state.size if model.state and model.reads_ram else 0,
+        vector_size=model.state.size if model.state and not model.reads_ram else 0,
     )
 
 
