@@ -83,7 +83,9 @@ class GeneratedVecEnv(VecEnvWrapper):
         # wrappers in between may not pass on reset_infos
         self.reset_infos = [dict(info) for info in self.unwrapped.reset_infos]
         states = self._states(self._moments(self.reset_infos))
-        generated = self._stream.generate(range(self.num_envs), [True] * self.num_envs, real, states)
+        generated = self._stream.generate(
+            range(self.num_envs), [True] * self.num_envs, real, states
+        )
         return self._returned(generated, self.reset_infos)
 
     def step_wait(self) -> Any:

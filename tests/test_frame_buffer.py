@@ -187,7 +187,10 @@ def change_meta(**changes: Any) -> Callable[[Path], None]:
         (change_meta(action_shape=[2] * 40), "actions.npy must be an array of int64"),
         (change_meta(extra=1), "meta.json: unknown setting 'extra'"),
         (change_meta(frame_format={"name": "gray"}), "frame_format: the setting 'height' is mis"),
-        (change_meta(state={"kind": "ram", "size": 128, "dtype": "uint8"}), "state.npy is missing from the buffer"),
+        (
+            change_meta(state={"kind": "ram", "size": 128, "dtype": "uint8"}),
+            "state.npy is missing from the buffer",
+        ),
         (lambda path: (path / "writer-000" / "rewards.npy").unlink(), "rewards.npy is missing"),
         (lambda path: os.truncate(path / "writer-000" / "frames.npy", 300), "frames.npy must be"),
     ],

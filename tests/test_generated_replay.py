@@ -171,9 +171,7 @@ def test_collecting_on(played: Path, tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(InputError, match="--no-frames must be False, as in .*both, not True"):
         collect.main([*words, "--append", "--no-frames"])
     words = ["--env-id", "tests.fakes:Counting-v0", "--no-frames", "--out", str(tmp_path / "none")]
-    with pytest.raises(
-        InputError, match="which tests.fakes:Counting-v0 is stored without"
-    ):
+    with pytest.raises(InputError, match="which tests.fakes:Counting-v0 is stored without"):
         collect.main(words)
     assert not (tmp_path / "none").exists()
     capsys.readouterr()

@@ -44,11 +44,13 @@ class DrawnSamples:
         samples: frames uint8 (N, H, W, C) or points (N, 2).
         pairs: frames of the same states; None for generators that are not conditioned on states.
         stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
+        num_clipped: real states whose numbers were clipped to the range of the training data.
     """
 
     samples: Samples
     pairs: Pairs | None = None
     stacks: Frames | None = None
+    num_clipped: int = 0
 
     @classmethod
     def of(cls, samples: Samples) -> Self:
@@ -86,7 +88,9 @@ def draw_samples(
     stacks = _draw_stacks(generator, source, num, seed, progress)
     if state_of(generator) is None:
         return DrawnSamples(samples, stacks=stacks)
-    return DrawnSamples(samples, draw_pairs(generator, source, num, seed, progress), stacks)
+    before = getattr(generator, "num_clipped", 0)
+    pairs = draw_pairs(generator, source, num, seed, progress)
+    return DrawnSamples(samples, pairs, stacks, getattr(generator, "num_clipped", 0) - before)
 
 
 def draw_pairs(

@@ -169,7 +169,9 @@ class FrameGenerator:
             InputError: it was trained without states, or the latents have another shape.
         """
         if self._state_prior is None:
-            raise InputError("this generator was trained without RAM or another state, and draws none")
+            raise InputError(
+                "this generator was trained without RAM or another state, and draws none"
+            )
         self._check_latents(latents)
         return self._states(torch.from_numpy(latents).to(self.device)).cpu().numpy()
 

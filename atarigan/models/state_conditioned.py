@@ -26,7 +26,9 @@ class StateConditionedGenerator(Generator):
         prior: draws states when none are given; trained together with the reconstruction.
     """
 
-    def __init__(self, network: Generator, encoder: StateEncoder, prior: StatePrior | VectorPrior) -> None:
+    def __init__(
+        self, network: Generator, encoder: StateEncoder, prior: StatePrior | VectorPrior
+    ) -> None:
         super().__init__()
         self.network = network
         self.encoder = encoder

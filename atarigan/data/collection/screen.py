@@ -222,7 +222,7 @@ class ImageScreen(Screen):
         self.is_observation = self._layout is not None
         kind = usual_kind(env.observation_space, shows_images=self.is_observation)
         self._shows_vector = kind == OBSERVATION
-        self._vector: State | None = None
+        self._observation: Any = None
         if self._layout is not None:
             self.height, self.width = self._layout.height, self._layout.width
             self._frame: Frames = np.zeros(self._layout.frame_format.shape, np.uint8)
@@ -238,8 +238,7 @@ class ImageScreen(Screen):
         self.height, self.width = self._frame.shape[:2]
 
     def observe(self, observation: Any) -> None:
-        if self._shows_vector:
-            self._vector = vector_of(observation, OBSERVATION)
+        self._observation = observation
         if self._layout is None:
             self._frame = self._rendered()
         else:
@@ -264,7 +263,9 @@ class ImageScreen(Screen):
 
     def state(self) -> State | None:
         ram = self.ram()
-        return self._vector if ram is None else ram
+        if ram is not None or not self._shows_vector:
+            return ram
+        return vector_of(self._observation, OBSERVATION)
 
     def lives(self) -> int:
         return 0 if self._ale is None else int(self._ale.lives())

@@ -15,7 +15,9 @@ NOISE_LEVELS = 10
 _BLUR_WIDTH, _BLUR_DEVIATION = 5, 1.0
 
 
-def real(games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None) -> Frames:
+def real(
+    games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+) -> Frames:
     """Show real frames unchanged."""
     return frames
 

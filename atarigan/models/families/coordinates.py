@@ -195,7 +195,9 @@ class CoordinatesGenerator(Generator):
             self.combine.bias[:, None], self.combine.weight, heights.flatten(1)
         ).relu()
         colors = (self.color.weight @ combined).unflatten(1, (num, num_pixels)).permute(1, 2, 0)
-        return self._as_images(shown.index_copy(1, self.pixels.numbers, colors + self.pixels.colors))
+        return self._as_images(
+            shown.index_copy(1, self.pixels.numbers, colors + self.pixels.colors)
+        )
 
     def frames(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
@@ -213,7 +215,9 @@ class CoordinatesGenerator(Generator):
         them drawn near what differs from the background, half anywhere among those that change.
         """
         if not len(self.pixels.numbers):
-            return latents.sum() * 0 + self.planes(with_condition(latents, condition), state).sum() * 0
+            return (
+                latents.sum() * 0 + self.planes(with_condition(latents, condition), state).sum() * 0
+            )
         drawn = self._drawn_pixels(real)
         planes = self.planes(with_condition(latents, condition), state).float()
         coordinates = self.coordinates[self.pixels.numbers[drawn]]
