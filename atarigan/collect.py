@@ -127,8 +127,8 @@ class CollectArguments:
     the environment's info), or none.
     """
     no_frames: bool = False
-    """Store the states without frames. GeneratedReplay generates frames from them, in the format and
-    size given here.
+    """Store the states without frames. GeneratedReplay generates frames from them, in the format
+    and size given here.
     """
     capacity: Annotated[int | None, _default("--num-steps", "INT")] = None
     """Number of steps that the buffer keeps. If it is less than --num-steps, further steps

@@ -216,7 +216,7 @@ def _config_for_states(kind: str) -> RunConfig:
 
 
 def _stored_kind(path: Path) -> str:
-    """Return the kind of states that a buffer stores. An unreadable buffer counts as storing RAM."""
+    """Return the kind of states that a buffer stores. An unreadable one counts as storing RAM."""
     from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     try:

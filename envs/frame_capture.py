@@ -37,8 +37,8 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
     the environment that `gymnasium.make` makes, or else the innermost one. An episode that a
     wrapper ends while the game goes on, as at a lost life or a time limit, is truncated.
 
-    If the buffer stores states, that of a row is the emulator's RAM, the observation, or an entry of
-    info, as the buffer says (`StateSpec`).
+    If the buffer stores states, that of a row is the emulator's RAM, the observation, or an entry
+    of info, as the buffer says (`StateSpec`).
 
     A copy of this environment, also from a pickle, records into a writer of its own.
 

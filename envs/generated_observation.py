@@ -40,8 +40,8 @@ class GeneratedObservation(
 
     One that was trained with `--condition observation` draws the frame of each observation, which
     must be the vector of numbers that it learned, so that the environment needs no renderer; one of
-    `--condition info:KEY` draws the frame of that entry of info. Numbers outside of the range of the
-    training data are clipped to it, and `num_clipped` counts these states.
+    `--condition info:KEY` draws the frame of that entry of info. Numbers outside of the range of
+    the training data are clipped to it, and `num_clipped` counts these states.
 
     `reset(seed=s)` determines all observations. Without a seed, latents are seeded from the
     environment's own random generator, which is not advanced.

@@ -108,7 +108,8 @@ class StepRecorder:
         self.stage(index, observation, info)
 
     def stage(self, index: int, observation: Any, info: Mapping[str, Any]) -> None:
-        """Stage the observation that environment `index` shows now, and the state that belongs to it.
+        """Stage the observation that environment `index` shows now, and the state that belongs to
+        it.
 
         Raises:
             InputError: the buffer stores states, and this is none of them.

@@ -1,4 +1,4 @@
-"""A square that moves on a small screen: an environment whose observation determines its picture."""
+"""A square that moves on a small screen, where its observation says."""
 
 from typing import Any
 

@@ -22,10 +22,10 @@ from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import on_unit_interval
 from atarigan.models.latents import LARGEST_BATCH, Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.state_conditioned import StateConditionedGenerator
 from atarigan.models.state.state_prior import StatePrior
 from atarigan.models.state.vector_encoder import VectorEncoder
 from atarigan.models.state.vector_prior import VectorPrior
+from atarigan.models.state_conditioned import StateConditionedGenerator
 
 Conditions = npt.NDArray[np.float32]
 _LARGEST_ON_CPU = 64
@@ -160,8 +160,8 @@ class FrameGenerator:
         return self.model.reads_ram
 
     def states(self, latents: Latents) -> State:
-        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes) or vectors
-        float32 (N, size).
+        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes) or
+        vectors float32 (N, size).
 
         Their distribution approximates that of the training data.
 

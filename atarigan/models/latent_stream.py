@@ -33,8 +33,8 @@ class Decoder(Protocol):
     def reads_ram(self) -> bool: ...
 
     def decode(self, latents: Latents, conditions: State | None = None) -> Frames:
-        """Return frames uint8 (N, H, W, C) of latents (N, latent_size), and of states (N, size) where
-        it reads any.
+        """Return frames uint8 (N, H, W, C) of latents (N, latent_size), and of states (N, size)
+        where it reads any.
         """
 
 

@@ -32,8 +32,8 @@ INPUTS = ("latents", "conditions")
 class OnnxGenerator:
     """The part of FrameGenerator that environment wrappers need, from an ONNX file.
 
-    A generator that reads states needs them at every call: the file draws no states. Its latents still
-    have the part that determines a state, so that the same seed draws the same latents as
+    A generator that reads states needs them at every call: the file draws no states. Its latents
+    still have the part that determines a state, so that the same seed draws the same latents as
     `FrameGenerator` does.
 
     Attributes:
@@ -56,8 +56,8 @@ class OnnxGenerator:
             file: FILE.onnx.
             num_threads: CPU threads of ONNX Runtime.
 
-        Warns if an earlier release wrote the file of a generator that reads states: its latents differ
-        from those of `FrameGenerator` with the same seed.
+        Warns if an earlier release wrote the file of a generator that reads states: its latents
+        differ from those of `FrameGenerator` with the same seed.
 
         Raises:
             InputError: ONNX Runtime is not installed, or the file is not such a file.

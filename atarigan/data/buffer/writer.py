@@ -28,8 +28,9 @@ class BufferWriter:
         writer.stage()[:] = frame
         writer.commit(action, reward, terminated, truncated)
 
-    If a buffer stores no frames, `stage_state` takes the place of `stage`. `add` stages and commits.
-    Consecutive rows are consecutive steps of an episode, unless termination or truncation is set.
+    If a buffer stores no frames, `stage_state` takes the place of `stage`. `add` stages and
+    commits. Consecutive rows are consecutive steps of an episode, unless termination or truncation
+    is set.
     """
 
     def __init__(self, ring: Ring) -> None:
@@ -99,7 +100,7 @@ class BufferWriter:
 
     @property
     def staged(self) -> StagedRow | None:
-        """A copy of the staged step's frame and state, for `restage`; None without a staged step."""
+        """A copy of the staged frame and state, for `restage`; None without a staged step."""
         if self._slot is None:
             return None
         frame = self._ring.frame_at(self._slot).copy() if "frames" in self._columns else None

@@ -1,11 +1,11 @@
 """A coordinate network whose first layer follows from the state: the family for vectors of numbers.
 
-What classic control, Box2D and MuJoCo render are polygons and capsules that move and turn. An edge is
-a half-plane, a·x + b·y + c > 0, and moving or turning it changes nothing but its three numbers. So a
-network predicts these numbers from the state, and a few layers, the same at every pixel, combine the
-half-planes into shapes: a coordinate network (Tancik et al. 2020, arXiv:2006.10739) whose first layer
-a hypernetwork gives (Ha et al. 2016, arXiv:1609.09106). Most half-planes are in coordinates that move
-with the center of what is shown (`MovingOrigin`).
+What classic control, Box2D and MuJoCo render are polygons and capsules that move and turn. An edge
+is a half-plane, a·x + b·y + c > 0, and moving or turning it changes nothing but its three numbers.
+So a network predicts these numbers from the state, and a few layers, the same at every pixel,
+combine the half-planes into shapes: a coordinate network (Tancik et al. 2020, arXiv:2006.10739)
+whose first layer a hypernetwork gives (Ha et al. 2016, arXiv:1609.09106). Most half-planes are in
+coordinates that move with the center of what is shown (`MovingOrigin`).
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ _AT_ONCE = 1 << 16  # pixels
 
 @NETWORKS.register("coordinates")
 class CoordinatesFamily(NetworkFamily):
-    """A coordinate network over half-planes that the state moves and turns; for vectors of numbers."""
+    """Half-planes that the state moves and turns, combined at each pixel; for vectors."""
 
     encoder_settings = EncoderSettings(num_features=128)
 
@@ -108,8 +108,9 @@ class CoordinatesGenerator(Generator):
         plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k + offset_kp)
         color = color_p + W_3 relu(W_2 plane + bias)
 
-    a, b, c follow from the inputs by a residual network. g_k, how far plane k moves with the origin, is
-    1 for three quarters of the planes at first and 0 for the others. Without vectors o is 0.
+    a, b, c follow from the inputs by a residual network. g_k, how far plane k moves with the
+    origin, is 1 for three quarters of the planes at first and 0 for the others. Without vectors o
+    is 0.
 
     A `generator_width` is the width of the residual network.
     """
@@ -231,9 +232,9 @@ class CoordinatesGenerator(Generator):
 
     @torch.no_grad()
     def _drawn_pixels(self, real: Tensor) -> Tensor:
-        """Draw which of the varying pixels of images (B, C, H, W) are compared, int64 (B, drawn)."""
+        """Draw which varying pixels of images (B, C, H, W) are compared, int64 (B, drawn)."""
         background = self.pixels.background.T.unflatten(1, (self.height, self.width))
-        near = _widened(((real - background).abs().amax(1) > _VISIBLE))
+        near = _widened((real - background).abs().amax(1) > _VISIBLE)
         weights = near.flatten(1)[:, self.pixels.numbers].float() + _EVERYWHERE
         sums = weights.cumsum(1)
         chances = torch.rand(len(real), _NUM_DRAWN // 2, device=real.device) * sums[:, -1:]

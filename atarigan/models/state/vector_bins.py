@@ -11,9 +11,9 @@ class VectorBins(SizedByData):
 
     Each number has `num_knots` ascending values, its knots. If it has no more values than that in
     the data, such as a flag or a count, these are its knots. Otherwise half of the distance between
-    two knots is that of evenly spaced quantiles, the other half that of evenly spaced numbers: where
-    the data is dense, bins are narrow, and the rest of the range has some too. Numbers outside of
-    the knots are clipped.
+    two knots is that of evenly spaced quantiles, the other half that of evenly spaced numbers:
+    where the data is dense, bins are narrow, and the rest of the range has some too. Numbers
+    outside of the knots are clipped.
 
     Attributes:
         varying: which numbers vary in the data, int64 (n,).
@@ -51,8 +51,8 @@ class VectorBins(SizedByData):
         self._derive()
 
     def hats(self, states: Tensor) -> Tensor:
-        """Return the hat functions of states (B, size), float (B, n, num_knots): of each number, the
-        weights of the two knots around it, by which a table's rows are interpolated linearly.
+        """Return the hat functions of states (B, size), float (B, n, num_knots): of each number,
+        the weights of the two knots around it, by which a table's rows are interpolated linearly.
         """
         numbers = states[:, self.varying].float()
         passed = ((numbers[:, :, None] - self.starts) / self.widths).clamp(0, 1)

@@ -19,8 +19,8 @@ class VectorEncoder(SizedByData):
 
     Each number that varies has 16, 64 and 256 knots (`VectorBins`), and each knot a row: a number
     between two knots has the rows of both, interpolated linearly. Coarse bins generalize to numbers
-    that are rare in the data, fine ones tell close numbers apart. Rows begin with 0. Vectors of many
-    numbers have the coarse levels alone.
+    that are rare in the data, fine ones tell close numbers apart. Rows begin with 0. Vectors of
+    many numbers have the coarse levels alone.
 
     Attributes:
         levels: the knots of each level.

@@ -33,7 +33,7 @@ class VectorPrior(nn.Module):
         self.prior.fit(self.bins.bytes(states))
 
     def negative_log_likelihood(self, states: Tensor) -> Tensor:
-        """Return the mean of -log p of the knots, in nats, over states float (B, size), a scalar."""
+        """Return the mean of -log p of knots, in nats, over states float (B, size), a scalar."""
         return self.prior.negative_log_likelihood(self.bins.bytes(states))
 
     def states(self, quantiles: Tensor) -> Tensor:
