@@ -8,6 +8,7 @@ whose first layer a hypernetwork gives (Ha et al. 2016, arXiv:1609.09106). Most 
 coordinates that move with the center of what is shown (`MovingOrigin`).
 """
 
+import itertools
 from collections.abc import Iterable
 
 import torch
@@ -27,7 +28,8 @@ from atarigan.models.families.network import (
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.ram_encoder import EncoderSettings
 
-NUM_PLANES, NUM_COMBINED = 32, 24
+NUM_PLANES = 40
+COMBINED_WIDTHS = (32, 16)
 MIXING_WIDTH = 256
 _MOVING_SHARE = 0.75
 _UNIT = 8.0  # pixels of a unit of the coordinates
@@ -36,7 +38,7 @@ _NUM_DRAWN = 256  # pixels of a frame in a reconstruction update
 _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
 _EVERYWHERE = 1e-4  # weight of a pixel that shows its background
-_AT_ONCE = 1 << 16  # pixels
+_AT_ONCE = 1 << 14  # pixels
 
 
 @NETWORKS.register("coordinates")
@@ -106,7 +108,7 @@ class CoordinatesGenerator(Generator):
     At pixel p with coordinates (y, x) in units of 8 pixels, with the origin o of the state:
 
         plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k + offset_kp)
-        color = color_p + W_3 relu(W_2 plane + bias)
+        color = color_p + W_4 relu(W_3 relu(W_2 plane + bias_2) + bias_3)
 
     a, b, c follow from the inputs by a residual network. g_k, how far plane k moves with the
     origin, is 1 for three quarters of the planes at first and 0 for the others. Without vectors o
@@ -130,8 +132,9 @@ class CoordinatesGenerator(Generator):
         self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.to_planes = nn.Linear(width, NUM_PLANES * 3)
         self.moves = nn.Parameter((torch.arange(NUM_PLANES) < _MOVING_SHARE * NUM_PLANES).float())
-        self.combine = nn.Linear(NUM_PLANES, NUM_COMBINED)
-        self.color = nn.Linear(NUM_COMBINED, self.num_channels, bias=False)
+        widths = itertools.pairwise((NUM_PLANES, *COMBINED_WIDTHS))
+        self.combine = nn.ModuleList(nn.Linear(before, after) for before, after in widths)
+        self.color = nn.Linear(COMBINED_WIDTHS[-1], self.num_channels, bias=False)
         self.pixels = VaryingPixels(self.height * self.width, self.num_channels, NUM_PLANES)
         self.register_buffer("coordinates", self._coordinates(), persistent=False)
         self._initialize(shape)
@@ -145,8 +148,9 @@ class CoordinatesGenerator(Generator):
         places = (2 * torch.rand(NUM_PLANES, 2, device=self.moves.device) - 1) * _SPREAD / _UNIT
         starts = -(normals * places).sum(1, keepdim=True)
         self.to_planes.bias.copy_(torch.cat([starts, normals], 1).flatten())
-        nn.init.normal_(self.combine.weight, std=(2 / NUM_PLANES) ** 0.5)
-        nn.init.zeros_(self.combine.bias)
+        for layer in self.combine:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
         nn.init.normal_(self.color.weight, std=0.1)
 
     def _coordinates(self) -> Tensor:
@@ -185,20 +189,29 @@ class CoordinatesGenerator(Generator):
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
     ) -> Tensor:
         planes = self.planes(with_condition(latents, condition), state).float()
-        coordinates = self.coordinates[self.pixels.numbers]
-        num_pixels, num = len(coordinates), planes.shape[0]  # a symbol for the exporter
-        shown = planes.new_zeros(num, 1, 1) + self.pixels.background
-        if not num_pixels:
+        shown = planes.new_zeros(planes.shape[0], 1, 1) + self.pixels.background
+        if not len(self.pixels.numbers):
             return self._as_images(shown)
+        if planes.requires_grad or torch.compiler.is_exporting():
+            colors = self._colors(planes)
+        else:  # little memory at once is twice as fast on a CPU
+            num = max(1, _AT_ONCE // len(self.pixels.numbers))
+            colors = torch.cat([self._colors(part) for part in planes.split(num)])
+        return self._as_images(shown.index_copy(1, self.pixels.numbers, colors))
+
+    def _colors(self, planes: Tensor) -> Tensor:
+        """Return the colors of the varying pixels, (B, V, C), of half-planes (B, planes, 3)."""
+        is_inplace = not planes.requires_grad
+        coordinates = self.coordinates[self.pixels.numbers]
         heights = torch.matmul(planes.transpose(0, 1), coordinates.T)  # (planes, B, V)
-        heights = functional.relu(heights + self.pixels.offsets.T[:, None])
-        combined = torch.addmm(
-            self.combine.bias[:, None], self.combine.weight, heights.flatten(1)
-        ).relu()
-        colors = (self.color.weight @ combined).unflatten(1, (num, num_pixels)).permute(1, 2, 0)
-        return self._as_images(
-            shown.index_copy(1, self.pixels.numbers, colors + self.pixels.colors)
-        )
+        offsets = self.pixels.offsets.T[:, None]
+        heights = heights.add_(offsets) if is_inplace else heights + offsets
+        combined = functional.relu(heights, is_inplace).flatten(1)
+        for layer in self.combine:
+            combined = torch.addmm(layer.bias[:, None], layer.weight, combined)
+            combined = functional.relu(combined, is_inplace)
+        colors = (self.color.weight @ combined).unflatten(1, (-1, len(coordinates)))
+        return colors.permute(1, 2, 0) + self.pixels.colors
 
     def frames(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
@@ -223,8 +236,10 @@ class CoordinatesGenerator(Generator):
         planes = self.planes(with_condition(latents, condition), state).float()
         coordinates = self.coordinates[self.pixels.numbers[drawn]]
         heights = coordinates @ planes.transpose(1, 2)
-        heights = functional.relu(heights + functional.embedding(drawn, self.pixels.offsets))
-        colors = self.color(functional.relu(self.combine(heights)))
+        combined = functional.relu(heights + functional.embedding(drawn, self.pixels.offsets))
+        for layer in self.combine:
+            combined = functional.relu(layer(combined))
+        colors = self.color(combined)
         colors = colors + functional.embedding(drawn, self.pixels.colors)
         numbers = self.pixels.numbers[drawn][:, None].expand(-1, self.num_channels, -1)
         wanted = real.flatten(2).gather(2, numbers).transpose(1, 2)

@@ -106,4 +106,5 @@ def _knots(column: Tensor, num: int) -> Tensor:
         return torch.cat([values, values[-1:].expand(num - len(values))])
     shares = torch.linspace(0, 1, num, dtype=torch.float64)
     quantiles = column[(shares * (len(column) - 1)).round().long()]
-    return (quantiles + values[0] + (values[-1] - values[0]) * shares) / 2
+    knots: Tensor = (quantiles + values[0] + (values[-1] - values[0]) * shares) / 2
+    return knots
