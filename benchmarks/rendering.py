@@ -3,8 +3,10 @@
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from atarigan.data.collection.worker import Share, Signals, collect_share
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.data.states import State
 from atarigan.errors import InputError
+from atarigan.images import pixels
+from atarigan.images.pixels import FrameFormat
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.training.build import build_trainer
 from benchmarks.measurement import Case, Stopwatch
@@ -24,8 +28,12 @@ from benchmarks.report import Row, rate_rows
 ENV_IDS = ("CartPole-v1", "LunarLander-v3", "InvertedPendulum-v5")
 
 
+NUM_RENDERED = 20
+FRAME_FORMAT = FrameFormat("gray", 84, 84)
+
+
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
-    """Every environment whose packages are installed: its own `render()`, and 84x84 gray frames."""
+    """Every environment whose packages are installed: its own pictures, and 84x84 gray frames."""
     cases: list[Case] = []
     with contextlib.ExitStack() as stack:
         for env_id in ENV_IDS:
@@ -34,20 +42,48 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
                 env.reset(0)
             except InputError:  # its packages are missing, or nothing renders here
                 continue
-            own = Case(f"{env_id}, its own render()", 1, env.env.render)
+            own = [
+                _renderer(f"{env_id}, render()", env, lambda picture: None),
+                _renderer(f"{env_id}, render(), resized and gray", env, _resized),
+            ]
             generator, states = _learned(env_id, stopwatch.sized(full=2000, quick=100))
-            cases.append(own)
+            cases += own
             for batch_size in stopwatch.sized(full=(1, 16, 64), quick=(1, 8)):
                 given = generator.latents(batch_size, 0), states[:batch_size]
                 work = functools.partial(generator.decode, *given)
-                label = f"{env_id}, generator, batch {batch_size}"
-                cases.append(Case(label, batch_size, work, against=(own.name,)))
+                label, against = (
+                    f"{env_id}, generator, batch {batch_size}",
+                    [each.name for each in own],
+                )
+                cases.append(Case(label, batch_size, work, against=tuple(against)))
         yield from rate_rows("render", "frames/s", cases, stopwatch.timings(cases))
 
 
+def _renderer(name: str, env: AgentSteps, use: Callable[[Any], object]) -> Case:
+    """A case that renders after each step, without the time of the steps."""
+
+    def seconds() -> float:
+        spent = 0.0
+        for _ in range(NUM_RENDERED):
+            _, terminated, truncated = env.step(env.action_space.sample())
+            if terminated or truncated:
+                env.reset()
+            began = time.perf_counter()
+            use(env.env.render())
+            spent += time.perf_counter() - began
+        return spent
+
+    return Case(name, NUM_RENDERED, seconds, times_itself=True)
+
+
+def _resized(picture: Any) -> object:
+    source = FrameFormat("rgb", *picture.shape[:2])
+    return pixels.convert(picture[None], source, FRAME_FORMAT)
+
+
 def _learned(env_id: str, num_steps: int) -> tuple[FrameGenerator, State]:
-    """Return a generator fitted to random play, as training begins with, and states of it. Its speed
-    is that of a trained one.
+    """Return a generator fitted to random play, as training begins with, and states of it. It is as
+    fast as a trained one.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data"

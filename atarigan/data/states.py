@@ -5,14 +5,16 @@ its info.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.condition import NONE, OBSERVATION, RAM, check_condition, info_key, is_state
 from atarigan.errors import InputError, shown
+
+if TYPE_CHECKING:
+    import gymnasium as gym
 
 RAM_SIZE = 128  # bytes of the console's memory
 MAX_SIZE = 1024  # numbers of a state
@@ -134,8 +136,10 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def size_of_space(space: gym.Space[Any]) -> int | None:
+def size_of_space(space: "gym.Space[Any]") -> int | None:
     """Return how many numbers an observation of a space has; None if it holds other things."""
+    import gymnasium as gym  # not above: configurations are read without it
+
     if isinstance(space, gym.spaces.Discrete):
         return 1
     if isinstance(space, (gym.spaces.Box, gym.spaces.MultiBinary, gym.spaces.MultiDiscrete)):
@@ -147,7 +151,7 @@ def size_of_space(space: gym.Space[Any]) -> int | None:
     return None
 
 
-def usual_kind(space: gym.Space[Any], *, shows_images: bool) -> str:
+def usual_kind(space: "gym.Space[Any]", *, shows_images: bool) -> str:
     """Return the kind of state that is stored of an environment without RAM: "observation" if that
     is a vector, else "none".
 

@@ -51,8 +51,8 @@ class MovingOrigin(SizedByData):
     def _fit_once(
         self, apart: Tensor, hats: Tensor, before: Tensor | None, deviation: float
     ) -> Tensor:
-        """Regress the centers of what differs, (N, H, W), within a Gaussian window around the origins
-        so far, (N, 2), all of it if these are None. Return the origins.
+        """Regress the centers of what differs, (N, H, W), within a Gaussian window around the
+        origins so far, (N, 2), or of all of it if these are None. Return the origins.
         """
         places = [torch.arange(size) - (size - 1) / 2 for size in apart.shape[1:]]
         windows = [torch.ones(len(apart), len(each)) for each in places]
