@@ -15,6 +15,7 @@ import tyro
 from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.cli.stop_request import StopRequest
+from atarigan.config.condition import CLASS, NONE, check_condition
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP, MAX_NUM_POOLED, NUM_POOLED
@@ -46,7 +47,7 @@ def _default(value: str, metavar: str) -> Any:
 
 @dataclass(frozen=True)
 class CollectArguments:
-    """Play an environment and store the frame, action, reward and RAM of every agent step.
+    """Play an environment and store the frame, action, reward and state of every agent step.
 
     Ctrl-C keeps the stored steps; --append continues from there, also in several processes and on
     several machines at the same time. Each part of a buffer has seeds of its own.
@@ -69,7 +70,7 @@ class CollectArguments:
     policy: Annotated[str | None, _default("random", "NAME")] = None
     """random; scripted (Pong and Breakout); sb3:ALGO:FILE.zip, a stable-baselines3 model (only one
     that you trust, because loading can run code); or module:function, called as function(frame_rgb,
-    ram, action_space, rng).
+    state, action_space, rng).
     """
     policy_preprocessing: Annotated[
         str | None, _default("as recorded in the file, else sb3", "NAME")
@@ -118,9 +119,16 @@ class CollectArguments:
     """Axes of the environment's image observations, for a stack or colors that are not recognized:
     K for stacked frames, H, W, C for colors. KHW: gray frames one after the other.
     """
+    condition: Annotated[
+        str | None, _default("ram, else an observation that is a vector, else none", "STATE")
+    ] = None
+    """State to store with each frame, for generators that draw the frame of a state: ram (the
+    128 bytes of memory of ALE's console), observation (a vector of numbers), info:KEY (an entry of
+    the environment's info), or none.
+    """
     no_frames: bool = False
-    """Store the RAM (the console's 128 bytes of memory) without frames. GeneratedReplay generates
-    frames from it, in the format and size given here.
+    """Store the states without frames. GeneratedReplay generates frames from them, in the format
+    and size given here.
     """
     capacity: Annotated[int | None, _default("--num-steps", "INT")] = None
     """Number of steps that the buffer keeps. If it is less than --num-steps, further steps
@@ -176,6 +184,10 @@ def check_numbers(arguments: CollectArguments) -> None:
         if value is not None and not least <= value <= most:
             rule = f"at least {least}" if not value >= least else f"at most {most}"
             raise InputError(f"--{name.replace('_', '-')} must be {rule}, not {value}")
+    if arguments.condition is not None:
+        check_condition(arguments.condition)
+        if arguments.condition == CLASS:
+            raise InputError("--condition must be a state of the environment, not 'class'")
     if arguments.vary_epsilon and not arguments.append and not arguments.epsilon:
         raise InputError("--vary-epsilon needs --epsilon above 0, the most that it draws")
 
@@ -268,6 +280,7 @@ def _new_buffer(path: Path, arguments: CollectArguments, num_envs: int) -> Frame
         capacity=arguments.num_steps if arguments.capacity is None else arguments.capacity,
         num_envs=num_envs,
         stores_frames=not arguments.no_frames,
+        condition=arguments.condition,
     )
 
 
@@ -317,6 +330,7 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
         asked["max_pool"] = True
     settings = dataclasses.asdict(buffer.meta.origin) | {
         "no_frames": not meta.stores_frames,
+        "condition": NONE if meta.state is None else meta.state.kind,
         "frame_format": meta.frame_format.name,
         "frame_size": (meta.frame_format.height, meta.frame_format.width),
     }

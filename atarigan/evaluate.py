@@ -64,6 +64,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.config.machine import package_versions
     from atarigan.evaluation.build import evaluator_for, progress_total
+    from atarigan.evaluation.metrics.explained import explained_scores
     from atarigan.evaluation.metrics.pairs import pair_scores
     from atarigan.evaluation.motion_evaluator import evaluate_motion
     from atarigan.evaluation.report import Evaluation
@@ -82,7 +83,8 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         scores |= motion.scores(display.advance) if motion else {}
     if drawn.pairs is not None and evaluator.statistics is not None:
         frames, true, episodes = drawn.pairs
-        scores = pair_scores(frames, true, evaluator.statistics, episodes) | scores
+        explained = explained_scores(frames, true, episodes)
+        scores = pair_scores(frames, true, evaluator.statistics, episodes) | explained | scores
     return Evaluation(
         name=Path(str(arguments.run or arguments.samples)).resolve().name,
         source=config.source,
@@ -98,6 +100,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
             "episodes": evaluator.sets.num_episodes,
             "evaluated_on": role,
             "stacks": motion.num if motion else 0,
+            **({"states_clipped": drawn.num_clipped} if drawn.num_clipped else {}),
             "seed": arguments.seed,
             "versions": package_versions(),
         },
@@ -149,7 +152,9 @@ def _draw_from_run(
     generator = FrameGenerator.load(str(arguments.run), device="cpu")
     config = _config_of_run(arguments, generator.model)
     source = SOURCES[config.source](config)
-    _check_game(arguments, config, generator.provenance, source, reads_ram=generator.reads_ram)
+    _check_game(
+        arguments, config, generator.provenance, source, reads_state=generator.state is not None
+    )
     check_num_fits(arguments.num, math.prod(generator.sample_shape))
     total = num_drawn(generator, source, arguments.num, arguments.seed)
     with ProgressDisplay("drawing", "samples", total) as display:
@@ -163,14 +168,14 @@ def _check_game(
     provenance: "Provenance",
     source: "DataSource",
     *,
-    reads_ram: bool = False,
+    reads_state: bool = False,
 ) -> None:
     """Compare the game of a generator, or of its samples, with that of the real samples."""
     from atarigan.data.provenance import check_same_game
 
     allow = None if arguments.allow_other_game else "--allow-other-game"
     check_same_game(
-        provenance, source.provenance, str(config.data), reads_ram=reads_ram, allow=allow
+        provenance, source.provenance, str(config.data), reads_state=reads_state, allow=allow
     )
 
 
@@ -212,10 +217,11 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     played = policy_to_play(arguments)
     layout, seed, num_episodes = played.layout, arguments.seed, arguments.num_episodes
     generated = None if arguments.run is None else _generated_frames(arguments, played)
+    state = None if generated is None else generated.state
     comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
     with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
-        results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set)
+        results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set, state)
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,

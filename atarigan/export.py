@@ -15,8 +15,8 @@ class ExportArguments:
     with torch's.
 
     The inputs are latents float32 (N, latent_size) and, if the generator was trained with them,
-    conditions: RAM uint8 (N, 128) or classes float32 (N, num_classes). The output is frames uint8
-    (N, H, W, C) or points float32 (N, 2).
+    conditions: RAM uint8 (N, 128), other states float32 (N, size) or classes float32 (N,
+    num_classes). The output is frames uint8 (N, H, W, C) or points float32 (N, 2).
     """
 
     run: str

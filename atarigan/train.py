@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from atarigan.cli import command_line
+from atarigan.config.condition import NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
@@ -34,7 +35,8 @@ class TrainArguments:
     run: Annotated[RunConfig, tyro.conf.arg(name="")]
     recipe: str | None = None
     """Named complete configuration to start from; other flags override it. Without one the source
-    has its own: atari for frames, images for images, sine or points for points.
+    has its own: atari for frames with RAM, vector-frames for frames with other states, atari-frames
+    for others, images for images, sine or points for points.
     """
     config: str | None = None
     """JSON file of settings to start from, such as a run's config.json; other flags override it."""
@@ -199,19 +201,29 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
     if flags.recipe:
         return load_recipe(flags.recipe)
     source = flags.source or RunConfig.source
-    if source == "frames" and flags.data and not _stores_ram(Path(flags.data)):
-        return load_recipe("atari-frames")
+    if source == "frames" and flags.data:
+        return _config_for_states(_stored_kind(Path(flags.data)))
     return default_config(source)
 
 
-def _stores_ram(path: Path) -> bool:
-    """Return whether a buffer stores RAM. An unreadable buffer counts as storing it."""
+def _config_for_states(kind: str) -> RunConfig:
+    """Return the configuration that learns frames of buffers that store a kind of state."""
+    if kind == RAM:
+        return default_config("frames")
+    if kind == NONE:
+        return load_recipe("atari-frames")
+    return dataclasses.replace(load_recipe("vector-frames"), condition=kind)
+
+
+def _stored_kind(path: Path) -> str:
+    """Return the kind of states that a buffer stores. An unreadable one counts as storing RAM."""
     from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     try:
-        return FrameBuffer.open(path).meta.ram_size > 0
+        state = FrameBuffer.open(path).meta.state
     except InputError:  # opening it as a source gives a better message
-        return True
+        return RAM
+    return NONE if state is None else state.kind
 
 
 def config_file(path: Path) -> RunConfig:

@@ -23,6 +23,7 @@ MODULES = {
     "generate": "generation",
     "env": "env_steps",
     "dream": "dream",
+    "render": "rendering",
 }
 
 
@@ -34,7 +35,7 @@ class BenchmarkArguments:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """Which: collect, buffer, train, generate, env, dream; none means all."""
+    """Which: collect, buffer, train, generate, env, dream, render; none means all."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where networks compute; auto takes CUDA where there is one."""
     json: str | None = None

@@ -58,7 +58,7 @@ class DreamFrames:
             generator.provenance,
             provenance,
             "the dream",
-            reads_ram=True,
+            reads_state=True,
             allow=None if allow_other_game else "allow_other_game=True",
         )
         self._drawing = DeviceFrames(generator)

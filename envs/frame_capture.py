@@ -14,6 +14,7 @@ from atarigan.images.env_layout import layout_of_env
 
 from .capture_origin import origin_of, origin_of_vector
 from .game_steps import VectorWatch
+from .state_reading import info_of
 from .step_recorder import DEFAULT_CAPACITY, StepRecorder
 from .vector_api import AnyVectorWrapper, autoreset_mode_of, reset_mask_of
 
@@ -35,6 +36,9 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
     received last, the sum of its rewards since the last row, and whether it terminated. The game is
     the environment that `gymnasium.make` makes, or else the innermost one. An episode that a
     wrapper ends while the game goes on, as at a lost life or a time limit, is truncated.
+
+    If the buffer stores states, that of a row is the emulator's RAM, the observation, or an entry
+    of info, as the buffer says (`StateSpec`).
 
     A copy of this environment, also from a pickle, records into a writer of its own.
 
@@ -98,14 +102,14 @@ class FrameCapture(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        self._recorder.begin(0, observation)
+        self._recorder.begin(0, observation, info)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._recorder.commit(0, action, reward, terminated, truncated)
         if not (terminated or truncated):
-            self._recorder.stage(0, observation)
+            self._recorder.stage(0, observation, info)
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
@@ -183,7 +187,7 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
         observations, infos = self.env.reset(seed=seed, options=options)
         for index, observation in enumerate(self._each(observations)):
             if is_reset[index]:
-                self._recorder.begin(index, observation)
+                self._recorder.begin(index, observation, info_of(infos, index))
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -195,7 +199,7 @@ class VectorFrameCapture(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
         is_end = np.logical_or(terminations, truncations) & shows_end
         for index, observation in enumerate(self._each(observations)):
             if not is_end[index]:
-                self._recorder.stage(index, observation)
+                self._recorder.stage(index, observation, info_of(infos, index))
         return observations, rewards, terminations, truncations, infos
 
     def close(self, **kwargs: Any) -> None:

@@ -76,8 +76,9 @@ class FrameCaptureCallback(BaseCallback):
         if envs is not None:
             envs[:] = self._recorder.watched
         self.buffer = self._recorder.buffer
+        infos = venv.unwrapped.reset_infos
         for index, observation in self._observations(self.model._last_obs):
-            self._recorder.begin(index, observation)
+            self._recorder.begin(index, observation, infos[index])
 
     def _on_step(self) -> bool:
         assert self._recorder is not None
@@ -91,8 +92,10 @@ class FrameCaptureCallback(BaseCallback):
             self._recorder.commit(
                 index, actions[index], rewards[index], is_terminated, is_truncated
             )
+        resets = self.training_env.unwrapped.reset_infos
         for index, observation in self._observations(step["new_obs"]):
-            self._recorder.stage(index, observation)
+            info = resets[index] if step["dones"][index] else step["infos"][index]
+            self._recorder.stage(index, observation, info)
         return True
 
     def _on_training_end(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import gymnasium as gym
 from gymnasium.wrappers import AtariPreprocessing
 
+from atarigan.config.condition import RAM
 from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder
 
@@ -16,7 +17,8 @@ from .game_copies import CopiedWithGame
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .json_spec import for_spec
 from .observation_stream import ObservationStream, seed_from
-from .ram_info import ram_of, warn_if_delayed
+from .ram_info import warn_if_delayed
+from .state_reading import check_gives, state_of_env
 
 
 class GeneratedObservation(
@@ -35,6 +37,11 @@ class GeneratedObservation(
     of its own game. The RAM is that of the newest emulator frame, even if an observation combines
     several frames or an episode begins when a life is lost. A generator that was trained on
     max-pooled frames (`collect --max-pool`) draws max-pooled frames.
+
+    One that was trained with `--condition observation` draws the frame of each observation, which
+    must be the vector of numbers that it learned, so that the environment needs no renderer; one of
+    `--condition info:KEY` draws the frame of that entry of info. Numbers outside of the range of
+    the training data are clipped to it, and `num_clipped` counts these states.
 
     `reset(seed=s)` determines all observations. Without a seed, latents are seeded from the
     environment's own random generator, which is not advanced.
@@ -89,12 +96,18 @@ class GeneratedObservation(
         self._stream = ObservationStream(
             generator, env.observation_space, layout, 1, generation, provenance_of(env)
         )
-        if self._stream.reads_ram:
-            ram_of(env)  # raises if there is none
-            warn_if_delayed(env)
+        if self._stream.state is not None:
+            check_gives(env, self._stream.state)
+            if self._stream.state.kind == RAM:
+                warn_if_delayed(env)
         self.observation_space = self._stream.space
         self._real_observation: Any = None
         self._is_placement_checked = False
+
+    @property
+    def num_clipped(self) -> int:
+        """States so far with a number outside of the range that the generator learned."""
+        return self._stream.num_clipped
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -126,8 +139,10 @@ class GeneratedObservation(
         self, observation: Any, info: dict[str, Any], *, is_first: bool
     ) -> tuple[Any, dict[str, Any]]:
         self._real_observation = observation
-        ram = ram_of(self.env)[None] if self._stream.reads_ram else None
-        generated = self._stream.generate([0], [is_first], [observation], ram)[0]
+        state, states = self._stream.state, None
+        if state is not None:
+            states = state_of_env(self.env, state, (observation, info))[None]
+        generated = self._stream.generate([0], [is_first], [observation], states)[0]
         if self._stream.options.mode == "info":
             return observation, {**info, "generated_observation": generated}
         return generated, info

@@ -6,7 +6,8 @@ from typing import Any, Unpack
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
-from atarigan.data.sample_spec import Ram
+from atarigan.config.condition import RAM
+from atarigan.data.states import State
 from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import Frames
 from atarigan.models.latent_stream import Decoder
@@ -14,7 +15,8 @@ from atarigan.models.latent_stream import Decoder
 from .env_provenance import provenance_of_vector
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .observation_stream import ObservationStream, seed_from
-from .ram_info import add_ram_infos, rams_in_list
+from .ram_info import add_ram_infos
+from .state_reading import Moment, check_observations, part_of, states_in_list
 
 
 class GeneratedVecEnv(VecEnvWrapper):
@@ -65,8 +67,11 @@ class GeneratedVecEnv(VecEnvWrapper):
             generation,
             provenance_of_vector(venv),
         )
-        if self._stream.reads_ram and isinstance(venv.unwrapped, DummyVecEnv):
-            add_ram_infos(venv.unwrapped.envs)
+        state = self._stream.state
+        if state is not None:
+            check_observations(venv.observation_space, state)
+            if state.kind == RAM and isinstance(venv.unwrapped, DummyVecEnv):
+                add_ram_infos(venv.unwrapped.envs)
         self._real: Any = None
         super().__init__(venv, observation_space=self._stream.space)
 
@@ -77,8 +82,10 @@ class GeneratedVecEnv(VecEnvWrapper):
         real = self._real if self._stream.options.mode == "mix" else None
         # wrappers in between may not pass on reset_infos
         self.reset_infos = [dict(info) for info in self.unwrapped.reset_infos]
-        ram = rams_in_list(self.reset_infos) if self._stream.reads_ram else None
-        generated = self._stream.generate(range(self.num_envs), [True] * self.num_envs, real, ram)
+        states = self._states(self._moments(self.reset_infos))
+        generated = self._stream.generate(
+            range(self.num_envs), [True] * self.num_envs, real, states
+        )
         return self._returned(generated, self.reset_infos)
 
     def step_wait(self) -> Any:
@@ -87,8 +94,8 @@ class GeneratedVecEnv(VecEnvWrapper):
         self._stream.seed(range(self.num_envs), [None] * self.num_envs, self._drawn_seeds)
         done = np.flatnonzero(dones).tolist()
         real_finals = [infos[index].get("terminal_observation") for index in done]
-        ram = self._rams_with_finals(done, infos) if self._stream.reads_ram else None
-        finals, newest = self._stream.generate_with_finals(dones, real_finals, self._real, ram)
+        states = self._states_with_finals(done, infos)
+        finals, newest = self._stream.generate_with_finals(dones, real_finals, self._real, states)
         is_info = self._stream.options.mode == "info"
         key = "generated_terminal_observation" if is_info else "terminal_observation"
         for index, final in zip(done, finals, strict=True):
@@ -108,15 +115,25 @@ class GeneratedVecEnv(VecEnvWrapper):
             info["generated_observation"] = observation
         return self._real
 
-    def _rams_with_finals(self, done: list[int], infos: list[dict[str, Any]]) -> Ram:
-        """Return the RAM behind last observations of episodes, then behind newest observations.
+    def _states_with_finals(self, done: list[int], infos: list[dict[str, Any]]) -> State | None:
+        """Return the states behind last observations of episodes, then behind newest observations.
 
         Where an episode ended, `infos` still describes its last step.
         """
         newest = list(infos)
         for index in done:
             newest[index] = self.unwrapped.reset_infos[index]
-        return rams_in_list([*(infos[index] for index in done), *newest])
+        finals = [(infos[index].get("terminal_observation"), infos[index]) for index in done]
+        return self._states([*finals, *self._moments(newest)])
+
+    def _moments(self, infos: list[dict[str, Any]]) -> list[Moment]:
+        """Return the newest real observation of each environment with its info."""
+        return [(part_of(self._real, index), info) for index, info in enumerate(infos)]
+
+    def _states(self, moments: list[Moment]) -> State | None:
+        """Return the states of moments, (M, size); None if the generator reads none."""
+        state = self._stream.state
+        return None if state is None else states_in_list(state, moments)
 
     def _drawn_seeds(self) -> list[int]:
         return [seed_from(rng) for rng in self.venv.get_attr("np_random")]

@@ -9,7 +9,8 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from atarigan.data.sample_spec import Ram
+from atarigan.config.condition import RAM
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder
@@ -19,7 +20,8 @@ from .game_copies import CopiedWithGame
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .json_spec import for_spec
 from .observation_stream import Observations, ObservationStream, seed_from
-from .ram_info import add_ram_infos, rams_in_vector
+from .ram_info import add_ram_infos
+from .state_reading import check_observations, part_of, states_in_vector
 from .vector_api import (
     AnyVectorWrapper,
     Indices,
@@ -88,8 +90,8 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
         self._stream = ObservationStream(
             generator, single_space, layout, env.num_envs, generation, provenance_of_vector(env)
         )
-        if self._stream.reads_ram:
-            _provide_ram(env)
+        if self._stream.state is not None:
+            _provide_states(env, self._stream.state)
         self.single_observation_space = self._stream.space
         if mode != "info":  # which leaves observations as they are, of different spaces as well
             self.observation_space = batch_space(self._stream.space, env.num_envs)
@@ -147,16 +149,16 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
     def _generate(self, indices: Indices, is_first: list[bool], infos: dict[str, Any]) -> None:
         is_mixing = self._stream.options.mode == "mix"
         real = [self._real[index] for index in indices] if is_mixing else None
-        ram = rams_in_vector(infos, indices) if self._stream.reads_ram else None
-        self._stream.generate(indices.tolist(), is_first, real, ram)
+        states = self._newest_states(infos, indices)
+        self._stream.generate(indices.tolist(), is_first, real, states)
 
     def _generate_with_finals(self, is_done: Mask, infos: dict[str, Any]) -> dict[str, Any]:
         """Generate new observations and the last ones of ended episodes; return infos with the
         latter.
         """
         real_finals = [infos["final_obs"][index] for index in np.flatnonzero(is_done)]
-        ram = self._rams_with_finals(is_done, infos) if self._stream.reads_ram else None
-        finals, newest = self._stream.generate_with_finals(is_done, real_finals, self._real, ram)
+        states = self._states_with_finals(is_done, infos)
+        finals, newest = self._stream.generate_with_finals(is_done, real_finals, self._real, states)
         if self._stream.options.mode == "info":
             generated = np.zeros_like(newest)
             generated[is_done] = finals
@@ -171,9 +173,27 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
             final_obs[is_done] = finals
         return {**infos, "final_obs": final_obs}
 
-    def _rams_with_finals(self, is_done: Mask, infos: dict[str, Any]) -> Ram:
-        finals = rams_in_vector(infos.get("final_info", {}), np.flatnonzero(is_done))
-        return np.concatenate([finals, rams_in_vector(infos, np.arange(self.num_envs))])
+    def _newest_states(self, infos: dict[str, Any], indices: Indices) -> State | None:
+        """Return the states behind the newest observations, (M, size); None without states."""
+        if self._stream.state is None:
+            return None
+        return states_in_vector(self._stream.state, self._real_of, infos, indices)
+
+    def _states_with_finals(self, is_done: Mask, infos: dict[str, Any]) -> State | None:
+        """Return the states behind last observations of episodes, then behind newest observations;
+        None without states.
+        """
+        state, done = self._stream.state, np.flatnonzero(is_done)
+        if state is None:
+            return None
+        of_finals, final_info = infos["final_obs"], infos.get("final_info", {})
+        finals = states_in_vector(state, lambda index: of_finals[index], final_info, done)
+        newest = states_in_vector(state, self._real_of, infos, np.arange(self.num_envs))
+        return np.concatenate([finals, newest])
+
+    def _real_of(self, index: int) -> Any:
+        """Return the real observation of a sub-environment."""
+        return part_of(self._real, index)
 
     def _returned(self, infos: dict[str, Any], is_new: Mask) -> tuple[Any, dict[str, Any]]:
         """Return observations and infos as `mode` asks; `is_new` marks new observations."""
@@ -190,12 +210,17 @@ def _with_generated(infos: dict[str, Any], generated: Observations, mask: Mask) 
     return {**infos, key: generated, f"_{key}": mask.copy()}
 
 
-def _provide_ram(envs: VectorEnv[Any, Any, Any]) -> None:
-    """Wrap sub-environments that are in this process in `RamInfo`.
+def _provide_states(envs: VectorEnv[Any, Any, Any], state: StateSpec) -> None:
+    """Check that observations are such states, and wrap sub-environments that are in this process
+    in `RamInfo` where RAM is read.
 
     Raises:
-        InputError: one has no RAM, or the vector environment is ALE's own, which gives none.
+        InputError: one has no RAM, or the vector environment is ALE's own, which gives none; or
+            observations are other ones.
     """
+    check_observations(envs.single_observation_space, state)
+    if state.kind != RAM:
+        return
     if isinstance(envs.unwrapped, SyncVectorEnv):
         add_ram_infos(envs.unwrapped.envs)
     elif isinstance(envs.unwrapped, AtariVectorEnv):

@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.provenance import Provenance, check_same_game
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout, layout_of_frames, warn_of_images_without_layout
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.models.latent_stream import Decoder, LatentStream
+from atarigan.models.latent_stream import Decoder, LatentStream, state_of
 from atarigan.models.latents import Latents
 
 from .generation_options import GenerationOptions
-from .ram_info import ram_of
+from .state_reading import check_gives
 
 Observations = npt.NDArray[Any]
 
@@ -45,6 +45,7 @@ class ObservationStream:
         layout: the layout of generated observations: `real_layout`, or that of the generator's
             frames if real observations are not images.
         space: the observation space of the wrapped environment.
+        state: the state that the generator reads; None without one.
 
     Raises:
         InputError: mode is "mix" and real observations are not images; or the generator reads the
@@ -69,9 +70,10 @@ class ObservationStream:
             getattr(self._decoder, "provenance", Provenance()),
             provenance,
             "the environment",
-            reads_ram=self._decoder.reads_ram,
+            reads_state=state_of(self._decoder) is not None,
             allow=None if options.allow_other_game else allow,
         )
+        self.state = state_of(self._decoder)
         self.real_layout = real_layout
         if self.real_layout is None and options.mode == "mix":
             raise InputError(f"mode 'mix' needs image observations, not {space}")
@@ -91,9 +93,9 @@ class ObservationStream:
         self._stacks = FrameStacks(self.layout, num_envs)
 
     @property
-    def reads_ram(self) -> bool:
-        """Whether the generator needs RAM, the console's 128 bytes of memory."""
-        return self._decoder.reads_ram
+    def num_clipped(self) -> int:
+        """States so far with a number outside of the range that the generator learned."""
+        return getattr(self._decoder, "num_clipped", 0)
 
     def seed(
         self,
@@ -122,7 +124,7 @@ class ObservationStream:
         indices: Sequence[int],
         is_first: Sequence[bool],
         real: Sequence[Any] | None,
-        ram: Ram | None,
+        states: State | None,
     ) -> Observations:
         """Generate the next observations of some environments with one decode, (M, *shape).
 
@@ -130,7 +132,7 @@ class ObservationStream:
             indices: the environments. One that ends an episode and begins the next is in it twice.
             is_first: whether each observation begins an episode.
             real: the real observations, (M, *shape); used only in mode "mix".
-            ram: uint8 (M, bytes); None if the generator does not read RAM.
+            states: (M, size); None if the generator reads none.
         """
         streams = [self._latents[index] for index in indices]
         is_generated = self._choose(streams)
@@ -140,8 +142,8 @@ class ObservationStream:
         ]
         if not all(is_generated):
             latents = [z for z, is_chosen in zip(latents, is_generated, strict=True) if is_chosen]
-            ram = None if ram is None else ram[is_generated]
-        frames = iter(self._decode(latents, ram))
+            states = None if states is None else states[is_generated]
+        frames = iter(self._decode(latents, states))
         observations = np.empty((len(indices), *self.layout.shape), self.layout.dtype)
         for row, (index, first) in enumerate(zip(indices, is_first, strict=True)):
             if is_generated[row]:
@@ -157,7 +159,7 @@ class ObservationStream:
         is_done: npt.NDArray[np.bool_],
         real_finals: Sequence[Any],
         real: Any,
-        ram: Ram | None,
+        states: State | None,
     ) -> tuple[Observations, Observations]:
         """Generate the observations of a step that also reset the environments that ended, with one
         decode.
@@ -166,8 +168,7 @@ class ObservationStream:
             is_done: which environments ended an episode, bool (num_envs,).
             real_finals: the last real observations of those that ended, (D, *shape).
             real: the real observations of all, (num_envs, *shape).
-            ram: uint8 (D + num_envs, bytes), in the same order; None if the generator does not read
-                RAM.
+            states: (D + num_envs, size), in the same order; None if the generator reads none.
 
         Returns:
             The last observations of those that ended, (D, *shape), and the observations of all
@@ -176,7 +177,7 @@ class ObservationStream:
         done = np.flatnonzero(is_done).tolist()
         reals = [*real_finals, *real] if self.options.mode == "mix" else None
         is_first = [False] * len(done) + is_done.tolist()
-        observations = self.generate([*done, *range(self.num_envs)], is_first, reals, ram)
+        observations = self.generate([*done, *range(self.num_envs)], is_first, reals, states)
         return observations[: len(done)], observations[len(done) :]
 
     def current(self) -> Observations:
@@ -211,12 +212,12 @@ class ObservationStream:
             return [True] * len(streams)
         return [stream.chance(self.options.probability) for stream in streams]
 
-    def _decode(self, latents: Sequence[Latents], ram: Ram | None) -> Observations:
+    def _decode(self, latents: Sequence[Latents], states: State | None) -> Observations:
         """Return frames (M, H, W, C) with the size, colors and value range of observations."""
         if not latents:
             return np.empty((0, *self._frame_format.shape), self.layout.dtype)
-        states = () if ram is None else (ram,)
-        frames = self._decoder.decode(np.array(latents), *states)
+        given = () if states is None else (states,)
+        frames = self._decoder.decode(np.array(latents), *given)
         converted = pixels.convert(frames, self._decoder.frame_format, self._frame_format)
         return self.layout.from_frames(converted)
 
@@ -242,7 +243,7 @@ class GeneratedFrames:
         allow: how to allow another game, for messages.
 
     Raises:
-        InputError: the generator reads RAM and the game has none or is another one.
+        InputError: the generator reads states, and the game has none or is another one.
     """
 
     def __init__(
@@ -267,15 +268,20 @@ class GeneratedFrames:
             provenance,
             allow,
         )
-        if self._stream.reads_ram:
-            ram_of(env)  # raises if there is none
+        if self._stream.state is not None:
+            check_gives(env, self._stream.state)
         self._stream.seed(range(num_games), range(seed, seed + num_games), lambda: [])
 
+    @property
+    def state(self) -> StateSpec | None:
+        """The state that the generator reads; None without one."""
+        return self._stream.state
+
     def __call__(
-        self, games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+        self, games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
-        """Generate the next frames of some games, uint8 (M, H, W, C); `ram` is uint8 (M, bytes)."""
-        return self._stream.generate(games, is_first, None, ram if self._stream.reads_ram else None)
+        """Generate the next frames of some games, uint8 (M, H, W, C), of states (M, size)."""
+        return self._stream.generate(games, is_first, None, states if self.state else None)
 
 
 def load_generator(generator: Decoder | str | Path) -> Decoder:

@@ -1,12 +1,10 @@
 """RamInfo: puts RAM into info, and functions that read it there."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
 
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
@@ -91,26 +89,8 @@ def add_ram_infos(envs: list[gym.Env[Any, Any]]) -> None:
     envs[:] = [env if isinstance(env, RamInfo) else RamInfo(env) for env in envs]
 
 
-def rams_in_vector(infos: dict[str, Any], indices: npt.NDArray[np.intp]) -> Ram:
-    """Return the RAM of the sub-environments `indices` from the infos of a Gymnasium vector
-    environment, uint8 (M, bytes). Raises InputError if one has none.
-    """
-    is_there = infos.get(f"_{KEY}")
-    if is_there is None or not is_there[indices].all():
-        raise _missing_ram(infos)
-    rams: Ram = infos[KEY][indices]
-    return rams
-
-
-def rams_in_list(infos: Sequence[dict[str, Any]]) -> Ram:
-    """Return the RAM in a list of infos, uint8 (M, bytes). Raises InputError if one has none."""
-    for info in infos:
-        if KEY not in info:
-            raise _missing_ram(info)
-    return np.array([info[KEY] for info in infos])
-
-
-def _missing_ram(infos: dict[str, Any]) -> InputError:
+def missing_ram(infos: Mapping[str, Any]) -> InputError:
+    """Return the error of infos without RAM."""
     return InputError(
         f"this generator reads RAM, so infos must have {KEY!r}, not only {sorted(infos)}: put "
         "atarigan.envs.RamInfo around each environment, outside its other wrappers"

@@ -1,18 +1,20 @@
 """The core of all frame captures: writes the steps of environments into a FrameBuffer."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from atarigan.config.condition import OBSERVATION, RAM
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import BufferMeta, Origin
 from atarigan.data.buffer.writer import BufferWriter, StagedRow
 from atarigan.data.collection.new_buffer import actions_column
 from atarigan.data.collection.screen import AleScreen, read_frame
+from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.layout import ImageLayout, warn_of_images_without_layout
@@ -30,9 +32,9 @@ class StepRecorder:
 
     A frame is staged when the agent sees it, and committed with the action that follows:
 
-        recorder.begin(index, observation)                           # after a reset
+        recorder.begin(index, observation, info)                     # after a reset
         recorder.commit(index, action, reward, terminated, truncated)
-        recorder.stage(index, observation)                           # unless the episode is over
+        recorder.stage(index, observation, info)                     # unless the episode is over
 
     The frame is, in this order: the newest frame of an image observation, converted to the buffer's
     format; the emulator's screen, also if the buffer stores palette indices; what `render()`
@@ -74,9 +76,14 @@ class StepRecorder:
             buffer = _buffer_at(Path(buffer), layout, action_space, envs, origin, capacity)
         _check_actions(buffer.meta, action_space)
         check_same_origin(buffer.meta.origin, origin, buffer.path)
+        state = buffer.meta.state
         if buffer.meta.ram_size and not all(map(_ale_of, envs)):
             raise InputError(
                 f"{buffer.path} stores RAM, which needs ALE environments in this process"
+            )
+        if state is not None and state.kind == OBSERVATION and layout is not None:
+            raise InputError(
+                f"{buffer.path} stores observations as states, which must be vectors, not images"
             )
         is_observed = buffer.meta.stores_frames and buffer.meta.frame_format.name != "palette"
         if buffer.meta.ram_size and layout is not None and is_observed:
@@ -95,19 +102,28 @@ class StepRecorder:
         self._staged: list[StagedRow | None] = []  # of a copy, until it is used
         self.watched = [None if env is None else WatchedEnv(env) for env in envs]
 
-    def begin(self, index: int, observation: Any) -> None:
+    def begin(self, index: int, observation: Any, info: Mapping[str, Any]) -> None:
         """Begin an episode; mark an unfinished one as truncated."""
         self._writer(index).end_episode()
-        self.stage(index, observation)
+        self.stage(index, observation, info)
 
-    def stage(self, index: int, observation: Any) -> None:
-        """Stage the observation that environment `index` shows now."""
-        writer, env = self._writer(index), self.watched[index]
-        ram = _ale_of(env).getRAM() if self.buffer.meta.ram_size else None
+    def stage(self, index: int, observation: Any, info: Mapping[str, Any]) -> None:
+        """Stage the observation that environment `index` shows now, and the state that belongs to
+        it.
+
+        Raises:
+            InputError: the buffer stores states, and this is none of them.
+        """
+        writer, spec = self._writer(index), self.buffer.meta.state
+        state: State | None = None
+        if spec is not None and spec.kind == RAM:
+            state = _ale_of(self.watched[index]).getRAM()
+        elif spec is not None:
+            state = spec.of_moment(observation, info)
         if self.buffer.meta.stores_frames:
-            writer.stage(ram)[:] = self._readers[index](observation)
+            writer.stage(state)[:] = self._readers[index](observation)
         else:
-            writer.stage_ram(ram)
+            writer.stage_state(state)
 
     def commit(
         self, index: int, action: Any, reward: Any, terminated: bool, truncated: bool
@@ -240,7 +256,7 @@ def _refuse_delayed(envs: Envs) -> None:
     if any(env is not None and is_delayed(env) for env in envs):
         raise InputError(
             "DelayObservation shows frames of earlier steps, and the buffer stores the RAM of now: "
-            "capture inside DelayObservation, or into a buffer with ram_size 0"
+            "capture inside DelayObservation, or into a buffer without states"
         )
 
 

@@ -112,7 +112,7 @@ def check_steps(path: Path, killed: Killed) -> None:
 
 def check_step(env: AgentSteps, buffer: FrameBuffer, stored: dict[str, np.ndarray]) -> None:
     assert np.array_equal(stored["frames"], read_frame(env.screen, buffer.meta.frame_format))
-    assert np.array_equal(stored["ram"], env.screen.ram())
+    assert np.array_equal(stored["state"], env.screen.ram())
     reward, terminated, truncated = env.step(int(stored["actions"]))
     assert stored["rewards"] == reward
     assert stored["terminations"] == terminated

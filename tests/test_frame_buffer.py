@@ -112,7 +112,7 @@ def test_format_follows_from_the_channels(path: Path, channels: int, name: str) 
         ({"frame_format": FrameFormat("rgb", 8, 8)}, r"is not the format's \(8, 8, 3\)"),
         ({"action_dtype": "int32"}, "action_dtype must be one of int64, float32, not 'int32'"),
         ({"action_shape": (0,)}, r"action_shape must hold sizes of at least 1, not \(0,\)"),
-        ({"ram_size": -1}, "ram_size must be at least 0, not -1"),
+        ({"ram_size": -1}, "a state must have 1 to 1024 numbers, not -1"),
     ],
 )
 def test_impossible_buffer_is_refused_and_not_begun(
@@ -179,7 +179,7 @@ def change_meta(**changes: Any) -> Callable[[Path], None]:
         (lambda path: (path / "meta.json").write_bytes(b"\x00\xff"), "meta.json is not valid JSON"),
         (
             change_meta(format_version=7, rings=[]),
-            "meta.json: format_version must be 1 or 2, not 7",
+            "meta.json: format_version must be 1 or 2 or 3, not 7",
         ),
         (change_meta(capacity="many"), "meta.json: capacity must be int, not 'many'"),
         (change_meta(capacity=0), "meta.json: buffer capacity must be at least 1 step, not 0"),
@@ -187,7 +187,10 @@ def change_meta(**changes: Any) -> Callable[[Path], None]:
         (change_meta(action_shape=[2] * 40), "actions.npy must be an array of int64"),
         (change_meta(extra=1), "meta.json: unknown setting 'extra'"),
         (change_meta(frame_format={"name": "gray"}), "frame_format: the setting 'height' is mis"),
-        (change_meta(ram_size=128), "ram.npy is missing from the buffer"),
+        (
+            change_meta(state={"kind": "ram", "size": 128, "dtype": "uint8"}),
+            "state.npy is missing from the buffer",
+        ),
         (lambda path: (path / "writer-000" / "rewards.npy").unlink(), "rewards.npy is missing"),
         (lambda path: os.truncate(path / "writer-000" / "frames.npy", 300), "frames.npy must be"),
     ],
@@ -382,7 +385,7 @@ def test_killed_writer_leaves_all_it_committed(
         assert columns["actions"].tolist() == list(range(last + 1 - len(buffer), last + 1))
         levels = columns["actions"] % 251
         assert (columns["frames"] == levels[:, None, None, None]).all()
-        assert (columns["ram"] == levels[:, None]).all()
+        assert (columns["state"] == levels[:, None]).all()
         assert (columns["rewards"] == columns["actions"]).all()
         cut_off = columns["actions"][columns["truncations"]]
         assert (num_before - 1 in cut_off) == (num_before % 50 != 0 and num_before > last - 699)

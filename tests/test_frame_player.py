@@ -41,7 +41,7 @@ def test_stored_actions_play_the_same_game_again(tmp_path: Any) -> None:
     for step, (action, persisted) in enumerate(
         zip(columns["actions"], columns["persisted"], strict=True)
     ):
-        assert np.array_equal(ale.getRAM(), columns["ram"][step]), f"step {step} differs"
+        assert np.array_equal(ale.getRAM(), columns["state"][step]), f"step {step} differs"
         assert ale.lives() == columns["lives"][step]
         reward = 0.0
         for frame in range(4):
@@ -155,10 +155,12 @@ def test_collections_before_version_2_are_read_and_continued(tmp_path: Any) -> N
     collected(folder, 20, capacity=30)
     meta = json.loads((folder / "meta.json").read_text())
     meta["format_version"] = 1
+    meta["ram_size"] = meta.pop("state")["size"]
     del meta["origin"]["sticky"]
     (folder / "meta.json").write_text(json.dumps(meta))
     for name in EMULATOR_COLUMNS:
         (folder / "writer-000" / f"{name}.npy").unlink()
+    (folder / "writer-000" / "state.npy").rename(folder / "writer-000" / "ram.npy")
     buffer = FrameBuffer.open(folder)
     play(buffer, 10)
     assert len(buffer) == 30

@@ -30,7 +30,7 @@ from atarigan.models.search.positions import (
     decoded_positions,
 )
 from atarigan.training.build import build_trainer
-from tests.test_ram_conditioned import CONFIG as RAM_CONFIG
+from tests.test_state_conditioned import CONFIG as RAM_CONFIG
 
 NATIVE = (210, 160)
 V, HMOVE, HALF = (DECODINGS.index(name) for name in ("v", "hmove", "v/2"))

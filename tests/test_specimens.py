@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from atarigan import FrameBuffer, FrameGenerator, train
 from atarigan.models.checkpoint import find_checkpoint
-from tests.write_specimens import RAM
+from tests.write_specimens import RAM, VECTOR, VECTORS
 
 SPECIMENS = Path(__file__).parent / "specimens"
 
@@ -50,6 +50,21 @@ def test_a_buffer_without_frames_holds_the_same_states(specimens: Path) -> None:
     for column in ("ram", "actions", "rewards"):
         shared = states.values_at(column, np.arange(20, 40))
         np.testing.assert_array_equal(shared, frames.values_at(column, np.arange(20)))
+
+
+def test_a_buffer_of_vectors_holds_the_same(specimens: Path) -> None:
+    buffer = FrameBuffer.open(specimens / "vectors")
+    assert buffer.meta.state == VECTOR
+    rows = np.arange(36)
+    expected_states = np.stack([rows % 3, rows % 2 / 2], axis=1)
+    np.testing.assert_array_equal(buffer.values_at("state", rows), expected_states)
+
+
+def test_a_generator_of_vectors_draws_the_same_frames() -> None:
+    generator = FrameGenerator.load(SPECIMENS / "vectors-packed", device="cpu")
+    assert_same_frames(generator.sample(8, seed=0), expected("vectors")["sampled"])
+    drawn = generator.decode(generator.latents(len(VECTORS), seed=0), VECTORS)
+    assert_same_frames(drawn, expected("vectors")["of_vectors"])
 
 
 @pytest.mark.parametrize("name", ["run", "packed"])

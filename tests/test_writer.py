@@ -120,7 +120,9 @@ def test_frame_of_another_kind_is_refused(buffer: FrameBuffer) -> None:
 
 
 def test_memory_is_given_exactly_when_it_is_stored(buffer: FrameBuffer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="ram must be given exactly when .*given False, stored Tr"):
+    with pytest.raises(
+        InputError, match="state must be given exactly when .*given False, stored Tr"
+    ):
         buffer.new_writer().add(frame_of(0))
     with (
         FrameBuffer.create(tmp_path / "plain", 3, (3, 2, 1)) as plain,

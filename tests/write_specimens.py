@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from atarigan import FrameBuffer, FrameGenerator
+from atarigan.data.states import StateSpec
 
 ATARI = (*("--recipe", "atari", "--latent-size", "2", "--critic-width", "1", "--batch-size", "4"),)
 MLP = (
@@ -25,6 +26,8 @@ POINTS = (
 )
 QUICK = ("--max-minutes", "0", "--evaluate-every-s", "0", "--log", "none", "--device", "cpu")
 NEEDED = ("config.json", "checkpoints")
+VECTOR = StateSpec.of("observation", 2)
+VECTORS = np.array([[row, column] for row in (0, 1, 2) for column in (0, 0.5)], np.float32)
 RAM = np.array([[row, column] for row in (0, 200) for column in (0, 100, 200)], np.uint8)
 
 
@@ -41,6 +44,7 @@ def main(folder: Path) -> None:
     run("pack", "--run", profiles, "--out", folder / "packed")
     run("export", "--run", folder / "run", "--out", folder / "generator.onnx")
     shutil.rmtree(profiles)
+    write_vectors(folder)
     write_expected(folder)
 
 
@@ -68,6 +72,24 @@ def write_toy_buffer(path: Path) -> None:
             frame = np.zeros((5, 4, 1), np.uint8)
             frame[row : row + 2, column : column + 2] = 200
             buffer.add(frame, number % 3, float(row), number % 12 == 11, ram=ram)
+
+
+def write_vectors(folder: Path) -> None:
+    """A buffer of vectors, a packed generator of them, and what it draws."""
+    with FrameBuffer.create(folder / "vectors", 36, (5, 4, 1), state=VECTOR) as buffer:
+        for number in range(36):
+            state = np.array([number % 3, number % 2 / 2], np.float32)
+            frame = np.zeros((5, 4, 1), np.uint8)
+            frame[number % 3 : number % 3 + 2, number % 2 : number % 2 + 2] = 200
+            buffer.add(frame, number % 3, 0.5, number % 12 == 11, state=state)
+    words = ("--data", folder / "vectors", "--generator-width", "4", "--critic-width", "1")
+    few = ("--latent-size", "2", "--batch-size", "4", "--max-images", "388")
+    train(folder / "vector-run", *words, *few)
+    run("pack", "--run", folder / "vector-run", "--out", folder / "vectors-packed")
+    shutil.rmtree(folder / "vector-run")
+    generator = FrameGenerator.load(folder / "vectors-packed", device="cpu")
+    drawn = generator.decode(generator.latents(len(VECTORS), seed=0), VECTORS)
+    np.savez(folder / "vectors.npz", sampled=generator.sample(8, seed=0), of_vectors=drawn)
 
 
 def write_expected(folder: Path) -> None:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from atarigan.config.condition import check_condition
 from atarigan.errors import InputError, shown
 
 LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
-Condition = Literal["none", "class", "ram"]
 MAX_LAYERS = 64
 MAX_INTEGER = 1 << 53  # integers up to this are exact as floats
 MAX_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
@@ -43,9 +43,10 @@ class RunConfig:
     """
     color: Color = "stored"
     """Color of the images that the networks see: gray, rgb, or as stored."""
-    condition: Condition = "none"
-    """Additional input of generator and critic: the class label of each sample, or the RAM of each
-    frame (the console's 128 bytes of memory).
+    condition: str = "none"
+    """Additional input of generator and critic: none; class, the label of each sample; or the state
+    of each frame, as the buffer stores it: ram (the console's 128 bytes of memory), observation (a
+    vector of numbers) or info:KEY (an entry of the environment's info).
     """
     objective: str = "wasserstein"
     """Adversarial loss."""
@@ -142,6 +143,7 @@ class RunConfig:
     """Seed of weights, latent vectors and the order of the data."""
 
     def __post_init__(self) -> None:
+        check_condition(self.condition)
         for name, value in vars(self).items():
             least = 1 if name in _AT_LEAST_ONE else 0
             if isinstance(value, int | float) and name not in _FRACTIONS and not value >= least:

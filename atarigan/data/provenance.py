@@ -125,22 +125,22 @@ class Provenance:
 
 
 def check_same_game(
-    trained: Provenance, used: Provenance, where: str, *, reads_ram: bool, allow: str | None
+    trained: Provenance, used: Provenance, where: str, *, reads_state: bool, allow: str | None
 ) -> None:
     """Compare the game that a generator learned with the one that it is used on.
 
-    For another game, this raises an error if the generator reads RAM, whose bytes mean something
-    else in each game, and warns otherwise. For other settings of the same game, it warns.
+    For another game, this raises an error if the generator reads states, whose numbers mean
+    something else in each game, and warns otherwise. For other settings of the same game, it warns.
 
     Args:
         trained: of the generator.
         used: of the environment or the buffer.
         where: what it is used on, for messages: "the environment".
-        reads_ram: whether the generator reads RAM.
+        reads_state: whether the generator reads RAM or other states.
         allow: how to allow another game, for the message; None if the user allowed it.
 
     Raises:
-        InputError: another game, the generator reads RAM, and the user did not allow it.
+        InputError: another game, the generator reads states, and the user did not allow it.
     """
     if trained.env_id is None or used.env_id is None:
         return
@@ -148,8 +148,8 @@ def check_same_game(
         if allow is None:
             return
         text = f"the generator learned {trained.title}, and {where} is of {used.title}"
-        if reads_ram:
-            raise InputError(f"{text}: {allow} draws one game from the RAM of another")
+        if reads_state:
+            raise InputError(f"{text}: {allow} draws one game from the states of another")
         warnings.warn(f"{text}; {allow} silences this", stacklevel=3)
         return
     found = ", ".join(trained.differences(used))

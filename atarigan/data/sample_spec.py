@@ -19,8 +19,8 @@ class SampleSpec:
     Attributes:
         shape: (2,) for points, (C, H, W) for images, as networks see it.
         frame_format: how an image is stored and shown; None for points.
-        condition_shape: of what a sample is conditioned on, (K,) for one of K classes or for K
-            bytes of memory; None means nothing.
+        condition_shape: of what a sample is conditioned on, (K,) for one of K classes or for a
+            state of K numbers; None means nothing.
 
     Raises:
         InputError: a size below 1, or a shape that is not the format's.

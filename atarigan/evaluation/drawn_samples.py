@@ -6,16 +6,16 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.sample_spec import Ram
 from atarigan.data.sources.buffered_frames import BufferedFrames
 from atarigan.data.sources.source import DataSource
+from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.evaluation.evaluator import Samples
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.motion_evaluator import NUM_STACK, StackIndices, two_sets_of_stacks
 from atarigan.images.pixels import Frames
 from atarigan.models.frame_generator import FrameGenerator
-from atarigan.models.latent_stream import LatentStream
+from atarigan.models.latent_stream import LatentStream, state_of
 from atarigan.models.latents import Latents
 
 WALK_LENGTH = 50.0
@@ -42,13 +42,15 @@ class DrawnSamples:
 
     Attributes:
         samples: frames uint8 (N, H, W, C) or points (N, 2).
-        pairs: frames of the same states; None for generators that are not conditioned on RAM.
+        pairs: frames of the same states; None for generators that are not conditioned on states.
         stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
+        num_clipped: real states whose numbers were clipped to the range of the training data.
     """
 
     samples: Samples
     pairs: Pairs | None = None
     stacks: Frames | None = None
+    num_clipped: int = 0
 
     @classmethod
     def of(cls, samples: Samples) -> Self:
@@ -62,7 +64,7 @@ def num_drawn(generator: FrameGenerator, source: DataSource, num: int, seed: int
     """Return how many samples `draw_samples` reports to its progress callback."""
     if not generator.makes_frames:
         return num
-    num_pairs = min(num, source.num_samples) if generator.reads_ram else 0
+    num_pairs = min(num, source.num_samples) if state_of(generator) else 0
     states = _states_of_stacks(source, num, seed)
     return num + num_pairs + (0 if states is None else states.size)
 
@@ -75,7 +77,7 @@ def draw_samples(
     progress: Progress = lambda _: None,
 ) -> DrawnSamples:
     """Draw samples from a generator: points or frames, for games also stacks, and for generators
-    conditioned on RAM also pairs.
+    conditioned on states also pairs.
     """
     if not generator.makes_frames:
         points = generator.sample_points(num, seed)
@@ -84,9 +86,11 @@ def draw_samples(
     samples = generator.sample(num, seed)
     progress(num)
     stacks = _draw_stacks(generator, source, num, seed, progress)
-    if not generator.reads_ram:
+    if state_of(generator) is None:
         return DrawnSamples(samples, stacks=stacks)
-    return DrawnSamples(samples, draw_pairs(generator, source, num, seed, progress), stacks)
+    before = getattr(generator, "num_clipped", 0)
+    pairs = draw_pairs(generator, source, num, seed, progress)
+    return DrawnSamples(samples, pairs, stacks, getattr(generator, "num_clipped", 0) - before)
 
 
 def draw_pairs(
@@ -116,7 +120,7 @@ def _draw_stacks(
     states = _states_of_stacks(source, num, seed)
     if states is None:
         return None
-    if generator.reads_ram:
+    if state_of(generator) is not None:
         latents = generator.latents(states.size, seed)
         conditions = source.conditions_at(states.ravel())
     else:
@@ -147,7 +151,7 @@ def _walks(generator: FrameGenerator, num: int, seed: int) -> Latents:
 
 
 def _decode(
-    generator: FrameGenerator, latents: Latents, conditions: Ram | None, progress: Progress
+    generator: FrameGenerator, latents: Latents, conditions: State | None, progress: Progress
 ) -> Frames:
     """Decode latents with their conditions in chunks."""
     chunks = []

@@ -122,7 +122,7 @@ def show_pairs(page: Page, frames: Frames, true: Frames, frame_format: FrameForm
     ):
         both = frame_format.to_rgb(np.concatenate([true[chosen], frames[chosen]]))
         rows.append(grids.titled(grids.grid(both, len(chosen), scale), title))
-    note = "First rows: real. Second rows: generated from the same RAM."
+    note = "First rows: real. Second rows: generated from the same state."
     page.picture("Frames of the same states", np.concatenate(rows), note)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from atarigan.evaluation.drawn_samples import Pairs
 from atarigan.evaluation.evaluator import EvaluatedSamples, Evaluator
 from atarigan.evaluation.frame_pictures import show_frames, show_motion, show_pairs
+from atarigan.evaluation.metrics.explained import undetermined
 from atarigan.evaluation.metrics.real_sets import FEW_EPISODES
 from atarigan.evaluation.metrics.score import Score
 from atarigan.evaluation.metrics.score_table import HEADS, score_rows, score_table
@@ -58,14 +59,19 @@ class Evaluation:
 
     @property
     def warning(self) -> str | None:
-        """What makes the scores rough, in one line; None if nothing does."""
-        sets = self.evaluated.evaluator.sets
-        if not 0 < sets.num_episodes < FEW_EPISODES:
-            return None
-        return (
-            f"the real frames are of {_num_episodes(self.evaluated.evaluator)}: with fewer than "
-            f"{FEW_EPISODES}, floors and intervals are rough"
-        )
+        """What makes scores rough or frames wrong, in one line; None if nothing does."""
+        found = [undetermined(self.scores)]
+        if 0 < self.evaluated.evaluator.sets.num_episodes < FEW_EPISODES:
+            found.append(
+                f"the real frames are of {_num_episodes(self.evaluated.evaluator)}: with fewer "
+                f"than {FEW_EPISODES}, floors and intervals are rough"
+            )
+        if num := self.facts.get("states_clipped"):
+            found.append(
+                f"{num:,} states have a number outside of the range of the training data, and "
+                "were clipped to it"
+            )
+        return "; ".join(each for each in found if each) or None
 
     def table(self) -> str:
         """Return the scores as aligned text."""

@@ -1,33 +1,40 @@
 """Networks built from a model's configuration."""
 
-import math
-
 from torch import nn
 
+from atarigan.config.condition import RAM
+from atarigan.data.states import StateSpec
 from atarigan.models.families import NETWORKS, Generator, NetworkShape
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.ram_conditioned import RamConditionedCritic, RamConditionedGenerator
-from atarigan.models.state.ram_encoder import RamEncoder
+from atarigan.models.state.ram_encoder import DEFAULT_SETTINGS, EncoderSettings, RamEncoder
 from atarigan.models.state.state_prior import StatePrior
+from atarigan.models.state.vector_encoder import VectorEncoder
+from atarigan.models.state.vector_prior import VectorPrior
+from atarigan.models.state_conditioned import (
+    StateConditionedCritic,
+    StateConditionedGenerator,
+    StateEncoder,
+)
 
 
 def build_generator(model: ModelConfig) -> Generator:
     """Return a new generator. Raises InputError if the network does not fit the samples."""
     network = NETWORKS[model.run.network]().generator(network_shape(model))
-    if not model.reads_ram:
+    state = model.state
+    if state is None:
         return network
-    num_bytes = _num_bytes(model)
-    encoder = RamEncoder(num_bytes, settings=NETWORKS[model.run.network].encoder_settings)
-    return RamConditionedGenerator(network, encoder, StatePrior(num_bytes))
+    encoder = _encoder(state, settings=NETWORKS[model.run.network].encoder_settings)
+    prior = StatePrior(state.size) if state.kind == RAM else VectorPrior(state.size)
+    return StateConditionedGenerator(network, encoder, prior)
 
 
 def build_critic(model: ModelConfig) -> nn.Module:
     """Return a new critic. Raises InputError if the network does not fit the samples."""
     network = NETWORKS[model.run.network]().critic(network_shape(model))
-    if not model.reads_ram:
+    if model.state is None:
         return network
     num_features = NETWORKS[model.run.network].encoder_settings.num_features
-    return RamConditionedCritic(network, RamEncoder(_num_bytes(model), num_features))
+    return StateConditionedCritic(network, _encoder(model.state, num_features))
 
 
 def network_shape(model: ModelConfig) -> NetworkShape:
@@ -37,16 +44,22 @@ def network_shape(model: ModelConfig) -> NetworkShape:
     return NetworkShape(
         model.sample.shape,
         run.latent_size,
-        condition_size=num_features if model.reads_ram else model.num_classes,
+        condition_size=num_features if model.state else model.num_classes,
         generator_width=run.generator_width,
         critic_width=run.critic_width,
         generator_layers=run.generator_layers,
         critic_layers=run.critic_layers,
         leaky_slope=run.leaky_slope,
-        state_size=_num_bytes(model) if model.reads_ram else 0,
+        state_size=model.state.size if model.state and model.reads_ram else 0,
+        vector_size=model.state.size if model.state and not model.reads_ram else 0,
     )
 
 
-def _num_bytes(model: ModelConfig) -> int:
-    """Return the size of the RAM that the model reads."""
-    return math.prod(model.sample.condition_shape or (0,))
+def _encoder(
+    state: StateSpec,
+    num_features: int | None = None,
+    settings: EncoderSettings = DEFAULT_SETTINGS,
+) -> StateEncoder:
+    """Return a new encoder of a kind of states."""
+    encoder = RamEncoder if state.kind == RAM else VectorEncoder
+    return encoder(state.size, num_features, settings=settings)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError, one_line
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import shipped
@@ -22,8 +22,10 @@ from atarigan.models.families import Generator
 from atarigan.models.latent_tensors import on_unit_interval
 from atarigan.models.latents import LARGEST_BATCH, Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.ram_conditioned import RamConditionedGenerator
 from atarigan.models.state.state_prior import StatePrior
+from atarigan.models.state.vector_encoder import VectorEncoder
+from atarigan.models.state.vector_prior import VectorPrior
+from atarigan.models.state_conditioned import StateConditionedGenerator
 
 Conditions = npt.NDArray[np.float32]
 _LARGEST_ON_CPU = 64
@@ -33,12 +35,15 @@ class FrameGenerator:
     """Draws samples from a trained generator, without its data or its critic.
 
     Frames depend on a latent and, if the generator was trained with a condition, on a class or on a
-    state: the console's 128 bytes of memory (RAM). Without a given state it draws one.
+    state: the console's 128 bytes of memory (RAM), or a vector of numbers. Without a given state it
+    draws one.
 
     Attributes:
         model: the configuration of the training run.
         sample_shape: (C, H, W) of images, (2,) of points.
         device: where it computes.
+        num_clipped: given states so far with a number outside of the range in the training data,
+            which is clipped to it.
 
     Example:
         >>> from atarigan import FrameGenerator
@@ -61,6 +66,7 @@ class FrameGenerator:
         self.model = model
         self.sample_shape = model.sample.shape
         self.device = device
+        self.num_clipped = 0
         self._network = network.to(device).requires_grad_(False).eval()
 
     @classmethod
@@ -144,20 +150,28 @@ class FrameGenerator:
         return self.model.num_classes
 
     @property
+    def state(self) -> StateSpec | None:
+        """The state that conditions a frame; None for a generator without states."""
+        return self.model.state
+
+    @property
     def reads_ram(self) -> bool:
         """Whether RAM conditions a frame."""
         return self.model.reads_ram
 
-    def states(self, latents: Latents) -> Ram:
-        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes).
+    def states(self, latents: Latents) -> State:
+        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes) or
+        vectors float32 (N, size).
 
         Their distribution approximates that of the training data.
 
         Raises:
-            InputError: it was trained without RAM, or the latents have another shape.
+            InputError: it was trained without states, or the latents have another shape.
         """
         if self._state_prior is None:
-            raise InputError("this generator was trained without RAM and draws no states")
+            raise InputError(
+                "this generator was trained without RAM or another state, and draws none"
+            )
         self._check_latents(latents)
         return self._states(torch.from_numpy(latents).to(self.device)).cpu().numpy()
 
@@ -168,9 +182,9 @@ class FrameGenerator:
         return self._state_prior.states(on_unit_interval(numbers, self.latent_distribution))
 
     @property
-    def _state_prior(self) -> StatePrior | None:
+    def _state_prior(self) -> StatePrior | VectorPrior | None:
         network = self._network
-        return network.prior if isinstance(network, RamConditionedGenerator) else None
+        return network.prior if isinstance(network, StateConditionedGenerator) else None
 
     def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
         """Return the conditions of class labels (N,): one-hot float32 (N, num_classes).
@@ -208,19 +222,30 @@ class FrameGenerator:
             labels = np.arange(num) % self.num_classes
         return self.decode(latents, None if labels is None else self.conditions(labels))
 
-    def decode(self, latents: Latents, conditions: Conditions | Ram | None = None) -> Frames:
+    def num_outside(self, states: State) -> int:
+        """Return how many states (N, size) have a number outside of the range in the training data;
+        0 for RAM.
+        """
+        encoder = getattr(self._network, "encoder", None)
+        if not isinstance(encoder, VectorEncoder):
+            return 0
+        outside = encoder.bins.is_outside(torch.from_numpy(states).to(self.device))
+        return int(outside.any(1).sum())
+
+    def decode(self, latents: Latents, conditions: Conditions | State | None = None) -> Frames:
         """Return the frames of latents (N, latent_size), uint8 (N, H, W, C).
 
         Args:
             latents: float32, from `latents`.
-            conditions: classes float32 (N, num_classes) or RAM uint8 (N, bytes), if the generator
-                was trained with them. None draws the `states` of the latents instead of RAM.
+            conditions: classes float32 (N, num_classes), RAM uint8 (N, bytes) or other states
+                float32 (N, size), if the generator was trained with them. None draws the `states`
+                of the latents instead of given ones.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
-        if self.reads_ram and conditions is None:
+        if self.state is not None and conditions is None:
             conditions = self.states(latents)  # faster for all latents at once than in batches
         for part, inputs in self._batches(latents, conditions):
             frames[part] = self.decode_on_device(*inputs).cpu().numpy()
@@ -230,9 +255,9 @@ class FrameGenerator:
     def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Do the same as `decode` with tensors on the `device`, in one batch.
 
-        Latents and classes are float32, RAM is uint8, and so are the frames (N, H, W, C).
+        Latents, classes and vectors are float32, RAM is uint8, and so are the frames (N, H, W, C).
         """
-        if self.reads_ram and conditions is None:
+        if self.state is not None and conditions is None:
             conditions = self._states(latents)
         numbers = latents[:, : self.model.run.latent_size]
         return self._network.frames(*_inputs(numbers, conditions))
@@ -249,7 +274,7 @@ class FrameGenerator:
         return points
 
     def _batches(
-        self, latents: Latents, conditions: Conditions | Ram | None = None
+        self, latents: Latents, conditions: Conditions | State | None = None
     ) -> Iterator[tuple[slice, tuple[Tensor, Tensor | None]]]:
         """Yield a slice of a batch, and its latents and conditions on the device.
 
@@ -263,6 +288,9 @@ class FrameGenerator:
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
         dtype = np.uint8 if self.reads_ram else np.float32
+        if conditions is not None and self.state is not None and not self.reads_ram:
+            conditions = _finite(conditions)
+            self.num_clipped += self.num_outside(conditions)
         for part in batches(len(latents), self.largest_batch):
             some = None if conditions is None else self._on_device(conditions[part], dtype)
             yield part, (self._on_device(latents[part], np.float32), some)
@@ -290,6 +318,15 @@ class _FrameNetwork(nn.Module):
 
     def forward(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
         return self.network.frames(*_inputs(latents, conditions))
+
+
+def _finite(states: State) -> State:
+    """Return states as float32. Raise InputError if one holds other things than finite numbers."""
+    floats = np.asarray(states, np.float32)
+    wrong = floats[~np.isfinite(floats)]
+    if len(wrong):
+        raise InputError(f"states must hold finite numbers, not {wrong[0]}")
+    return floats
 
 
 def _inputs(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""GeneratedReplay: samples a buffer of RAM as generated frames."""
+"""GeneratedReplay: samples a buffer of states as generated frames."""
 
 import dataclasses
 from pathlib import Path
@@ -9,33 +9,34 @@ import numpy.typing as npt
 from atarigan.data.buffer.frame_buffer import FrameBuffer, Seed
 from atarigan.data.buffer.sampling import Transitions
 from atarigan.data.provenance import Provenance, check_same_game
+from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import Frames
 from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.latent_stream import state_of
 
-States = npt.NDArray[np.uint8]
 _NUM_LATENTS = 1024
 _HASH_FACTOR = 0x9E3779B1  # an odd number near 2**32 over the golden ratio: Fibonacci hashing
 
 
 class GeneratedReplay:
-    """Samples a `FrameBuffer` with frames generated from the stored RAM, the console's 128 bytes of
-    memory, so that a step takes 128 bytes instead of a frame.
+    """Samples a `FrameBuffer` with frames generated from the stored states, such as RAM, the
+    console's 128 bytes of memory, so that a step takes 128 bytes instead of a frame.
 
     `python -m atarigan.collect --no-frames` writes such buffers. A state always gives the same
-    frame, because a hash of its RAM selects its latent. Frames are converted to the buffer's
+    frame, because a hash of its bytes selects its latent. Frames are converted to the buffer's
     format.
 
     Args:
-        buffer: one that stores RAM, or its folder.
-        generator: one that reads RAM, a run or checkpoint folder, or a shipped name.
+        buffer: one that stores states, or its folder.
+        generator: one that reads such states, a run or checkpoint folder, or a shipped name.
         seed: of the latents.
         allow_other_game: whether the generator may be of another game than the buffer.
 
     Raises:
-        InputError: the buffer stores no RAM, the generator does not read it, expects another size
-            or is of another game, or its frames cannot be converted to the buffer's format.
+        InputError: the buffer stores no states, the generator reads no such ones, expects another
+            size or is of another game, or its frames cannot be converted to the buffer's format.
 
     Example:
         >>> import tempfile
@@ -67,28 +68,32 @@ class GeneratedReplay:
             buffer = FrameBuffer.open(buffer)
         if isinstance(generator, (str, Path)):
             generator = FrameGenerator.load(generator)
-        if not generator.reads_ram:
-            raise InputError("GeneratedReplay needs a generator trained with --condition ram")
-        if not buffer.meta.ram_size:
-            raise InputError(f"{buffer.path} stores no ram to generate frames from")
+        state = buffer.meta.state
+        if state is None:
+            raise InputError(f"{buffer.path} stores no states to generate frames from")
+        read = state_of(generator)
+        if read is None or read.kind != state.kind:
+            raise InputError(
+                f"GeneratedReplay needs a generator trained with --condition {state.kind}"
+            )
         check_same_game(
             getattr(generator, "provenance", Provenance()),
             Provenance.of(buffer.meta),
             str(buffer.path),
-            reads_ram=True,
+            reads_state=True,
             allow=None if allow_other_game else "allow_other_game=True",
         )
         self.buffer = buffer
         self._generator = generator
         self._latents = generator.latents(_NUM_LATENTS, seed)
         # A mismatch fails here rather than at the first sample.
-        self.frames_of(np.zeros((1, buffer.meta.ram_size), np.uint8))
+        self.frames_of(np.zeros((1, state.size), state.dtype))
 
     def __len__(self) -> int:
         return len(self.buffer)
 
-    def frames_of(self, states: States) -> Frames:
-        """Return the frames of RAM uint8 (..., bytes), uint8 (..., H, W, C)."""
+    def frames_of(self, states: State) -> Frames:
+        """Return the frames of states (..., size), uint8 (..., H, W, C)."""
         flat = states.reshape(-1, states.shape[-1])
         frames = self._generator.decode(self._latents[_latent_numbers(flat)], flat)
         frame_format = self.buffer.meta.frame_format
@@ -97,17 +102,17 @@ class GeneratedReplay:
 
     def sample(self, batch_size: int, seed: Seed = None) -> Frames:
         """Do the same as `FrameBuffer.sample`, uint8 (B, H, W, C)."""
-        return self.frames_of(self.buffer.sample(batch_size, seed, "ram"))
+        return self.frames_of(self.buffer.sample(batch_size, seed, "state"))
 
     def sample_stacks(self, batch_size: int, num_stack: int, seed: Seed = None) -> Frames:
         """Do the same as `FrameBuffer.sample_stacks`, uint8 (B, K, H, W, C)."""
-        return self.frames_of(self.buffer.sample_stacks(batch_size, num_stack, seed, "ram"))
+        return self.frames_of(self.buffer.sample_stacks(batch_size, num_stack, seed, "state"))
 
     def sample_transitions(
         self, batch_size: int, num_stack: int = 1, seed: Seed = None
     ) -> Transitions:
         """Do the same as `FrameBuffer.sample_transitions`."""
-        batch = self.buffer.sample_transitions(batch_size, num_stack, seed, "ram")
+        batch = self.buffer.sample_transitions(batch_size, num_stack, seed, "state")
         states = np.concatenate([batch.frames, batch.next_frames[:, -1:]], axis=1)
         frames = self.frames_of(states)  # frames that both stacks share are drawn once
         return dataclasses.replace(
@@ -115,8 +120,9 @@ class GeneratedReplay:
         )
 
 
-def _latent_numbers(states: States) -> npt.NDArray[np.int64]:
-    """Return a hash below `_NUM_LATENTS` of each state (N, bytes)."""
+def _latent_numbers(states: State) -> npt.NDArray[np.int64]:
+    """Return a hash below `_NUM_LATENTS` of each state (N, size)."""
+    states = np.ascontiguousarray(states).view(np.uint8)
     powers = np.cumprod(np.full(states.shape[1], _HASH_FACTOR, np.uint32), dtype=np.uint32)
     sums = states.astype(np.uint32) @ powers
     return (sums >> np.uint32(16)).astype(np.int64) % _NUM_LATENTS

@@ -4,8 +4,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from atarigan.config.condition import RAM
 from atarigan.config.run_config import LatentDistribution
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import RAM_SIZE, State, StateSpec
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latents import Latents, from_gaussian, persistence, walked
 
@@ -31,10 +32,19 @@ class Decoder(Protocol):
     @property
     def reads_ram(self) -> bool: ...
 
-    def decode(self, latents: Latents, conditions: Ram | None = None) -> Frames:
-        """Return frames uint8 (N, H, W, C) of latents (N, latent_size), and of RAM (N, bytes) where
-        it `reads_ram`.
+    def decode(self, latents: Latents, conditions: State | None = None) -> Frames:
+        """Return frames uint8 (N, H, W, C) of latents (N, latent_size), and of states (N, size)
+        where it reads any.
         """
+
+
+def state_of(decoder: Decoder) -> StateSpec | None:
+    """Return the state that a decoder reads; None without one.
+
+    Decoders that say only whether they read RAM read that of ALE's console.
+    """
+    state: StateSpec | None = getattr(decoder, "state", None)
+    return StateSpec.of(RAM, RAM_SIZE) if state is None and decoder.reads_ram else state
 
 
 class LatentStream:

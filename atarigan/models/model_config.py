@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass, field
 
+from atarigan.config.condition import RAM, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
+from atarigan.data.states import StateSpec
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class ModelConfig:
         return math.prod(self.sample.condition_shape or (0,)) if is_by_class else 0
 
     @property
+    def state(self) -> StateSpec | None:
+        """The state that conditions a sample; None for a model without states."""
+        if not is_state(self.run.condition):
+            return None
+        return StateSpec.of(self.run.condition, math.prod(self.sample.condition_shape or (0,)))
+
+    @property
     def reads_ram(self) -> bool:
         """Whether RAM, the console's 128 bytes of memory, conditions a sample."""
-        return self.run.condition == "ram"
+        return self.run.condition == RAM

@@ -58,7 +58,7 @@ def example_inputs(generator: FrameGenerator, num: int) -> tuple[Tensor, ...]:
     """Return the network's inputs for `num` samples of seed 0."""
     latents = generator.latents(num, seed=0)
     numbers = torch.from_numpy(latents[:, : generator.model.run.latent_size].copy())
-    if generator.reads_ram:
+    if generator.state is not None:
         return numbers, torch.from_numpy(generator.states(latents))
     if generator.num_classes:
         labels = np.arange(num) % generator.num_classes

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
+from atarigan.data.states import StateSpec
 from atarigan.errors import InputError, one_line, shown
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
@@ -31,8 +32,8 @@ INPUTS = ("latents", "conditions")
 class OnnxGenerator:
     """The part of FrameGenerator that environment wrappers need, from an ONNX file.
 
-    A generator that reads RAM needs it at every call: the file draws no states. Its latents still
-    have the part that determines a state, so that the same seed draws the same latents as
+    A generator that reads states needs them at every call: the file draws no states. Its latents
+    still have the part that determines a state, so that the same seed draws the same latents as
     `FrameGenerator` does.
 
     Attributes:
@@ -55,8 +56,8 @@ class OnnxGenerator:
             file: FILE.onnx.
             num_threads: CPU threads of ONNX Runtime.
 
-        Warns if an earlier release wrote the file of a generator that reads RAM: its latents differ
-        from those of `FrameGenerator` with the same seed.
+        Warns if an earlier release wrote the file of a generator that reads states: its latents
+        differ from those of `FrameGenerator` with the same seed.
 
         Raises:
             InputError: ONNX Runtime is not installed, or the file is not such a file.
@@ -91,6 +92,11 @@ class OnnxGenerator:
         return self.model.run.latent_prior
 
     @property
+    def state(self) -> StateSpec | None:
+        """The state that conditions a frame; None for a generator without states."""
+        return self.model.state
+
+    @property
     def reads_ram(self) -> bool:
         """Whether RAM conditions a frame."""
         return self.model.reads_ram
@@ -104,8 +110,8 @@ class OnnxGenerator:
 
         Args:
             latents: float32, from `latents`.
-            conditions: RAM uint8 (N, bytes) or classes float32 (N, num_classes), if the generator
-                was trained with them.
+            conditions: RAM uint8 (N, bytes), other states float32 (N, size) or classes float32 (N,
+                num_classes), if the generator was trained with them.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
@@ -162,14 +168,14 @@ def _latent_size(model: ModelConfig, written: str | None, name: str) -> int:
     """
     least = model.run.latent_size
     if written is None:
-        if model.reads_ram:
+        if model.state is not None:
             warnings.warn(
                 f"{name} was exported by an earlier release: with the same seed its frames differ "
                 "from those of the run; export it again",
                 stacklevel=4,
             )
         return least
-    most = least + math.prod(model.sample.condition_shape or (0,)) * model.reads_ram
+    most = least + math.prod(model.sample.condition_shape or (0,)) * (model.state is not None)
     if not written.isdecimal() or not least <= int(written) <= most:
         raise InputError(
             f"{name} is damaged: the size of its latents must be {least} to {most}, "

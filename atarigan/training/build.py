@@ -16,7 +16,7 @@ from atarigan.images.subset import evenly_spaced
 from atarigan.models.build import build_critic, build_generator
 from atarigan.models.families import NETWORKS, Generator, NetworkFamily
 from atarigan.models.model_config import ModelConfig
-from atarigan.models.ram_conditioned import RamConditionedCritic
+from atarigan.models.state_conditioned import StateConditionedCritic
 from atarigan.training.device_plan import plan_for
 from atarigan.training.objectives import OBJECTIVES, Objective
 from atarigan.training.penalties import PENALTIES, Penalty
@@ -64,11 +64,11 @@ def build_trainer(
     torch.manual_seed(config.seed)
     generator, critic = build_generator(model), build_critic(model)
     report("fitting the generator to real samples")
-    states = _states(source) if model.reads_ram else None
+    states = _states(source) if model.state else None
     if states is not None:
         generator.fit_states(states)
     _fit(generator, source, config.seed)
-    if states is not None and isinstance(critic, RamConditionedCritic):
+    if states is not None and isinstance(critic, StateConditionedCritic):
         critic.fit(states)
     updates = Updates(config, generator, critic, objective, penalty, plan, group)
     return Trainer(model, source, updates)
@@ -138,7 +138,8 @@ def check_compatible(
         )
     if config.reconstruction_steps and config.condition == "none":
         raise InputError(
-            f"--reconstruction-steps {config.reconstruction_steps} needs --condition class or ram: "
+            f"--reconstruction-steps {config.reconstruction_steps} needs --condition class, ram, "
+            "observation or info:KEY: "
             "without a condition the generator does not know which sample to reconstruct"
         )
     layers = config.generator_layers or config.critic_layers
@@ -170,7 +171,7 @@ def _tensors(batch: Batch) -> tuple[Tensor, Tensor | None]:
 
 
 def _states(source: DataSource) -> Tensor:
-    """RAM of evenly spaced frames, uint8 (N, bytes)."""
+    """States of evenly spaced frames, (N, size)."""
     states = source.conditions_at(evenly_spaced(source.num_samples, MAX_STATES))
     assert states is not None
     return torch.from_numpy(states)

@@ -183,13 +183,13 @@ def _checked_model(before: ModelConfig, now: ModelConfig, *, allow_other_game: b
     If the provenance of the data is unknown, the configuration keeps that of the run.
 
     Raises:
-        InputError: the data is of another game, and the generator reads RAM.
+        InputError: the data is of another game, and the generator reads states.
     """
     check_same_game(
         before.provenance,
         now.provenance,
         str(now.run.data),
-        reads_ram=now.reads_ram,
+        reads_state=now.state is not None,
         allow=None if allow_other_game else "--allow-other-game",
     )
     if now.provenance.env_id is not None:

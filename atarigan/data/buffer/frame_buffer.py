@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.condition import RAM
 from atarigan.config.machine import package_versions
-from atarigan.data.buffer.meta import BufferMeta, Origin, stored_format
+from atarigan.data.buffer.meta import STATE_COLUMNS, BufferMeta, Origin, stored_format
 from atarigan.data.buffer.ring import Ring, add_ring, claim_ring, ring_folders
 from atarigan.data.buffer.sampling import (
     Rows,
@@ -23,6 +24,7 @@ from atarigan.data.buffer.sampling import (
     take_transitions,
 )
 from atarigan.data.buffer.writer import BufferWriter
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined, refuse_links_outside
@@ -41,7 +43,7 @@ class WriterSteps(NamedTuple):
 
 
 class FrameBuffer:
-    """Steps of environments on disk: frame, action, reward, termination, truncation, RAM.
+    """Steps of environments on disk: frame, action, reward, termination, truncation, state.
 
     ```
     data/breakout/
@@ -51,7 +53,8 @@ class FrameBuffer:
 
     Each writer has its own folder, so that many processes and machines can write at the same time.
     Readers see all of them. If a writer is killed, all steps that it committed remain. `len` is the
-    number of steps that can be read. RAM is the console's 128 bytes of memory.
+    number of steps that can be read. A state is RAM, the console's 128 bytes of memory, or a vector
+    of numbers (`StateSpec`).
 
     The path is made absolute, so the process may change its folder. A pickle or a copy of a buffer
     holds only the path, and opens it anew.
@@ -95,6 +98,7 @@ class FrameBuffer:
         num_writers: int = 1,
         action_dtype: Any = "int64",
         action_shape: tuple[int, ...] = (),
+        state: StateSpec | None = None,
         ram_size: int = 0,
         stores_frames: bool = True,
         origin: Origin | None = None,
@@ -109,9 +113,10 @@ class FrameBuffer:
             num_writers: number of writers to expect; each keeps ceil(capacity / num_writers) steps.
             action_dtype: "int64" or "float32".
             action_shape: shape of an action; () for discrete actions.
-            ram_size: bytes of RAM in each step; 0 stores none.
-            stores_frames: false stores RAM without frames; `GeneratedReplay` generates frames from
-                it.
+            state: what is stored as the state of each step; None stores none.
+            ram_size: in its place, bytes of RAM in each step; 0 stores none.
+            stores_frames: false stores states without frames; `GeneratedReplay` generates frames
+                from them.
             origin: where the frames come from.
 
         Raises:
@@ -132,7 +137,7 @@ class FrameBuffer:
             capacity=-(-capacity // num_writers),
             action_dtype=np.dtype(action_dtype).name,
             action_shape=action_shape,
-            ram_size=ram_size,
+            state=StateSpec.of(RAM, ram_size) if ram_size else state,
             stores_frames=stores_frames,
             origin=origin or Origin(),
             versions=package_versions(),
@@ -156,7 +161,7 @@ class FrameBuffer:
             raise InputError(f"{path} does not exist: name the folder of a buffer")
         if not (path / "meta.json").is_file():
             raise InputError(f"{path} is not a frame buffer: it has no meta.json")
-        return cls(path, typed_json.read_json(confined(path / "meta.json", path), BufferMeta))
+        return cls(path, BufferMeta.read(confined(path / "meta.json", path)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).open, (self.path,)
@@ -235,12 +240,14 @@ class FrameBuffer:
         reward: float = 0.0,
         terminated: bool = False,
         truncated: bool = False,
-        ram: npt.NDArray[np.uint8] | None = None,
+        state: State | None = None,
+        *,
+        ram: State | None = None,
     ) -> None:
         """Store one step with this object's own writer; see `BufferWriter.add`."""
         if self._own_writer is None:
             self._own_writer = self.new_writer()
-        self._own_writer.add(frame, action, reward, terminated, truncated, ram)
+        self._own_writer.add(frame, action, reward, terminated, truncated, state, ram=ram)
 
     def save(self) -> None:
         """Flush all written steps to the disk.
@@ -301,7 +308,8 @@ class FrameBuffer:
         Raises:
             InputError: the buffer is empty, or has no such column.
         """
-        parts = self._sample(batch_size, seed, column, lambda ring, rows: take(ring, column, rows))
+        column = self._stored_name(column)
+        parts = self._sample(batch_size, seed, lambda ring, rows: take(ring, column, rows))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def sample_stacks(
@@ -318,22 +326,22 @@ class FrameBuffer:
             InputError: the buffer is empty or has no such column, or `num_stack` is below 1.
         """
         behind = num_behind(num_stack)
-        gather = partial(take_stacks, num_stack=num_stack, column=column)
-        return np.concatenate(self._sample(batch_size, seed, column, gather, num_behind=behind))
+        gather = partial(take_stacks, num_stack=num_stack, column=self._stored_name(column))
+        return np.concatenate(self._sample(batch_size, seed, gather, num_behind=behind))
 
     def sample_transitions(
         self, batch_size: int, num_stack: int = 1, seed: Seed = None, column: str = "frames"
     ) -> Transitions:
         """Draw transitions uniformly from all steps whose next step is known.
 
-        With `column="ram"`, stacks of RAM take the place of stacks of frames.
+        With `column="state"`, stacks of states take the place of stacks of frames.
 
         Raises:
             InputError: there is no such step or column, or `num_stack` is below 1.
         """
         behind = num_behind(num_stack)
-        gather = partial(take_transitions, num_stack=num_stack, column=column)
-        parts = self._sample(batch_size, seed, column, gather, num_behind=behind, needs_next=True)
+        gather = partial(take_transitions, num_stack=num_stack, column=self._stored_name(column))
+        parts = self._sample(batch_size, seed, gather, num_behind=behind, needs_next=True)
         return concatenate_transitions(parts)
 
     def values_at(self, column: str, indices: Rows) -> npt.NDArray[Any]:
@@ -343,15 +351,16 @@ class FrameBuffer:
         writer adds steps.
 
         Args:
-            column: "frames", "actions", "rewards", "terminations", "truncations" or "ram"; in
-                collected games of ALE also "lives", "paddle" or "persisted".
+            column: "frames", "actions", "rewards", "terminations", "truncations" or "state" (or
+                "ram", another name of it); in collected games of ALE also "lives", "paddle" or
+                "persisted".
             indices: int64 (N,).
 
         Raises:
             IndexError: a number out of range.
             InputError: the buffer has no such column.
         """
-        self._check_column(column)
+        column = self._stored_name(column)
         dtype, shape = self.meta.columns[column]
         values = np.empty((len(indices), *shape), dtype)
         unread = np.ones(len(indices), bool)
@@ -368,20 +377,23 @@ class FrameBuffer:
             raise IndexError(f"step {indices[unread][0]} is outside 0 … {start - 1} of {self.path}")
         return values
 
-    def _check_column(self, column: str) -> None:
-        if column not in self.meta.columns:
+    def _stored_name(self, column: str) -> str:
+        """Return the name of a column's file. Raise InputError if there is no such column."""
+        is_state = column in STATE_COLUMNS
+        stored = (self.meta.state_column or column) if is_state else column
+        is_other_kind = column == RAM and not self.meta.ram_size
+        if stored not in self.meta.columns or is_other_kind:
             raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
+        return stored
 
     def _sample(
         self,
         batch_size: int,
         seed: Seed,
-        column: str,
         gather: Callable[[Ring, Rows], _T],
         **draw: Any,
     ) -> list[_T]:
         """Draw rows of each ring and return the result of `gather` for each."""
-        self._check_column(column)
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         if len(self) == 0:

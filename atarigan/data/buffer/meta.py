@@ -1,13 +1,18 @@
 """The contents of a frame buffer's meta.json."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
 
+from atarigan.config.condition import RAM
 from atarigan.data.buffer.ring import Column
+from atarigan.data.states import StateSpec
 from atarigan.errors import InputError
+from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+STATE_COLUMNS = ("state", "ram")  # its name, and the one in format versions 1 and 2
 EMULATOR_COLUMNS: dict[str, Column] = dict.fromkeys(("lives", "paddle", "persisted"), ("int32", ()))
 """Further columns of collected games of ALE, -1 where unknown: lives and resistance of the paddle
 before the action (`EmulatorState`), and for how many frames the action before it persisted.
@@ -83,16 +88,18 @@ class BufferMeta:
     """What is needed to map a buffer's files.
 
     Attributes:
-        frame_format: format of the stored frames or, without them, of frames generated from RAM.
+        frame_format: format of the stored frames or, without them, of frames generated from states.
         capacity: steps that each writer keeps, at least 1.
         action_dtype: dtype of the actions column.
         action_shape: shape of an action; () for discrete actions.
-        ram_size: bytes of RAM (the console's 128 bytes of memory) in each step; 0 stores none.
-        stores_frames: false stores RAM without frames.
+        state: what is stored as the state of each step; None stores none.
+        stores_frames: false stores states without frames.
         origin: where the frames come from.
         versions: versions of the packages that created it, by name.
         format_version: version of the file format; those of `READABLE_FORMATS` can be read.
             Version 2 has further columns in collected games of ALE: lives, paddle and persisted.
+            Version 3 has states of any kind in the column state; before, the column ram held the
+            only kind, and `ram_size` took the place of `state`.
 
     Raises:
         InputError: a size is out of range, or the dtype of actions is unknown.
@@ -102,13 +109,13 @@ class BufferMeta:
     capacity: int
     action_dtype: ActionDtype = "int64"
     action_shape: tuple[int, ...] = ()
-    ram_size: int = 0
+    state: StateSpec | None = None
     stores_frames: bool = True
     origin: Origin = Origin()
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
-    READABLE_FORMATS = (1, FORMAT_VERSION)
+    READABLE_FORMATS = (1, 2, FORMAT_VERSION)
 
     def __post_init__(self) -> None:
         if self.capacity < 1:
@@ -118,10 +125,37 @@ class BufferMeta:
             raise InputError(f"action_dtype must be one of {known}, not {self.action_dtype!r}")
         if any(size < 1 for size in self.action_shape):
             raise InputError(f"action_shape must hold sizes of at least 1, not {self.action_shape}")
-        if self.ram_size < 0:
-            raise InputError(f"ram_size must be at least 0, not {self.ram_size}")
-        if not self.stores_frames and self.ram_size == 0:
-            raise InputError("a buffer without frames must store ram: ram_size must not be 0")
+        if not self.stores_frames and self.state is None:
+            raise InputError("a buffer without frames must store states")
+        if self.state is not None and self.format_version < 3 and self.state.kind != RAM:
+            raise InputError(
+                f"format version {self.format_version} stores ram alone, not {self.state.kind}"
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a buffer's meta.json.
+
+        Raises:
+            InputError: it is missing or damaged, or of another format version.
+        """
+        data = typed_json.load_json(path)
+        version = data.get("format_version") if isinstance(data, dict) else None
+        if version in (1, 2) and type(size := data.pop("ram_size", 0)) is int and size != 0:
+            data["state"] = {"kind": RAM, "size": size, "dtype": "uint8"}
+        return typed_json.from_dict(cls, data, str(path))
+
+    @property
+    def ram_size(self) -> int:
+        """Bytes of RAM (the console's 128 bytes of memory) in each step; 0 if none is stored."""
+        return self.state.size if self.state is not None and self.state.kind == RAM else 0
+
+    @property
+    def state_column(self) -> str | None:
+        """Name of the column of states; None without one."""
+        if self.state is None:
+            return None
+        return STATE_COLUMNS[self.format_version < 3]
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -134,8 +168,8 @@ class BufferMeta:
             "terminations": ("bool", ()),
             "truncations": ("bool", ()),
         }
-        if self.ram_size:
-            columns["ram"] = ("uint8", (self.ram_size,))
+        if self.state is not None and self.state_column is not None:
+            columns[self.state_column] = (self.state.dtype, (self.state.size,))
         if self.origin.sticky is not None and self.format_version > 1:
             columns |= EMULATOR_COLUMNS
         return columns

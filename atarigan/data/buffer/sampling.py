@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.data.buffer.meta import STATE_COLUMNS
 from atarigan.data.buffer.ring import Ring
+from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 
@@ -21,14 +23,14 @@ class Transitions:
     """A batch of transitions, for replay.
 
     Attributes:
-        frames: stacks that were acted on, uint8 (B, K, H, W, C), oldest frame first; (B, K, bytes)
-            for stacks of RAM.
+        frames: stacks that were acted on, uint8 (B, K, H, W, C), oldest frame first; (B, K, size)
+            for stacks of states.
         actions: (B, *action shape).
         rewards: float32 (B,).
         next_frames: stacks after the action, of the same shape. After a termination there is no
             next frame, and the last one is repeated.
         terminations: bool (B,).
-        ram, next_ram: uint8 (B, bytes), or None if the buffer stores none.
+        state, next_state: (B, size), or None if the buffer stores none.
     """
 
     frames: Frames
@@ -36,8 +38,18 @@ class Transitions:
     rewards: npt.NDArray[np.float32]
     next_frames: Frames
     terminations: npt.NDArray[np.bool_]
-    ram: npt.NDArray[np.uint8] | None
-    next_ram: npt.NDArray[np.uint8] | None
+    state: State | None
+    next_state: State | None
+
+    @property
+    def ram(self) -> State | None:
+        """Another name of `state`."""
+        return self.state
+
+    @property
+    def next_ram(self) -> State | None:
+        """Another name of `next_state`."""
+        return self.next_state
 
 
 def take(ring: Ring, column: str, rows: Rows) -> npt.NDArray[Any]:
@@ -95,15 +107,15 @@ def take_transitions(ring: Ring, rows: Rows, num_stack: int, column: str) -> Tra
     stacks = stack_rows(ring, rows, num_stack)
     next_rows = np.where(terminations, rows, rows + 1)
     next_stacks = np.concatenate([stacks[:, 1:], next_rows[:, None]], axis=1)
-    has_ram = "ram" in ring.columns
+    state_column = next((name for name in STATE_COLUMNS if name in ring.columns), None)
     return Transitions(
         frames=take(ring, column, stacks),
         actions=take(ring, "actions", rows),
         rewards=take(ring, "rewards", rows),
         next_frames=take(ring, column, next_stacks),
         terminations=terminations,
-        ram=take(ring, "ram", rows) if has_ram else None,
-        next_ram=take(ring, "ram", next_rows) if has_ram else None,
+        state=take(ring, state_column, rows) if state_column else None,
+        next_state=take(ring, state_column, next_rows) if state_column else None,
     )
 
 

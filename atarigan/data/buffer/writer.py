@@ -1,20 +1,21 @@
 """Write the steps of an environment into a ring, in order."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from atarigan.data.buffer.meta import EMULATOR_COLUMNS
+from atarigan.data.buffer.meta import EMULATOR_COLUMNS, STATE_COLUMNS
 from atarigan.data.buffer.ring import Ring
+from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.files.untrusted_paths import confined
 from atarigan.images.pixels import Frames
 
 _SEEDS_FILE = "seeds.jsonl"
-StagedRow = tuple[Frames | None, npt.NDArray[np.uint8] | None]
+StagedRow = tuple[Frames | None, State | None]
 _LARGEST_REWARD = float(np.finfo(np.float32).max)
 
 
@@ -27,13 +28,15 @@ class BufferWriter:
         writer.stage()[:] = frame
         writer.commit(action, reward, terminated, truncated)
 
-    If a buffer stores no frames, `stage_ram` takes the place of `stage`. `add` stages and commits.
-    Consecutive rows are consecutive steps of an episode, unless termination or truncation is set.
+    If a buffer stores no frames, `stage_state` takes the place of `stage`. `add` stages and
+    commits. Consecutive rows are consecutive steps of an episode, unless termination or truncation
+    is set.
     """
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
         self._columns = ring.columns
+        self._states = state_values(ring.columns)
         self._slot: int | None = None
         self.end_episode()
 
@@ -61,31 +64,33 @@ class BufferWriter:
         with (self._ring.folder / _SEEDS_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"first_step": self.num_committed, **seeds}) + "\n")
 
-    def stage(self, ram: npt.NDArray[np.uint8] | None = None) -> Frames:
+    def stage(self, state: State | None = None) -> Frames:
         """Begin a step; return an array uint8 (H, W, C) for the caller to fill with the frame.
 
         An uncommitted step is dropped.
 
         Raises:
-            InputError: the buffer stores no frames, or RAM is given and not stored, or stored and
-                not given.
+            InputError: the buffer stores no frames, or a state is given and not stored, or stored
+                and not given, or of another size.
             OSError: the disk is full.
             RuntimeError: the writer is closed.
         """
         if "frames" not in self._columns:
             raise InputError(f"the buffer of {self._ring.folder} stores no frames to fill in")
-        return self._ring.frame_at(self.stage_ram(ram))
+        return self._ring.frame_at(self.stage_state(state))
 
-    def stage_ram(self, ram: npt.NDArray[np.uint8] | None) -> int:
+    def stage_state(self, state: State | None) -> int:
         """Begin a step without a frame; return its slot in the ring. See `stage`."""
-        if (ram is not None) != ("ram" in self._columns):
+        if (state is None) != (self._states is None):
             raise InputError(
-                "ram must be given exactly when the buffer stores it: "
-                f"given {ram is not None}, stored {'ram' in self._columns}"
+                "a state must be given exactly when the buffer stores it: "
+                f"given {state is not None}, stored {self._states is not None}"
             )
         slot = self._ring.stage()
-        if ram is not None:
-            self._columns["ram"][slot] = ram
+        if self._states is not None and state is not None:
+            if state.shape != self._states.shape[1:]:
+                raise InputError(f"state must be {self._states.shape[1:]}, not {state.shape}")
+            self._states[slot] = state
         self._slot = slot
         return slot
 
@@ -95,20 +100,19 @@ class BufferWriter:
 
     @property
     def staged(self) -> StagedRow | None:
-        """A copy of the staged step's frame and RAM, for `restage`; None without a staged step."""
+        """A copy of the staged frame and state, for `restage`; None without a staged step."""
         if self._slot is None:
             return None
-        has_frames, has_ram = "frames" in self._columns, "ram" in self._columns
-        frame = self._ring.frame_at(self._slot).copy() if has_frames else None
-        return frame, self._columns["ram"][self._slot].copy() if has_ram else None
+        frame = self._ring.frame_at(self._slot).copy() if "frames" in self._columns else None
+        return frame, None if self._states is None else self._states[self._slot].copy()
 
     def restage(self, staged: StagedRow) -> None:
         """Begin the step that another writer's `staged` returned."""
-        frame, ram = staged
+        frame, state = staged
         if frame is None:
-            self.stage_ram(ram)
+            self.stage_state(state)
         else:
-            self.stage(ram)[:] = frame
+            self.stage(state)[:] = frame
 
     def commit(
         self,
@@ -151,7 +155,9 @@ class BufferWriter:
         reward: float = 0.0,
         terminated: bool = False,
         truncated: bool = False,
-        ram: npt.NDArray[np.uint8] | None = None,
+        state: State | None = None,
+        *,
+        ram: State | None = None,
     ) -> None:
         """Store one step.
 
@@ -161,17 +167,20 @@ class BufferWriter:
             reward: the reward for the action.
             terminated: whether the episode terminated after the action.
             truncated: whether it was truncated.
-            ram: uint8 (bytes,), or None if the buffer stores no RAM.
+            state: (size,), or None if the buffer stores no states.
+            ram: another name of `state`.
 
         Raises:
-            InputError: a frame of another shape or dtype, or a reward that is not finite.
+            InputError: a frame of another shape or dtype, a state of another shape, or a reward
+                that is not finite.
             OSError: the disk is full.
             RuntimeError: the writer is closed.
         """
+        state = ram if state is None else state
         if frame is None and "frames" not in self._columns:
-            self.stage_ram(ram)
+            self.stage_state(state)
         else:
-            self.stage(ram)[:] = self._checked(frame)
+            self.stage(state)[:] = self._checked(frame)
         self.commit(action, reward, terminated, truncated)
 
     def _checked(self, frame: Frames | None) -> Frames:
@@ -200,6 +209,11 @@ class BufferWriter:
         if self._ring.is_writable:
             self.end_episode()
             self._ring.close()
+
+
+def state_values(columns: Mapping[str, State]) -> State | None:
+    """Return the column of states, (slots, size); None without one."""
+    return next((columns[name] for name in STATE_COLUMNS if name in columns), None)
 
 
 def recorded_seeds(folder: Path) -> dict[int, int]:

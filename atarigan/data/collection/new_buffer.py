@@ -34,6 +34,7 @@ def create_buffer(
     capacity: int,
     num_envs: int = 1,
     stores_frames: bool = True,
+    condition: str | None = None,
 ) -> FrameBuffer:
     """Create an empty buffer for the environment that `origin` names, to `collect` into.
 
@@ -45,10 +46,12 @@ def create_buffer(
         size: (height, width) of the stored frames; None means the environment's own size.
         capacity: steps to keep, divided among the processes.
         num_envs: processes that will collect.
-        stores_frames: false stores RAM without frames.
+        stores_frames: false stores states without frames.
+        condition: the kind of state to store, "ram", "observation", "info:KEY" or "none"; None
+            means RAM, or else a vector observation, or else none.
 
     Raises:
-        InputError: environment, policy or format are unknown, or do not fit each other.
+        InputError: environment, policy, format or condition are unknown, or do not fit each other.
     """
     policy = origin.policy or "random"
     if origin.vary_epsilon and origin.epsilon == 0:
@@ -57,10 +60,11 @@ def create_buffer(
         preprocessing = _policy_preprocessing(policy, env, origin)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
-        ram = env.screen.ram()
-        if ram is None and not stores_frames:
+        state = env.state_spec(env.usual_state if condition is None else condition)
+        if state is None and not stores_frames:
             raise InputError(
-                f"a buffer without frames needs an ALE environment, not {origin.env_id}"
+                "a buffer without frames needs an environment with a state: ALE's RAM, a vector "
+                f"observation or --condition info:KEY, which {origin.env_id} is stored without"
             )
         return FrameBuffer.create(
             path,
@@ -70,7 +74,7 @@ def create_buffer(
             num_writers=num_envs,
             action_dtype=action_dtype,
             action_shape=action_shape,
-            ram_size=0 if ram is None else len(ram),
+            state=state,
             stores_frames=stores_frames,
             origin=replace(
                 origin,

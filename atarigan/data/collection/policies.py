@@ -43,8 +43,9 @@ def policy_maker(
     Args:
         name: "random"; "scripted"; "sb3:ALGO:FILE.zip", a stable-baselines3 model, whose file must
             be trusted because loading can run code; or "module:function", called as
-            `function(frame_rgb, ram, action_space, rng)` with uint8 (H, W, 3) and uint8 (bytes,) or
-            None, which returns an action. Modules are also searched for in the current folder.
+            `function(frame_rgb, state, action_space, rng)` with uint8 (H, W, 3) and the RAM uint8
+            (bytes,), or else the observation if it is a vector, float32 (size,), or else None,
+            which returns an action. Modules are also searched for in the current folder.
         env: the environment to act in. Reset it after a policy was made.
         preprocessing: of a model's training; see `ModelPolicy`.
         axes: layout of a model's observations; see `ModelPolicy`.
@@ -101,7 +102,7 @@ class FunctionPolicy(Policy):
         self._rng = rng
 
     def act(self, screen: Screen) -> Any:
-        action = self._function(screen.rgb(), screen.ram(), self._action_space, self._rng)
+        action = self._function(screen.rgb(), screen.state(), self._action_space, self._rng)
         if isinstance(self._action_space, gym.spaces.Box):
             action = np.asarray(action, self._action_space.dtype)
         if not self._action_space.contains(action):

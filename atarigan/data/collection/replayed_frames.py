@@ -55,7 +55,9 @@ def replayed_games(buffer: FrameBuffer) -> Iterator[GameFrames]:
         InputError: the buffer does not hold what is needed, or a replay differs from what is
             stored.
     """
-    missing = {"ram", "persisted"} - buffer.meta.columns.keys()
+    missing = {"persisted"} - buffer.meta.columns.keys()
+    if not buffer.meta.ram_size:
+        missing.add("ram")
     if missing:
         raise InputError(
             f"{buffer.path} must be a collection of a game of ALE with RAM, of format version 2: "

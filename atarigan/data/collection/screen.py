@@ -8,6 +8,8 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.condition import OBSERVATION
+from atarigan.data.states import State, usual_kind, vector_of
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.env_layout import layout_of_env
@@ -19,10 +21,14 @@ class Screen(Protocol):
 
     Frames are uint8 (H, W, C) in the environment's own size. They are valid until the next step.
     An environment without an emulator has no RAM and no lives.
+
+    Attributes:
+        is_observation: whether the picture is the environment's observation.
     """
 
     height: int
     width: int
+    is_observation = False
 
     def observe(self, observation: Any) -> None:
         """Update the picture from the observation that a reset or a step returned."""
@@ -47,6 +53,10 @@ class Screen(Protocol):
     def ram(self) -> npt.NDArray[np.uint8] | None:
         """Return the RAM (the console's 128 bytes of memory), or None without RAM."""
         return None
+
+    def state(self) -> State | None:
+        """Return the RAM, or else the observation if that is a vector, or else None."""
+        return self.ram()
 
     def lives(self) -> int:
         """Return the number of lives left; 0 if the game does not count them."""
@@ -209,6 +219,10 @@ class ImageScreen(Screen):
         self._env = env
         self._ale: Any = getattr(env.unwrapped, "ale", None)
         self._layout = layout_of_env(env, layout)
+        self.is_observation = self._layout is not None
+        kind = usual_kind(env.observation_space, shows_images=self.is_observation)
+        self._shows_vector = kind == OBSERVATION
+        self._observation: Any = None
         if self._layout is not None:
             self.height, self.width = self._layout.height, self._layout.width
             self._frame: Frames = np.zeros(self._layout.frame_format.shape, np.uint8)
@@ -224,6 +238,7 @@ class ImageScreen(Screen):
         self.height, self.width = self._frame.shape[:2]
 
     def observe(self, observation: Any) -> None:
+        self._observation = observation
         if self._layout is None:
             self._frame = self._rendered()
         else:
@@ -245,6 +260,12 @@ class ImageScreen(Screen):
 
     def ram(self) -> npt.NDArray[np.uint8] | None:
         return None if self._ale is None else self._ale.getRAM()
+
+    def state(self) -> State | None:
+        ram = self.ram()
+        if ram is not None or not self._shows_vector:
+            return ram
+        return vector_of(self._observation, OBSERVATION)
 
     def lives(self) -> int:
         return 0 if self._ale is None else int(self._ale.lives())

@@ -213,15 +213,15 @@ def _play(
     writer.record_seeds(*seeds)
     env.reset(seeds[0])
     policy.begin_episode()
-    screen, frame_format, stores_ram = env.screen, meta.frame_format, meta.ram_size > 0
+    screen, frame_format = env.screen, meta.frame_format
     began = time.monotonic() - tally.elapsed_s
     episode_return, episode_length = 0.0, 0
     while tally.num_steps < num_steps and not signals.must_stop:
-        ram = screen.ram() if stores_ram else None
+        state = env.state(meta.state) if meta.state is not None else None
         if meta.stores_frames:
-            writer.stage(ram)[:] = read_frame(screen, frame_format)
+            writer.stage(state)[:] = read_frame(screen, frame_format)
         else:
-            writer.stage_ram(ram)
+            writer.stage_state(state)
         action = policy.act(screen)
         emulator = env.frame_player.state._asdict() if env.frame_player is not None else {}
         reward, terminated, truncated = env.step(action)

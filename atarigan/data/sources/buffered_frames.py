@@ -3,11 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.condition import RAM, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources.source import SOURCES, DataSource, shown_format
+from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import Frames
@@ -31,28 +33,56 @@ class BufferedFrames(DataSource):
         self._buffer = buffer
         if config.condition == "class":
             raise InputError("--condition class needs a source with labels, and frames have none")
-        ram_size = buffer.meta.ram_size
-        self._with_ram = config.condition == "ram"
-        if self._with_ram and not ram_size:
-            raise InputError(
-                f"--condition ram needs frames with RAM, and {buffer.path} stores none: use "
-                "--recipe atari-frames, which needs no RAM"
-            )
+        self.state = buffer.meta.state
+        self._with_state = is_state(config.condition)
+        if self._with_state:
+            self._check_state(config.condition)
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
-        condition_shape = (ram_size,) if self._with_ram else None
+        condition_shape = (self.state.size,) if self.state and self._with_state else None
         self.spec = SampleSpec((channels, height, width), self._shown, condition_shape)
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
         frames = self._buffer.values_at("frames", indices)
         return pixels.convert(frames, self._buffer.meta.frame_format, self._shown)
 
+    def states_at(self, indices: npt.NDArray[np.int64]) -> State:
+        """Return the stored states of numbered frames, (N, size).
+
+        Raises:
+            InputError: none are stored, or one holds other things than finite numbers.
+        """
+        states: State = self._buffer.values_at("state", indices)
+        wrong = np.flatnonzero(~np.isfinite(states).all(1))
+        if len(wrong):
+            raise InputError(
+                f"{self._buffer.path} must hold finite states, but that of step "
+                f"{indices[wrong[0]]} holds {states[wrong[0]][~np.isfinite(states[wrong[0]])][0]}"
+            )
+        return states
+
     def ram_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
         """Return the RAM of numbered frames, uint8 (N, bytes), or None if none is stored."""
         return self._buffer.values_at("ram", indices) if self._buffer.meta.ram_size else None
 
-    def conditions_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
-        return self.ram_at(indices) if self._with_ram else None
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> State | None:
+        return self.states_at(indices) if self._with_state else None
+
+    def _check_state(self, condition: str) -> None:
+        """Raise InputError if the buffer stores no states of the condition's kind."""
+        stored, path = self.state, self._buffer.path
+        if stored is not None and stored.kind == condition:
+            return
+        if stored is not None:
+            raise InputError(
+                f"--condition {condition} needs frames with this state, and {path} stores "
+                f"{stored}: use --condition {stored.kind}"
+            )
+        name = "RAM" if condition == RAM else f"the state {condition}"
+        raise InputError(
+            f"--condition {condition} needs frames with {name}, and {path} stores none: use "
+            f"--recipe atari-frames, which needs {'no RAM' if condition == RAM else 'none'}"
+        )
 
     def episodes(self) -> npt.NDArray[np.int64]:
         """Return the number of each frame's episode, int64 (num_samples,), ascending from 0.

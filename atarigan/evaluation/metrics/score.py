@@ -87,6 +87,10 @@ METRICS: dict[str, Metric] = {
     "foreground_accuracy": Metric("higher", "the same over foreground pixels", 1),
     "small_found": Metric("higher", "share of small objects of the true frame found", 1),
     "small_offset": Metric("lower", "their distance from the true position, in pixels"),
+    "variance_explained": Metric(
+        "higher", "share of the variance of pixels that the state explains", 1, -math.inf
+    ),
+    "episode_variance": Metric("lower", "share that differs between episodes, at equal states", 1),
     "motion_distance": Metric("lower", "squared Fréchet distance of feature changes per step"),
     "pixels_changed": Metric("lower", "Wasserstein distance of log2(1 + changed pixels)"),
     "pixels_returned": Metric("lower", "the same for pixels that change and change back"),

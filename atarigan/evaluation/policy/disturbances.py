@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import State
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.objects import small_object_pixels
 from atarigan.evaluation.policy.episodes import View
@@ -15,7 +15,9 @@ NOISE_LEVELS = 10
 _BLUR_WIDTH, _BLUR_DEVIATION = 5, 1.0
 
 
-def real(games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None) -> Frames:
+def real(
+    games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+) -> Frames:
     """Show real frames unchanged."""
     return frames
 
@@ -37,26 +39,26 @@ def disturbances(statistics: GameStatistics, seed: int) -> dict[str, View]:
     rng = np.random.default_rng(seed)
 
     def noise(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         noise = rng.normal(0, NOISE_LEVELS, frames.shape).round()
         return (frames + noise).clip(0, 255).astype(np.uint8)
 
     def blurred(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         size = (_BLUR_WIDTH, _BLUR_WIDTH)
         blurred = [cv2.GaussianBlur(frame, size, _BLUR_DEVIATION) for frame in frames]
         return np.stack(blurred).reshape(frames.shape).astype(np.uint8)
 
     def erased(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         is_small = small_object_pixels(statistics, frames)
         return np.where(is_small[..., None], statistics.background, frames)
 
     def blind(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         return np.broadcast_to(statistics.background, frames.shape)
 

@@ -11,17 +11,17 @@ from atarigan.data.collection.model_policy import Predictor
 from atarigan.data.collection.policies import RandomPolicy
 from atarigan.data.collection.preprocessing import PREPROCESSINGS, LifeStarts, Preprocessing
 from atarigan.data.provenance import Provenance
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
 
-View = Callable[[Sequence[int], Sequence[bool], Frames, Ram | None], Frames]
+View = Callable[[Sequence[int], Sequence[bool], Frames, State | None], Frames]
 """Maps real frames to the frames that the policy sees, both uint8 (M, H, W, C). The arguments are
-the indices of the games, whether each frame begins an episode, the frames, and the RAM (M, bytes)
-if the game has any.
+the indices of the games, whether each frame begins an episode, the frames, and the states (M, size)
+if any are read.
 """
 QUERY_EVERY = 4
 MAX_PARALLEL = 32
@@ -98,6 +98,7 @@ class Episodes:
         progress: called with numbers of agent steps; an episode that ends early counts as one of
             full length.
         should_stop: asked at each agent step; if it returns true, episodes end early.
+        state: the states that views read; None reads none.
 
     Attributes:
         is_stopped: whether `should_stop` returned true. Results then hold finished episodes only.
@@ -111,7 +112,9 @@ class Episodes:
         seed: int,
         progress: Progress = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
+        state: StateSpec | None = None,
     ) -> None:
+        self._state = state
         self.is_stopped = False
         self._should_stop = should_stop
         self._model = model
@@ -139,7 +142,12 @@ class Episodes:
             numbers = range(begin, min(first + num_episodes, begin + MAX_PARALLEL))
             games = self._begin(numbers)
             parallel = _ParallelGames(
-                self._model, self._layout, self._config.preprocessing, views, games
+                self._model,
+                self._layout,
+                self._config.preprocessing,
+                views,
+                games,
+                self._state,
             )
             while parallel.running and not self._must_stop():
                 parallel.step(results.film if begin == first else {}, film_steps)
@@ -240,7 +248,9 @@ class _ParallelGames:
         preprocessing: Preprocessing,
         views: Mapping[str, View],
         games: list[_Game],
+        state: StateSpec | None,
     ) -> None:
+        self._state = state
         self._views = views
         self._games = games
         self._layout = layout
@@ -275,12 +285,14 @@ class _ParallelGames:
     ) -> dict[str, Frames]:
         """Return the frames of the games with each view, uint8 (M, H, W, C)."""
         games = [self._games[number] for number in numbers]
-        rams = [ram for game in games if (ram := game.screen.ram()) is not None]
         frames = np.stack([self._preprocessing.frame(game.screen, self._layout) for game in games])
         is_first = [game.num_steps == 0 for game in games]
+        states = None
+        if self._state is not None:
+            states = np.stack([game.env.state(self._state) for game in games])
         shown = {}
         for name, view in self._views.items():
-            shown[name] = view(numbers, is_first, frames, np.stack(rams) if rams else None)
+            shown[name] = view(numbers, is_first, frames, states)
             if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
                 film[name].append(shown[name][0].copy())
         return shown

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import Progress
@@ -58,6 +58,7 @@ class PolicyComparison:
         generated: View | None,
         progress: Progress = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
+        state: StateSpec | None = None,
     ) -> tuple[dict[str, EpisodeResults], dict[str, EpisodeResults]]:
         """Play all episodes, or those before a stop.
 
@@ -65,13 +66,16 @@ class PolicyComparison:
             generated: the view of generated frames, if there is a generator.
             progress: called with numbers of agent steps.
             should_stop: asked at each agent step.
+            state: the states that the view of generated frames reads; None without any.
 
         Returns:
             Results by view: "random" (actions, without a view), "real", "generated" if that view is
             given, and the `disturbances`. After a stop, the second dict has the finished episodes
             of the view that was interrupted: the shorter ones, which are a biased sample.
         """
-        episodes = Episodes(self.model, self.layout, self.config, self.seed, progress, should_stop)
+        episodes = Episodes(
+            self.model, self.layout, self.config, self.seed, progress, should_stop, state
+        )
         with contextlib.closing(episodes):
             return self._play(episodes, generated)
 
@@ -107,7 +111,7 @@ class PolicyComparison:
         drawn = Reservoir[Frames](NUM_STATISTICS_FRAMES, self.seed)
 
         def record(
-            games: Sequence[int], is_first: Sequence[bool], frames: Frames, ram: Ram | None
+            games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
         ) -> Frames:
             for frame in frames:
                 drawn.add(frame)

@@ -3,6 +3,7 @@
 from atarigan.models.families import (
     autoencoder,
     codebook,
+    coordinates,
     dcgan,
     mlp,
     profiles,
@@ -27,6 +28,7 @@ __all__ = [
     "atari_wgan",
     "autoencoder",
     "codebook",
+    "coordinates",
     "dcgan",
     "joined_autoencoder",
     "joined_conv",

@@ -31,7 +31,8 @@ class NetworkShape:
         generator_layers, critic_layers: sizes of the hidden layers in order, for families that
             `lists_layers`; empty for the family's default.
         leaky_slope: slope of leaky ReLUs below zero.
-        state_size: bytes of the state that a condition encodes; 0 for other conditions.
+        state_size: bytes of the RAM that a condition encodes; 0 for other conditions.
+        vector_size: numbers of the vector that a condition encodes; 0 for other conditions.
     """
 
     sample_shape: tuple[int, ...]
@@ -43,6 +44,7 @@ class NetworkShape:
     critic_layers: tuple[int, ...] = ()
     leaky_slope: float = 0.2
     state_size: int = 0
+    vector_size: int = 0
 
     @property
     def input_size(self) -> int:
@@ -71,7 +73,7 @@ class Generator(nn.Module):
         num_fitted: real samples that `fit` needs.
         num_observed: real samples that `observe` needs.
         takes_state: whether the network needs the state itself, and not only its features: a third
-            argument of `forward` and `frames`, uint8 (B, bytes).
+            argument of `forward` and `frames`, (B, size).
         extension_fractions: shares of the training after which `extend` is called.
     """
 
@@ -86,7 +88,7 @@ class Generator(nn.Module):
         return 0
 
     def fit_states(self, states: Tensor) -> None:
-        """Initialize from states uint8 (M, bytes), before `fit`; does nothing by default."""
+        """Initialize from states (M, size), before `fit`; does nothing by default."""
 
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Initialize from real samples; does nothing by default.

@@ -111,7 +111,7 @@ def _check_generator(source: str, provenance: Provenance) -> None:
     generator = FrameGenerator.load(source, device="cpu")
     if not generator.reads_ram:
         raise InputError(f"--generator must read RAM, and {source} does not")
-    check_same_game(generator.provenance, provenance, "the data", reads_ram=True, allow="no flag")
+    check_same_game(generator.provenance, provenance, "the data", reads_state=True, allow="no flag")
 
 
 def _row(now: Round) -> str:

@@ -1,4 +1,4 @@
-"""Networks of any family conditioned on RAM."""
+"""Networks of any family conditioned on states."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,20 +10,25 @@ from atarigan.models.families.network import Generator
 from atarigan.models.search.positions import FoundGroups
 from atarigan.models.state.ram_encoder import RamEncoder
 from atarigan.models.state.state_prior import StatePrior
+from atarigan.models.state.vector_encoder import VectorEncoder
+from atarigan.models.state.vector_prior import VectorPrior
 
 _PRIOR_SHARE = 4
+StateEncoder = RamEncoder | VectorEncoder
 
 
-class RamConditionedGenerator(Generator):
-    """Latents (B, latent_size) and RAM uint8 (B, bytes) to samples (B, *sample_shape).
+class StateConditionedGenerator(Generator):
+    """Latents (B, latent_size) and states (B, size) to samples (B, *sample_shape).
 
     Attributes:
         network: the generator, conditioned on the encoder's features.
-        encoder: RAM to features.
+        encoder: states to features.
         prior: draws states when none are given; trained together with the reconstruction.
     """
 
-    def __init__(self, network: Generator, encoder: RamEncoder, prior: StatePrior) -> None:
+    def __init__(
+        self, network: Generator, encoder: StateEncoder, prior: StatePrior | VectorPrior
+    ) -> None:
         super().__init__()
         self.network = network
         self.encoder = encoder
@@ -65,7 +70,7 @@ class RamConditionedGenerator(Generator):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the encoder's rows of values, with their weight decay, apart from the rest."""
         decay = self.encoder.settings.value_decay
-        if not decay:
+        if not decay or not isinstance(self.encoder, RamEncoder):
             return super().parameter_groups()
         values = self.encoder.value_rows
         others = [each for each in self.parameters() if each is not values]
@@ -90,10 +95,10 @@ class RamConditionedGenerator(Generator):
         return loss + self.prior.negative_log_likelihood(condition[:num_states])
 
 
-class RamConditionedCritic(nn.Module):
-    """Samples (B, *sample_shape) and RAM uint8 (B, bytes) to logits (B,)."""
+class StateConditionedCritic(nn.Module):
+    """Samples (B, *sample_shape) and states (B, size) to logits (B,)."""
 
-    def __init__(self, network: nn.Module, encoder: RamEncoder) -> None:
+    def __init__(self, network: nn.Module, encoder: StateEncoder) -> None:
         super().__init__()
         self.network = network
         self.encoder = encoder
@@ -110,5 +115,5 @@ class RamConditionedCritic(nn.Module):
 
     @torch.no_grad()
     def fit(self, conditions: Tensor) -> None:
-        """Find what varies in RAM uint8 (N, bytes)."""
+        """Find what varies in states (N, size)."""
         self.encoder.fit(conditions)
