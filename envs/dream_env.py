@@ -46,7 +46,8 @@ class DreamEnv(gym.Env[Any, Any]):
     `clone_state` and `restore_state` serve planning, and `set_state` the question "what if".
 
     Args:
-        model: a `Dream`, the folder of one, or the name of one that comes with the package.
+        model: a `Dream`, the folder of one, the name of one that comes with the package, or
+            "hf://USER/NAME".
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.
         options: `obs_type`, `stack_num`, `frameskip`, `repeat_action_probability`,

@@ -49,7 +49,8 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
     infos["final_info"] such infos, both valid where infos["_final_obs"] is True.
 
     Args:
-        model: a `Dream`, the folder of one, or the name of one that comes with the package.
+        model: a `Dream`, the folder of one, the name of one that comes with the package, or
+            "hf://USER/NAME".
         num_envs: N, the number of sub-environments, at least 1.
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.

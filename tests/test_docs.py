@@ -23,7 +23,7 @@ import pytest
 import atarigan
 import atarigan.envs
 from atarigan.__main__ import COMMANDS
-from atarigan.models import shipped
+from atarigan.models import model_source, shipped
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -127,7 +127,9 @@ def run(words: list[str]) -> None:
 def is_of_dream(flags: list[str]) -> bool:
     """Whether a command trains a dream, or takes one as its run."""
     values = dict(pairwise(flags))
-    return values.get("--recipe") == "dream" or shipped.is_dream(values.get("--run", "nothing"))
+    return values.get("--recipe") == "dream" or model_source.is_dream(
+        values.get("--run", "nothing")
+    )
 
 
 def pairs(words: list[str]) -> Iterator[list[str]]:

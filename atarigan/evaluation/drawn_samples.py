@@ -44,11 +44,13 @@ class DrawnSamples:
         samples: frames uint8 (N, H, W, C) or points (N, 2).
         pairs: frames of the same states; None for generators that are not conditioned on RAM.
         stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
+        weights_sha256: checksum of the generator's file of weights; None if that is unknown.
     """
 
     samples: Samples
     pairs: Pairs | None = None
     stacks: Frames | None = None
+    weights_sha256: str | None = None
 
     @classmethod
     def of(cls, samples: Samples) -> Self:

@@ -29,7 +29,7 @@ class GeneratedReplay:
 
     Args:
         buffer: one that stores RAM, or its folder.
-        generator: one that reads RAM, a run or checkpoint folder, or a shipped name.
+        generator: one that reads RAM, or what `FrameGenerator.load` takes.
         seed: of the latents.
         allow_other_game: whether the generator may be of another game than the buffer.
 
