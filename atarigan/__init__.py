@@ -4,6 +4,7 @@ Importing this package loads no torch; `FrameGenerator` and `GeneratedReplay` do
 used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -12,10 +13,23 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
+    from atarigan.models.dynamics.dream import Dream
     from atarigan.models.frame_generator import FrameGenerator
     from atarigan.models.generated_replay import GeneratedReplay
 
-__all__ = ["FrameBuffer", "FrameGenerator", "GeneratedReplay", "InputError", "__version__"]
+__all__ = [
+    "Dream",
+    "FrameBuffer",
+    "FrameGenerator",
+    "GeneratedReplay",
+    "InputError",
+    "__version__",
+]
+_LOADED_LATE = {
+    "Dream": "models.dynamics.dream",
+    "FrameGenerator": "models.frame_generator",
+    "GeneratedReplay": "models.generated_replay",
+}
 __version__ = "0.1.0"
 
 gymnasium.register(
@@ -33,12 +47,6 @@ gymnasium.register(
 
 
 def __getattr__(name: str) -> Any:
-    if name == "FrameGenerator":
-        from atarigan.models.frame_generator import FrameGenerator
-
-        return FrameGenerator
-    if name == "GeneratedReplay":
-        from atarigan.models.generated_replay import GeneratedReplay
-
-        return GeneratedReplay
+    if name in _LOADED_LATE:
+        return getattr(import_module(f"atarigan.{_LOADED_LATE[name]}"), name)
     raise AttributeError(f"module 'atarigan' has no attribute {name!r}")

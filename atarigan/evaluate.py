@@ -92,6 +92,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
         scores=scores,
         facts={
             "samples": arguments.run or arguments.samples,
+            "weights_sha256": drawn.weights_sha256,
             "source": config.source,
             "data": config.data,
             "num": evaluator.num,
@@ -159,6 +160,7 @@ def _draw_from_run(
     total = num_drawn(generator, source, arguments.num, arguments.seed)
     with ProgressDisplay("drawing", "samples", total) as display:
         drawn = draw_samples(generator, source, arguments.num, arguments.seed, display.advance)
+    drawn = dataclasses.replace(drawn, weights_sha256=generator.weights_sha256)
     return drawn, config, source, _role(config, generator.model.run)
 
 
@@ -216,7 +218,7 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
 
     played = policy_to_play(arguments)
     layout, seed, num_episodes = played.layout, arguments.seed, arguments.num_episodes
-    generated = None if arguments.run is None else _generated_frames(arguments, played)
+    generated, weights_sha256 = _generated_frames(arguments, played)
     state = None if generated is None else generated.state
     comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
@@ -225,6 +227,7 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,
+        "weights_sha256": weights_sha256,
         **played.facts,
         "episodes": num_episodes,
         "max_frames": arguments.max_frames,
@@ -235,8 +238,11 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     return PolicyEvaluation(name, results, layout.frame_format, facts, seed, unfinished)
 
 
-def _generated_frames(arguments: EvaluateArguments, played: "PlayedPolicy") -> "GeneratedFrames":
-    """Return the view of the frames that the run's generator makes of the policy's game.
+def _generated_frames(
+    arguments: EvaluateArguments, played: "PlayedPolicy"
+) -> tuple["GeneratedFrames | None", str | None]:
+    """Return the view of the frames that the run's generator makes of the policy's game, and the
+    checksum of its weights; None without a run.
 
     Raises:
         InputError: the generator is missing or damaged, or of another game.
@@ -245,9 +251,11 @@ def _generated_frames(arguments: EvaluateArguments, played: "PlayedPolicy") -> "
     from atarigan.evaluation.policy.episodes import MAX_PARALLEL
     from atarigan.models.frame_generator import FrameGenerator
 
-    generator = FrameGenerator.load(str(arguments.run))
+    if arguments.run is None:
+        return None, None
+    generator = FrameGenerator.load(arguments.run)
     with contextlib.closing(played.config.make_env()) as env:
-        return GeneratedFrames(
+        frames = GeneratedFrames(
             generator,
             env.env,
             played.layout.frame_format,
@@ -257,6 +265,7 @@ def _generated_frames(arguments: EvaluateArguments, played: "PlayedPolicy") -> "
             allow_other_game=arguments.allow_other_game,
             allow="--allow-other-game",
         )
+    return frames, generator.weights_sha256
 
 
 def policy_to_play(arguments: EvaluateArguments) -> "PlayedPolicy":

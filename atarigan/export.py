@@ -6,7 +6,7 @@ from pathlib import Path
 
 from atarigan.cli import command_line
 from atarigan.errors import InputError
-from atarigan.models.shipped import is_dream
+from atarigan.models.model_source import is_dream
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class ExportArguments:
     """
 
     run: str
-    """A run folder, a checkpoint folder, or the name of a shipped generator."""
+    """A run folder, a checkpoint folder, the name of a shipped generator, or
+    hf://USER/NAME[@REVISION].
+    """
     out: str
     """A new FILE.onnx."""
 

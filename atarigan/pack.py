@@ -1,4 +1,4 @@
-"""`python -m atarigan.pack`: writes a run's generator, or a dream, alone in a small folder."""
+"""`python -m atarigan.pack`: writes a generator or a dream into a small folder, or uploads it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,58 +6,88 @@ from pathlib import Path
 
 from atarigan.cli import command_line
 from atarigan.errors import InputError
-from atarigan.files import atomic
-from atarigan.models.shipped import is_dream
+from atarigan.models import hub
+from atarigan.models.model_source import is_dream, resolved
 
 
 @dataclass(frozen=True)
 class PackArguments:
-    """Write a generator and its configuration into a new folder, which every --run accepts.
+    """Write a generator and its configuration into a new folder, which every --run accepts, or
+    upload it to the Hugging Face Hub, from where every --run takes hf://USER/NAME.
 
     Matrices are stored in 8 bits, the rest in 16. The training state and the path of the data are
     left out. Of a dream, its trees, its start states and its generator are written.
     """
 
     run: str
-    """A run folder, a checkpoint folder such as the best one, or a dream."""
-    out: str
-    """A new folder."""
+    """A run folder, a checkpoint folder such as the best one, a dream, the name of a shipped model,
+    or hf://USER/NAME[@REVISION].
+    """
+    out: str | None = None
+    """A new folder. Without it, --push keeps no copy."""
+    push: str | None = None
+    """USER/NAME: a repository on the Hugging Face Hub to upload to, with a card that says what
+    atarigan.evaluate measured. It is created if it does not exist. Needs the extra hub.
+    """
+    private: bool = False
+    """Make a new repository private."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, load, write; return the exit status."""
+    """Parse, load, upload, write; return the exit status."""
     arguments = command_line.parse(PackArguments, argv, command="pack")
-    out = Path(arguments.out)
-    if out.exists():
-        raise InputError(f"--out must be a new folder, and {out} exists")
-    if is_dream(arguments.run):
-        size = pack_dream(arguments.run, out)
-    else:
-        from atarigan.models.checkpoint import write_packed_run
-
-        size = write_packed_run(Path(arguments.run), out)
-    print(f"wrote {out}, {size / 1e6:.2f} MB")
+    check(arguments)
+    if arguments.push is not None:
+        print(f"pushed {push(arguments.run, arguments.push, private=arguments.private)}")
+    if arguments.out is not None:
+        out = Path(arguments.out)
+        print(f"wrote {out}, {pack(arguments.run, out) / 1e6:.2f} MB")
     return command_line.EXIT_OK
 
 
-def pack_dream(source: str, out: Path) -> int:
-    """Write a dream, and its generator packed, into a new folder; return its size in bytes.
+def check(arguments: PackArguments) -> None:
+    """Raise InputError if flags do not fit together, or huggingface_hub is needed and missing."""
+    if arguments.out is None and arguments.push is None:
+        raise InputError("name --out DIR, --push USER/NAME, or both")
+    if arguments.out is not None and Path(arguments.out).exists():
+        raise InputError(f"--out must be a new folder, and {arguments.out} exists")
+    if arguments.private and arguments.push is None:
+        raise InputError("--private needs --push USER/NAME, the repository that is private")
+    if arguments.push is not None:
+        hub.check_repository(arguments.push)
+
+
+def push(source: str, repository: str, *, private: bool) -> str:
+    """Upload a generator or a dream; return the address of the commit.
 
     Raises:
-        InputError: the dream or its generator is missing or damaged.
+        InputError: the model is missing or damaged, huggingface_hub is not installed, or the Hub
+            cannot be reached or refuses the upload.
+    """
+    only_new = True if private else None
+    if is_dream(source):
+        from atarigan.models.dynamics.dream import Dream
+
+        return Dream.load(source).push_to_hub(repository, private=only_new)
+    from atarigan.models.frame_generator import FrameGenerator
+
+    return FrameGenerator.load(source, "cpu").push_to_hub(repository, private=only_new)
+
+
+def pack(source: str, out: Path) -> int:
+    """Write a generator or a dream into a new folder; return its size in bytes.
+
+    Raises:
+        InputError: the model is missing or damaged.
         OSError: the disk is full or not writable.
     """
-    from atarigan.models.dynamics.dream import GENERATOR_FOLDER, Dream
+    if is_dream(source):
+        from atarigan.models.dynamics.dream import Dream
 
-    dream = Dream.load(source)
-    with atomic.new_folder(out) as temporary:
-        dream.save(temporary)
-        generator = None if dream.settings.generator else dream.generator_source
-        if generator is not None:
-            from atarigan.models.checkpoint import write_packed_run
+        return Dream.load(source).pack(out)
+    from atarigan.models.checkpoint import write_packed_run
 
-            write_packed_run(generator, temporary / GENERATOR_FOLDER)
-    return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    return write_packed_run(resolved(source), out)
 
 
 if __name__ == "__main__":

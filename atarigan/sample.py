@@ -13,7 +13,7 @@ from atarigan.cli import command_line
 from atarigan.config.machine import check_num_fits
 from atarigan.errors import InputError
 from atarigan.files import npz_samples
-from atarigan.models.shipped import is_dream
+from atarigan.models.model_source import is_dream
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
@@ -33,7 +33,9 @@ class SampleArguments:
     """
 
     run: str
-    """Folder of a run, a checkpoint or a dream, or the name of a shipped model."""
+    """Folder of a run, a checkpoint or a dream, the name of a shipped model, or
+    hf://USER/NAME[@REVISION].
+    """
     out: str
     """Output file: .png for a grid, .gif or .mp4 for a walk through the latent space or for the
     game of a dream, .npz for the samples as an array.
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if out.suffix == ".npz":
         write_samples(generator, out, num, seed, labels)
     elif out.suffix == ".png":
-        write_grid(generator, out, num, seed, labels)
+        generator.write_grid(out, num, seed, labels)
     else:
         write_walk(generator, out, num, seed, label)
     print(f"wrote {out}")
@@ -136,25 +138,6 @@ def write_samples(
     else:
         samples = generator.sample_points(num, seed)
     npz_samples.write_samples(path, samples, generator.provenance.note)
-
-
-def write_grid(
-    generator: "FrameGenerator", path: Path, num: int, seed: int, labels: Sequence[int] | None
-) -> None:
-    """Write samples as one picture: a grid of frames, with a column per class if classes take
-    turns, or a scatter plot.
-    """
-    from atarigan.pictures import grids, points
-
-    if generator.makes_frames:
-        frame_format = generator.frame_format
-        scale = grids.scale_for(frame_format.height, frame_format.width)
-        frames = frame_format.to_rgb(generator.sample(num, seed, labels))
-        columns = generator.num_classes if labels is None else 0
-        picture = grids.grid(frames, columns=columns, scale=scale)
-    else:
-        picture = points.scatter(generator.sample_points(num, seed))
-    grids.save_picture(path, picture, generator.provenance.note)
 
 
 def write_walk(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 
 from atarigan.errors import InputError, shown
@@ -14,7 +13,7 @@ from atarigan.models.dynamics.dream import Dream
 
 from .dream_games import DreamGames, DreamState
 from .dream_options import DreamKwargs, DreamOptions
-from .json_spec import json_spec
+from .json_spec import HasJsonSpec
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _ONLY = np.zeros(1, np.intp)
 
 
-class DreamEnv(gym.Env[Any, Any]):
+class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
     """A learned Atari game: no emulator plays it.
 
     From RAM, the console's 128 bytes of memory, and an action, the dream predicts the RAM, the
@@ -46,7 +45,8 @@ class DreamEnv(gym.Env[Any, Any]):
     `clone_state` and `restore_state` serve planning, and `set_state` the question "what if".
 
     Args:
-        model: a `Dream`, the folder of one, or the name of one that comes with the package.
+        model: a `Dream`, the folder of one, the name of one that comes with the package, or
+            "hf://USER/NAME".
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.
         options: `obs_type`, `stack_num`, `frameskip`, `repeat_action_probability`,
@@ -85,18 +85,9 @@ class DreamEnv(gym.Env[Any, Any]):
     ) -> None:
         chosen = DreamOptions(**options)
         self._games = DreamGames(model, generator, 1, chosen)
-        self._spec: EnvSpec | None = None
         self.render_mode = chosen.render_mode
         self.observation_space = self._games.seen.space
         self.action_space = gym.spaces.Discrete(len(self.get_action_meanings()))
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        return json_spec(self._spec)
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = spec
 
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action, such as "UPRIGHTFIRE"."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -16,7 +15,7 @@ from atarigan.models.dynamics.dream_batch import Outcomes
 
 from .dream_games import DreamGames, DreamState, Infos
 from .dream_options import DreamKwargs, DreamOptions, check_whole
-from .json_spec import json_spec
+from .json_spec import HasJsonSpec
 from .vector_api import (
     Indices,
     Mask,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 _NOBODY = np.zeros(0, np.intp)
 
 
-class DreamVectorEnv(VectorEnv[Any, Any, Any]):
+class DreamVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any]):
     """Many games of a dream at once: a step predicts and draws all of them together.
 
     Sub-environment i after `reset(seed=s)` returns what a `DreamEnv` returns after
@@ -49,7 +48,8 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
     infos["final_info"] such infos, both valid where infos["_final_obs"] is True.
 
     Args:
-        model: a `Dream`, the folder of one, or the name of one that comes with the package.
+        model: a `Dream`, the folder of one, the name of one that comes with the package, or
+            "hf://USER/NAME".
         num_envs: N, the number of sub-environments, at least 1.
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.
@@ -97,19 +97,10 @@ class DreamVectorEnv(VectorEnv[Any, Any, Any]):
             "render_fps": 30,
             "autoreset_mode": self._mode,
         }
-        self._spec: EnvSpec | None = None
         self.single_observation_space = self._games.seen.space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.single_action_space = gym.spaces.Discrete(len(self.get_action_meanings()))
         self.action_space = batch_space(self.single_action_space, num_envs)
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        return json_spec(self._spec)
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = spec
 
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action, such as "UPRIGHTFIRE"."""

@@ -56,8 +56,8 @@ class GeneratedObservation(
 
     Args:
         env: the environment.
-        generator: a FrameGenerator, a run or checkpoint folder, the name of a shipped generator, or
-            a .onnx file.
+        generator: a FrameGenerator; what `FrameGenerator.load` takes, such as a run folder, the
+            name of a shipped generator, or "hf://USER/NAME"; or a .onnx file.
         mode: "replace", "mix" or "info".
         options: `probability`, `latent`, `walk_length`, `layout`, `render` and `allow_other_game`.
             `GenerationOptions` describes them and the modes.

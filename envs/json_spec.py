@@ -24,3 +24,17 @@ def json_spec(spec: EnvSpec | None) -> EnvSpec | None:
         for name, value in spec.kwargs.items()
     }
     return replace(spec, kwargs=kwargs)
+
+
+class HasJsonSpec:
+    """An environment whose specification can be written as JSON, as `json_spec` says."""
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        return json_spec(self._spec)
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec

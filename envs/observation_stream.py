@@ -289,8 +289,7 @@ def load_generator(generator: Decoder | str | Path) -> Decoder:
 
     Args:
         generator: a generator; a .onnx file, which loads ONNX Runtime; or what
-            `FrameGenerator.load` takes, a run or checkpoint folder or the name of a shipped
-            generator, which loads torch.
+            `FrameGenerator.load` takes, which loads torch.
 
     Raises:
         InputError: nothing is there, or it cannot be read.

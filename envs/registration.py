@@ -48,8 +48,8 @@ def make_generated(
     """Make atarigan/Generated-v0; the entry point for `gymnasium.make`.
 
     Args:
-        generator: a FrameGenerator, a run or checkpoint folder, the name of a shipped generator, or
-            a .onnx file. None takes the shipped generator of the game.
+        generator: a FrameGenerator, what `FrameGenerator.load` takes, or a .onnx file. None takes
+            the shipped generator of the game.
         env_id: the environment whose observations are replaced.
         env_kwargs: passed to `gymnasium.make`. Needed only for arguments that have the same name as
             an argument of `GeneratedObservation`, such as ALE's game `mode`.
@@ -101,7 +101,7 @@ def make_generated_vec(
     if env_id is None:
         if generator is None:
             raise InputError(
-                "env_id=None needs a generator, a run folder or a shipped name, not None"
+                "env_id=None needs a generator, or what FrameGenerator.load takes, not None"
             )
         from .walking_vector_env import WalkingVectorEnv
 

@@ -18,6 +18,7 @@ from atarigan.models.latent_tensors import NoiseStreams, from_gaussian
 from atarigan.models.latents import persistence, walked
 
 from .device_frames import DeviceFrames
+from .json_spec import HasJsonSpec
 from .vector_api import (
     Mask,
     Output,
@@ -32,7 +33,7 @@ from .vector_api import (
 NUM_ACTIONS = 18
 
 
-class WalkingVectorEnv(VectorEnv[Any, Any, Any]):
+class WalkingVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any]):
     """Returns generated frames as fast as the device makes them, to train or test perception.
 
     There is no emulator: actions are ignored and rewards are 0. The latent of each sub-environment

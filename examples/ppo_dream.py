@@ -52,7 +52,7 @@ class ExampleArguments:
     """Train PPO on the RAM of a dream, and measure it in the real game."""
 
     dream: str
-    """Folder of a dream, or the name of one that comes with the package."""
+    """Folder of a dream, the name of one that comes with the package, or hf://USER/NAME[@REVISION]."""
     out: str
     """Folder for the policy, scores.csv and scores.png."""
     real_share: float = 0.0

@@ -33,7 +33,7 @@ class ExampleArguments:
     """Train PPO on a mix of real and generated frames, and measure it on real ones."""
 
     generator: str
-    """A run or checkpoint folder, or the name of a shipped generator."""
+    """A run or checkpoint folder, the name of a shipped generator, or hf://USER/NAME[@REVISION]."""
     env_id: str = "ALE/Breakout-v5"
     """An ALE environment: the game that the generator was trained on."""
     probability: float = 0.5

@@ -23,7 +23,8 @@ import pytest
 import atarigan
 import atarigan.envs
 from atarigan.__main__ import COMMANDS
-from atarigan.models import shipped
+from atarigan.models import model_source, shipped
+from tests.hub_server import running_hub
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -107,6 +108,14 @@ def breakout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[None]:
+    """A Hub on loopback in the place of the real one."""
+    pytest.importorskip("huggingface_hub")
+    with running_hub(tmp_path / "huggingface"):
+        yield
+
+
 def run(words: list[str]) -> None:
     """One command of a page, in this process where it is one of ours."""
     if words[:2] == ["python", "-m"]:
@@ -121,13 +130,15 @@ def run(words: list[str]) -> None:
         command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
         subprocess.run([*command, *shlex.split(ALWAYS["train"])], check=True, timeout=300)
     else:
-        assert words[0] in ("make", "pip"), words  # test_make_and_pip_...
+        assert words[0] in ("make", "pip", "hf"), words  # test_every_target_and_extra_exists
 
 
 def is_of_dream(flags: list[str]) -> bool:
     """Whether a command trains a dream, or takes one as its run."""
     values = dict(pairwise(flags))
-    return values.get("--recipe") == "dream" or shipped.is_dream(values.get("--run", "nothing"))
+    return values.get("--recipe") == "dream" or model_source.is_dream(
+        values.get("--run", "nothing")
+    )
 
 
 def pairs(words: list[str]) -> Iterator[list[str]]:
@@ -152,6 +163,8 @@ def test_page_runs_from_top_to_bottom(
             subprocess.run(["cp", "-r", str(source), str(tmp_path / part)], check=True)
     if "my/pictures" in text:
         make_pictures(tmp_path / "my" / "pictures")
+    if "--push" in text:
+        request.getfixturevalue("hub")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     variables: dict[str, object] = {"__name__": "__main__"}

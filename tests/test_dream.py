@@ -16,7 +16,7 @@ from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError
 from atarigan.evaluation.dream.played_games import evaluation_policies, real_env
 from atarigan.evaluation.dream.visited_states import EmulatedSteps, visited_steps
-from atarigan.models import shipped
+from atarigan.models import model_source, shipped
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.exactness import PredictedFrames, read_bytes
@@ -49,7 +49,7 @@ def test_a_dream_that_was_saved_plays_the_same_games(tmp_path: Path) -> None:
     dream.save(tmp_path)
     loaded = Dream.load(tmp_path)
     assert loaded.settings == dream.settings
-    assert loaded.generator_source == shipped.resolved("breakout").absolute()
+    assert loaded.generator_source == model_source.resolved("breakout").absolute()
     for step, again in zip(games_of(dream), games_of(loaded), strict=True):
         np.testing.assert_array_equal(step[0], again[0])
         np.testing.assert_array_equal(step[1], again[1])
@@ -147,7 +147,7 @@ def test_a_name_that_is_not_shipped_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped.names_of_dreams())
 def test_a_shipped_dream_is_small_and_predicts_its_game(name: str, tmp_path: Path) -> None:
-    folder = shipped.resolved_dream(name)
+    folder = model_source.resolved_dream(name)
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
     dream = Dream.load(name)
     assert dream.settings.generator == name

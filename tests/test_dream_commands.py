@@ -11,7 +11,7 @@ import pytest
 from atarigan import export, pack, sample
 from atarigan.errors import InputError
 from atarigan.files.npz_samples import note_of, read_samples
-from atarigan.models import shipped
+from atarigan.models import model_source
 from atarigan.models.dream_frames import dreamt_states, generator_of
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.seen_states import SeenStates
@@ -27,7 +27,7 @@ def write_pong(folder: Path, env_id: str = "ALE/Pong-v5") -> Path:
     settings = DreamSettings(env_id, {}, ("NOOP", "UP", "DOWN"), has_paddle=False)
     seen = SeenStates(np.arange(128 * 256).reshape(128, 256) % 3 > 0)
     Dream(settings, TreeDynamics(tables), starts, seen_states=seen).save(folder)
-    shutil.copytree(shipped.resolved("pong"), folder / "generator")
+    shutil.copytree(model_source.resolved("pong"), folder / "generator")
     return folder
 
 

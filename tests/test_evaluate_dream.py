@@ -16,7 +16,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
 from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.metrics.score import METRICS
-from atarigan.models import shipped
+from atarigan.models import model_source, shipped
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
@@ -225,8 +225,10 @@ def test_a_shipped_dream_is_found_by_its_name(
         write_dream(tmp_path / "shipped" / game / "dream")
     (tmp_path / "shipped" / "pong" / "generator.safetensors").touch()
     monkeypatch.chdir(tmp_path)
-    found = {name: shipped.is_dream(name) for name in ("pong", "freeway", "boxing", "pong/dream")}
+    found = {
+        name: model_source.is_dream(name) for name in ("pong", "freeway", "boxing", "pong/dream")
+    }
     assert found == {"pong": False, "freeway": True, "boxing": False, "pong/dream": True}
-    assert shipped.resolved_dream("pong/dream") == tmp_path / "shipped" / "pong" / "dream"
+    assert model_source.resolved_dream("pong/dream") == tmp_path / "shipped" / "pong" / "dream"
     arguments = EvaluateArguments(run="pong/dream", data="data")
     assert (arguments.folder, arguments.name) == (Path("pong-dream-evaluation"), "pong/dream")

@@ -17,7 +17,7 @@ from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.policy.episodes import EpisodeResults
 from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
 from atarigan.images.pixels import FrameFormat
-from atarigan.models import shipped
+from atarigan.models import model_source
 from tests.fakes import policy_for, untrained_policy
 
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     policy = untrained_policy(6)
     policy.trained_on = {"preprocessing": "clone"}
     policy.save(folder / "player.zip")
-    shutil.copytree(shipped.resolved("pong"), folder / "run")
+    shutil.copytree(model_source.resolved("pong"), folder / "run")
     return folder
 
 

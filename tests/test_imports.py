@@ -16,7 +16,15 @@ COMMANDS = sorted(
     path.stem for path in (ROOT / "atarigan").glob("*.py") if "__main__" in path.read_text()
 )
 LIGHT = ("config", "files", "images", "data/buffer", "data/collection", "models/dynamics")
-HEAVY = ("torch", "stable_baselines3", "tensorboard", "matplotlib", "numba", "sklearn")
+HEAVY = (
+    "huggingface_hub",
+    "matplotlib",
+    "numba",
+    "sklearn",
+    "stable_baselines3",
+    "tensorboard",
+    "torch",
+)
 
 SAY_WHAT_IS_HEAVY = f"""
 import sys

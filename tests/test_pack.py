@@ -8,7 +8,7 @@ import pytest
 
 from atarigan import FrameGenerator, pack, train
 from atarigan.errors import InputError
-from atarigan.models import shipped
+from atarigan.models import model_source, shipped
 from atarigan.models.checkpoint import load_model_config
 
 
@@ -37,7 +37,7 @@ def test_what_is_packed_draws_alike_and_is_half_as_large(run, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", shipped.names())
 def test_a_shipped_generator_is_small_and_shows_play_at_once(name):
-    folder = shipped.resolved(name)
+    folder = model_source.resolved(name)
     assert sum(path.stat().st_size for path in folder.glob("*.safetensors")) < 2_000_000
     model = load_model_config(folder)
     assert model.run.data is not None

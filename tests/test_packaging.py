@@ -2,6 +2,7 @@
 
 import email
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 NOT_SHIPPED = (".git", ".venv", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
@@ -98,6 +100,46 @@ def test_metadata_of_the_wheel(wheel: Path) -> None:
     assert "atarigan = atarigan.__main__:main" in entry_points
 
 
+@pytest.fixture(scope="module")
+def description(wheel: Path) -> str:
+    """What PyPI shows, as Markdown."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read("atarigan-0.1.0.dist-info/METADATA").decode()
+    metadata = email.message_from_string(content)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    return str(metadata.get_payload())
+
+
+def test_readme_renders_on_pypi_with_links_that_work_there(description: str) -> None:
+    markdown = pytest.importorskip("readme_renderer.markdown")
+    page = markdown.render(description)
+    assert page is not None
+    [picture] = re.findall(r'<img[^>]* src="([^"]*)"', page)
+    assert picture.endswith("/raw/main/atarigan/models/shipped/breakout/frames.png")
+    links = re.findall(r'<a[^>]* href="([^#"][^"]*)"', page)
+    assert len(links) > 20
+    assert all(link.startswith("https://") for link in [*links, picture])
+    repository = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    for link in [*links, picture]:
+        path = re.sub(r"^/(raw|blob)/main/|#.*", "", link.removeprefix(repository["Repository"]))
+        assert (ROOT / path).is_file(), link
+
+
+def test_twine_accepts_what_is_built(dist: Path) -> None:
+    pytest.importorskip("twine")
+    said = run(sys.executable, "-m", "twine", "check", "--strict", *dist.iterdir(), cwd=dist)
+    assert said.count("PASSED") == 2
+
+
+def test_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    assert citation["repository-code"] == project["urls"]["Repository"]
+    assert {"title", "authors", "message", "cff-version"} < set(citation)
+
+
 def test_sdist_can_be_tested_and_built_again(dist: Path) -> None:
     [sdist] = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -156,3 +198,8 @@ def test_wheel_installs_with_its_own_dependencies(wheel: Path, tmp_path: Path) -
     pip = (python, "-m", "pip", "install", "--quiet", "--constraint", constraints)
     run(*pip, wheel, cwd=tmp_path, timeout=1200)
     collect_somewhere_else(environment, tmp_path / "elsewhere")
+    [quick_start] = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
+    )
+    said = run(python, "-W", "error", "-c", quick_start, cwd=tmp_path / "elsewhere")
+    assert said.endswith("(210, 160, 3) uint8\n")

@@ -41,7 +41,7 @@ from atarigan.errors import InputError
 from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.files.npz_samples import note_of, read_samples
 from atarigan.images.pixels import FrameFormat
-from atarigan.models import shipped
+from atarigan.models import model_source
 
 gym.register_envs(ale_py)
 pytestmark = pytest.mark.usefixtures("no_curves")
@@ -247,7 +247,7 @@ def test_it_travels_from_the_buffer_to_what_is_packed(tmp_path: Path) -> None:
 
 
 def test_generators_of_earlier_releases_are_silent(tmp_path: Path) -> None:
-    old = shutil.copytree(shipped.resolved("pong"), tmp_path / "old")
+    old = shutil.copytree(model_source.resolved("pong"), tmp_path / "old")
     (old / "SHA256SUMS").unlink()
     config = json.loads((old / "config.json").read_text())
     del config["provenance"]

@@ -12,14 +12,22 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorWrapper
 from gymnasium.wrappers import TimeLimit
 
-from atarigan.envs import GeneratedObservation
+import atarigan.envs
+from atarigan.envs import (
+    FrameCapture,
+    GeneratedObservation,
+    GeneratedVectorObservation,
+    RamInfo,
+    VectorFrameCapture,
+)
 from atarigan.envs.registration import make_generated_vec
 from atarigan.errors import InputError
 from atarigan.models import shipped
 from tests.fakes import FakeGenerator
+from tests.readers import write_generator
 
 ID = "atarigan:atarigan/Generated-v0"
 
@@ -158,6 +166,96 @@ def test_a_generator_given_as_a_path_has_a_specification_in_json() -> None:
     made_again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
     np.testing.assert_array_equal(made_again.reset(seed=0)[0], envs.reset(seed=0)[0])
     assert made_again.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+
+
+# Every wrapper with a value of its own for every argument.
+GENERATING = {
+    "generator": "run",
+    "mode": "mix",
+    "probability": 0.25,
+    "latent": "walk",
+    "walk_length": 7.5,
+    "layout": "HWC",
+    "render": "beside",
+    "allow_other_game": True,
+}
+CAPTURING = {"buffer": "buffer", "layout": "HWC", "capacity": 50}
+WRAPPERS: dict[type, dict[str, Any]] = {
+    FrameCapture: CAPTURING,
+    GeneratedObservation: GENERATING,
+    RamInfo: {},
+}
+VECTOR_WRAPPERS: dict[type, dict[str, Any]] = {
+    GeneratedVectorObservation: GENERATING,
+    VectorFrameCapture: CAPTURING,
+}
+
+
+def test_every_wrapper_is_tried() -> None:
+    public = [getattr(atarigan.envs, name) for name in atarigan.envs.__all__]
+    for base, tried in ((gym.Wrapper, WRAPPERS), (VectorWrapper, VECTOR_WRAPPERS)):
+        assert {each for each in public if issubclass(each, base)} == set(tried)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS, ids=lambda wrapper: wrapper.__name__)
+def test_a_specification_in_json_makes_every_wrapper_again(
+    wrapper: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_generator(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    inner = RamInfo(gym.make("ALE/Pong-v5", frameskip=3, render_mode="rgb_array"))
+    env = wrapper(inner, **WRAPPERS[wrapper])
+    assert env.spec is not None
+    recorded = env.spec.additional_wrappers[-1]
+    buffer = {"buffer": str(tmp_path / "buffer")} if "buffer" in WRAPPERS[wrapper] else {}
+    assert recorded.kwargs == WRAPPERS[wrapper] | buffer
+    again = gym.make(env.spec)
+    assert str(again) == str(env)
+    again.close()
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    assert str(again) == str(env)
+    assert again.spec == env.spec
+    np.testing.assert_array_equal(observations_of(again, 1), observations_of(env, 1))
+    again.close()
+    env.close()
+
+
+@pytest.mark.parametrize("wrapper", VECTOR_WRAPPERS, ids=lambda wrapper: wrapper.__name__)
+def test_vector_wrappers_record_their_arguments(
+    wrapper: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their specification is that of the environment inside: Gymnasium's vectors have no other."""
+    write_generator(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    envs = gym.make_vec("ALE/Pong-v5", 2, "sync", render_mode="rgb_array")
+    wrapped = wrapper(envs, **VECTOR_WRAPPERS[wrapper])
+    given = VECTOR_WRAPPERS[wrapper]
+    buffer = {"buffer": str(tmp_path / "buffer")} if "buffer" in given else {}
+    assert wrapped._saved_kwargs == given | buffer
+    assert wrapped.spec == envs.spec
+    wrapped.close()
+
+
+def test_a_vector_without_a_game_has_a_specification_in_json(tmp_path: Path) -> None:
+    write_generator(tmp_path)
+    options = {"generator": tmp_path / "run", "walk_length": 9.0, "device": "cpu"}
+    mode = AutoresetMode.SAME_STEP
+    envs = gym.make_vec(ID, 2, env_id=None, autoreset_mode=mode, **options)
+    again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
+    np.testing.assert_array_equal(again.reset(seed=0)[0], envs.reset(seed=0)[0])
+    assert again.metadata["autoreset_mode"] is mode
+
+
+def test_an_id_needs_an_import_or_its_module(tmp_path: Path) -> None:
+    """Gymnasium loads no plugins by itself since 1.0; docs/how-to/gymnasium.md says so."""
+    program = """
+import gymnasium
+print("atarigan/Generated-v0" in gymnasium.registry)
+import atarigan
+print("atarigan/Generated-v0" in gymnasium.registry)
+"""
+    finished = run_python(program, tmp_path)
+    assert finished.stdout.split() == ["False", "True"], finished.stderr
 
 
 @pytest.mark.parametrize(

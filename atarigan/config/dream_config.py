@@ -22,8 +22,8 @@ class DreamConfig:
     the dream.
     """
     generator: str | None = None
-    """Run folder or shipped name of the generator that draws the frames. Default: the shipped one
-    of the game; if there is none, the dream is RAM alone.
+    """Run folder, shipped name or hf://USER/NAME[@REVISION] of the generator that draws the frames.
+    Default: the shipped one of the game; if there is none, the dream is RAM alone.
     """
     round_frames: int = 200_000
     """Emulator frames to play, and to correct the model with, in each round."""

@@ -45,12 +45,14 @@ class DrawnSamples:
         pairs: frames of the same states; None for generators that are not conditioned on states.
         stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
         num_clipped: real states whose numbers were clipped to the range of the training data.
+        weights_sha256: checksum of the generator's file of weights; None if that is unknown.
     """
 
     samples: Samples
     pairs: Pairs | None = None
     stacks: Frames | None = None
     num_clipped: int = 0
+    weights_sha256: str | None = None
 
     @classmethod
     def of(cls, samples: Samples) -> Self:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 from atarigan.config.run_config import MAX_INTEGER
 from atarigan.errors import InputError
-from atarigan.models import shipped
+from atarigan.models import hub
+from atarigan.models.model_source import is_dream
 
 _OF_SAMPLES = ("source", "data", "num", "features")
 _OF_POLICIES = ("env_id", "env_kwargs", "frame_skip", "policy_preprocessing", "policy_layout")
@@ -26,7 +28,9 @@ class EvaluateArguments:
     """
 
     run: str | None = None
-    """Folder of a run, a checkpoint or a dream, or the name of a shipped model, to evaluate."""
+    """Folder of a run, a checkpoint or a dream, the name of a shipped model, or
+    hf://USER/NAME[@REVISION], to evaluate.
+    """
     samples: str | None = None
     """Samples to evaluate instead of a run, as .npz: frames uint8 (N, H, W, C), stacks of
     consecutive frames uint8 (N, K, H, W, C), or points (N, 2).
@@ -77,7 +81,7 @@ class EvaluateArguments:
     """
     out: str | None = None
     """Folder for evaluation.html and metrics.json. Default: the folder of the run, or
-    NAME-evaluation for a shipped model NAME, NAME.npz or NAME.zip.
+    NAME-evaluation for a shipped model NAME, hf://USER/NAME, NAME.npz or NAME.zip.
     """
     allow_other_game: bool = False
     """Evaluate a generator of one game against frames of another, or in another."""
@@ -144,10 +148,10 @@ class EvaluateArguments:
         if self.num_episodes < 2:
             raise InputError(f"--episodes must be at least 2, not {self.episodes}")
 
-    @property
+    @cached_property
     def is_dream(self) -> bool:
         """Whether a dream is evaluated."""
-        return self.run is not None and shipped.is_dream(self.run)
+        return self.run is not None and is_dream(self.run)
 
     @property
     def num_episodes(self) -> int:
@@ -171,6 +175,8 @@ class EvaluateArguments:
             return Path(self.run) / "policy" if self.policy else Path(self.run)
         # A folder named like a shipped model would take its place in the next command.
         source = str(self.run or self.samples or self.policy)
+        if hub.is_name(source):
+            return Path(f"{hub.parsed(source).repository.partition('/')[2]}-evaluation")
         if self.is_dream:
             return Path(f"{source.replace('/', '-')}-evaluation")
         evaluated = Path(source.rpartition(":")[2])

@@ -10,7 +10,6 @@ runs/breakout/checkpoints/images-000000640000/
 """
 
 import contextlib
-import hashlib
 import shutil
 import warnings
 import zipfile
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from atarigan.errors import InputError, one_line
 from atarigan.files import atomic, typed_json
+from atarigan.files.checksum import sha256_of
 from atarigan.files.untrusted_paths import confined, refuse_links_outside
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.packed_weights import dequantized, quantized
@@ -35,15 +35,22 @@ WEIGHTS_FILE = "generator.safetensors"
 STATE_FILE = "training_state.pt"
 SUMS_FILE = "SHA256SUMS"
 FILES = (CONFIG_FILE, WEIGHTS_FILE, STATE_FILE)
+_CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def checkpoints_of(run: Path) -> list[Path]:
     """Return the complete checkpoints of a run folder, oldest first."""
     return sorted(
         folder
-        for folder in (run / "checkpoints").glob("images-*")
+        for folder in (run / _CHECKPOINTS_FOLDER).glob("images-*")
         if (folder / CONFIG_FILE).is_file()
     )
+
+
+def folders_of(checkpoint: Path) -> list[Path]:
+    """Return the folder of a checkpoint, and of its run if it is one of a run's newest."""
+    is_of_run = checkpoint.parent.name == _CHECKPOINTS_FOLDER
+    return [checkpoint, *([checkpoint.parents[1]] if is_of_run else [])]
 
 
 def save_checkpoint(
@@ -75,7 +82,8 @@ def write_checkpoint(
 
 
 def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> int:
-    """Write a checkpoint without a training state and with quantized weights, as safely.
+    """Write a checkpoint without a training state and the path of its data, and with quantized
+    weights, as safely.
 
     Returns:
         Its size in bytes.
@@ -83,24 +91,22 @@ def write_packed(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -
     Raises:
         OSError: the disk is full or not writable.
     """
+    if model.run.data is not None:
+        model = replace(model, run=replace(model.run, data=Path(model.run.data).name))
     with _new_folder(folder) as temporary:
         _write_generator(temporary, model, quantized(weights))
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def write_packed_run(run: Path, folder: Path) -> int:
-    """Write the generator of a run or checkpoint as `write_packed` does, without the path of its
-    data; return its size in bytes.
+    """Write the generator of a run or checkpoint as `write_packed` does; return its size in bytes.
 
     Raises:
         InputError: the run is missing or damaged.
         OSError: the disk is full or not writable.
     """
     checkpoint = find_checkpoint(run)
-    model = load_model_config(checkpoint)
-    if model.run.data is not None:
-        model = replace(model, run=replace(model.run, data=Path(model.run.data).name))
-    return write_packed(folder, model, load_weights(checkpoint))
+    return write_packed(folder, load_model_config(checkpoint), load_weights(checkpoint))
 
 
 def _write_generator(folder: Path, model: ModelConfig, weights: dict[str, Tensor]) -> None:
@@ -172,7 +178,7 @@ def refuse_damage(checkpoint: Path) -> None:
             if name == STATE_FILE and name not in sums:  # packed
                 continue
             raise InputError(f"{path} is missing")
-        if _sha256(path) != sums.get(name):
+        if sha256_of(path) != sums.get(name):
             raise InputError(f"{path} is damaged: its checksum is not the one in {SUMS_FILE}")
 
 
@@ -230,9 +236,4 @@ def _refuse_compressed(path: Path) -> None:
 def checksums(checkpoint: Path) -> str:
     """Return the content of SHA256SUMS for a checkpoint's files."""
     there = [name for name in FILES if (checkpoint / name).is_file()]
-    return "".join(f"{_sha256(checkpoint / name)}  {name}\n" for name in there)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return "".join(f"{sha256_of(checkpoint / name)}  {name}\n" for name in there)

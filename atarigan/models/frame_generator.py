@@ -13,12 +13,21 @@ from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
 from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError, one_line
+from atarigan.files.checksum import sha256_of
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.models import shipped
+from atarigan.models import hub_card, model_source
 from atarigan.models.build import build_generator
-from atarigan.models.checkpoint import find_checkpoint, load_model_config, load_weights
+from atarigan.models.checkpoint import (
+    WEIGHTS_FILE,
+    find_checkpoint,
+    folders_of,
+    load_model_config,
+    load_weights,
+    write_packed,
+)
 from atarigan.models.device import choose_device
 from atarigan.models.families import Generator
+from atarigan.models.hub import HubModel
 from atarigan.models.latent_tensors import on_unit_interval
 from atarigan.models.latents import LARGEST_BATCH, Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
@@ -31,7 +40,7 @@ Conditions = npt.NDArray[np.float32]
 _LARGEST_ON_CPU = 64
 
 
-class FrameGenerator:
+class FrameGenerator(HubModel):
     """Draws samples from a trained generator, without its data or its critic.
 
     Frames depend on a latent and, if the generator was trained with a condition, on a class or on a
@@ -44,6 +53,7 @@ class FrameGenerator:
         device: where it computes.
         num_clipped: given states so far with a number outside of the range in the training data,
             which is clipped to it.
+        folder: the checkpoint that it was loaded from; None if none.
 
     Example:
         >>> from atarigan import FrameGenerator
@@ -62,8 +72,15 @@ class FrameGenerator:
         True
     """
 
-    def __init__(self, model: ModelConfig, network: Generator, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        network: Generator,
+        device: torch.device,
+        folder: Path | None = None,
+    ) -> None:
         self.model = model
+        self.folder = folder
         self.sample_shape = model.sample.shape
         self.device = device
         self.num_clipped = 0
@@ -74,17 +91,33 @@ class FrameGenerator:
         """Load a generator.
 
         Args:
-            source: a run folder (its newest checkpoint is used), a checkpoint folder, or the name
-                of a shipped generator, such as "pong".
+            source: a run folder (its newest checkpoint is used), a checkpoint folder, the name of
+                a shipped generator, such as "pong", or a name on the Hugging Face Hub,
+                "hf://USER/NAME" or "hf://USER/NAME@REVISION".
             device: "auto", "cpu" or "cuda".
 
         Raises:
             InputError: the source is missing or damaged, or the device is not available.
         """
-        checkpoint = find_checkpoint(shipped.resolved(source))
+        checkpoint = find_checkpoint(model_source.resolved(source))
         model = load_model_config(checkpoint)
         network = _loaded_generator(model, load_weights(checkpoint), checkpoint)
-        return cls(model, network, choose_device(device))
+        return cls(model, network, choose_device(device), checkpoint)
+
+    def _write_for_hub(self, folder: Path, repository: str) -> None:
+        weights = {name: each.cpu() for name, each in self._network.state_dict().items()}
+        write_packed(folder, self.model, weights)
+        self.write_grid(folder / hub_card.PICTURE)
+        facts = hub_card.generator_facts(self.model)
+        measured = []
+        if self.folder is not None:
+            measured = hub_card.measurements(self.weights_sha256, folders_of(self.folder))
+        hub_card.write_card(folder, repository, facts, measured, self.folder)
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Checksum of the file that its weights were loaded from; None if there is none."""
+        return None if self.folder is None else sha256_of(self.folder / WEIGHTS_FILE)
 
     @property
     def largest_batch(self) -> int:
@@ -272,6 +305,24 @@ class FrameGenerator:
             for part, inputs in self._batches(latents):
                 points[part] = self._network(*_inputs(*inputs)).cpu().numpy()
         return points
+
+    def write_grid(
+        self, path: Path, num: int = 20, seed: int = 0, labels: Sequence[int] | None = None
+    ) -> None:
+        """Write samples as one picture, PNG: a grid of frames, with a column per class if classes
+        take turns, or a scatter plot.
+        """
+        from atarigan.pictures import grids, points
+
+        if self.makes_frames:
+            frame_format = self.frame_format
+            scale = grids.scale_for(frame_format.height, frame_format.width)
+            frames = frame_format.to_rgb(self.sample(num, seed, labels))
+            columns = self.num_classes if labels is None else 0
+            picture = grids.grid(frames, columns=columns, scale=scale)
+        else:
+            picture = points.scatter(self.sample_points(num, seed))
+        grids.save_picture(path, picture, self.provenance.note)
 
     def _batches(
         self, latents: Latents, conditions: Conditions | State | None = None

@@ -30,7 +30,7 @@ class GeneratedReplay:
 
     Args:
         buffer: one that stores states, or its folder.
-        generator: one that reads such states, a run or checkpoint folder, or a shipped name.
+        generator: one that reads such states, or what `FrameGenerator.load` takes.
         seed: of the latents.
         allow_other_game: whether the generator may be of another game than the buffer.
 

@@ -193,6 +193,7 @@ def _facts(
 ) -> dict[str, Any]:
     return {
         "dream": name,
+        "weights_sha256": dream.weights_sha256,
         "game": dream.settings.env_id,
         "data": comparison.data,
         "evaluated_on": "its training data" if is_training_data else "held-out data",

@@ -23,13 +23,16 @@ from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP
 from atarigan.data.provenance import Provenance
 from atarigan.errors import InputError, shown
 from atarigan.files import atomic, typed_json
+from atarigan.files.checksum import sha256_of
 from atarigan.files.untrusted_paths import confined
-from atarigan.models import shipped
+from atarigan.models import hub_card, model_source, shipped
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.seen_states import SEEN_STATES_FILE, SeenStates
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_tables import TREES_FILE
+from atarigan.models.hub import HubModel
 
 SETTINGS_FILE = shipped.DREAM_SETTINGS
 STARTS_FILE = "starts.safetensors"
@@ -116,7 +119,7 @@ class Starts:
 
 
 @dataclass(frozen=True, eq=False)
-class Dream:
+class Dream(HubModel):
     """A learned game.
 
     Attributes:
@@ -128,6 +131,12 @@ class Dream:
 
     Raises:
         InputError: the parts are of different sizes.
+
+    Example:
+        >>> from atarigan import Dream
+        >>> dream = Dream.load("pong")
+        >>> dream.settings.env_id, dream.settings.frame_skip
+        ('ALE/Pong-v5', 4)
     """
 
     settings: DreamSettings
@@ -155,6 +164,11 @@ class Dream:
             raise InputError(
                 f"unread must be addresses below {num_bytes}, not {self.settings.unread[-1]}"
             )
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Checksum of the file that its trees were loaded from; None if there is none."""
+        return None if self.folder is None else sha256_of(self.folder / TREES_FILE)
 
     @property
     def controls(self) -> Controls:
@@ -210,18 +224,54 @@ class Dream:
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
             typed_json.write_json(temporary, self.settings)
 
-    @classmethod
-    def load(cls, source: str | Path) -> Self:
-        """Read a dream from a folder, or one that comes with the package by its name.
+    def pack(self, folder: Path) -> int:
+        """Write the dream, and its generator packed, into a new folder; return its size in bytes.
 
         Raises:
-            InputError: a file is missing, damaged or of another format.
+            InputError: dynamics of this kind cannot be saved, or the generator is damaged.
+            OSError: the disk is full or not writable.
         """
-        folder = shipped.resolved_dream(source)
+        with atomic.new_folder(folder) as temporary:
+            self.save(temporary)
+            generator = None if self.settings.generator else self.generator_source
+            if generator is not None:
+                from atarigan.models.checkpoint import write_packed_run
+
+                write_packed_run(generator, temporary / GENERATOR_FOLDER)
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    @classmethod
+    def load(cls, source: str | Path) -> Self:
+        """Read a dream from a folder, one that comes with the package by its name, or one on the
+        Hugging Face Hub, "hf://USER/NAME" or "hf://USER/NAME@REVISION".
+
+        Raises:
+            InputError: it cannot be found or downloaded, or a file is missing, damaged or of
+                another format.
+        """
+        folder = model_source.resolved_dream(source)
         settings = typed_json.read_json(_found(folder, SETTINGS_FILE), DreamSettings)
         starts = _read_starts(_found(folder, STARTS_FILE))
         dynamics = TreeDynamics.load(folder)
         return cls(settings, dynamics, starts, folder, _read_seen_states(folder))
+
+    def _write_for_hub(self, folder: Path, repository: str) -> None:
+        self.pack(folder)
+        measured = []
+        if self.folder is not None:
+            measured = hub_card.measurements(self.weights_sha256, [self.folder])
+        settings, source = self.settings, self.generator_source
+        drawn_by = f"drawn by the generator `{settings.generator}`, which comes with atarigan"
+        if not settings.generator:
+            drawn_by = "drawn by the generator in `generator/`" if source else "none: RAM alone"
+        if source is not None:
+            from atarigan.models.frame_generator import FrameGenerator
+
+            FrameGenerator.load(source, "cpu").write_grid(folder / hub_card.PICTURE)
+        facts = hub_card.dream_facts(
+            settings.env_id, settings.frame_skip, settings.sticky, drawn_by
+        )
+        hub_card.write_card(folder, repository, facts, measured, self.folder)
 
 
 def _found(folder: Path, name: str) -> Path:

@@ -19,6 +19,7 @@ from atarigan.models import shipped
 from atarigan.models.checkpoint import write_packed_run
 from atarigan.models.dynamics.dream import GENERATOR_FOLDER
 from atarigan.models.frame_generator import FrameGenerator
+from atarigan.models.model_source import resolved
 from atarigan.pictures import charts, grids
 from atarigan.training.dream.dream_folder import DreamFolder, Round
 from atarigan.training.dream.dream_trainer import DreamTrainer
@@ -56,7 +57,7 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
     with take_lock(out), StopRequest() as stop:
         folder.write_config(dataclasses.replace(config, data=str(Path(config.data).absolute())))
         if config.generator and not generator and not (out / GENERATOR_FOLDER).exists():
-            write_packed_run(Path(config.generator), out / GENERATOR_FOLDER)
+            write_packed_run(resolved(config.generator), out / GENERATOR_FOLDER)
         try:
             _rounds(folder, trainer, config, stop)
         except _StoppedError:
