@@ -53,8 +53,7 @@ class FrameBuffer:
 
     Each writer has its own folder, so that many processes and machines can write at the same time.
     Readers see all of them. If a writer is killed, all steps that it committed remain. `len` is the
-    number of steps that can be read. A state is RAM, the console's 128 bytes of memory, or a vector
-    of numbers (`StateSpec`).
+    number of steps that can be read. A state is RAM, the console's 128 bytes, or a vector.
 
     The path is made absolute, so the process may change its folder. A pickle or a copy of a buffer
     holds only the path, and opens it anew.
