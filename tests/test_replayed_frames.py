@@ -138,7 +138,7 @@ def test_a_limit_of_frames_ends_a_game_within_a_step(tmp_path: Path) -> None:
 
 
 def test_a_game_that_goes_on_otherwise_is_refused(copy: Path) -> None:
-    ram = np.load(copy / "writer-000" / "ram.npy", mmap_mode="r+")
+    ram = np.load(copy / "writer-000" / "state.npy", mmap_mode="r+")
     ram[30, 99] ^= 1
     with pytest.raises(InputError, match="at agent step 30 bytes 99 of RAM differ"):
         list(replayed_games(FrameBuffer.open(copy)))

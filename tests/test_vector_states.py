@@ -87,7 +87,11 @@ def test_the_condition_chooses_what_is_stored(tmp_path: Path) -> None:
     ("env_id", "condition", "message"),
     [
         (ENV_ID, "info:terrain", r"info:terrain needs info\['terrain'\].*info has only spot"),
-        (ENV_ID, "ram", "--condition ram needs an ALE environment, not Square-v0"),
+        (
+            ENV_ID,
+            "ram",
+            "--condition ram needs an ALE environment, not tests.moving_square:Square-v0",
+        ),
         (ENV_ID, "class", "--condition must be a state of the environment, not 'class'"),
         ("ALE/Pong-v5", "observation", "not one of ALE's own, whose state is --condition ram"),
         ("tests.fakes:Counting-v0", "observation", "are the images that are learned"),

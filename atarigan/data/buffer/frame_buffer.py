@@ -53,8 +53,7 @@ class FrameBuffer:
 
     Each writer has its own folder, so that many processes and machines can write at the same time.
     Readers see all of them. If a writer is killed, all steps that it committed remain. `len` is the
-    number of steps that can be read. A state is RAM, the console's 128 bytes of memory, or a vector
-    of numbers (`StateSpec`).
+    number of steps that can be read. A state is RAM, the console's 128 bytes, or a vector.
 
     The path is made absolute, so the process may change its folder. A pickle or a copy of a buffer
     holds only the path, and opens it anew.
@@ -351,9 +350,7 @@ class FrameBuffer:
         writer adds steps.
 
         Args:
-            column: "frames", "actions", "rewards", "terminations", "truncations" or "state" (or
-                "ram", another name of it); in collected games of ALE also "lives", "paddle" or
-                "persisted".
+            column: a name in `BufferMeta.columns`; "ram" is another name of "state".
             indices: int64 (N,).
 
         Raises:
@@ -379,10 +376,8 @@ class FrameBuffer:
 
     def _stored_name(self, column: str) -> str:
         """Return the name of a column's file. Raise InputError if there is no such column."""
-        is_state = column in STATE_COLUMNS
-        stored = (self.meta.state_column or column) if is_state else column
-        is_other_kind = column == RAM and not self.meta.ram_size
-        if stored not in self.meta.columns or is_other_kind:
+        stored = (self.meta.state_column or column) if column in STATE_COLUMNS else column
+        if stored not in self.meta.columns or (column == RAM and not self.meta.ram_size):
             raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
         return stored
 

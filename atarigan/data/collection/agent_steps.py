@@ -8,7 +8,7 @@ from typing import Any, Self
 import ale_py
 import gymnasium as gym
 
-from atarigan.config.condition import OBSERVATION, RAM, is_state
+from atarigan.config.condition import RAM
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.frame_player import FramePlayer
 from atarigan.data.collection.preprocessing import Preprocessing
@@ -21,7 +21,7 @@ from atarigan.data.collection.screen import (
     Screen,
 )
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES, StandstillLimit
-from atarigan.data.states import State, StateSpec, found_in, usual_kind, vector_of
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError, one_line, shown
 from atarigan.images.layout import LayoutGuessWarning, warn_of_images_without_layout
 
@@ -64,6 +64,7 @@ class AgentSteps:
 
     Attributes:
         own_stickiness: the environment's own probability, or None without one.
+        moment: the newest observation and info that the environment returned.
         frame_player: plays the frames if `sticky` is given; else None.
 
     Raises:
@@ -116,7 +117,7 @@ class AgentSteps:
         self.action_space = self.env.action_space
         self._standstill = StandstillLimit(max_still_frames, frame_skip)
         self._num_steps = 0
-        self._moment: tuple[Any, dict[str, Any]] = (None, {})
+        self.moment: tuple[Any, dict[str, Any]] = (None, {})
 
     @classmethod
     def of(cls, origin: Origin) -> Self:
@@ -148,41 +149,6 @@ class AgentSteps:
         meanings = tuple(getattr(layer, "get_action_meanings", tuple)())
         return meanings if len(meanings) == self.action_space.n else ()
 
-    @property
-    def usual_state(self) -> str:
-        """The kind of state that is stored unless another is asked for: RAM, or else a vector
-        observation, or else "none".
-        """
-        if self.screen.ram() is not None:
-            return RAM
-        return usual_kind(self.env.observation_space, shows_images=self.screen.is_observation)
-
-    def state_spec(self, kind: str) -> StateSpec | None:
-        """Describe the states of a kind; None for "none". It may reset the environment.
-
-        Raises:
-            InputError: the environment has no such state.
-        """
-        if not is_state(kind):
-            return None
-        ram = self.screen.ram()
-        if kind == RAM:
-            if ram is None:
-                raise InputError(f"--condition ram needs an ALE environment, not {self._spec.id}")
-            return StateSpec.of(RAM, len(ram))
-        if self.is_ale:
-            raise InputError(
-                f"--condition {kind} needs an environment that is not one of ALE's own, whose "
-                "state is --condition ram"
-            )
-        if self.screen.is_observation and kind == OBSERVATION:
-            raise InputError(
-                f"--condition observation needs observations that are vectors, and those of "
-                f"{self._spec.id} are the images that are learned"
-            )
-        self.reset(seed=0)
-        return StateSpec.of(kind, len(vector_of(found_in(kind, *self._moment), kind)))
-
     def state(self, spec: StateSpec) -> State:
         """Return the state now, (size,) of the dtype of its description.
 
@@ -190,7 +156,7 @@ class AgentSteps:
             InputError: it has changed its size, or holds other things than finite numbers.
         """
         ram = self.screen.ram() if spec.kind == RAM else None
-        return spec.of_moment(*self._moment) if ram is None else ram
+        return spec.of_moment(*self.moment) if ram is None else ram
 
     def policy_screen(self, preprocessing: Preprocessing) -> Screen:
         """Return a screen that shows what a policy saw in training, next to `screen`, and begin
@@ -227,7 +193,7 @@ class AgentSteps:
                 observation, _, terminated, truncated, info = self.env.step(0)
                 if terminated or truncated:
                     observation, info = self.env.reset(seed=seed)
-        self._moment = observation, info
+        self.moment = observation, info
         for _ in range(self._num_observed):
             self._observe(observation)
 
@@ -257,7 +223,7 @@ class AgentSteps:
         """Play a step of the environment; return observation, reward, terminated and truncated."""
         if self.frame_player is None:
             observation, reward, terminated, truncated, info = self.env.step(action)
-            self._moment = observation, info
+            self.moment = observation, info
             return observation, float(reward), terminated, truncated
         return (None, *self.frame_player.play(action, self.env.unwrapped.np_random))
 

@@ -11,6 +11,7 @@ import gymnasium as gym
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import ActionDtype, Origin
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.env_states import state_spec, usual_state
 from atarigan.data.collection.model_file import ModelFile
 from atarigan.data.collection.model_policy import (
     named_model,
@@ -60,7 +61,8 @@ def create_buffer(
         preprocessing = _policy_preprocessing(policy, env, origin)
         frame_format = screen_format(env.screen, format_name, size)
         action_dtype, action_shape = actions_column(env.action_space)
-        state = env.state_spec(env.usual_state if condition is None else condition)
+        kind = usual_state(env) if condition is None else condition
+        state = state_spec(env, kind, str(origin.env_id))
         if state is None and not stores_frames:
             raise InputError(
                 "a buffer without frames needs an environment with a state: ALE's RAM, a vector "

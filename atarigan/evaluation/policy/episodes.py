@@ -20,8 +20,8 @@ from atarigan.images.pixels import Frames
 
 View = Callable[[Sequence[int], Sequence[bool], Frames, State | None], Frames]
 """Maps real frames to the frames that the policy sees, both uint8 (M, H, W, C). The arguments are
-the indices of the games, whether each frame begins an episode, the frames, and the states (M, size)
-if any are read.
+the indices of the games, whether each frame begins an episode, the frames, and the states (M,
+size): those that are asked for, or else RAM if the game has any.
 """
 QUERY_EVERY = 4
 MAX_PARALLEL = 32
@@ -98,7 +98,7 @@ class Episodes:
         progress: called with numbers of agent steps; an episode that ends early counts as one of
             full length.
         should_stop: asked at each agent step; if it returns true, episodes end early.
-        state: the states that views read; None reads none.
+        state: the states that views read; None gives them RAM, if the game has any.
 
     Attributes:
         is_stopped: whether `should_stop` returned true. Results then hold finished episodes only.
@@ -287,15 +287,18 @@ class _ParallelGames:
         games = [self._games[number] for number in numbers]
         frames = np.stack([self._preprocessing.frame(game.screen, self._layout) for game in games])
         is_first = [game.num_steps == 0 for game in games]
-        states = None
-        if self._state is not None:
-            states = np.stack([game.env.state(self._state) for game in games])
+        each = [self._state_of(game) for game in games]
+        states = None if any(state is None for state in each) else np.stack(each)
         shown = {}
         for name, view in self._views.items():
             shown[name] = view(numbers, is_first, frames, states)
             if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
                 film[name].append(shown[name][0].copy())
         return shown
+
+    def _state_of(self, game: _Game) -> State | None:
+        """Return what views read of a game: the given state, or else its RAM; None without."""
+        return game.screen.ram() if self._state is None else game.env.state(self._state)
 
     def _ask(self, numbers: list[int], shown: Mapping[str, Frames]) -> dict[int, Any]:
         """Return the policy's action in each game, and count where it agrees with other views."""

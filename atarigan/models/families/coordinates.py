@@ -127,11 +127,12 @@ class CoordinatesGenerator(Generator):
         width = shape.generator_width or MIXING_WIDTH
         self.takes_state = shape.vector_size > 0
         self.slope = shape.leaky_slope
-        self.origin = MovingOrigin(shape.vector_size)
+        self.origin = MovingOrigin(shape.vector_size) if self.takes_state else None
         self.project = nn.Linear(shape.input_size, width)
         self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.to_planes = nn.Linear(width, NUM_PLANES * 3)
-        self.moves = nn.Parameter((torch.arange(NUM_PLANES) < _MOVING_SHARE * NUM_PLANES).float())
+        moves = (torch.arange(NUM_PLANES) < _MOVING_SHARE * NUM_PLANES).float()
+        self.moves = nn.Parameter(moves) if self.takes_state else None
         widths = itertools.pairwise((NUM_PLANES, *COMBINED_WIDTHS))
         self.combine = nn.ModuleList(nn.Linear(before, after) for before, after in widths)
         self.color = nn.Linear(COMBINED_WIDTHS[-1], self.num_channels, bias=False)
@@ -144,8 +145,9 @@ class CoordinatesGenerator(Generator):
         """Begin with half-planes around the origin that nothing but the origin moves much."""
         if shape.condition_size:
             self.project.weight[:, : shape.latent_size] = 0
-        normals = functional.normalize(torch.randn(NUM_PLANES, 2, device=self.moves.device), dim=1)
-        places = (2 * torch.rand(NUM_PLANES, 2, device=self.moves.device) - 1) * _SPREAD / _UNIT
+        device = self.to_planes.bias.device
+        normals = functional.normalize(torch.randn(NUM_PLANES, 2, device=device), dim=1)
+        places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / _UNIT
         starts = -(normals * places).sum(1, keepdim=True)
         self.to_planes.bias.copy_(torch.cat([starts, normals], 1).flatten())
         for layer in self.combine:
@@ -164,7 +166,7 @@ class CoordinatesGenerator(Generator):
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
         """Find the pixels that change, and how the center of what is shown follows from vectors."""
         self.pixels.fit(samples)
-        if conditions is not None and self.takes_state:
+        if conditions is not None and self.origin is not None:
             background = self.pixels.background.view(self.height, self.width, -1)
             self.origin.fit(samples, conditions, background)
 
@@ -179,7 +181,7 @@ class CoordinatesGenerator(Generator):
         for layer in self.mix:
             features = features + layer(functional.silu(features))
         planes: Tensor = self.to_planes(functional.silu(features)).unflatten(1, (NUM_PLANES, 3))
-        if state is None or not self.takes_state:
+        if state is None or self.origin is None or self.moves is None:
             return planes
         origin = self.origin(state) / _UNIT
         moved = (planes[:, :, 1:] @ origin[:, :, None]) * self.moves[:, None]
