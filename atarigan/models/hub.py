@@ -290,7 +290,7 @@ def _reason(error: Exception, hub: Any) -> str:
     if isinstance(error, errors.RevisionNotFoundError):
         return "the repository has no such revision"
     if isinstance(error, errors.GatedRepoError):
-        return "the repository must be asked for access on its page, and `hf auth login` done"
+        return "access has to be asked for on its page; then `hf auth login`"
     if isinstance(error, errors.RepositoryNotFoundError):
         return "there is no such repository, or it is private and needs `hf auth login`"
     if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
