@@ -57,6 +57,11 @@ def is_dream(source: str | Path) -> bool:
     return name in names_of_dreams() and (name != str(source) or name not in names())
 
 
+def has_dream(source: str | Path) -> bool:
+    """Return whether a path or a name is that of a dream, or the name of a game that has one."""
+    return is_dream(source) or (str(source) in names_of_dreams() and not Path(source).exists())
+
+
 def for_environment(spec: EnvSpec) -> str:
     """Return the name of the shipped generator for an ALE environment.
 

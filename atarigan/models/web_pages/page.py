@@ -36,8 +36,7 @@ def loaded(source: str | Path) -> tuple[FrameGenerator, Dream | None]:
     Raises:
         InputError: it is missing or damaged, or the dream has no generator.
     """
-    is_named = str(source) in shipped.names_of_dreams() and not Path(source).exists()
-    if not is_named and not shipped.is_dream(source):
+    if not shipped.has_dream(source):
         return FrameGenerator.load(source, "cpu"), None
     dream = Dream.load(source)
     return generator_of(dream, "cpu"), dream

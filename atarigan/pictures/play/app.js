@@ -63,7 +63,7 @@ export class App {
     const { player } = this;
     find("play").addEventListener("click", () => (player.isPlaying ? player.pause() : player.play()));
     find("step").addEventListener("click", () => this.stepOnce());
-    find("reset").addEventListener("click", () => this.reset());
+    find("reset").addEventListener("click", () => (this.world.isPlayable ? this.reset() : this.drawAnother()));
     find("seed").addEventListener("change", () => this.reset());
     find("undo").addEventListener("click", () => this.undo());
     find("speed").addEventListener("change", (event) => (player.speed = Number(event.target.value)));
@@ -72,6 +72,7 @@ export class App {
       this.redraw();
     });
     addEventListener("keydown", (event) => this.onKey(event));
+    addEventListener("click", blurButton);
     if (this.world.isPlayable) this.controls.listen(document.querySelectorAll("[data-hold]"));
   }
 
@@ -87,10 +88,19 @@ export class App {
     this.show();
   }
 
+  // Begins the game of the seed; drawn states take the next seed.
   reset() {
     const text = find("seed").value;
-    this.world.reset(/^\d+$/.test(text) ? BigInt(text) : null);
+    const seed = /^\d+$/.test(text) ? BigInt(text) : 0n;
+    this.world.reset(BigInt.asUintN(64, seed));
+    this.kept = null;
     this.redraw();
+  }
+
+  drawAnother() {
+    const text = find("seed").value;
+    find("seed").value = /^\d+$/.test(text) ? BigInt(text) + 1n : 0;
+    this.reset();
   }
 
   setByte(address, value) {
@@ -130,8 +140,8 @@ export class App {
     const { isPlayable } = this.world;
     document.body.classList.toggle("playable", isPlayable);
     find("about").textContent = isPlayable
-      ? "A network draws every frame. A learned model plays the game: there is no emulator in this page."
-      : "A network draws every frame of states that it draws as well. This game has no dream yet, so it cannot be played.";
+      ? "A network draws every frame, and a learned model runs the game. There is no emulator."
+      : "A network draws every frame. No model of this game has been learned yet, so it can be looked at, not played.";
     if (!isPlayable) find("reset").textContent = "Draw";
   }
 
@@ -158,4 +168,9 @@ export class App {
     if (world.isOver) return `Game over: ${world.score}`;
     return world.numSteps || this.kept ? "" : "Press an arrow key, or tap Play";
   }
+}
+
+// Gives keys back to the game after a click on a button, which space would press again.
+function blurButton(event) {
+  if (event.detail) event.target.closest("button")?.blur();
 }

@@ -2,8 +2,6 @@
 
 import { element, slider } from "./elements.js";
 
-const MARKS = { across: "↔", along: "↕", "": "" };
-
 export class MemoryPanel {
   // bytes: address, least, most, pixels and moves of each, as models/web_pages/shown_bytes.py.
   constructor(place, bytes, onChange) {
@@ -39,7 +37,7 @@ export class MemoryPanel {
       if (value >= 0 && value <= 255) this.onChange(byte.address, Math.floor(value));
     });
     this.inputs.set(byte.address, input);
-    const name = element("span", {}, String(byte.address), element("b", {}, MARKS[byte.moves]));
+    const name = element("span", {}, String(byte.address), element("i", { className: byte.moves }));
     return element("label", {}, name, input);
   }
 
