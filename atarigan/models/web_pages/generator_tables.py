@@ -50,12 +50,12 @@ def generator_model(generator: FrameGenerator) -> WebModel:
     Raises:
         InputError: it is of another family, or generates points.
     """
-    model, module = generator.model, generator.network().network  # type: ignore[union-attr]
+    model, frame_format = generator.model, generator.frame_format
+    module: Any = generator.network().network
     network = module.network if isinstance(module, RamConditionedGenerator) else module
-    family, frame_format = model.run.network, generator.frame_format
     if not isinstance(network, (CodebookGenerator, ProfilesGenerator)):
         raise InputError(
-            f"a page runs generators of the networks {', '.join(FAMILIES)}, not of {family}"
+            f"a page runs generators of the networks {', '.join(FAMILIES)}, not of {model.run.network}"
         )
     tables = _weights(module)
     palette = _Palette(frame_format)
@@ -69,7 +69,7 @@ def generator_model(generator: FrameGenerator) -> WebModel:
     if isinstance(module, RamConditionedGenerator):
         tables |= _prior_tables(module.prior)
     settings = {
-        "family": family,
+        "family": model.run.network,
         "height": frame_format.height,
         "width": frame_format.width,
         "latentSize": generator.latent_size,

@@ -3,7 +3,6 @@
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from atarigan.errors import InputError
 from atarigan.models import shipped
@@ -11,7 +10,7 @@ from atarigan.models.dream_frames import fixed_latent, generator_of
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.web_pages.dream_tables import dream_model
-from atarigan.models.web_pages.generator_tables import Tables, WebModel, generator_model
+from atarigan.models.web_pages.generator_tables import WebModel, generator_model
 from atarigan.models.web_pages.shown_bytes import shown_bytes
 from atarigan.pictures.play_page import write_play_page
 
@@ -21,13 +20,11 @@ def write_page(source: str | Path, out: Path) -> None:
     dream that comes with it; a reader never sees a part of it.
 
     Raises:
-        InputError: it is missing or damaged, or no page can run it.
+        InputError: it is missing or damaged, no page can run it, or the page would be too large.
     """
     generator, dream = loaded(source)
     title = _title(generator, source)
-    model = _with_dream(generator_model(generator), dream)
-    settings = model.settings | {"title": title} | _state_settings(generator)
-    write_play_page(out, title, settings, model.tables | _latent_tables(generator))
+    write_play_page(out, title, *web_model(generator, dream, title))
 
 
 def loaded(source: str | Path) -> tuple[FrameGenerator, Dream | None]:
@@ -42,26 +39,28 @@ def loaded(source: str | Path) -> tuple[FrameGenerator, Dream | None]:
     return generator_of(dream, "cpu"), dream
 
 
-def _with_dream(model: WebModel, dream: Dream | None) -> WebModel:
+def web_model(generator: FrameGenerator, dream: Dream | None = None, title: str = "") -> WebModel:
+    """Return what a page runs: a generator, and a dream of the RAM that it reads.
+
+    The latent that a page begins with is that of a dream's frames.
+
+    Raises:
+        InputError: no page can run it.
+    """
+    drawn, played = generator_model(generator), _played(generator, dream)
+    known = shown_bytes(generator) if generator.reads_ram else []
+    settings = {"title": title, "bytes": [asdict(each) for each in known]}
+    tables = drawn.tables | played.tables | {"latent": fixed_latent(generator)[0]}
+    return WebModel(drawn.settings | played.settings | settings, tables)
+
+
+def _played(generator: FrameGenerator, dream: Dream | None) -> WebModel:
     if dream is None:
-        return WebModel(model.settings | {"dream": None}, model.tables)
-    played = dream_model(dream)
-    num_bytes = dream.dynamics.num_bytes
-    if num_bytes != model.settings["numBytes"]:
-        raise InputError(
-            f"the generator must read {num_bytes} bytes, not {model.settings['numBytes']}"
-        )
-    return WebModel(model.settings | played.settings, model.tables | played.tables)
-
-
-def _state_settings(generator: FrameGenerator) -> dict[str, Any]:
-    bytes_of_page = shown_bytes(generator) if generator.reads_ram else []
-    return {"bytes": [asdict(each) for each in bytes_of_page]}
-
-
-def _latent_tables(generator: FrameGenerator) -> Tables:
-    """The latent that a page begins with, which is that of a dream's frames."""
-    return {"latent": fixed_latent(generator)[0]}
+        return WebModel({"dream": None}, {})
+    expected, found = (dream.dynamics.num_bytes,), generator.model.sample.condition_shape
+    if found != expected:
+        raise InputError(f"the generator must read states of the shape {expected}, not {found}")
+    return dream_model(dream)
 
 
 def _title(generator: FrameGenerator, source: str | Path) -> str:
