@@ -14,13 +14,13 @@ class ExportArguments:
     """Write a generator as an ONNX file, and compare ONNX Runtime's samples with torch's; or write
     it, with its dream if it has one, as a page that runs in a browser, from disk and alone.
 
-    The file takes batches of any size. The inputs are latents float32 (N, latent_size) and, if the generator was trained with them,
-    conditions: RAM uint8 (N, 128) or classes float32 (N, num_classes). The output is frames uint8
-    (N, H, W, C) or points float32 (N, 2).
+    ONNX files take batches of any size. The inputs are latents float32 (N, latent_size) and, if the
+    generator was trained with them, conditions: RAM uint8 (N, 128) or classes float32 (N,
+    num_classes). The output is frames uint8 (N, H, W, C) or points float32 (N, 2).
     """
 
     run: str
-    """A run folder, a checkpoint folder, or the name of a shipped model; for a page, also a dream."""
+    """A run, a checkpoint, or the name of a shipped model; for a page, also a dream."""
     out: str
     """A new FILE.onnx or FILE.html."""
 

@@ -28,7 +28,7 @@ class PlayArguments:
     env_id: str | None = None
     """A game of ALE, such as ALE/Breakout-v5."""
     generator: str | None = None
-    """With --env-id: a run, a checkpoint or a shipped name. Default: the game's shipped generator."""
+    """With --env-id: a run, a checkpoint or a shipped name. Default: the shipped one of the game."""
     out: str | None = None
     """With --run: a new FILE.html for the page. Default: a file in a temporary folder."""
     window: bool = False
@@ -115,7 +115,10 @@ def _env(arguments: PlayArguments) -> "gym.Env[Any, Any]":
     name = str(arguments.run)
     if not shipped.has_dream(name):
         raise InputError(f"--window needs a dream, and {name} has none: leave it out for a page")
-    return gym.make("atarigan:atarigan/Dream-v0", model=name, render_mode="rgb_array")
+    env: gym.Env[Any, Any] = gym.make(
+        "atarigan:atarigan/Dream-v0", model=name, render_mode="rgb_array"
+    )
+    return env
 
 
 if __name__ == "__main__":

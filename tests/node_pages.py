@@ -1,4 +1,4 @@
-"""Runs the script of an exported page in node, without a browser: the same code on the same model."""
+"""Runs the script of an exported page in node: the same code and model as in a browser."""
 
 import json
 import re

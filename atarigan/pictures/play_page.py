@@ -40,7 +40,10 @@ def write_play_page(
         InputError: the page would be larger than 12 MB.
     """
     html = Template(_read("page.html")).substitute(
-        title=escape(title), style=_read("style.css"), script=script(), model=packed(settings, tables)
+        title=escape(title),
+        style=_read("style.css"),
+        script=script(),
+        model=packed(settings, tables),
     )
     content = html.encode("utf-8")
     if len(content) > MOST_BYTES:
@@ -83,7 +86,9 @@ def _collect(name: str, found: dict[str, str]) -> None:
             _collect(f"{imported}.js", found)
     body = _EXPORT.sub(r"\1", _IMPORT.sub(r"const {\1} = \2;\n", text)).strip()
     exported = ", ".join(each for _, each in _EXPORT.findall(text))
-    found[name] = f"const {name.removesuffix('.js')} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
+    found[name] = (
+        f"const {name.removesuffix('.js')} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
+    )
 
 
 def _read(name: str) -> str:

@@ -1,5 +1,6 @@
 """The weights and tables of a generator as the JavaScript of a page reads them."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -54,9 +55,8 @@ def generator_model(generator: FrameGenerator) -> WebModel:
     module: Any = generator.network().network
     network = module.network if isinstance(module, RamConditionedGenerator) else module
     if not isinstance(network, (CodebookGenerator, ProfilesGenerator)):
-        raise InputError(
-            f"a page runs generators of the networks {', '.join(FAMILIES)}, not of {model.run.network}"
-        )
+        known = ", ".join(FAMILIES)
+        raise InputError(f"a page runs the networks {known}, not {model.run.network}")
     tables = _weights(module)
     palette = _Palette(frame_format)
     if isinstance(network, CodebookGenerator):
@@ -76,7 +76,7 @@ def generator_model(generator: FrameGenerator) -> WebModel:
         "networkLatents": model.run.latent_size,
         "distribution": generator.latent_distribution,
         "numClasses": generator.num_classes,
-        "numBytes": model.sample.condition_shape[0] if generator.reads_ram else 0,
+        "numBytes": math.prod(model.sample.condition_shape or ()) if generator.reads_ram else 0,
         "mix": _layers(network.mix, "mix"),
         "scale": float(np.float32(network.scale)),
         "takesState": isinstance(network, ShiftedProfilesGenerator) and network.takes_state,

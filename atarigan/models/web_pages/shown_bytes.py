@@ -1,4 +1,4 @@
-"""What each byte of RAM does to a frame: how many pixels it changes, and whether it moves a thing."""
+"""What each byte of RAM does to a frame: which pixels it changes, and whether it moves things."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,5 +1,5 @@
-// Layers of networks for one sample. Weights are float32 and sums float64, so results are at least
-// as exact as torch's, and colors and codes, which are whole numbers, are the same.
+// Layers of networks for one sample. Weights are float32, as torch's, and sums are float64. Colors and
+// codes are whole numbers, so they are the same, except where torch's rounding decides between two.
 
 // W x + b of a matrix that holds its rows one after the other.
 export function linear(weight, bias, inputs, out = new Float64Array(bias.length)) {
