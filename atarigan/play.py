@@ -28,7 +28,7 @@ class PlayArguments:
     env_id: str | None = None
     """A game of ALE, such as ALE/Breakout-v5."""
     generator: str | None = None
-    """With --env-id: a run, a checkpoint or a shipped name. Default: the shipped one of the game."""
+    """With --env-id: a run, a checkpoint or a shipped name. Default: the one of the game."""
     out: str | None = None
     """With --run: a new FILE.html for the page. Default: a file in a temporary folder."""
     window: bool = False
