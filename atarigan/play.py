@@ -104,19 +104,22 @@ def _env(arguments: PlayArguments) -> "gym.Env[Any, Any]":
     """Return the real game beside its generated frames, or a dream."""
     import gymnasium as gym
 
+    options: dict[str, Any]
     if arguments.env_id is not None:
-        from atarigan.envs.registration import make_generated
+        name, options = "Generated-v0", {"env_id": arguments.env_id, "render": "beside"}
+        if arguments.generator is not None:
+            options["generator"] = arguments.generator
+    else:
+        from atarigan.models import shipped
 
-        return make_generated(
-            arguments.generator, arguments.env_id, render="beside", render_mode="rgb_array"
-        )
-    from atarigan.models import shipped
-
-    name = str(arguments.run)
-    if not shipped.has_dream(name):
-        raise InputError(f"--window needs a dream, and {name} has none: leave it out for a page")
+        model = str(arguments.run)
+        if not shipped.has_dream(model):
+            raise InputError(
+                f"--window needs a dream, and {model} has none: leave it out for a page"
+            )
+        name, options = "Dream-v0", {"model": model}
     env: gym.Env[Any, Any] = gym.make(
-        "atarigan:atarigan/Dream-v0", model=name, render_mode="rgb_array"
+        f"atarigan:atarigan/{name}", render_mode="rgb_array", **options
     )
     return env
 
