@@ -1,5 +1,6 @@
 """A page that plays a model draws Python's frames and plays Python's games."""
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -19,6 +20,9 @@ from atarigan.models import shipped
 from atarigan.models.build import build_generator
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.packed_weights import dequantized, quantized
+from atarigan.models.search.pixel_search import Fields, FoundPixels
+from atarigan.models.search.positions import DECODINGS, NO_BYTE, MovingGroup, PositionByte
+from atarigan.models.search.region_search import Region
 from atarigan.models.web_pages.generator_tables import STEPS, compact
 from atarigan.models.web_pages.page import web_model, write_page
 from atarigan.models.web_pages.shown_bytes import shown_bytes
@@ -105,9 +109,33 @@ def _fitted(model: ModelConfig) -> Any:
     if model.reads_ram:
         generator.fit_states(rams)
     generator.fit(frames, rams if model.reads_ram else None)
+    if model.reads_ram and model.run.network == "shifted_profiles":
+        _add_parts(generator.network, colors[:, 0])
     for parameter in generator.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     return generator
+
+
+def _add_parts(network: Any, colors: Any) -> None:
+    """What a search may find: a thing that moves both ways and is absent at times, one that moves
+    across, pixels of few fields, and a region that changes its color at some values.
+    """
+    network.groups.grid.copy_(torch.tensor([30, 25]))  # no multiple of the frame's 12 and 10 lines
+    v, hmove, absent = (DECODINGS.index(name) for name in ("2v", "hmove", "v < 160"))
+    patch = np.random.default_rng(0).normal(size=(7, 5))
+    along, across = PositionByte(0, v), PositionByte(1, absent)
+    moving = MovingGroup(along, across, 28, 7, 23, 5, 0.5, 0.9, patch)
+    fixed = dataclasses.replace(moving, row=PositionByte(NO_BYTE, 0), column=PositionByte(2, hmove))
+    network.groups.append([moving, fixed], 6)
+    fields = Fields(torch.tensor([3, 4, 5]), torch.tensor([1, 64, 240], dtype=torch.uint8))
+    pixels, explained = torch.tensor([7, 50, 119]), torch.tensor([1.0, 0.5, 1.0])
+    terms, tables = torch.tensor([[0, 1, 2]] * 3), 0.3 * torch.randn(3, 3, 16)
+    found = FoundPixels(pixels, fields, terms, tables, torch.zeros(3), explained)
+    network.terms.fit(found, network.background.detach()[0])
+    told = 2 * np.arange(256, dtype=np.int32) % 250  # colors that no pixel has otherwise
+    is_on = np.arange(1 << 16) % 7 < 3
+    region = Region(np.arange(60), int(colors[0]), told, 6, is_on, (7, 3), 0.3, 1.0)
+    network.regions.fit([region])
 
 
 def test_games_are_those_of_python(pong_page: Path) -> None:
