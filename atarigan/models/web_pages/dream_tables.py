@@ -11,7 +11,7 @@ from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.web_pages.generator_tables import Tables, WebModel
 
-_TREE_TABLES = ("node_features", "thresholds", "skips", "addresses", "codings", "constants")
+_TREE_TABLES = ("node_features", "thresholds", "skips", "addresses", "codings", "rewards")
 
 
 def dream_model(dream: Dream) -> WebModel:
@@ -25,7 +25,6 @@ def dream_model(dream: Dream) -> WebModel:
     trees = dream.dynamics.tables
     tables: Tables = {f"trees.{name}": getattr(trees, name) for name in _TREE_TABLES}
     tables |= {
-        "trees.rewards": trees.rewards,
         "trees.features": np.stack(operands(trees.features, trees.layout), axis=1),
         "trees.roots": (trees.sizes.cumsum() - trees.sizes).astype(np.int32),
         "starts.states": dream.starts.states,

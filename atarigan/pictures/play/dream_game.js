@@ -19,7 +19,7 @@ export class DreamGame {
   // Begins an episode; without a seed, the one that follows.
   reset(seed = null) {
     if (seed !== null) this.stream = new RandomStream(seed);
-    const size = this.trees.constants.length;
+    const size = this.starts.length / this.startLives.length;
     const start = Math.floor(this.stream.uniform() * this.startLives.length);
     this.ram = this.starts.slice(start * size, (start + 1) * size);
     this.lives = this.startLives[start];

@@ -7,7 +7,7 @@ export class Trees {
     for (const name of ["features", "node_features", "thresholds", "skips", "roots"]) {
       this[name] = tables.get(`trees.${name}`);
     }
-    for (const name of ["addresses", "codings", "constants", "rewards"]) {
+    for (const name of ["addresses", "codings", "rewards"]) {
       this[name] = tables.get(`trees.${name}`);
     }
     this.firstNext = 1 + this.addresses.length;
@@ -18,7 +18,7 @@ export class Trees {
   play(ram, inputs) {
     const numVarying = this.addresses.length;
     const registers = this.registers(ram, inputs);
-    const next = this.constants.slice();
+    const next = ram.slice();
     for (let tree = 0; tree < numVarying; tree++) {
       const value = this.value(tree, registers);
       registers[this.firstNext + tree] = value;
