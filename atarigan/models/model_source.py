@@ -49,6 +49,13 @@ def is_dream(source: str | Path) -> bool:
     )
 
 
+def has_dream(source: str | Path) -> bool:
+    """Return whether a path or a name is that of a dream, or the name of a game that has one."""
+    return is_dream(source) or (
+        str(source) in shipped.names_of_dreams() and not Path(source).exists()
+    )
+
+
 def _resolved(source: str | Path, folders: Mapping[str, Path], kind: str, command: str) -> Path:
     folder = _folder(source)
     if folder is not None:

@@ -1,0 +1,56 @@
+// models/dynamics/tree_walk.py: predicts an emulator frame with one decision tree for each byte.
+
+const DIFFERENCE = 1, XOR = 2; // codings, as in tree_tables.py
+
+export class Trees {
+  constructor(tables) {
+    for (const name of ["features", "node_features", "thresholds", "skips", "roots"]) {
+      this[name] = tables.get(`trees.${name}`);
+    }
+    for (const name of ["addresses", "codings", "rewards"]) {
+      this[name] = tables.get(`trees.${name}`);
+    }
+    this.firstNext = 1 + this.addresses.length;
+    this.firstInput = 1 + 2 * this.addresses.length;
+  }
+
+  // The next RAM, the frame's reward, whether the episode ends, and lives.
+  play(ram, inputs) {
+    const numVarying = this.addresses.length;
+    const registers = this.registers(ram, inputs);
+    const next = ram.slice();
+    for (let tree = 0; tree < numVarying; tree++) {
+      const value = this.value(tree, registers);
+      registers[this.firstNext + tree] = value;
+      next[this.addresses[tree]] = value;
+    }
+    const [reward, end, lives] = [0, 1, 2].map((head) => this.leaf(numVarying + head, registers));
+    return { ram: next, reward: this.rewards[reward], isEnd: end > 0, lives };
+  }
+
+  registers(ram, inputs) {
+    const registers = new Int32Array(this.firstInput + inputs.length);
+    this.addresses.forEach((address, number) => (registers[1 + number] = ram[address]));
+    registers.set(inputs, this.firstInput);
+    return registers;
+  }
+
+  value(tree, registers) {
+    const predicted = this.leaf(tree, registers);
+    const present = registers[1 + tree];
+    if (this.codings[tree] === DIFFERENCE) return (present + predicted) & 255;
+    return this.codings[tree] === XOR ? present ^ predicted : predicted;
+  }
+
+  // What the leaf predicts that a tree's nodes lead to.
+  leaf(tree, registers) {
+    const { features, node_features: featureOf, thresholds, skips } = this;
+    let node = this.roots[tree];
+    while (skips[node]) {
+      const feature = 3 * featureOf[node]; // its first register, mask and second register
+      const value = (registers[features[feature]] & features[feature + 1]) - registers[features[feature + 2]];
+      node += value > thresholds[node] ? skips[node] : 1;
+    }
+    return thresholds[node];
+  }
+}

@@ -1,0 +1,163 @@
+"""Play a page of `python -m atarigan.export` in Chromium: a scripted player presses its keys.
+
+    python -m atarigan.export --run pong --out pong.html
+    python -m examples.play_page --page pong.html
+
+The player reads RAM from the page, as `--policy scripted` does from the emulator, so it knows Pong
+and Breakout. Other pages, and those without a dream, are only measured. It needs playwright
+(`pip install playwright`) and Chromium: `$ATARIGAN_CHROMIUM`, or one on the path.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atarigan.cli import command_line
+from atarigan.data.collection.screen import RamScreen
+from atarigan.data.collection.scripted import GAMES, PaddlePlayer
+from atarigan.errors import InputError
+from atarigan.models.extras import imported
+
+CHROMIUM = "ATARIGAN_CHROMIUM"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_KEYS = {"RIGHT": "ArrowRight", "LEFT": "ArrowLeft", "FIRE": "Space"}
+_POLL_S = 0.005
+_MEASURED_MS = 2000
+
+
+@dataclass(frozen=True)
+class ExampleArguments:
+    """Play a page in Chromium with scripted keys, and measure how fast it draws."""
+
+    page: str
+    """FILE.html of atarigan.export."""
+    seconds: float = 60.0
+    """How long to play, in real time."""
+    seed: int = 0
+    """Seed of the player."""
+    screenshot: str | None = None
+    """FILE.png for a picture of the page at the end."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = command_line.parse(ExampleArguments, argv, command="examples.play_page", package="")
+    file = Path(arguments.page)
+    if not file.is_file():
+        raise InputError(f"--page must be a file, and {file} is none")
+    if not arguments.seconds > 0:
+        raise InputError(f"--seconds must be above 0, not {arguments.seconds}")
+    with opened(file) as page:
+        step_ms = page.evaluate(_MEASURE, _MEASURED_MS)
+        size = f"{file.stat().st_size / 1e6:.2f} MB"
+        print(f"{file.name}: {size}, {step_ms:.1f} ms a frame, {1000 / step_ms:.0f} frames/s")
+        if page.evaluate("atarigan.app.world.isPlayable"):
+            play(page, arguments.seconds, arguments.seed)
+        if arguments.screenshot is not None:
+            page.screenshot(path=arguments.screenshot)
+    return command_line.EXIT_OK
+
+
+# The median milliseconds of an agent step that is drawn, which a busy machine hardly changes.
+_MEASURE = """(duration) => {
+  const times = [performance.now()];
+  while (times.at(-1) - times[0] < duration) {
+    atarigan.app.player.step();
+    times.push(performance.now());
+  }
+  document.getElementById("reset").click();
+  const each = times.slice(1).map((time, number) => time - times[number]).sort((a, b) => a - b);
+  return each[each.length >> 1];
+}"""
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium, or None."""
+    return os.environ.get(CHROMIUM) or next(filter(None, map(shutil.which, _NAMES)), None)
+
+
+@contextmanager
+def opened(file: Path, **options: Any) -> Iterator[Any]:
+    """Open a page in Chromium, and wait until it can be played.
+
+    Args:
+        file: FILE.html.
+        options: of playwright's `new_context`.
+
+    Raises:
+        InputError: there is no playwright or no Chromium.
+    """
+    api = imported("playwright.sync_api", "dev")
+    chromium = find_chromium()
+    if chromium is None:
+        raise InputError(f"there is no Chromium: set ${CHROMIUM}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(**options).new_page()
+        page.goto(file.resolve().as_uri())
+        page.wait_for_selector("body.ready")
+        yield page
+        browser.close()
+
+
+def play(page: Any, seconds: float, seed: int) -> None:
+    """Press keys in real time, and print the score."""
+    game = GAMES.get(page.evaluate("atarigan.app.settings.title").lower())
+    if game is None:
+        print("no scripted player knows this game")
+        return
+    meanings = tuple(page.evaluate("atarigan.app.settings.dream.actionMeanings"))
+    player = PaddlePlayer(game, meanings, np.random.default_rng(seed))
+    player.begin_episode()
+    keys, scores, last = KeysHeld(page), [], -1
+    page.click("#play")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ram, num_steps, score, is_over = page.evaluate(_LOOK)
+        if is_over:
+            scores.append(score)
+            page.click("#play")
+            player.begin_episode()
+        elif num_steps != last:
+            keys.hold(_KEYS.get(meanings[player.act(RamScreen(np.array(ram, np.uint8)))]))
+        last = num_steps
+        time.sleep(_POLL_S)
+    keys.hold(None)
+    page.click("#play")
+    scores.append(page.evaluate("atarigan.app.world.score"))
+    shown = ", ".join(f"{each:g}" for each in scores)
+    print(f"{seconds:g} s of play, {last} agent steps, score: {shown}")
+
+
+_LOOK = """() => {
+  const { ram, numSteps, score, isOver } = atarigan.app.world;
+  return [[...ram], numSteps, score, isOver];
+}"""
+
+
+class KeysHeld:
+    """Holds at most one key of a page."""
+
+    def __init__(self, page: Any) -> None:
+        self._keyboard = page.keyboard
+        self._held: str | None = None
+
+    def hold(self, key: str | None) -> None:
+        """Hold a key, or none."""
+        if key == self._held:
+            return
+        if self._held is not None:
+            self._keyboard.up(self._held)
+        if key is not None:
+            self._keyboard.down(key)
+        self._held = key
+
+
+if __name__ == "__main__":
+    command_line.run(main, command="examples.play_page", package="")
