@@ -172,7 +172,7 @@ def parts_of(ring: Path) -> list[np.ndarray]:
     seeds = (ring / "seeds.jsonl").read_text().splitlines()
     starts = [json.loads(line)["first_step"] for line in seeds]
     num_steps = int(np.load(ring / "num_committed.npy")[0])
-    return np.split(np.load(ring / "ram.npy")[:num_steps], starts[1:])
+    return np.split(np.load(ring / "state.npy")[:num_steps], starts[1:])
 
 
 @pytest.mark.usefixtures("light_workers")

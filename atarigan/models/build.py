@@ -57,7 +57,7 @@ def network_shape(model: ModelConfig) -> NetworkShape:
 
 def _encoder(
     state: StateSpec,
-    num_features: int | None = None,
+    num_features: int = 0,
     settings: EncoderSettings = DEFAULT_SETTINGS,
 ) -> StateEncoder:
     """Return a new encoder of a kind of states."""

@@ -28,7 +28,7 @@ class Screen(Protocol):
 
     height: int
     width: int
-    is_observation = False
+    is_observation: bool = False
 
     def observe(self, observation: Any) -> None:
         """Update the picture from the observation that a reset or a step returned."""

@@ -10,6 +10,7 @@ coordinates that move with the center of what is shown (`MovingOrigin`).
 
 import itertools
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -140,6 +141,10 @@ class CoordinatesGenerator(Generator):
         self.register_buffer("coordinates", self._coordinates(), persistent=False)
         self._initialize(shape)
 
+    def _layers(self) -> Iterable[nn.Linear]:
+        """Return the layers between half-planes and colors."""
+        return cast(Iterable[nn.Linear], self.combine)
+
     @torch.no_grad()
     def _initialize(self, shape: NetworkShape) -> None:
         """Begin with half-planes around the origin that nothing but the origin moves much."""
@@ -150,7 +155,7 @@ class CoordinatesGenerator(Generator):
         places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / _UNIT
         starts = -(normals * places).sum(1, keepdim=True)
         self.to_planes.bias.copy_(torch.cat([starts, normals], 1).flatten())
-        for layer in self.combine:
+        for layer in self._layers():
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         nn.init.normal_(self.color.weight, std=0.1)
@@ -209,11 +214,12 @@ class CoordinatesGenerator(Generator):
         offsets = self.pixels.offsets.T[:, None]
         heights = heights.add_(offsets) if is_inplace else heights + offsets
         combined = functional.relu(heights, is_inplace).flatten(1)
-        for layer in self.combine:
+        for layer in self._layers():
             combined = torch.addmm(layer.bias[:, None], layer.weight, combined)
             combined = functional.relu(combined, is_inplace)
         colors = (self.color.weight @ combined).unflatten(1, (-1, len(coordinates)))
-        return colors.permute(1, 2, 0) + self.pixels.colors
+        found: Tensor = colors.permute(1, 2, 0) + self.pixels.colors
+        return found
 
     def frames(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
@@ -222,7 +228,8 @@ class CoordinatesGenerator(Generator):
 
     def _as_images(self, shown: Tensor) -> Tensor:
         """Return colors (B, H * W, C) as images (B, C, H, W)."""
-        return shown.transpose(1, 2).unflatten(2, (self.height, self.width)).clamp(-1, 1)
+        images: Tensor = shown.transpose(1, 2).unflatten(2, (self.height, self.width))
+        return images.clamp(-1, 1)
 
     def reconstruction_loss(
         self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None

@@ -71,7 +71,8 @@ class MovingOrigin(SizedByData):
         rows = torch.linalg.solve(left, used.T @ (centers - base).double()).float()
         self.rows.copy_(rows.view(self.rows.shape))
         self.base.copy_(base)
-        return hats @ rows + base
+        origins: Tensor = hats @ rows + base
+        return origins
 
     def forward(self, states: Tensor) -> Tensor:
         origins: Tensor = self.bins.hats(states).flatten(1) @ self.rows.flatten(0, 1) + self.base

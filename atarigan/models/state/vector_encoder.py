@@ -1,5 +1,8 @@
 """VectorEncoder: states that are vectors of numbers to features for a network."""
 
+from collections.abc import Iterable
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +37,7 @@ class VectorEncoder(SizedByData):
     def __init__(
         self,
         size: int,
-        num_features: int | None = None,
+        num_features: int = 0,
         *,
         settings: EncoderSettings = DEFAULT_SETTINGS,
     ) -> None:
@@ -53,13 +56,16 @@ class VectorEncoder(SizedByData):
     @property
     def bins(self) -> VectorBins:
         """The knots of the coarsest level."""
-        bins = self.levels[0]
-        assert isinstance(bins, VectorBins)
-        return bins
+        return self._pairs()[0][0]
+
+    def _pairs(self) -> list[tuple[VectorBins, "_Rows"]]:
+        """Return the knots of each level with its rows."""
+        levels, rows = (cast(Iterable[Any], each) for each in (self.levels, self.rows))
+        return list(zip(levels, rows, strict=True))
 
     def fit(self, states: Tensor) -> None:
         """Find the knots in states float (N, size), N at least 1, and initialize the rows."""
-        for level, rows in zip(self.levels, self.rows, strict=True):
+        for level, rows in self._pairs():
             level.fit(states)
             rows.table = nn.Parameter(torch.zeros(len(level), *rows.table.shape[1:]))
         numbers = states[:, self.bins.varying].double()
@@ -71,7 +77,7 @@ class VectorEncoder(SizedByData):
     def forward(self, states: Tensor) -> Tensor:
         numbers = states[:, self.bins.varying] - self.means.float()
         features = (numbers / self.deviations.float()).clamp(-4, 4) @ self.directions + self.bias
-        for level, rows, factor in zip(self.levels, self.rows, self.factors, strict=True):
+        for (level, rows), factor in zip(self._pairs(), self.factors, strict=True):
             features = torch.addmm(
                 features, level.hats(states).flatten(1), rows.table.flatten(0, 1), alpha=factor
             )
@@ -81,7 +87,7 @@ class VectorEncoder(SizedByData):
         for name in ("means", "deviations"):
             self._expect(name, (len(self.bins),))
         self._expect("directions", (len(self.bins), self.num_features))
-        for level, rows in zip(self.levels, self.rows, strict=True):
+        for level, rows in self._pairs():
             if len(level) != len(self.bins) or len(rows.table) != len(self.bins):
                 raise ValueError(f"all levels must have {len(self.bins)} numbers")
 
