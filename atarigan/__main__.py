@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "evaluate a generator's samples, a dream, or a policy on generated frames",
     "export": "write a generator as an ONNX file",
     "pack": "write only the generator into a small folder, to share it",
+    "convert": "write a buffer as a dataset of another library, or read one",
     "clone": "train a pixel policy to imitate a scripted player",
     "demo": "run everything on Breakout: collect, train, and play in generated frames",
 }

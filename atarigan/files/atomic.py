@@ -79,7 +79,8 @@ def _own_temporary(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder to write files into, then rename it to `path`.
+    """Yield an empty temporary folder to write files into, then rename it to `path`. After an
+    exception it is removed.
 
     Raises:
         OSError: the disk is full or not writable; an older folder stays.
@@ -87,7 +88,11 @@ def new_folder(path: Path) -> Iterator[Path]:
     temporary = path.with_name(PREFIX + path.name)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
+    try:
+        yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     for each in (*temporary.iterdir(), temporary):
         _flush(each)
     shutil.rmtree(path, ignore_errors=True)

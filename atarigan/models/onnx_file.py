@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from atarigan.files import atomic
-from atarigan.models.extras import imported
+from atarigan.config.extras import imported
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import (
     INPUTS,

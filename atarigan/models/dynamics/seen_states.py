@@ -18,7 +18,7 @@ from atarigan.errors import InputError
 from atarigan.files import atomic
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.transitions import FrameTransitions
-from atarigan.models.extras import compiled
+from atarigan.config.extras import compiled
 
 SEEN_STATES_FILE = "seen_states.safetensors"
 _NUM_VALUES = 256

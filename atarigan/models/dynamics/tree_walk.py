@@ -10,7 +10,7 @@ import numpy.typing as npt
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
-from atarigan.models.extras import compiled
+from atarigan.config.extras import compiled
 
 _NODE = np.dtype(
     {
