@@ -15,6 +15,7 @@ COMMANDS = {
     "export": "write a generator as an ONNX file, or a model as a page that plays it",
     "play": "play in generated frames, in a browser or in a window",
     "pack": "write only the generator into a small folder, to share it",
+    "convert": "write a buffer as a dataset of another library, or read one",
     "clone": "train a pixel policy to imitate a scripted player",
     "demo": "run everything on Breakout: collect, train, and play in generated frames",
 }

@@ -5,8 +5,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from atarigan.config.extras import imported
 from atarigan.errors import InputError, one_line
-from atarigan.models.extras import imported
 
 from .env_provenance import provenance_of
 

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from atarigan.cli import command_line
+from atarigan.config.extras import imported
 from atarigan.data.collection.screen import RamScreen
 from atarigan.data.collection.scripted import GAMES, PaddlePlayer
 from atarigan.errors import InputError
-from atarigan.models.extras import imported
 
 CHROMIUM = "ATARIGAN_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Self
 
+from atarigan.config.extras import imported
 from atarigan.errors import InputError, one_line, shown
-from atarigan.models.extras import imported
 
 PREFIX = "hf://"
 CARD_FILE = "README.md"

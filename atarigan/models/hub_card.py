@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atarigan.config.extras import imported
 from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import confined
-from atarigan.models.extras import imported
 from atarigan.models.hub import CARD_FILE, PREFIX
 from atarigan.models.model_config import ModelConfig
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,15 @@ from atarigan.images.pixels import Frames
 _SEEDS_FILE = "seeds.jsonl"
 StagedRow = tuple[Frames | None, State | None]
 _LARGEST_REWARD = float(np.finfo(np.float32).max)
+
+
+class Seeds(NamedTuple):
+    """Seeds that the steps after a reset come from: of the environment, 0 to 2^64 - 1, and of the
+    policy, None if it is unknown.
+    """
+
+    env_seed: int
+    policy_seed: int | None = None
 
 
 class BufferWriter:
@@ -54,7 +63,7 @@ class BufferWriter:
         """Number of steps that can be added before the oldest is overwritten."""
         return self._ring.room
 
-    def record_seeds(self, env_seed: int, policy_seed: int) -> None:
+    def record_seeds(self, env_seed: int, policy_seed: int | None) -> None:
         """Append to the ring's seeds.jsonl which seeds the steps from the next one on come from.
 
         Raises:
@@ -216,8 +225,8 @@ def state_values(columns: Mapping[str, State]) -> State | None:
     return next((columns[name] for name in STATE_COLUMNS if name in columns), None)
 
 
-def recorded_seeds(folder: Path) -> dict[int, int]:
-    """Return the seeds of environments in a ring's seeds.jsonl by the first step that each is of.
+def recorded_seeds(folder: Path) -> dict[int, Seeds]:
+    """Return the seeds in a ring's seeds.jsonl by the first step that each are of.
 
     Raises:
         InputError: the file is damaged.
@@ -225,11 +234,22 @@ def recorded_seeds(folder: Path) -> dict[int, int]:
     path = folder / _SEEDS_FILE
     if not path.is_file():
         return {}
-    seeds = {}
+    seeds: dict[int, Seeds] = {}
     for line in confined(path, folder.parent).read_text("utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            seeds[int(entry["first_step"])] = int(np.uint32(entry["env_seed"]))
-        except (ArithmeticError, ValueError, TypeError, KeyError, RecursionError):
+            policy_seed = entry.get("policy_seed")
+            seeds[int(entry["first_step"])] = Seeds(
+                int(np.uint64(entry["env_seed"])),
+                None if policy_seed is None else int(np.uint64(policy_seed)),
+            )
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ):
             raise InputError(f"{path} must hold a step and its seeds in each line") from None
     return seeds

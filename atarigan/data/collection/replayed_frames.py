@@ -94,7 +94,7 @@ def _stored_games(buffer: FrameBuffer) -> Iterator[_StoredGame]:
     for ring in buffer.writers:
         rows = np.arange(start, start + ring.length)
         ends = buffer.values_at("terminations", rows) | buffer.values_at("truncations", rows)
-        seeds = recorded_seeds(ring.folder)
+        seeds = {step: each.env_seed for step, each in recorded_seeds(ring.folder).items()}
         num_lost = ring.num_committed - ring.length
         for game in np.split(rows, np.flatnonzero(ends) + 1):
             if len(game):
