@@ -1,10 +1,14 @@
 """What every test runs under: one thread, fixed seeds, real data sets where they are at hand."""
 
+import contextlib
+import functools
+import gc
 import multiprocessing
 import os
 import random
 import signal
 import sys
+from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +30,43 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("fixed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for garbage among what tests make alone: imports make many objects that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _games_loaded_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Spare the fast tests hundreds of loadings; with the slow ones, all games are loaded anew."""
+    from tests.loaded_games import loaded_once
+
+    is_fast = request.config.getoption("markexpr") == "not slow"
+    with loaded_once() if is_fast else contextlib.nullcontext():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _published_images_unpacked_once() -> Iterator[None]:
+    """Keep what is read of the real data sets, which tests do not change."""
+    from atarigan.data.sources import labeled_images
+
+    read, kept = labeled_images.read_idx, functools.cache(labeled_images.read_idx)
+    folder = Path(os.environ.get("ATARIGAN_DATA", os.devnull))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            labeled_images,
+            "read_idx",
+            lambda path, *rest: (kept if path.is_relative_to(folder) else read)(path, *rest),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +93,20 @@ def light_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs end without curves and animations, which tests/test_train_command.py looks for."""
+    _leave_out_curves(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def no_curves_in_module() -> Iterator[None]:
+    """The same for all runs of a module, those of its fixtures as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        _leave_out_curves(patch)
+        yield
+
+
+def _leave_out_curves(patch: pytest.MonkeyPatch) -> None:
     history, pictures = (
         f"atarigan.training.observers.{name}" for name in ("history", "sample_pictures")
     )
-    monkeypatch.setattr(f"{history}.draw_curves", lambda folder: None)
-    monkeypatch.setattr(f"{pictures}.SamplePictures._animate", lambda observer: None)
+    patch.setattr(f"{history}.draw_curves", lambda folder: None)
+    patch.setattr(f"{pictures}.SamplePictures._animate", lambda observer: None)

@@ -1,12 +1,17 @@
-"""Dreams for tests: one that learned Breakout from a short collection, and a counter."""
+"""Dreams for tests: one that learned Breakout from a short collection, and a counter; their
+environments, and how these are compared.
+"""
 
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from atarigan import FrameGenerator
 from atarigan.data.collection.replayed_frames import replayed_games
+from atarigan.envs import DreamEnv
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dynamics import Dynamics, NextStates
 from atarigan.models.dynamics.game_transitions import transitions_of
@@ -68,3 +73,36 @@ def counting_dream(num_starts: int = 1, sticky: float = 0.0) -> Dream:
     starts = Starts(states, np.full(num_starts, 3, np.uint8))
     settings = DreamSettings("Counting-v0", {}, ACTIONS, has_paddle=False, sticky=sticky)
     return Dream(settings, Counting(), starts)
+
+
+def learned(generator: FrameGenerator, **options: Any) -> DreamEnv:
+    return DreamEnv(learned_breakout(), generator, **options)
+
+
+def counting(num_starts: int = 1, **options: Any) -> DreamEnv:
+    return DreamEnv(counting_dream(num_starts), **options)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Equal arrays, numbers, or dictionaries and sequences of them."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_equal(one[name], other[name])
+    elif isinstance(one, (tuple, list)):
+        assert len(one) == len(other)
+        for each, its in zip(one, other, strict=True):
+            assert_equal(each, its)
+    else:
+        np.testing.assert_array_equal(one, other)
+
+
+def row_of(values: Any, index: int) -> Any:
+    """What a vector environment returns for one sub-environment."""
+    if isinstance(values, dict):
+        return {k: row_of(v, index) for k, v in values.items() if not k.startswith("_")}
+    return values[index]
+
+
+def played(env: DreamEnv, actions: Any) -> list[Any]:
+    return [env.step(int(action)) for action in actions]

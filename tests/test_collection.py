@@ -307,6 +307,7 @@ def test_nothing_to_collect_is_refused(path: Path, num_steps: int, num_envs: int
         collect(buffer, num_steps, num_envs=num_envs)
 
 
+@pytest.mark.usefixtures("light_workers")
 @pytest.mark.filterwarnings("ignore:the process of environment")
 @pytest.mark.parametrize(
     ("policy", "kind", "message"),

@@ -14,7 +14,7 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("no_curves")
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
 
 
 def written_mnist(folder: Path, num: int = 20) -> Path:

@@ -18,9 +18,8 @@ from atarigan.models.dynamics.dream_batch import DreamBatch, GameStates
 from atarigan.models.dynamics.features import last_next_byte
 from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
-from tests.learned_games import counting_dream, learned_breakout
-from tests.test_dream_envs import assert_equal
-from tests.test_tree_dynamics import NUM_INPUTS, random_tables
+from tests.learned_games import assert_equal, counting_dream, learned_breakout
+from tests.plain_trees import NUM_INPUTS, random_tables
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="plays on CUDA only")

@@ -3,12 +3,10 @@
 import copy
 import dataclasses
 import json
-import pickle
 import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -16,7 +14,6 @@ import numpy as np
 import pytest
 import stable_baselines3.common.env_checker
 import torch
-from ale_py.vector_env import AtariVectorEnv
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
@@ -24,12 +21,19 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 
 from atarigan import FrameGenerator
-from atarigan.data.provenance import Provenance
 from atarigan.envs import DreamEnv, DreamVectorEnv
 from atarigan.errors import InputError
-from atarigan.images.env_layout import layout_of_env
-from atarigan.images.pixels import FrameFormat, ale_palette
-from tests.learned_games import GAME, LIFE, counting_dream, learned_breakout
+from tests.learned_games import (
+    GAME,
+    LIFE,
+    assert_equal,
+    counting,
+    counting_dream,
+    learned,
+    learned_breakout,
+    played,
+    row_of,
+)
 
 ID = "atarigan:atarigan/Dream-v0"
 FIRE, LEFT = 1, 3
@@ -39,39 +43,6 @@ OBS_TYPES = ("pixels", "ram", "both")
 @pytest.fixture(scope="module")
 def breakout() -> FrameGenerator:
     return FrameGenerator.load("breakout", device="cpu")
-
-
-def learned(generator: FrameGenerator, **options: Any) -> DreamEnv:
-    return DreamEnv(learned_breakout(), generator, **options)
-
-
-def counting(num_starts: int = 1, **options: Any) -> DreamEnv:
-    return DreamEnv(counting_dream(num_starts), **options)
-
-
-def assert_equal(one: Any, other: Any) -> None:
-    """Equal arrays, numbers, or dictionaries and sequences of them."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for name in one:
-            assert_equal(one[name], other[name])
-    elif isinstance(one, (tuple, list)):
-        assert len(one) == len(other)
-        for each, its in zip(one, other, strict=True):
-            assert_equal(each, its)
-    else:
-        np.testing.assert_array_equal(one, other)
-
-
-def row_of(values: Any, index: int) -> Any:
-    """What a vector environment returns for one sub-environment."""
-    if isinstance(values, dict):
-        return {k: row_of(v, index) for k, v in values.items() if not k.startswith("_")}
-    return values[index]
-
-
-def played(env: DreamEnv, actions: Any) -> list[Any]:
-    return [env.step(int(action)) for action in actions]
 
 
 @pytest.mark.parametrize("obs_type", OBS_TYPES)
@@ -213,96 +184,6 @@ def test_unseeded_games_follow_from_np_random() -> None:
     assert len(np.unique(first(1)[:, 0])) > 4
 
 
-def test_frames_are_those_of_the_generator(breakout: FrameGenerator) -> None:
-    """One latent for all, so that RAM determines a frame."""
-    envs = DreamVectorEnv(learned_breakout(), 5, breakout, obs_type="both", stack_num=1)
-    seen, _ = envs.reset(seed=0)
-    latents = np.repeat(breakout.latents(1, 0), 5, axis=0)
-    for _ in range(3):
-        np.testing.assert_array_equal(
-            seen["pixels"][:, 0], breakout.decode(latents, seen["ram"])[..., 0]
-        )
-        seen = envs.step(envs.action_space.sample())[0]
-
-
-@pytest.mark.parametrize("stack_num", [1, 4])
-def test_a_stack_is_that_of_atari_vector_env(breakout: FrameGenerator, stack_num: int) -> None:
-    """Zeros before the first frame, then the frames of the last agent steps, oldest first."""
-    envs = DreamVectorEnv(
-        learned_breakout(), 2, breakout, stack_num=stack_num, max_num_frames_per_episode=24
-    )
-    real = AtariVectorEnv(
-        "breakout",
-        2,
-        stack_num=stack_num,
-        noop_max=0,
-        use_fire_reset=False,
-        max_num_frames_per_episode=24,
-    )
-    assert envs.single_observation_space == real.single_observation_space
-    seen, expected = envs.reset(seed=0)[0], real.reset(seed=0)[0]
-    for _ in range(9):
-        np.testing.assert_array_equal(seen.any(axis=(2, 3)), expected.any(axis=(2, 3)))
-        previous = seen
-        seen, expected = (each.step(np.zeros(2, int))[0] for each in (envs, real))
-        if seen[:, :-1].any():
-            np.testing.assert_array_equal(seen[:, :-1], previous[:, 1:])
-
-
-class PaletteGenerator:
-    """A FrameGenerator of RAM of two bytes whose frames have the first byte's color all over."""
-
-    frame_format = FrameFormat("palette", 8, 9, "ntsc")
-    device = torch.device("cpu")
-    model = SimpleNamespace(sample=SimpleNamespace(condition_shape=(2,)))
-    provenance = Provenance()
-    reads_ram = True
-    largest_batch = 2
-
-    def latents(self, num: int, seed: int) -> np.ndarray:
-        return np.zeros((num, 1), np.float32)
-
-    def decode_on_device(self, latents: torch.Tensor, rams: torch.Tensor) -> torch.Tensor:
-        return rams[:, :1, None, None].repeat(1, *self.frame_format.shape)
-
-
-def test_colors_of_a_palette_are_shown_as_rgb() -> None:
-    generator: Any = PaletteGenerator()
-    envs = DreamVectorEnv(
-        counting_dream(), 5, generator, stack_num=2, frameskip=2, render_mode="rgb_array"
-    )
-    envs.reset(seed=0)
-    seen = envs.step([0] * 5)[0]
-    assert seen.shape == (5, 2, 8, 9, 3)
-    expected = np.broadcast_to(ale_palette("ntsc")[[0, 2]][:, None, None], seen.shape[1:])
-    for observation, picture in zip(seen, envs.render() or (), strict=True):
-        np.testing.assert_array_equal(observation, expected)
-        np.testing.assert_array_equal(picture, expected[-1])
-
-
-def test_other_wrappers_know_its_layout(breakout: FrameGenerator) -> None:
-    """By its shape alone, a stack of three would be taken for colors."""
-    env = learned(breakout, stack_num=3)
-    envs = DreamVectorEnv(learned_breakout(), 2, breakout, stack_num=3)
-    for each in (env, envs):
-        layout = layout_of_env(each)
-        assert layout is not None
-        assert (layout.axes, layout.num_stack, layout.num_channels) == ("KHW", 3, 1)
-
-
-def test_observations_can_be_changed_and_kept(breakout: FrameGenerator) -> None:
-    envs = DreamVectorEnv(learned_breakout(), 2, breakout, obs_type="both", stack_num=3)
-    other = DreamVectorEnv(learned_breakout(), 2, breakout, obs_type="both", stack_num=3)
-    seen, infos = envs.reset(seed=0)
-    other.reset(seed=0)
-    for _ in range(4):
-        for array in (*seen.values(), infos["ram"], infos["episode_frame_number"]):
-            array[:] = 7
-        seen, *_, infos = envs.step([1, 2])
-        expected, *_, expected_infos = other.step([1, 2])
-        assert_equal((seen, infos), (expected, expected_infos))
-
-
 def test_infos_are_those_of_ale() -> None:
     """`frame_number` counts on over episodes, until a seed loads the game anew."""
     env = counting(max_num_frames_per_episode=6)
@@ -346,140 +227,6 @@ def test_rewards_are_clipped_if_asked(clips: bool, rewards: list[float]) -> None
     envs = DreamVectorEnv(counting_dream(), 3, reward_clipping=clips)
     envs.reset(seed=0)
     assert envs.step([FIRE, 0, LEFT])[1].tolist() == rewards
-
-
-def test_a_clone_goes_on_in_the_same_way(breakout: FrameGenerator) -> None:
-    env, other = learned(breakout, stack_num=2), learned(breakout, stack_num=2)
-    env.reset(seed=0)
-    other.reset(seed=1)
-    played(env, [FIRE, 2, 2])
-    state = env.clone_state()
-    actions = [2, 3, 3, 2, 0, 2]
-    expected = played(env, actions)
-    for each in (env, other):
-        each.restore_state(pickle.loads(pickle.dumps(state)))
-        assert_equal(played(each, actions), expected)
-    envs = DreamVectorEnv(learned_breakout(), 3, breakout, stack_num=2)
-    envs.reset(seed=5)
-    envs.restore_state(None, state)
-    for action, each in zip(actions, expected, strict=True):
-        found = envs.step([action] * 3)
-        for index in range(3):
-            assert_equal([row_of(part, index) for part in found], each)
-
-
-def test_without_its_random_stream_a_clone_has_other_luck() -> None:
-    dream = counting_dream(sticky=0.5)
-    envs = DreamVectorEnv(dream, 64)
-    envs.reset(seed=0)
-    envs.step([FIRE] * 64)
-    states = [envs.clone_state(3, include_rng=each) for each in (False, True)]
-    for state, num_outcomes in zip(states, (5, 1), strict=True):
-        envs.restore_state(None, state)
-        assert len(np.unique(envs.step([0] * 64)[1])) == num_outcomes
-
-
-def test_one_sub_environment_is_restored(breakout: FrameGenerator) -> None:
-    envs = DreamVectorEnv(learned_breakout(), 3, breakout, stack_num=2)
-    before, _ = envs.reset(seed=0)
-    state = envs.clone_state(1)
-    after = envs.step([2, 2, 2])
-    envs.restore_state(0, state)
-    again = envs.step([2, 2, 2])
-    assert_equal(again[0][0], after[0][1])
-    assert again[4]["episode_frame_number"].tolist() == [4, 8, 8]
-    assert not np.array_equal(before, after[0])
-
-
-def test_an_ended_game_is_restored_as_one() -> None:
-    envs = DreamVectorEnv(counting_dream(), 2, frameskip=GAME, autoreset_mode="Disabled")
-    envs.reset(seed=0)
-    start = envs.clone_state(0)
-    envs.step([0, 0])
-    end = envs.clone_state(0)
-    envs.restore_state(None, start)
-    assert envs.step([0, 0])[2].all()
-    envs.restore_state(None, start)
-    envs.restore_state(1, end)
-    with pytest.raises(ResetNeeded, match="reset_mask"):
-        envs.step([0, 0])
-
-
-def test_what_if_the_ram_were_another(breakout: FrameGenerator) -> None:
-    env = learned(breakout, obs_type="both")
-    first, info = env.reset(seed=0)
-    after = env.step(FIRE)[0]
-    seen = env.set_state(info["ram"], lives=2, resistance=27_450)
-    assert_equal(seen, first)
-    assert not np.array_equal(after["ram"], first["ram"])
-    state = env.clone_state()
-    assert state.game.lives.tolist() == [2]
-    assert state.game.resistances.tolist() == [27_450]
-    envs = DreamVectorEnv(learned_breakout(), 2, breakout, obs_type="ram")
-    others, _ = envs.reset(seed=0)
-    assert_equal(envs.set_state(1, after["ram"])[1], after["ram"])
-    assert_equal(envs.set_state(1, after["ram"])[0], others[0])
-    assert (envs.set_state(None, after["ram"]) == after["ram"]).all()
-
-
-def test_another_ram_has_the_lives_that_follow_from_it() -> None:
-    """An episode of one life goes on from RAM of a game that has lost one."""
-    env = counting(episodic_life=True, frameskip=1)
-    env.reset(seed=0)
-    env.set_state(np.array([LIFE + 1, 0], np.uint8))
-    _, _, terminated, _, info = env.step(0)
-    assert not terminated
-    assert (info["lives"], info["episode_frame_number"]) == (2, 1)
-
-
-def test_a_game_that_is_over_goes_on_from_another_state() -> None:
-    env = counting(frameskip=GAME)
-    env.reset(seed=0)
-    assert env.step(0)[2]
-    env.set_state(np.zeros(2, np.uint8))
-    assert env.step(0)[2]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"ram": [0, 0]}, r"ram must be an array uint8 \(2,\), not \[0, 0\]"),
-        ({"ram": np.zeros(2)}, r"uint8 \(2,\), not float64 \(2,\)"),
-        ({"ram": np.zeros(3, np.uint8)}, r"uint8 \(2,\), not uint8 \(3,\)"),
-        ({"lives": 256}, "lives must be a whole number from 0 to 255, not 256"),
-        ({"resistance": 30_000}, "resistance must be None in a game without a paddle, not 30000"),
-    ],
-)
-def test_a_wrong_state_is_named_and_changes_nothing(
-    arguments: dict[str, Any], message: str
-) -> None:
-    env = counting()
-    env.reset(seed=0)
-    env.step(0)
-    with pytest.raises(InputError, match=message):
-        env.set_state(**{"ram": np.zeros(2, np.uint8), **arguments})
-    assert env.step(0)[0].tolist() == [8, 1]
-
-
-def test_states_of_another_kind_are_refused(breakout: FrameGenerator) -> None:
-    env, other = learned(breakout), counting()
-    env.reset(seed=0)
-    other.reset(seed=0)
-    with pytest.raises(InputError, match="of this dream of ALE/Breakout-v5, not of another one"):
-        env.restore_state(other.clone_state())
-    blind = learned(breakout, obs_type="ram")
-    blind.reset(seed=0)
-    with pytest.raises(
-        InputError, match=r"pixels \(4, 84, 84\), not of RAM \(128,\) and pixels None"
-    ):
-        env.restore_state(blind.clone_state())
-    with pytest.raises(InputError, match="resistance must be a whole number from 27450 to 790196"):
-        env.set_state(np.zeros(128, np.uint8), resistance=0)
-    envs = DreamVectorEnv(counting_dream(), 2)
-    envs.reset(seed=0)
-    for call in (envs.clone_state, lambda index: envs.restore_state(index, other.clone_state())):
-        with pytest.raises(InputError, match="index must be a whole number from 0 to 1, not 2"):
-            call(2)
 
 
 def test_nothing_works_before_the_first_reset(breakout: FrameGenerator) -> None:
@@ -542,30 +289,6 @@ def test_torch_output_equals_numpy(
     layer = torch.nn.Embedding(256, 2)
     layer(seen.int()).sum().backward()
     assert layer.weight.grad is not None
-
-
-@pytest.mark.parametrize("obs_type", ["pixels", "ram"])
-def test_render_returns_the_newest_frame(breakout: FrameGenerator, obs_type: Any) -> None:
-    dream = learned_breakout()
-    envs = DreamVectorEnv(dream, 2, breakout, obs_type=obs_type, render_mode="rgb_array")
-    shown = DreamVectorEnv(dream, 2, breakout)
-    for each in (envs, shown):
-        each.reset(seed=0)
-    seen = shown.step([2, 3])[0]
-    envs.step([2, 3])
-    pictures = envs.render()
-    assert pictures is not None
-    for stack, picture in zip(seen, pictures, strict=True):
-        assert picture.shape == (84, 84, 3)
-        np.testing.assert_array_equal(picture, np.repeat(stack[-1][..., None], 3, axis=2))
-    assert shown.render() is None
-
-
-@pytest.mark.filterwarnings("ignore:.*You are trying to use 'human' rendering")
-def test_gymnasium_shows_it_in_a_window(breakout: FrameGenerator) -> None:
-    env = gym.make(ID, model=learned_breakout(), generator=breakout, render_mode="human")
-    assert isinstance(env, gym.wrappers.HumanRendering)
-    assert env.env.render_mode == "rgb_array"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.features import ram_probe
 from atarigan.files.npz_samples import read_samples
 
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
+
 
 @pytest.fixture(autouse=True)
 def _short_probe_training(monkeypatch):

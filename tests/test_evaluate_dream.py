@@ -14,6 +14,7 @@ from atarigan.cli import command_line
 from atarigan.config.dream_config import DreamConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
+from atarigan.evaluation.dream.dream_evaluation import DreamEvaluation
 from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.metrics.score import METRICS
 from atarigan.models import model_source, shipped
@@ -41,6 +42,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dream(tmp_path: Path) -> Path:
     """A dream without a generator."""
     return saved(learned_breakout(), tmp_path / "dream", generator="")
+
+
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without a page, which other tests look at."""
+    monkeypatch.setattr(DreamEvaluation, "write_page", lambda evaluation, path: None)
 
 
 def saved(dream: Dream, folder: Path, **settings: Any) -> Path:
@@ -107,6 +114,7 @@ def with_constant(tables: TreeTables, address: int, value: int) -> TreeTables:
     )
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
     """A byte that is always the same becomes another one: every frame is wrong, or none is."""
     loaded = Dream.load(dream)

@@ -53,12 +53,8 @@ def test_frames_of_an_episode_follow_one_another(env):
     assert joined.all()
 
 
-def test_the_same_seed_plays_the_same_frames():
-    played = []
-    for seed in (1, 1, 2):
-        env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
-        played.append(FrameGames(env, "scripted", 0.25, seed).play(400).frames.states)
-        env.close()
+def test_the_same_seed_plays_the_same_frames(env):
+    played = [FrameGames(env, "scripted", 0.25, seed).play(400).frames.states for seed in (1, 1, 2)]
     np.testing.assert_array_equal(played[0], played[1])
     assert not np.array_equal(played[0][:400], played[2][:400])
 

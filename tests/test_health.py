@@ -11,7 +11,7 @@ from atarigan.models.frame_generator import FrameGenerator
 from atarigan.training import health
 from atarigan.training.build import build_trainer
 
-pytestmark = pytest.mark.usefixtures("no_curves")
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
 COMMON = ("--log", "none", "--sample-every", "0", "--max-images", "2000000")
 LOST = {
     "loss is (nan|-?inf)|is not finite": (

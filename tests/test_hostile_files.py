@@ -31,7 +31,11 @@ from tests.fuzz import Watch, run_apart, verdict
 from tests.mutations import spoiled
 from tests.readers import READERS, read_generator
 
-WATCH = Watch()
+
+@pytest.fixture(scope="module")
+def watch() -> Watch:
+    """Made here and not on import, for it slows down all that the process does from then on."""
+    return Watch()
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +59,9 @@ def copy_of(tmp_path: Path, specimens: Callable[[str], Path]) -> Callable[[str],
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_specimens_are_read(name: str, copy_of: Callable[[str], Path]) -> None:
+def test_specimens_are_read(name: str, copy_of: Callable[[str], Path], watch: Watch) -> None:
     folder = copy_of(name)
-    assert verdict(READERS[name].read, folder, WATCH) == "accepted"
+    assert verdict(READERS[name].read, folder, watch) == "accepted"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -67,14 +71,14 @@ def test_specimens_are_read(name: str, copy_of: Callable[[str], Path]) -> None:
 )
 @given(rng=st.randoms(use_true_random=False))
 def test_spoiled_files_are_read_or_refused(
-    name: str, rng: Random, tmp_path: Path, specimens: Callable[[str], Path]
+    name: str, rng: Random, tmp_path: Path, specimens: Callable[[str], Path], watch: Watch
 ) -> None:
     folder = tmp_path / "copy"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(specimens(name), folder)
     each = rng.choice(READERS[name].names)
     (folder / each).write_bytes(spoiled(each, (folder / each).read_bytes(), rng))
-    assert verdict(READERS[name].read, folder, WATCH) in ("accepted", "refused")
+    assert verdict(READERS[name].read, folder, watch) in ("accepted", "refused")
 
 
 @pytest.mark.slow
@@ -99,7 +103,7 @@ class RunsCode:
 )
 @pytest.mark.filterwarnings("ignore")
 def test_no_pickle_runs_wherever_it_is_put(
-    name: str, file: str, tmp_path: Path, copy_of: Callable[[str], Path]
+    name: str, file: str, tmp_path: Path, copy_of: Callable[[str], Path], watch: Watch
 ) -> None:
     """As a file of its own, as a member of an archive, and behind the header of an object array."""
     folder, evidence = copy_of(name), tmp_path / "ran"
@@ -113,7 +117,7 @@ def test_no_pickle_runs_wherever_it_is_put(
     for content in (payload, header + payload, *packed):
         is_gzipped = file.endswith(".gz")
         (folder / file).write_bytes(gzip.compress(content) if is_gzipped else content)
-        assert verdict(READERS[name].read, folder, WATCH) in ("accepted", "refused")
+        assert verdict(READERS[name].read, folder, watch) in ("accepted", "refused")
         assert not evidence.exists()
 
 

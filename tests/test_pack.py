@@ -11,6 +11,8 @@ from atarigan.errors import InputError
 from atarigan.models import model_source, shipped
 from atarigan.models.checkpoint import load_model_config
 
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -255,7 +255,7 @@ def test_model_sees_its_own_stack_and_fires_first_in_each_life(
 
 def test_models_play_repeats_with_the_seed(model_file: Path, breakout: AgentSteps) -> None:
     name = f"sb3:PPO:{model_file}"
-    plays = [play(breakout, make(name, breakout, seed), 60)[0] for seed in (0, 0, 1)]
+    plays = [play(breakout, make(name, breakout, seed), 30)[0] for seed in (0, 0, 1)]
     assert plays[0] == plays[1] != plays[2]
     assert len(set(plays[0])) == 4
 

@@ -44,7 +44,7 @@ from atarigan.images.pixels import FrameFormat
 from atarigan.models import model_source
 
 gym.register_envs(ale_py)
-pytestmark = pytest.mark.usefixtures("no_curves")
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
 GAMES = ("pong", "boxing")
 OTHER_GAME = "the generator learned ALE/Breakout-v5, and .* is of ALE/Pong-v5: "
 

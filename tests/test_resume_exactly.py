@@ -13,7 +13,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.models.checkpoint import find_checkpoint, load_training_state
 from atarigan.pictures import grids
 
-pytestmark = pytest.mark.usefixtures("no_curves")
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
 BATCH = 8
 SOURCES = {
     "sine": ("--recipe", "sine"),

@@ -17,7 +17,7 @@ from atarigan.models.checkpoint import find_checkpoint, load_training_state
 from atarigan.training.device_plan import plan_for
 from benchmarks.quality import Candidate, QualityArguments, plan_line, run_folder, scores_file
 
-pytestmark = pytest.mark.usefixtures("no_curves")
+pytestmark = pytest.mark.usefixtures("no_curves_in_module")
 SINE = ["--source", "sine", "--batch-size", "16", "--log", "none", "--device", "cpu",
         "--evaluate-every-s", "0"]  # fmt: skip
 

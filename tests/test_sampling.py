@@ -80,7 +80,7 @@ def levels(frames: Any) -> Any:
     return frames[..., 0, 0, 0]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(writers=WRITERS, capacity=st.integers(1, 40), num_stack=st.integers(1, 5))
 def test_stacks_never_cross_an_episodes_end(
     tmp_path_factory: Any, writers: list[list[str]], capacity: int, num_stack: int
@@ -100,7 +100,7 @@ def test_stacks_never_cross_an_episodes_end(
         assert stack == layout.stack(*drawable[stack[-1]])
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(writers=WRITERS, capacity=st.integers(1, 40), num_stack=st.integers(1, 5))
 def test_transitions_are_steps_with_what_came_next(
     tmp_path_factory: Any, writers: list[list[str]], capacity: int, num_stack: int

@@ -93,6 +93,7 @@ def test_an_exported_network_draws_the_same_frames() -> None:
     assert_same_frames(frames, expected("run")["of_ram"])
 
 
+@pytest.mark.usefixtures("no_curves")
 @pytest.mark.parametrize("name", ["run", "points"])
 def test_a_run_goes_on_as_it_would_have(name: str, specimens: Path) -> None:
     words = ["--resume", "--out", str(specimens / name), "--max-images", "48"]

@@ -73,7 +73,7 @@ def test_ball_is_launched_however_sticky_actions_are() -> None:
     fire = FireAtNewLife(env.action_meanings)
     env.reset(seed=0)
     num_steps = []
-    for _ in range(12):
+    for _ in range(6):
         env.reset()
         fire.begin_episode()
         num_steps.append(0)

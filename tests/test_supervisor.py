@@ -16,6 +16,7 @@ from atarigan.data.collection.supervisor import WorkerDiedError
 from atarigan.data.collection.worker import Share, Signals, collect_share, seeds_of
 from atarigan.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("light_workers")
 MISBEHAVING = "tests.fakes:Misbehaving-v0"
 
 

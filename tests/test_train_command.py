@@ -26,6 +26,7 @@ from atarigan.models.checkpoint import find_checkpoint, load_training_state
 from atarigan.models.families import NETWORKS
 from atarigan.training.objectives import OBJECTIVES
 from atarigan.training.penalties import PENALTIES
+from atarigan.training.trainer import Trainer
 
 TINY = ["--network", "mlp", "--batch-size", "16", "--critic-steps", "2", "--device", "cpu"]
 
@@ -51,7 +52,7 @@ def run(tmp_path_factory, buffer):
     """A finished run, to look at and not to change."""
     out = tmp_path_factory.mktemp("finished") / "run"
     assert run_train("--out", out, "--data", buffer, "--network", "dcgan", "--batch-size", 8,
-                     "--max-images", 240, "--sample-every", 80) == 0  # fmt: skip
+                     "--max-images", 48, "--sample-every", 16) == 0  # fmt: skip
     return out
 
 
@@ -72,11 +73,12 @@ def test_a_folder_in_use_is_not_overwritten(run, buffer):
         run_train("--out", run, "--data", buffer)
 
 
+@pytest.mark.usefixtures("no_curves")
 def test_resume_goes_on_with_the_runs_own_settings(tmp_path, run):
     out = shutil.copytree(run, tmp_path / "run")
-    assert run_train("--out", out, "--resume", "--max-images", 480) == 0
+    assert run_train("--out", out, "--resume", "--max-images", 64) == 0
     state = load_training_state(find_checkpoint(out))
-    assert state["num_images"] == 480
+    assert state["num_images"] == 64
 
 
 def test_list_names_every_choice_with_a_line_on_it(capsys):
@@ -149,7 +151,24 @@ def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, monkeypatch, capsys
     assert not Path("out").exists()
 
 
-def test_ctrl_c_saves_and_exits_130(tmp_path):
+@pytest.mark.usefixtures("no_curves")
+def test_ctrl_c_saves_and_exits_130(tmp_path, monkeypatch, capsys):
+    """It is pressed in the third step."""
+    train_step = Trainer.train_step
+
+    def pressed(trainer, *arguments):
+        if trainer.num_steps == 2:
+            signal.raise_signal(signal.SIGINT)
+        train_step(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "train_step", pressed)
+    assert run_train("--out", tmp_path, "--source", "sine", *TINY, "--log", "none") == 130
+    assert load_training_state(find_checkpoint(tmp_path))["num_images"] == 3 * 2 * 16
+    assert "96 images" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_process_with_status_130(tmp_path):
     out = tmp_path / "run"
     words = [sys.executable, "-m", "atarigan.train", "--out", str(out), "--source", "sine", *TINY,
              "--checkpoint-every-s", "0", "--sample-every", "64", "--log", "none"]  # fmt: skip
@@ -181,6 +200,7 @@ def test_sample_writes_what_the_ending_says(run, tmp_path, name):
         assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 12
 
 
+@pytest.mark.usefixtures("no_curves")
 def test_sample_points(tmp_path):
     run_train("--out", tmp_path, "--source", "sine", *TINY, "--max-images", 64, "--log", "none")
     assert sample.main(["--run", str(tmp_path), "--out", str(tmp_path / "p.npz")]) == 0
@@ -213,6 +233,7 @@ def test_a_folder_without_images_says_how_many_files_it_has(tmp_path: Path) -> N
         train.main(words)
 
 
+@pytest.mark.usefixtures("no_curves")
 @pytest.mark.parametrize("every_s", ["0", "300"])
 def test_a_run_without_evaluations_announces_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], every_s: str

@@ -1,26 +1,30 @@
 """TreeDynamics: learns a made-up machine exactly, walks as its tables say, refuses damaged ones."""
 
 import dataclasses
-import json
-import shutil
 import sys
-from functools import cache
-from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics import tree_walk
 from atarigan.models.dynamics.dynamics import Dynamics
-from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.features import Columns
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import TreeFitter
-from atarigan.models.dynamics.tree_tables import Coding, TreeTables
+from atarigan.models.dynamics.tree_tables import TreeTables
+from atarigan.models.extras import compiled
+from tests.plain_trees import (
+    NUM_INPUTS,
+    NUM_VARYING,
+    every_feature,
+    plain_step,
+    plain_value,
+    random_tables,
+)
 
 NUM_BYTES = 13
 LOW, HIGH, X, Y, VELOCITY, PADDLE, COPY, SCORE, LIVES, CONSTANT, HEIGHT, CLIMB, IS_HIGH = range(13)
@@ -139,7 +143,8 @@ def test_a_byte_that_never_varied_stays_as_it_is(fitted):
 def test_the_same_seed_gives_the_same_trees():
     few = made_up(300, seed=3)
     tables = [TreeDynamics.fit(few, seed=seed).tables for seed in (1, 1, 2)]
-    assert all(np.array_equal(getattr(tables[0], name), getattr(tables[1], name)) for name in NAMES)
+    for field in dataclasses.fields(TreeTables):
+        np.testing.assert_array_equal(*(getattr(each, field.name) for each in tables[:2]))
     assert not np.array_equal(tables[0].thresholds, tables[2].thresholds)
 
 
@@ -228,7 +233,8 @@ def test_missing_modules_name_the_extra(fitted, monkeypatch):
         TreeDynamics.fit(few)
 
 
-def test_steps_are_compiled_where_nothing_can_be_kept(fitted, monkeypatch):
+@pytest.fixture
+def no_folder_to_keep_in(monkeypatch):
     import numba
 
     def without_folder(*arguments, cache=False):
@@ -237,123 +243,29 @@ def test_steps_are_compiled_where_nothing_can_be_kept(fitted, monkeypatch):
         return njit(*arguments)
 
     njit = numba.njit
-    tree_walk.compiled_walk.cache_clear()
     monkeypatch.setattr(numba, "njit", without_folder)
+
+
+def doubled(values):
+    for index in range(len(values)):
+        values[index] *= 2
+
+
+@pytest.mark.usefixtures("no_folder_to_keep_in")
+def test_functions_are_compiled_where_nothing_can_be_kept():
+    values = np.arange(3)
+    function = compiled(doubled)
+    function(values)
+    assert values.tolist() == [0, 2, 4]
+    assert function.signatures
+
+
+@pytest.mark.slow  # compiles all of the walk
+@pytest.mark.usefixtures("no_folder_to_keep_in")
+def test_steps_are_compiled_where_nothing_can_be_kept(fitted):
+    tree_walk.compiled_walk.cache_clear()
     few = made_up(10, seed=0)
     assert_predicts(fitted.step(few.states, few.inputs), few)
-
-
-# The formulas of every kind, once more.
-
-
-def plain_value(feature, present, following, inputs):
-    kind, first, second = map(int, feature)
-    return {
-        Kind.PRESENT: lambda: present[first],
-        Kind.INPUT: lambda: inputs[first],
-        Kind.DIFFERENCE: lambda: present[first] - present[second],
-        Kind.NEXT: lambda: following[first],
-        Kind.NEXT_MINUS_PRESENT: lambda: following[first] - present[second],
-        Kind.NEXT_DIFFERENCE: lambda: following[first] - following[second],
-        Kind.BIT: lambda: present[first] & 2**second,
-        Kind.LOW_NIBBLE: lambda: present[first] % 16,
-        Kind.NEXT_BIT: lambda: following[first] & 2**second,
-        Kind.NEXT_LOW_NIBBLE: lambda: following[first] % 16,
-    }[Kind(kind)]()
-
-
-def plain_step(tables, state, inputs):
-    """One state through all trees, node after node."""
-    present = [int(state[address]) for address in tables.addresses]
-    following: list[int] = []
-    root = 0
-    for tree, size in enumerate(tables.sizes.tolist()):
-        node = root
-        while tables.skips[node]:
-            feature = tables.features[tables.node_features[node]]
-            value = plain_value(feature, present, following, inputs)
-            node += int(tables.skips[node]) if value > tables.thresholds[node] else 1
-        value, root = int(tables.thresholds[node]), root + size
-        if tree < len(present):
-            coded = {
-                Coding.VALUE: value,
-                Coding.DIFFERENCE: (present[tree] + value) % 256,
-                Coding.XOR: present[tree] ^ value,
-            }
-            value = coded[Coding(tables.codings[tree])]
-        following.append(value)
-    after = state.copy()
-    after[tables.addresses] = following[: len(present)]
-    reward, end, lives = following[len(present) :]
-    return after.tolist(), tables.rewards[reward], bool(end), lives
-
-
-NUM_VARYING, NUM_INPUTS = 5, 2
-
-
-@cache
-def every_feature(number):
-    """All features of a tree before which `number` bytes are predicted."""
-    ranges = {
-        Kind.PRESENT: (NUM_VARYING, 1),
-        Kind.INPUT: (NUM_INPUTS, 1),
-        Kind.DIFFERENCE: (NUM_VARYING, NUM_VARYING),
-        Kind.NEXT: (number, 1),
-        Kind.NEXT_MINUS_PRESENT: (number, NUM_VARYING),
-        Kind.NEXT_DIFFERENCE: (number, number),
-        Kind.BIT: (NUM_VARYING, 8),
-        Kind.LOW_NIBBLE: (NUM_VARYING, 1),
-        Kind.NEXT_BIT: (number, 8),
-        Kind.NEXT_LOW_NIBBLE: (number, 1),
-    }
-    return [
-        Feature(kind, first, second)
-        for kind, (firsts, seconds) in ranges.items()
-        for first in range(firsts)
-        for second in range(seconds)
-    ]
-
-
-def random_tables(rng):
-    """Tables of random trees, whose nodes read features of every kind."""
-    features = every_feature(NUM_VARYING)
-    number_of = {feature: number for number, feature in enumerate(features)}
-    nodes, sizes = [], []
-
-    def grow(allowed, num_values, depth):
-        if depth == 0 or rng.random() < 0.1:
-            nodes.append((0, int(rng.integers(num_values)), 0))
-            return
-        kind = Kind(rng.choice(list(allowed)))
-        feature = allowed[kind][rng.integers(len(allowed[kind]))]
-        threshold = 0 if "BIT" in kind.name else 7 if "NIBBLE" in kind.name else 64
-        here = len(nodes)
-        nodes.append(None)
-        grow(allowed, num_values, depth - 1)
-        threshold += int(rng.integers(-20, 20)) if kind < Kind.BIT else 0
-        nodes[here] = (number_of[feature], threshold, len(nodes) - here)
-        grow(allowed, num_values, depth - 1)
-
-    for tree, num_values in enumerate([256] * NUM_VARYING + [3, 2, 256]):
-        before = len(nodes)
-        features_of: dict[Kind, list[Feature]] = {}
-        for feature in every_feature(min(tree, NUM_VARYING)):
-            features_of.setdefault(feature.kind, []).append(feature)
-        grow(features_of, num_values, 5)
-        sizes.append(len(nodes) - before)
-    numbers, thresholds, skips = np.array(nodes, np.int32).T
-    return TreeTables(
-        num_bytes=8,
-        num_inputs=NUM_INPUTS,
-        addresses=rng.permutation(8)[:NUM_VARYING].astype(np.int32),
-        codings=rng.integers(0, 3, NUM_VARYING).astype(np.uint8),
-        rewards=np.array([-1.0, 0.0, 2.5], np.float32),
-        features=np.array(features, np.uint16),
-        sizes=np.array(sizes, np.int32),
-        node_features=numbers.astype(np.uint16),
-        thresholds=np.ascontiguousarray(thresholds),
-        skips=np.ascontiguousarray(skips),
-    )
 
 
 @hypothesis.settings(max_examples=20)
@@ -383,21 +295,6 @@ def test_trees_are_fitted_to_the_values_that_are_walked():
     np.testing.assert_array_equal(values, plain)
 
 
-# Files.
-
-
-@pytest.fixture(scope="module")
-def specimen(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("specimen")
-    TreeDynamics(random_tables(np.random.default_rng(5))).save(folder)
-    return folder
-
-
-@pytest.fixture
-def saved(specimen, tmp_path):
-    return Path(shutil.copytree(specimen, tmp_path / "model"))
-
-
 def test_what_is_loaded_takes_the_same_steps(fitted, tmp_path):
     fitted.save(tmp_path / "deep" / "model")
     loaded = TreeDynamics.load(tmp_path / "deep" / "model")
@@ -406,169 +303,3 @@ def test_what_is_loaded_takes_the_same_steps(fitted, tmp_path):
     assert loaded.num_nodes == fitted.num_nodes > 50
     names = {path.name for path in (tmp_path / "deep" / "model").iterdir()}
     assert names == {"dynamics.json", "trees.safetensors"}
-
-
-NAMES = ("addresses", "codings", "rewards", "features", "sizes", "node_features", "thresholds",
-         "skips")  # fmt: skip
-
-
-def with_value(place, value):
-    """Put a value at a place of a table: a number, or what to look for."""
-
-    def changed(table):
-        table = table.copy()
-        table[place] = value
-        return table
-
-    return changed
-
-
-def first_inner(tables):
-    return int(np.flatnonzero(tables["skips"])[0])
-
-
-def first_leaf(tables):
-    return int(np.flatnonzero(tables["skips"] == 0)[0])
-
-
-def reading_ahead(tables):
-    """Let the first tree read the next value of the first byte."""
-    number = next(
-        number for number, each in enumerate(tables["features"]) if each.tolist() == [3, 0, 0]
-    )
-    return with_value(first_inner(tables), number)(tables["node_features"])
-
-
-DAMAGE = {
-    "another dtype": ("skips", lambda t: t["skips"].astype(np.int64), "skips must be int32"),
-    "another shape": ("features", lambda t: t["features"][:, :2], "features must be uint16"),
-    "too few nodes": ("thresholds", lambda t: t["thresholds"][1:], "thresholds must be int32 of"),
-    "unknown kind": ("features", lambda t: with_value((0, 0), 10)(t["features"]), "known kinds"),
-    "byte too high": ("features", lambda t: with_value((0, 1), 5)(t["features"]), "in range"),
-    "bit too high": ("features", lambda t: with_value(-1, (6, 0, 8))(t["features"]), "in range"),
-    "input too high": ("features", lambda t: with_value(-1, (1, 2, 0))(t["features"]), "in range"),
-    "second byte too high": (
-        "features", lambda t: with_value(-1, (4, 0, 5))(t["features"]), "in range"),
-    "second where none is": (
-        "features", lambda t: with_value(-1, (0, 0, 1))(t["features"]), "in range"),
-    "address too high": (
-        "addresses", lambda t: with_value(0, 8)(t["addresses"]), "addresses must be 0 to 7, not"),
-    "address below 0": (
-        "addresses", lambda t: with_value(0, -1)(t["addresses"]), "addresses must be 0 to 7"),
-    "address twice": (
-        "addresses", lambda t: with_value(0, t["addresses"][1])(t["addresses"]), "must differ"),
-    "unknown coding": ("codings", lambda t: with_value(0, 3)(t["codings"]), "codings must be 0"),
-    "reward": ("rewards", lambda t: with_value(0, np.nan)(t["rewards"]), "rewards must be finite"),
-    "no reward": ("rewards", lambda t: t["rewards"][:0], "a value that there is"),
-    "tree without nodes": (
-        "sizes", lambda t: with_value([0, 1], [0, t["sizes"][:2].sum()])(t["sizes"]), "at least 1"),
-    "too many trees": (
-        "sizes", lambda t: np.append(t["sizes"], np.int32(1)), r"sizes must be int32 of .*\(8,\)"),
-    "nodes of no tree": (
-        "sizes", lambda t: with_value(0, t["sizes"][0] - 1)(t["sizes"]), "add up to"),
-    "nodes beyond the end": (
-        "sizes", lambda t: with_value(-1, 2**31 - 1)(t["sizes"]), "add up to"),
-    "child before its parent": (
-        "skips", lambda t: with_value(first_inner(t), -2)(t["skips"]), "to a later node"),
-    "child that is its parent": (
-        "skips", lambda t: with_value(t["sizes"][0] - 1, 1)(t["skips"]), "to a later node"),
-    "child in the next tree": (
-        "skips", lambda t: with_value(0, t["sizes"][0])(t["skips"]), "of the same tree"),
-    "child far away": (
-        "skips", lambda t: with_value(0, 2**31 - 1)(t["skips"]), "of the same tree"),
-    "feature too high": (
-        "node_features",
-        lambda t: with_value(first_inner(t), len(t["features"]))(t["node_features"]),
-        "node_features must be 0 to"),
-    "prediction that is not there yet": ("node_features", reading_ahead, "of earlier bytes alone"),
-    "leaf beyond a byte": (
-        "thresholds", lambda t: with_value(first_leaf(t), 256)(t["thresholds"]), "a value that"),
-    "leaf below 0": (
-        "thresholds", lambda t: with_value(first_leaf(t), -1)(t["thresholds"]), "a value that"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_tables_are_refused(damage, saved):
-    name, change, message = DAMAGE[damage]
-    path = saved / "trees.safetensors"
-    tables = {name: table.copy() for name, table in load_file(path).items()}
-    tables[name] = np.ascontiguousarray(change(tables))
-    save_file(tables, path)
-    with pytest.raises(InputError, match=message) as error:
-        TreeDynamics.load(saved)
-    assert str(error.value).startswith(f"{path}")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(("head", "value"), [(-3, 3), (-2, 2), (-1, 256)])
-def test_heads_predict_classes_that_there_are(head, value, saved):
-    """The reward's classes are numbers of `rewards`."""
-    path = saved / "trees.safetensors"
-    tables = {name: table.copy() for name, table in load_file(path).items()}
-    last = int(tables["sizes"].cumsum()[head]) - 1
-    assert tables["skips"][last] == 0
-    tables["thresholds"][last] = value
-    save_file(tables, path)
-    with pytest.raises(InputError, match="leaves must predict a value that there is"):
-        TreeDynamics.load(saved)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"format_version": 2}, "format_version must be 1, not 2"),
-        ({"num_inputs": 1}, "features must be of known kinds, with numbers in range"),
-        ({"num_inputs": -1}, "0 to 4096 inputs, not -1"),
-        ({"num_inputs": 10**12}, "0 to 4096 inputs, not 1000000000000"),
-        ({"num_bytes": 2}, "addresses must be 0 to 1, not"),
-        ({"num_bytes": 5000}, "0 to 4096 bytes, not 5000"),
-        ({"num_bytes": "8"}, "num_bytes must be int, not '8'"),
-        ({"odd": 1}, "unknown setting 'odd'"),
-    ],
-)
-def test_other_settings_are_refused(changes, message, saved):
-    path = saved / "dynamics.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    with pytest.raises(InputError, match=message):
-        TreeDynamics.load(saved)
-
-
-@pytest.mark.parametrize("name", ["dynamics.json", "trees.safetensors"])
-def test_missing_cut_and_linked_files_are_refused(name, saved):
-    path = saved / name
-    content = path.read_bytes()
-    for cut in (0, 1, len(content) // 2, len(content) - 2):
-        path.write_bytes(content[:cut])
-        with pytest.raises(InputError, match="is not valid JSON|not a readable safetensors file"):
-            TreeDynamics.load(saved)
-    path.unlink()
-    with pytest.raises(InputError, match=f"{name} is missing"):
-        TreeDynamics.load(saved)
-    (saved.parent / "outside").write_bytes(content)
-    path.symlink_to("../outside")
-    with pytest.raises(InputError, match="must lie in"):
-        TreeDynamics.load(saved)
-
-
-def test_tables_of_other_names_are_refused(saved):
-    path = saved / "trees.safetensors"
-    tables = {name: table.copy() for name, table in load_file(path).items()}
-    save_file(tables | {"more": np.zeros(1)}, path)
-    with pytest.raises(InputError, match="must hold addresses, .*, skips, not .*more"):
-        TreeDynamics.load(saved)
-    del tables["codings"]
-    save_file(tables, path)
-    with pytest.raises(InputError, match="must hold addresses, "):
-        TreeDynamics.load(saved)
-
-
-def test_files_of_earlier_versions_are_read(saved):
-    """They also say what bytes become that do not vary."""
-    path, states = saved / "trees.safetensors", np.full((3, 8), 200, np.uint8)
-    inputs = np.zeros((3, NUM_INPUTS), np.int32)
-    before = TreeDynamics.load(saved).step(states, inputs)
-    save_file(load_file(path) | {"constants": np.zeros(8, np.uint8)}, path)
-    np.testing.assert_array_equal(
-        TreeDynamics.load(saved).step(states, inputs).states, before.states
-    )

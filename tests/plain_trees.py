@@ -1,0 +1,117 @@
+"""Random trees, and their plain evaluation: node after node, with the formulas once more."""
+
+from functools import cache
+
+import numpy as np
+
+from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.tree_tables import Coding, TreeTables
+
+NUM_VARYING, NUM_INPUTS = 5, 2
+
+
+def plain_value(feature, present, following, inputs):
+    kind, first, second = map(int, feature)
+    return {
+        Kind.PRESENT: lambda: present[first],
+        Kind.INPUT: lambda: inputs[first],
+        Kind.DIFFERENCE: lambda: present[first] - present[second],
+        Kind.NEXT: lambda: following[first],
+        Kind.NEXT_MINUS_PRESENT: lambda: following[first] - present[second],
+        Kind.NEXT_DIFFERENCE: lambda: following[first] - following[second],
+        Kind.BIT: lambda: present[first] & 2**second,
+        Kind.LOW_NIBBLE: lambda: present[first] % 16,
+        Kind.NEXT_BIT: lambda: following[first] & 2**second,
+        Kind.NEXT_LOW_NIBBLE: lambda: following[first] % 16,
+    }[Kind(kind)]()
+
+
+def plain_step(tables, state, inputs):
+    """One state through all trees, node after node."""
+    present = [int(state[address]) for address in tables.addresses]
+    following: list[int] = []
+    root = 0
+    for tree, size in enumerate(tables.sizes.tolist()):
+        node = root
+        while tables.skips[node]:
+            feature = tables.features[tables.node_features[node]]
+            value = plain_value(feature, present, following, inputs)
+            node += int(tables.skips[node]) if value > tables.thresholds[node] else 1
+        value, root = int(tables.thresholds[node]), root + size
+        if tree < len(present):
+            coded = {
+                Coding.VALUE: value,
+                Coding.DIFFERENCE: (present[tree] + value) % 256,
+                Coding.XOR: present[tree] ^ value,
+            }
+            value = coded[Coding(tables.codings[tree])]
+        following.append(value)
+    after = state.copy()
+    after[tables.addresses] = following[: len(present)]
+    reward, end, lives = following[len(present) :]
+    return after.tolist(), tables.rewards[reward], bool(end), lives
+
+
+@cache
+def every_feature(number):
+    """All features of a tree before which `number` bytes are predicted."""
+    ranges = {
+        Kind.PRESENT: (NUM_VARYING, 1),
+        Kind.INPUT: (NUM_INPUTS, 1),
+        Kind.DIFFERENCE: (NUM_VARYING, NUM_VARYING),
+        Kind.NEXT: (number, 1),
+        Kind.NEXT_MINUS_PRESENT: (number, NUM_VARYING),
+        Kind.NEXT_DIFFERENCE: (number, number),
+        Kind.BIT: (NUM_VARYING, 8),
+        Kind.LOW_NIBBLE: (NUM_VARYING, 1),
+        Kind.NEXT_BIT: (number, 8),
+        Kind.NEXT_LOW_NIBBLE: (number, 1),
+    }
+    return [
+        Feature(kind, first, second)
+        for kind, (firsts, seconds) in ranges.items()
+        for first in range(firsts)
+        for second in range(seconds)
+    ]
+
+
+def random_tables(rng):
+    """Tables of random trees, whose nodes read features of every kind."""
+    features = every_feature(NUM_VARYING)
+    number_of = {feature: number for number, feature in enumerate(features)}
+    nodes, sizes = [], []
+
+    def grow(allowed, num_values, depth):
+        if depth == 0 or rng.random() < 0.1:
+            nodes.append((0, int(rng.integers(num_values)), 0))
+            return
+        kind = Kind(rng.choice(list(allowed)))
+        feature = allowed[kind][rng.integers(len(allowed[kind]))]
+        threshold = 0 if "BIT" in kind.name else 7 if "NIBBLE" in kind.name else 64
+        here = len(nodes)
+        nodes.append(None)
+        grow(allowed, num_values, depth - 1)
+        threshold += int(rng.integers(-20, 20)) if kind < Kind.BIT else 0
+        nodes[here] = (number_of[feature], threshold, len(nodes) - here)
+        grow(allowed, num_values, depth - 1)
+
+    for tree, num_values in enumerate([256] * NUM_VARYING + [3, 2, 256]):
+        before = len(nodes)
+        features_of: dict[Kind, list[Feature]] = {}
+        for feature in every_feature(min(tree, NUM_VARYING)):
+            features_of.setdefault(feature.kind, []).append(feature)
+        grow(features_of, num_values, 5)
+        sizes.append(len(nodes) - before)
+    numbers, thresholds, skips = np.array(nodes, np.int32).T
+    return TreeTables(
+        num_bytes=8,
+        num_inputs=NUM_INPUTS,
+        addresses=rng.permutation(8)[:NUM_VARYING].astype(np.int32),
+        codings=rng.integers(0, 3, NUM_VARYING).astype(np.uint8),
+        rewards=np.array([-1.0, 0.0, 2.5], np.float32),
+        features=np.array(features, np.uint16),
+        sizes=np.array(sizes, np.int32),
+        node_features=numbers.astype(np.uint16),
+        thresholds=np.ascontiguousarray(thresholds),
+        skips=np.ascontiguousarray(skips),
+    )
