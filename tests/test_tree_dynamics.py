@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from atarigan.config.extras import compiled
 from atarigan.errors import InputError
 from atarigan.models.dynamics import tree_walk
 from atarigan.models.dynamics.dynamics import Dynamics
@@ -16,7 +17,6 @@ from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.models.dynamics.tree_tables import TreeTables
-from atarigan.models.extras import compiled
 from tests.plain_trees import (
     NUM_INPUTS,
     NUM_VARYING,
