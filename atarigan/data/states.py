@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RAM_SIZE = 128  # bytes of the console's memory
 MAX_SIZE = 1024  # numbers of a state
 Vector = npt.NDArray[np.float32]
-State = npt.NDArray[np.uint8] | Vector
+State = npt.NDArray[Any]
 """States of N moments, (N, size), or of one, (size,): RAM uint8, all others float32."""
 
 

@@ -288,7 +288,8 @@ class _ParallelGames:
         frames = np.stack([self._preprocessing.frame(game.screen, self._layout) for game in games])
         is_first = [game.num_steps == 0 for game in games]
         each = [self._state_of(game) for game in games]
-        states = None if any(state is None for state in each) else np.stack(each)
+        found = [state for state in each if state is not None]
+        states = np.stack(found) if len(found) == len(games) else None
         shown = {}
         for name, view in self._views.items():
             shown[name] = view(numbers, is_first, frames, states)
