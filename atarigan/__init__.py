@@ -1,7 +1,7 @@
 """Generated observations for Gymnasium: collect frames, train a GAN, put the generator back.
 
-Importing this package loads no torch; `FrameGenerator` and `GeneratedReplay` do when they are first
-used.
+Importing this package loads no torch; `FrameGenerator`, `GeneratedReplay` and `TransitionDataset`
+do when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,18 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
+    from atarigan.data.loading.transition_dataset import TransitionDataset
     from atarigan.models.frame_generator import FrameGenerator
     from atarigan.models.generated_replay import GeneratedReplay
 
-__all__ = ["FrameBuffer", "FrameGenerator", "GeneratedReplay", "InputError", "__version__"]
+__all__ = [
+    "FrameBuffer",
+    "FrameGenerator",
+    "GeneratedReplay",
+    "InputError",
+    "TransitionDataset",
+    "__version__",
+]
 __version__ = "0.1.0"
 
 gymnasium.register(
@@ -41,4 +49,8 @@ def __getattr__(name: str) -> Any:
         from atarigan.models.generated_replay import GeneratedReplay
 
         return GeneratedReplay
+    if name == "TransitionDataset":
+        from atarigan.data.loading.transition_dataset import TransitionDataset
+
+        return TransitionDataset
     raise AttributeError(f"module 'atarigan' has no attribute {name!r}")

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atarigan.files import atomic
 from atarigan.config.extras import imported
+from atarigan.files import atomic
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import (
     INPUTS,

@@ -13,13 +13,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.extras import imported
 from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
 from atarigan.data.states import StateSpec
 from atarigan.errors import InputError, one_line, shown
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat, Frames
-from atarigan.config.extras import imported
 from atarigan.models.latents import Latents, Seed, batches, draw_latents
 from atarigan.models.model_config import ModelConfig
 

@@ -243,6 +243,13 @@ def recorded_seeds(folder: Path) -> dict[int, Seeds]:
                 int(np.uint64(entry["env_seed"])),
                 None if policy_seed is None else int(np.uint64(policy_seed)),
             )
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ):
             raise InputError(f"{path} must hold a step and its seeds in each line") from None
     return seeds

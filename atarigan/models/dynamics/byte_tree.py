@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.features import Columns, Feature, Rows
 from atarigan.config.extras import imported
+from atarigan.models.dynamics.features import Columns, Feature, Rows
 
 Classes = npt.NDArray[np.uint8]
 _CHUNK = 200_000  # transitions whose features are in memory at a time

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
+from atarigan.config.extras import compiled
 from atarigan.errors import InputError
 from atarigan.files import atomic
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.transitions import FrameTransitions
-from atarigan.config.extras import compiled
 
 SEEN_STATES_FILE = "seen_states.safetensors"
 _NUM_VALUES = 256

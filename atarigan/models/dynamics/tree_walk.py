@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.extras import compiled
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
-from atarigan.config.extras import compiled
 
 _NODE = np.dtype(
     {
