@@ -1,7 +1,7 @@
 """Generated observations for Gymnasium: collect frames, train a GAN, put the generator back.
 
-Importing this package loads no torch; `FrameGenerator` and `GeneratedReplay` do when they are first
-used.
+Importing this package loads no torch; `FrameGenerator`, `GeneratedReplay` and `TransitionDataset`
+do when they are first used.
 """
 
 from importlib import import_module
@@ -13,6 +13,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.errors import InputError
 
 if TYPE_CHECKING:
+    from atarigan.data.loading.transition_dataset import TransitionDataset
     from atarigan.models.dynamics.dream import Dream
     from atarigan.models.frame_generator import FrameGenerator
     from atarigan.models.generated_replay import GeneratedReplay
@@ -23,12 +24,14 @@ __all__ = [
     "FrameGenerator",
     "GeneratedReplay",
     "InputError",
+    "TransitionDataset",
     "__version__",
 ]
 _LOADED_LATE = {
     "Dream": "models.dynamics.dream",
     "FrameGenerator": "models.frame_generator",
     "GeneratedReplay": "models.generated_replay",
+    "TransitionDataset": "data.loading.transition_dataset",
 }
 __version__ = "0.1.0"
 

@@ -127,7 +127,8 @@ def _episodes_in(rings: list[Ring], spans: list[list[range]]) -> Iterator[Episod
             }
             if ring.oldest > span.start:
                 raise InputError(
-                    f"{ring.folder} must not be written meanwhile: old steps were overwritten"
+                    f"{ring.folder} must not be written meanwhile: its oldest steps were "
+                    "overwritten"
                 )
             if not columns["terminations"][-1]:
                 columns["truncations"][-1] = True

@@ -101,6 +101,13 @@ def has_next(ring: Ring, rows: Rows, num_committed: int) -> npt.NDArray[np.bool_
     return known
 
 
+def rows_with_next(ring: Ring, num_behind: int) -> Rows:
+    """Return all rows that a transition may begin at: those whose next step is known and that have
+    `num_behind` readable rows before them, or the beginning of the ring.
+    """
+    return _with_next(ring, _span(ring, num_behind, margin=0))
+
+
 def take_transitions(ring: Ring, rows: Rows, num_stack: int, column: str) -> Transitions:
     """Return the transitions at `rows`, with stacks of `column`. All rows need a next step."""
     terminations = take(ring, "terminations", rows)
@@ -175,6 +182,11 @@ def _span(ring: Ring, num_behind: int, margin: int) -> range:
     return range(first + min(margin, (end - first) // 2), end)
 
 
+def _with_next(ring: Ring, span: range) -> Rows:
+    rows = np.arange(span.start, span.stop)
+    return rows[has_next(ring, rows, span.stop)]
+
+
 def _draw_rows(
     rings: Sequence[Ring],
     spans: Sequence[range],
@@ -198,11 +210,7 @@ def _draw_rows(
         if num_missing == 0:
             break
     else:
-        everything = [np.arange(span.start, span.stop) for span in spans]
-        pools = [
-            rows[has_next(ring, rows, span.stop)]
-            for ring, rows, span in zip(rings, everything, spans, strict=True)
-        ]
+        pools = [_with_next(ring, span) for ring, span in zip(rings, spans, strict=True)]
         positions = _draw_positions([len(pool) for pool in pools], num_missing, rng)
         for pool, found, there in zip(pools, positions, kept, strict=True):
             there.append(pool[found])

@@ -196,17 +196,19 @@ def _contents_of_others(dataset: Any) -> _Contents:
         )
     action_dtype, action_shape = actions_column(dataset.action_space)
     ram = (dataset[0].infos or {}).get(RAM)
-    has_ram = ram is not None and ram.dtype == np.uint8 and ram.ndim == 2
+    state = None
+    if ram is not None and ram.dtype == np.uint8 and ram.ndim == 2:
+        state = StateSpec.of(RAM, ram.shape[1])
     meta = BufferMeta(
         frame_format=layout.frame_format,
         capacity=max(1, dataset.total_steps),
         action_dtype=action_dtype,
         action_shape=action_shape,
-        state=StateSpec.of(RAM, ram.shape[1]) if has_ram else None,
+        state=state,
         origin=_origin(dataset.env_spec),
         versions=package_versions(),
     )
-    return _Contents(meta, {"state": RAM} if has_ram else {}, layout)
+    return _Contents(meta, {"state": RAM} if state else {}, layout)
 
 
 def _episodes(
