@@ -1,6 +1,7 @@
 """Layers with a cheap second derivative equal torch.nn's in value and every derivative."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ GEOMETRIES = {
     ("name", "bias"), [*((name, True) for name in GEOMETRIES), ("strided", False)]
 )
 def test_first_and_second_derivatives_of_convolutions_by_finite_differences(name, bias):
-    geometry = GEOMETRIES[name]
+    geometry: Any = GEOMETRIES[name]
     layer = Conv2d(*geometry, bias=bias).double()
     samples = torch.randn(1, geometry[0], 6, 7, dtype=torch.float64, requires_grad=True)
     theirs = nn.Conv2d(*geometry, bias=bias).double()

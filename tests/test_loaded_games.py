@@ -14,7 +14,7 @@ gym.register_envs(ale_py)
 SEED = 5
 
 
-def played(env: gym.Env, num_steps: int, seed: int | None) -> list[Any]:
+def played(env: Any, num_steps: int, seed: int | None) -> list[Any]:
     """All that resets and steps return, a reset with a seed first, and the emulator's memory."""
     actions = np.random.default_rng(0).integers(env.action_space.n, size=num_steps)
     returned: list[Any] = [env.reset(seed=seed)]

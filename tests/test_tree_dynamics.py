@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -254,7 +255,7 @@ def doubled(values):
 @pytest.mark.usefixtures("no_folder_to_keep_in")
 def test_functions_are_compiled_where_nothing_can_be_kept():
     values = np.arange(3)
-    function = compiled(doubled)
+    function: Any = compiled(doubled)
     function(values)
     assert values.tolist() == [0, 2, 4]
     assert function.signatures

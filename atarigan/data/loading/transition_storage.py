@@ -98,7 +98,7 @@ def _tensordict(tensors: dict[str, torch.Tensor]) -> TensorDict:
     batch = TensorDict({}, batch_size=[num])
     for name, key in _KEYS.items():
         if name in tensors:
-            batch[key] = tensors[name]
+            batch.set(key, tensors[name])
     for name, keys in _COLUMNS.items():
         for key in keys:
             batch["next", key] = tensors[name][:, None]

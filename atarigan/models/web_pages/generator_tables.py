@@ -70,7 +70,7 @@ def generator_model(generator: FrameGenerator) -> WebModel:
         tables |= _palette_tables(network, palette)
     if isinstance(network, ShiftedProfilesGenerator):
         tables |= _region_tables(network, palette) | _group_tables(network.groups)
-    if isinstance(module, StateConditionedGenerator):
+    if isinstance(module, StateConditionedGenerator) and isinstance(module.prior, StatePrior):
         tables |= _prior_tables(module.prior)
     settings = {
         "family": model.run.network,
