@@ -17,7 +17,7 @@ try:
 except ImportError:
     raise InputError("torchrl is not installed: pip install 'atarigan[torchrl]'") from None
 
-_KEYS = {
+_KEYS: dict[str, str | tuple[str, ...]] = {
     "frames": "pixels",
     "actions": "action",
     "state": "state",
@@ -98,7 +98,7 @@ def _tensordict(tensors: dict[str, torch.Tensor]) -> TensorDict:
     batch = TensorDict({}, batch_size=[num])
     for name, key in _KEYS.items():
         if name in tensors:
-            batch.set(key, tensors[name])
+            batch[key] = tensors[name]
     for name, keys in _COLUMNS.items():
         for key in keys:
             batch["next", key] = tensors[name][:, None]
