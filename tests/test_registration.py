@@ -191,6 +191,21 @@ VECTOR_WRAPPERS: dict[type, dict[str, Any]] = {
 }
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The present folder, with a small generator in "run"."""
+    write_generator(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def recorded(arguments: dict[str, Any], here: Path) -> dict[str, Any]:
+    """What a wrapper is to record: folders of buffers by their whole path."""
+    return {
+        name: str(here / "buffer") if name == "buffer" else arguments[name] for name in arguments
+    }
+
+
 def test_every_wrapper_is_tried() -> None:
     public = [getattr(atarigan.envs, name) for name in atarigan.envs.__all__]
     for base, tried in ((gym.Wrapper, WRAPPERS), (VectorWrapper, VECTOR_WRAPPERS)):
@@ -198,17 +213,11 @@ def test_every_wrapper_is_tried() -> None:
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS, ids=lambda wrapper: wrapper.__name__)
-def test_a_specification_in_json_makes_every_wrapper_again(
-    wrapper: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_generator(tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_a_specification_in_json_makes_every_wrapper_again(wrapper: type, here: Path) -> None:
     inner = RamInfo(gym.make("ALE/Pong-v5", frameskip=3, render_mode="rgb_array"))
     env = wrapper(inner, **WRAPPERS[wrapper])
     assert env.spec is not None
-    recorded = env.spec.additional_wrappers[-1]
-    buffer = {"buffer": str(tmp_path / "buffer")} if "buffer" in WRAPPERS[wrapper] else {}
-    assert recorded.kwargs == WRAPPERS[wrapper] | buffer
+    assert env.spec.additional_wrappers[-1].kwargs == recorded(WRAPPERS[wrapper], here)
     again = gym.make(env.spec)
     assert str(again) == str(env)
     again.close()
@@ -221,24 +230,17 @@ def test_a_specification_in_json_makes_every_wrapper_again(
 
 
 @pytest.mark.parametrize("wrapper", VECTOR_WRAPPERS, ids=lambda wrapper: wrapper.__name__)
-def test_vector_wrappers_record_their_arguments(
-    wrapper: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vector_wrappers_record_their_arguments(wrapper: type, here: Path) -> None:
     """Their specification is that of the environment inside: Gymnasium's vectors have no other."""
-    write_generator(tmp_path)
-    monkeypatch.chdir(tmp_path)
     envs = gym.make_vec("ALE/Pong-v5", 2, "sync", render_mode="rgb_array")
     wrapped = wrapper(envs, **VECTOR_WRAPPERS[wrapper])
-    given = VECTOR_WRAPPERS[wrapper]
-    buffer = {"buffer": str(tmp_path / "buffer")} if "buffer" in given else {}
-    assert wrapped._saved_kwargs == given | buffer
+    assert wrapped._saved_kwargs == recorded(VECTOR_WRAPPERS[wrapper], here)
     assert wrapped.spec == envs.spec
     wrapped.close()
 
 
-def test_a_vector_without_a_game_has_a_specification_in_json(tmp_path: Path) -> None:
-    write_generator(tmp_path)
-    options = {"generator": tmp_path / "run", "walk_length": 9.0, "device": "cpu"}
+def test_a_vector_without_a_game_has_a_specification_in_json(here: Path) -> None:
+    options = {"generator": here / "run", "walk_length": 9.0, "device": "cpu"}
     mode = AutoresetMode.SAME_STEP
     envs = gym.make_vec(ID, 2, env_id=None, autoreset_mode=mode, **options)
     again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
