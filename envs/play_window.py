@@ -1,5 +1,6 @@
 """A window in which a person plays an environment of ALE's actions, by `gymnasium.utils.play`."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,7 +59,8 @@ def play_in_window(env: gym.Env[Any, Any], seed: int, max_steps: int = 0) -> Epi
         InputError: pygame is not installed, or there is no display.
     """
     pygame = imported("pygame", "play")
-    from gymnasium.utils.play import play  # imports pygame
+    with warnings.catch_warnings(action="ignore"):  # of plots, which it asks for a Tk window
+        from gymnasium.utils.play import play
 
     try:
         pygame.display.init()

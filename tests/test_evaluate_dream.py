@@ -13,7 +13,7 @@ from atarigan import evaluate
 from atarigan.cli import command_line
 from atarigan.config.dream_config import DreamConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
-from atarigan.data.buffer.meta import Origin
+from atarigan.data.buffer.meta import FORMAT_VERSION, Origin
 from atarigan.evaluation.dream.dream_evaluation import DreamEvaluation
 from atarigan.evaluation.evaluate_arguments import EvaluateArguments
 from atarigan.evaluation.metrics.score import METRICS
@@ -158,26 +158,47 @@ def test_a_generator_draws_the_dream_next_to_the_real_game(
     capsys.readouterr()
 
 
-def a_buffer(folder: Path, version: int = 2, **origin: Any) -> Path:
+def a_buffer(folder: Path, version: int = FORMAT_VERSION, **origin: Any) -> Path:
     known = {"env_id": "ALE/Breakout-v5", "frame_skip": 4, "sticky": 0.25, "seed": 0}
     meanings = ("NOOP", "FIRE", "RIGHT", "LEFT")
     settings = {**known, "action_meanings": meanings, **origin}
     with FrameBuffer.create(folder, 8, (4, 4, 1), ram_size=128, origin=Origin(**settings)) as made:
         for _ in range(4):
             made.add(np.zeros((4, 4, 1), np.uint8), 0, ram=np.zeros(128, np.uint8))
-    path = folder / "meta.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": version}))
+    if version == 1:
+        path = folder / "meta.json"
+        meta = json.loads(path.read_text())
+        size = meta.pop("state")["size"]
+        path.write_text(json.dumps({**meta, "format_version": 1, "ram_size": size}))
+        ring = folder / "writer-000"
+        (ring / "state.npy").rename(ring / "ram.npy")
     return folder
 
 
 @pytest.mark.parametrize(
     ("version", "origin", "message"),
     [
-        (1, {}, "must be a collection of a game of ALE with RAM, of format version 2"),
-        (2, {"env_id": "ALE/Pong-v5"}, "must be of ALE/Breakout-v5, not of ALE/Pong-v5"),
-        (2, {"frame_skip": 3}, "must be of the dream's game, but has frame skip 3, not 4"),
-        (2, {"env_kwargs": {"mode": 4}}, "must be of the dream's game, but has mode 4, not 0"),
-        (2, {"action_meanings": ("NOOP",)}, "must have the dream's actions, NOOP, FIRE, RIGHT"),
+        (1, {}, "must be a collection of a game of ALE with RAM, of format version 2 or later"),
+        (
+            FORMAT_VERSION,
+            {"env_id": "ALE/Pong-v5"},
+            "must be of ALE/Breakout-v5, not of ALE/Pong-v5",
+        ),
+        (
+            FORMAT_VERSION,
+            {"frame_skip": 3},
+            "must be of the dream's game, but has frame skip 3, not 4",
+        ),
+        (
+            FORMAT_VERSION,
+            {"env_kwargs": {"mode": 4}},
+            "must be of the dream's game, but has mode 4, not 0",
+        ),
+        (
+            FORMAT_VERSION,
+            {"action_meanings": ("NOOP",)},
+            "must have the dream's actions, NOOP, FIRE, RIGHT",
+        ),
     ],
 )
 def test_a_collection_that_does_not_fit_is_one_line(

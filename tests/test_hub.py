@@ -204,7 +204,7 @@ def test_what_takes_a_name_takes_one_of_the_hub(
     again = gym.make(EnvSpec.from_json(env.spec.to_json()))
     np.testing.assert_array_equal(again.reset(seed=0)[0], env.reset(seed=0)[0])
     assert WalkingVectorEnv(name, 2, device="cpu").reset(seed=0)[0].shape == (2, 8, 8, 1)
-    FrameBuffer.create(tmp_path / "buffer", 9, (8, 8, 1)).close()
+    FrameBuffer.create(tmp_path / "buffer", 9, (8, 8, 1), ram_size=3).close()
     with pytest.raises(InputError, match="a generator trained with --condition ram"):
         GeneratedReplay(tmp_path / "buffer", name)
     assert EvaluateArguments(run=f"{name}@main").folder == Path("named-evaluation")

@@ -35,7 +35,7 @@ def test_a_step_that_does_not_belong_is_noticed(tmp_path: Path) -> None:
     words = ["--frame-format", "palette", "--frame-size", "native", "--num-envs", "1"]
     assert collect.main([*words, "--num-steps", "30", "--out", str(path)]) == 0
     check_steps(path, Killed(0, 30))
-    for name in ("frames", "ram", "rewards"):
+    for name in ("frames", "state", "rewards"):
         column = np.load(path / "writer-000" / f"{name}.npy", mmap_mode="r+")
         kept = column[20:21].copy()
         column[20:21].flat[0] += 1

@@ -146,7 +146,7 @@ def test_a_game_that_goes_on_otherwise_is_refused(copy: Path) -> None:
 
 def test_a_buffer_without_what_persisted_is_refused(tmp_path: Path) -> None:
     buffer = FrameBuffer.create(tmp_path / "data", 10, (84, 84, 1), ram_size=128)
-    with pytest.raises(InputError, match="of format version 2: it has no persisted"):
+    with pytest.raises(InputError, match="of format version 2 or later: it has no persisted"):
         list(replayed_games(buffer))
 
 

@@ -374,8 +374,7 @@ class _FrameNetwork(nn.Module):
 def _finite(states: State) -> State:
     """Return states as float32. Raise InputError if one holds other things than finite numbers."""
     floats = np.asarray(states, np.float32)
-    wrong = floats[~np.isfinite(floats)]
-    if len(wrong):
+    if len(wrong := floats[~np.isfinite(floats)]):
         raise InputError(f"states must hold finite numbers, not {wrong[0]}")
     return floats
 
@@ -385,9 +384,7 @@ def _inputs(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:
     return [latents] if conditions is None else [latents, conditions]
 
 
-def _loaded_generator(
-    model: ModelConfig, weights: dict[str, Tensor], checkpoint: Path
-) -> Generator:
+def _loaded_generator(model: ModelConfig, weights: dict[str, Tensor], folder: Path) -> Generator:
     """Build the network of a configuration and load its weights.
 
     A first attempt on torch's meta device refuses configurations larger than the weights before
@@ -399,6 +396,5 @@ def _loaded_generator(
         network = build_generator(model)
         network.load_state_dict(weights)
     except Exception as error:  # torch raises various types for impossible sizes
-        reason = one_line(error)
-        raise InputError(f"{checkpoint} does not fit its own config.json: {reason}") from None
+        raise InputError(f"{folder} does not fit its own config.json: {one_line(error)}") from None
     return network

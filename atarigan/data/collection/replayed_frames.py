@@ -60,8 +60,8 @@ def replayed_games(buffer: FrameBuffer) -> Iterator[GameFrames]:
         missing.add("ram")
     if missing:
         raise InputError(
-            f"{buffer.path} must be a collection of a game of ALE with RAM, of format version 2: "
-            f"it has no {', '.join(sorted(missing))}"
+            f"{buffer.path} must be a collection of a game of ALE with RAM, of format version 2 or "
+            f"later: it has no {', '.join(sorted(missing))}"
         )
     with contextlib.closing(AgentSteps.of(buffer.meta.origin)) as env:
         player = _checked_player(env, buffer)

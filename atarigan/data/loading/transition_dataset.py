@@ -49,6 +49,7 @@ class TransitionDataset(Dataset[dict[str, torch.Tensor]]):
         >>> batch = next(iter(DataLoader(dataset, sampler=sampler, batch_size=None)))
         >>> batch["frames"].shape, batch["actions"].shape
         (torch.Size([8, 4, 84, 84]), torch.Size([8]))
+        >>> buffer.close()
     """
 
     def __init__(self, buffer: FrameBuffer | str | Path, num_stack: int = 1) -> None:

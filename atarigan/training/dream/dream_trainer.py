@@ -87,7 +87,7 @@ class DreamTrainer:
         if player is None:
             raise InputError(
                 f"{buffer.path} must be a collection of a game of ALE with discrete actions, "
-                "of format version 2"
+                "of format version 2 or later"
             )
         self.rounds = folder.read_rounds()
         self._policy_steps = policy_steps
