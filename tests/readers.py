@@ -305,7 +305,7 @@ READERS = {
         read_buffer,
         tuple(
             f"writer-000/{name}.npy"
-            for name in ("frames", "actions", "rewards", "terminations", "ram", "num_committed")
+            for name in ("frames", "actions", "rewards", "terminations", "state", "num_committed")
         ),
     ),
     "generator": Reader(
