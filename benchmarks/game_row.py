@@ -1,7 +1,8 @@
 """`python -m benchmarks.game_row FOLDER`: what is measured of a generator of one game.
 
 The folder has frames in `train`, frames of unseen episodes in `test`, and a training in `run`. It
-gets `packed`, the generator as it is distributed, with its card; `worst.png`; and `row.json`.
+gets `packed`, the generator as it is distributed, with its card; `worst.png` and `wall.png`, frames
+of the worst eighth; and `row.json`.
 """
 
 import json
@@ -32,6 +33,7 @@ from benchmarks.model_card import generator_card
 NUM_PAIRS = 3000
 NUM_SHOWN = 24
 NUM_COLUMNS = 6
+_NUM_ON_WALL = 4
 BATCH_SIZE = 256
 _WORST_SHARE = 1 / 8
 _NUM_TIMED = {1: 40, BATCH_SIZE: 6}
@@ -58,7 +60,7 @@ def measured(generator: FrameGenerator, test_data: Path, folder: Path) -> Row:
     Args:
         generator: draws frames of given states, on the CPU.
         test_data: a frame buffer with states.
-        folder: gets `worst.png` and `frames.png`.
+        folder: gets `worst.png`, `wall.png` and `frames.png`.
 
     Returns:
         Values by the first names in `COLUMNS`; `ms` is the CPU time of a single frame, and
@@ -79,6 +81,7 @@ def measured(generator: FrameGenerator, test_data: Path, folder: Path) -> Row:
     wrong = np.argsort(is_wrong.mean((1, 2)), kind="stable")[::-1]
     worst = wrong[: max(1, int(len(wrong) * _WORST_SHARE))]
     _draw(folder / "worst.png", pairs, worst, generator.frame_format)
+    _draw_for_wall(folder / "wall.png", pairs, worst, generator.frame_format)
     _draw(folder / "frames.png", pairs, np.arange(len(wrong)), generator.frame_format)
     return row
 
@@ -87,8 +90,7 @@ def _draw(
     picture: Path, pairs: Pairs, chosen: npt.NDArray[np.intp], frame_format: FrameFormat
 ) -> None:
     """Draw some frames, real ones beside generated ones, evenly spaced among those chosen."""
-    spaced = np.linspace(0, len(chosen) - 1, min(NUM_SHOWN, len(chosen))).astype(int)
-    shown = chosen[spaced]
+    shown = _spaced(chosen, NUM_SHOWN)
     scale = grids.scale_for(frame_format.height, frame_format.width, target=168)
 
     def wall(frames: Frames) -> Frames:
@@ -96,6 +98,21 @@ def _draw(
 
     both = (wall(pairs.true), wall(pairs.frames))
     grids.save_picture(picture, grids.side_by_side(*both, ("real", "generated")))
+
+
+def _draw_for_wall(
+    picture: Path, pairs: Pairs, chosen: npt.NDArray[np.intp], frame_format: FrameFormat
+) -> None:
+    """Draw a row of real frames over the generated ones, small."""
+    shown = _spaced(chosen, _NUM_ON_WALL)
+    frames = np.concatenate([pairs.true[shown], pairs.frames[shown]])
+    grids.save_picture(picture, grids.grid(frame_format.to_rgb(frames), len(shown)))
+
+
+def _spaced(chosen: npt.NDArray[np.intp], num: int) -> npt.NDArray[np.intp]:
+    """Return so many of the chosen numbers, evenly spaced, or all."""
+    places = np.linspace(0, len(chosen) - 1, min(num, len(chosen))).astype(np.intp)
+    return np.take(chosen, places)
 
 
 def _seconds(generator: FrameGenerator, latents: Latents, states: Ram) -> float:

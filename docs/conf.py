@@ -25,7 +25,7 @@ extensions = [
     "sphinx_design",
     "command_reference",
 ]
-exclude_patterns = ["_build", "README.md"]
+exclude_patterns = ["_build", "README.md", "benchmarks/games_table.md"]
 smartquotes = False  # which makes dashes of flags
 pygments_dark_style = "monokai"
 highlight_language = "none"  # of blocks that name none

@@ -1,13 +1,14 @@
 """Train PPO in a dream alone, and measure it in the real game on the way.
 
     python -m examples.ppo_dream --dream runs/pong-dream --out runs/ppo-dream
-    python -m examples.ppo_dream --dream runs/pong-dream --out runs/ppo-real --real
+    python -m examples.ppo_dream --dream runs/pong-dream --out runs/ppo-real --real-share 1
 
-With `--real` the same PPO plays the real game in the place of the dream: the baseline. Both see
-RAM, with the dream's frame skip and sticky actions. `--loop fast` is the loop of
-`examples/fast_ppo.py`; `--loop sb3` is stable-baselines3's. `scores.csv` has a line for each
-measurement: agent steps, minutes of training (measurements not included), and the mean return of
-real games.
+With `--real-share 1` the same PPO plays the real game in the place of the dream: the baseline; a
+lower share mixes both. With `--begin-with runs/ppo-dream/policy.safetensors` a policy goes on. All
+games have the dream's frame skip and sticky actions. `--loop fast` is the loop of
+`atarigan/training/dream/ppo.py`, which reads RAM; `--loop sb3` is stable-baselines3's, which reads
+pixels too. `scores.csv` has a line for each measurement: agent steps, minutes of training
+(measurements not included), and the mean return of real games.
 """
 
 import csv
@@ -17,36 +18,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import ale_py
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
-from safetensors.torch import save
+from gymnasium.vector import VectorEnv
+from safetensors.torch import load_file, save
 from stable_baselines3 import PPO
-from stable_baselines3.common.atari_wrappers import ClipRewardEnv
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from atarigan.cli import command_line
-from atarigan.envs import DreamVecEnv, DreamVectorEnv
+from atarigan.errors import InputError
 from atarigan.models.device import choose_device
 from atarigan.models.dynamics.dream import Dream, DreamSettings
 from atarigan.pictures import charts, grids
-from examples.fast_ppo import FastPpo, PpoSettings, features_of
+from atarigan.training.dream.ppo import Ppo, PpoSettings, features_of
+from examples.ppo_games import ram_games, real_games, sb3_games
 
 _CENTER, _SCALE = 128.0, 64.0
 _HORIZON = 128  # steps of each game between two updates of stable-baselines3
 _MOST_STEPS = 10_000  # of an episode that is measured
 _MEASURED_SEED = 10_000  # from the seed of training
 
-Rams = npt.NDArray[np.uint8]
-Act = Callable[[Rams, Rams], npt.NDArray[np.int64]]
-"""Draws actions int64 (N,) at RAM uint8 (N, bytes), with the RAM of the step before."""
+Observations = npt.NDArray[np.uint8]
+Act = Callable[[Observations, Observations], npt.NDArray[np.int64]]
+"""Draws actions int64 (N,) at observations of N games, with those of the step before."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,18 @@ class ExampleArguments:
     """Folder of a dream, the name of one that comes with the package, or hf://USER/NAME[@REVISION]."""
     out: str
     """Folder for the policy, scores.csv and scores.png."""
-    real: bool = False
-    """Train in the real game instead."""
+    real_share: float = 0.0
+    """Share of the games that are real ones: 0 for the dream alone, 1 for the real game alone.
+    Stable-baselines3's loop does not mix.
+    """
+    observations: Literal["ram", "pixels"] = "ram"
+    """What the policy sees. Pixels need a dream with a generator, and stable-baselines3's loop."""
+    begin_with: str | None = None
+    """File of a policy to go on from, as the same loop wrote it."""
     end_if_unseen: bool = False
     """Truncate an episode of a dream at a state that no real play of its training reaches."""
     loop: Literal["fast", "sb3"] = "fast"
-    """The loop of examples/fast_ppo.py, or stable-baselines3's."""
+    """The loop of atarigan/training/dream/ppo.py, or stable-baselines3's."""
     num_steps: int = 10_000_000
     """Agent steps to train for."""
     num_envs: int = 128
@@ -87,6 +91,9 @@ class Centered(BaseFeaturesExtractor):
         return (rams.float() - _CENTER) / _SCALE
 
 
+_READS_RAM = {"features_extractor_class": Centered, "net_arch": [64, 64]}
+
+
 class Measurements:
     """Measures a policy in real games: at the begin of a training, every so many agent steps, and
     at the end.
@@ -97,7 +104,7 @@ class Measurements:
 
     def __init__(self, arguments: ExampleArguments, settings: DreamSettings) -> None:
         self._arguments = arguments
-        self._games = real_games(settings, arguments.num_games)
+        self._games = real_games(settings, arguments.num_games, arguments.observations)
         self._games.reset(seed=arguments.seed + _MEASURED_SEED)
         self._next, self._measured_s, self._began = 0, 0.0, 0.0
         self.rows: list[tuple[int, float, float]] = []
@@ -133,27 +140,50 @@ class MeasuringCallback(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
-    def _act(self, rams: Rams, _: Rams) -> npt.NDArray[np.int64]:
-        return self.model.predict(rams)[0]
+    def _act(self, observed: Observations, _: Observations) -> npt.NDArray[np.int64]:
+        return self.model.predict(observed)[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse(ExampleArguments, argv, command="examples.ppo_dream", package="")
+    check(arguments)
+    dream = Dream.load(arguments.dream)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    dream = Dream.load(arguments.dream)
     train = {"fast": train_fast, "sb3": train_sb3}[arguments.loop]
     write(out, train(arguments, dream))
     return command_line.EXIT_OK
 
 
-def train_fast(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, float, float]]:
-    """Train with the loop of `FastPpo`, write policy.safetensors and return the measurements."""
-    device = choose_device(arguments.device)
-    ppo = FastPpo(fast_envs(arguments, dream), PpoSettings(), device, arguments.seed)
+def check(arguments: ExampleArguments) -> None:
+    """Raise InputError if the arguments do not go together."""
+    if not 0 <= arguments.real_share <= 1:
+        raise InputError(f"--real-share must be from 0 to 1, not {arguments.real_share}")
+    if arguments.loop == "fast" and arguments.observations == "pixels":
+        raise InputError("--observations pixels needs --loop sb3")
+    if arguments.loop == "sb3" and 0 < arguments.real_share < 1:
+        raise InputError(f"--real-share must be 0 or 1 with --loop sb3, not {arguments.real_share}")
+    if arguments.begin_with and not Path(arguments.begin_with).is_file():
+        raise InputError(f"--begin-with must be a file, and {arguments.begin_with} is none")
 
-    def act(rams: Rams, before: Rams) -> npt.NDArray[np.int64]:
+
+def train_fast(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, float, float]]:
+    """Train with the loop of `Ppo`, write policy.safetensors and return the measurements."""
+    device = choose_device(arguments.device)
+    games = ram_games(
+        dream,
+        arguments.num_envs,
+        round(arguments.real_share * arguments.num_envs),
+        arguments.device,
+        end_if_unseen=arguments.end_if_unseen,
+    )
+    num_actions = len(dream.settings.action_meanings)
+    ppo = Ppo(games, num_actions, PpoSettings(), device, arguments.seed)
+    if arguments.begin_with:
+        ppo.policy.load_state_dict(load_file(arguments.begin_with, str(device)))
+
+    def act(rams: Observations, before: Observations) -> npt.NDArray[np.int64]:
         tensors = (torch.as_tensor(each, device=device) for each in (rams, before))
         actions: npt.NDArray[np.int64] = ppo.policy.act(features_of(*tensors)).cpu().numpy()
         return actions
@@ -166,93 +196,47 @@ def train_fast(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, flo
     return measurements.rows
 
 
-def fast_envs(arguments: ExampleArguments, dream: Dream) -> VectorEnv[Any, Any, Any]:
-    if arguments.real:
-        return real_games(dream.settings, arguments.num_envs)
-    envs: VectorEnv[Any, Any, Any] = DreamVectorEnv(
-        dream,
-        arguments.num_envs,
-        obs_type="ram",
-        end_if_unseen=arguments.end_if_unseen,
-        output="torch",
-        device=arguments.device,
-        autoreset_mode=AutoresetMode.SAME_STEP,
-    )
-    return envs
-
-
 def train_sb3(arguments: ExampleArguments, dream: Dream) -> list[tuple[int, float, float]]:
     """Train with stable-baselines3, write policy.zip and return the measurements."""
-    model = PPO(
-        "MlpPolicy",
-        sb3_envs(arguments, dream),
-        n_steps=_HORIZON,
-        batch_size=_HORIZON * arguments.num_envs // 4,
-        n_epochs=4,
-        learning_rate=1e-3,
-        gamma=0.99,
-        ent_coef=0.01,
-        clip_range=0.2,
-        policy_kwargs={"features_extractor_class": Centered, "net_arch": [64, 64]},
-        seed=arguments.seed,
-        device="cpu",
+    games = sb3_games(
+        dream,
+        arguments.num_envs,
+        arguments.seed,
+        shown=arguments.observations,
+        is_real=arguments.real_share == 1,
+        end_if_unseen=arguments.end_if_unseen,
     )
+    reads_ram = arguments.observations == "ram"
+    if arguments.begin_with:
+        model = PPO.load(arguments.begin_with, games, device="cpu")
+    else:
+        model = PPO(
+            "MlpPolicy" if reads_ram else "CnnPolicy",
+            games,
+            n_steps=_HORIZON,
+            batch_size=_HORIZON * arguments.num_envs // 4,
+            n_epochs=4,
+            learning_rate=1e-3 if reads_ram else 2.5e-4,
+            gamma=0.99,
+            ent_coef=0.01,
+            clip_range=0.2,
+            policy_kwargs=_READS_RAM if reads_ram else None,
+            seed=arguments.seed,
+            device="cpu",
+        )
     measurements = Measurements(arguments, dream.settings)
     model.learn(arguments.num_steps, callback=MeasuringCallback(measurements))
     model.save(Path(arguments.out) / "policy.zip")
     return measurements.rows
 
 
-def sb3_envs(arguments: ExampleArguments, dream: Dream) -> VecEnv:
-    if not arguments.real:
-        venv: VecEnv = DreamVecEnv(
-            dream,
-            arguments.num_envs,
-            obs_type="ram",
-            reward_clipping=True,
-            end_if_unseen=arguments.end_if_unseen,
-        )
-        venv.seed(arguments.seed)
-        return venv
-    gym.register_envs(ale_py)
-    return make_vec_env(
-        dream.settings.env_id,
-        arguments.num_envs,
-        seed=arguments.seed,
-        env_kwargs=real_kwargs(dream.settings),
-        wrapper_class=ClipRewardEnv,
-    )
-
-
-def real_games(settings: DreamSettings, num: int) -> VectorEnv[Any, Any, Any]:
-    """Make real games of a dream, which show RAM."""
-    gym.register_envs(ale_py)
-    games: VectorEnv[Any, Any, Any] = gym.make_vec(
-        settings.env_id,
-        num,
-        "sync",  # processes for single games cost more than the emulator
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        **real_kwargs(settings),
-    )
-    return games
-
-
-def real_kwargs(settings: DreamSettings) -> dict[str, Any]:
-    return {
-        **settings.env_kwargs,
-        "obs_type": "ram",
-        "frameskip": settings.frame_skip,
-        "repeat_action_probability": settings.sticky,
-    }
-
-
 def mean_return(act: Act, games: VectorEnv[Any, Any, Any]) -> float:
     """Return the mean return of an episode of each game, whose actions `act` draws."""
-    rams, _ = games.reset()
-    before, returns, playing = rams, np.zeros(len(rams)), np.ones(len(rams), np.bool_)
+    now, _ = games.reset()
+    before, returns, playing = now, np.zeros(len(now)), np.ones(len(now), np.bool_)
     for _ in range(_MOST_STEPS):
-        after, rewards, terminated, truncated, _ = games.step(act(rams, before))
-        before, rams = rams, after
+        after, rewards, terminated, truncated, _ = games.step(act(now, before))
+        before, now = now, after
         returns += rewards * playing
         playing &= ~(terminated | truncated)
         if not playing.any():

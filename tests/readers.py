@@ -242,7 +242,7 @@ def write_dynamics(folder: Path) -> None:
 def small_trees(num_inputs: int) -> TreeDynamics:
     tables = TreeTables(
         num_inputs=num_inputs,
-        constants=np.array([7, 0], np.uint8),
+        num_bytes=2,
         addresses=np.array([1], np.int32),
         codings=np.array([1], np.uint8),
         rewards=np.zeros(1, np.float32),
@@ -258,7 +258,7 @@ def small_trees(num_inputs: int) -> TreeDynamics:
 def read_dynamics(folder: Path) -> None:
     dynamics = TreeDynamics.load(folder)
     tables = dynamics.tables
-    states = np.arange(256, dtype=np.uint8)[:, None] * np.ones(len(tables.constants), np.uint8)
+    states = np.arange(256, dtype=np.uint8)[:, None] * np.ones(tables.num_bytes, np.uint8)
     dynamics.step(states, np.ones((256, tables.num_inputs), np.int32))
 
 

@@ -47,7 +47,7 @@ def test_random_trees_are_walked_alike(device: str, stops_with_life: bool) -> No
     """Of every kind of feature and coding, with inputs of 32 bits and games that stop early."""
     counts: list[Any] = []
     for num in (1, 70) * 4:
-        rng = np.random.default_rng(len(counts))
+        rng = np.random.default_rng([4, len(counts)])
         states = rng.integers(0, 256, (num, 8)).astype(np.uint8)
         inputs = rng.integers(-(2**31), 2**31, (num, 6, NUM_INPUTS)).astype(np.int32)
         inputs[::2] = rng.integers(0, 128, inputs[::2].shape)

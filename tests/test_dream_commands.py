@@ -22,7 +22,7 @@ from tests.readers import small_trees, write_dream
 
 def write_pong(folder: Path, env_id: str = "ALE/Pong-v5") -> Path:
     """A dream in which one byte changes, with a generator of Pong in its folder."""
-    tables = dataclasses.replace(small_trees(3).tables, constants=np.zeros(128, np.uint8))
+    tables = dataclasses.replace(small_trees(3).tables, num_bytes=128)
     starts = Starts(np.zeros((1, 128), np.uint8), np.zeros(1, np.uint8))
     settings = DreamSettings(env_id, {}, ("NOOP", "UP", "DOWN"), has_paddle=False)
     seen = SeenStates(np.arange(128 * 256).reshape(128, 256) % 3 > 0)

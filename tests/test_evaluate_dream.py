@@ -19,6 +19,7 @@ from atarigan.evaluation.metrics.score import METRICS
 from atarigan.models import model_source, shipped
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 from atarigan.training.dream.dream_folder import DreamFolder, Round
 from benchmarks import dream_card
 from tests.learned_games import learned_breakout
@@ -92,16 +93,28 @@ def test_a_dream_is_exact_on_what_its_trees_hold(dream: Path, data: Path, capsys
     assert "<video" not in page
 
 
+def with_constant(tables: TreeTables, address: int, value: int) -> TreeTables:
+    """Add a tree of one leaf, which gives a byte a value."""
+    num = len(tables.addresses)
+    node = tables.sizes[:num].sum()
+    leaf = {"node_features": 0, "thresholds": value, "skips": 0}
+    return dataclasses.replace(
+        tables,
+        addresses=np.append(tables.addresses, np.int32(address)),
+        codings=np.append(tables.codings, np.uint8(Coding.VALUE)),
+        sizes=np.insert(tables.sizes, num, 1),
+        **{name: np.insert(getattr(tables, name), node, new) for name, new in leaf.items()},
+    )
+
+
 def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
-    """A byte that is always the same gets another value: every frame is wrong, or none is."""
+    """A byte that is always the same becomes another one: every frame is wrong, or none is."""
     loaded = Dream.load(dream)
     assert isinstance(loaded.dynamics, TreeDynamics)
     tables = loaded.dynamics.tables
     states = FrameBuffer.open(data).values_at("ram", np.arange(150))
     address = int(np.flatnonzero((states == states[0]).all(0))[0])
-    constants = tables.constants.copy()
-    constants[address] += 1
-    damaged = TreeDynamics(dataclasses.replace(tables, constants=constants))
+    damaged = TreeDynamics(with_constant(tables, address, int(states[0, address]) + 1))
     broken = dataclasses.replace(loaded, dynamics=damaged)
     found = evaluated(saved(broken, tmp_path / "broken"), data)["metrics"]
     assert found["unseen_states"]["value"] == 1 > found["unseen_states"]["floor"]

@@ -1,31 +1,16 @@
 """Short runs of the examples."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file
 from stable_baselines3 import PPO
 
 from atarigan import collect, train
-from atarigan.envs import DreamVectorEnv
 from atarigan.errors import InputError
 from examples import ppo_dream, ppo_mix
-from examples.fast_ppo import (
-    FastPpo,
-    Normalizer,
-    Policy,
-    PpoSettings,
-    Rollout,
-    Samples,
-    advantages_of,
-    drawn,
-    loss_of,
-)
-from tests.learned_games import counting_dream, learned_breakout
+from tests.learned_games import learned_breakout
 
 
 @pytest.mark.slow  # trains a generator and a policy, and plays whole episodes
@@ -47,123 +32,57 @@ def test_a_missing_generator_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # plays real games to their end
-@pytest.mark.parametrize("words", [[], ["--real"]])
-@pytest.mark.parametrize("loop", ["fast", "sb3"])
+@pytest.mark.parametrize(
+    ("loop", "words"),
+    [
+        ("fast", []),
+        ("fast", ["--real-share", "1"]),
+        ("fast", ["--real-share", "0.5"]),
+        ("sb3", []),
+        ("sb3", ["--real-share", "1"]),
+        ("sb3", ["--observations", "pixels"]),
+        ("sb3", ["--observations", "pixels", "--real-share", "1"]),
+    ],
+)
 def test_ppo_trains_in_a_dream_and_is_measured_in_the_real_game(
-    tmp_path: Path, capsys: Any, words: list[str], loop: str
+    tmp_path: Path, capsys: Any, loop: str, words: list[str]
 ) -> None:
     dream, out = tmp_path / "dream", tmp_path / "ppo"
     learned_breakout().save(dream)
-    words = ["--dream", str(dream), "--out", str(out), "--num-envs", "4", "--loop", loop, *words]
-    assert ppo_dream.main([*words, "--num-steps", "512", "--num-games", "1"]) == 0
+    words = ["--dream", str(dream), "--num-envs", "4", "--loop", loop, *words]
+    words += ["--num-steps", "512", "--num-games", "1"]
+    assert ppo_dream.main([*words, "--out", str(out)]) == 0
     assert "0 steps, 0.00 minutes: " in capsys.readouterr().out
     lines = (out / "scores.csv").read_text().splitlines()
     assert lines[0] == "steps,minutes,mean_return"
     assert [line.split(",")[0] for line in lines[1:]] == ["0", "512"]
-    if loop == "fast":
-        assert load_file(out / "policy.safetensors")["heads.weight"].shape == (5, 64)
-    else:
-        assert PPO.load(out / "policy.zip", device="cpu").num_timesteps == 512
     assert (out / "scores.png").exists()
+    if loop == "fast":
+        policy = out / "policy.safetensors"
+        assert load_file(policy)["heads.weight"].shape == (5, 64)
+    else:
+        policy = out / "policy.zip"
+        assert PPO.load(policy, device="cpu").num_timesteps == 512
+    words += ["--begin-with", str(policy), "--out", str(tmp_path / "on")]
+    assert ppo_dream.main(words) == 0
+    if loop == "fast":
+        counts = [load_file(each)["normalizer.count"] for each in tmp_path.glob("*/policy.s*")]
+        assert max(counts) == 2 * min(counts)
 
 
-def rollout_of(steps: int, games: int) -> Rollout:
-    """Random numbers, in float64."""
-    random = np.random.default_rng(0)
-    values, rewards = torch.from_numpy(random.normal(size=(2, steps, games)))
-    ends = torch.from_numpy(random.random((steps, games)) < 0.2)
-    unused = torch.zeros(0)
-    last_values = torch.from_numpy(random.normal(size=games))
-    return Rollout(unused, unused, unused, values, rewards, ends, last_values)
-
-
-def test_advantages_are_the_sum_of_the_paper() -> None:
-    rollout, gamma, gae_lambda = rollout_of(steps=12, games=5), 0.9, 0.7
-    found = advantages_of(rollout, gamma, gae_lambda)
-    values = torch.cat([rollout.values, rollout.last_values[None]])
-    assert rollout.ends.any(0).all()
-    assert not rollout.ends[-1].all()  # last values count in some games
-    for game in range(5):
-        for step in range(12):
-            total = 0.0
-            for later in range(step, 12):  # equation 16: sum of (gamma * lambda)^l * delta
-                is_end = bool(rollout.ends[later, game])
-                following = 0.0 if is_end else float(values[later + 1, game])
-                delta = rollout.rewards[later, game] + gamma * following - values[later, game]
-                total += (gamma * gae_lambda) ** (later - step) * float(delta)
-                if is_end:
-                    break
-            assert float(found[step, game]) == pytest.approx(total, rel=1e-12)
-
-
-def test_actions_are_drawn_by_their_probabilities() -> None:
-    torch.manual_seed(0)
-    actions = drawn(torch.tensor([1.0, 2.0, 5.0]).log().expand(40_000, 3))
-    shares = actions.bincount() / len(actions)
-    torch.testing.assert_close(shares, torch.tensor([0.125, 0.25, 0.625]), rtol=0, atol=0.01)
-
-
-def test_features_come_to_mean_0_and_variance_1() -> None:
-    random = torch.Generator().manual_seed(0)
-    features = 7 + 3 * torch.randn(999, 4, generator=random)
-    features[:, 2] = 5  # a byte that never changes
-    normalizer = Normalizer(4)
-    for part in features.split([100, 600, 299]):
-        normalizer.observe(part)
-    torch.testing.assert_close(normalizer.mean, features.mean(0))
-    torch.testing.assert_close(normalizer.variance, features.var(0, correction=0))
-    assert (normalizer(features)[:, 2].abs() < 1e-3).all()
-    assert float(normalizer(torch.full((1, 4), 1e3)).max()) == 5  # clamped
-
-
-def test_a_ratio_beyond_the_clip_has_no_gradient() -> None:
-    policy = Policy(num_bytes=2, num_actions=3, hidden=4)
-    features = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
-    actions = torch.arange(8) % 3
-    with torch.no_grad():
-        log_probs = policy(features)[0].log_softmax(1)[torch.arange(8), actions]
-    settings = PpoSettings(value_weight=0.0, entropy_weight=0.0, clip=0.2)
-    for ratio, objective, has_gradient in ((1.1, 1.1, True), (1.3, 1.2, False)):
-        old = log_probs - math.log(ratio)
-        samples = Samples(features, actions, old, torch.ones(8), torch.zeros(8))
-        loss = loss_of(policy, samples, settings)
-        [gradient] = torch.autograd.grad(loss, [policy.heads.weight])
-        assert loss.item() == pytest.approx(-objective)
-        assert bool(gradient.any()) is has_gradient
-
-
-def test_the_fast_loop_learns_to_press_the_button() -> None:
-    torch.manual_seed(0)
-    envs = DreamVectorEnv(
-        counting_dream(),
-        16,
-        obs_type="ram",
-        output="torch",
-        device="cpu",
-        autoreset_mode="SameStep",
-    )
-    settings = PpoSettings(horizon=16, num_minibatches=4)
-    ppo = FastPpo(envs, settings, torch.device("cpu"), seed=0)
-    shares = []
-    for _ in range(14):
-        rollout = ppo.collect()
-        shares.append(float((rollout.actions == 1).float().mean()))
-        ppo.update(rollout)
-    assert shares[0] < 0.35
-    assert shares[-1] > 0.8
-    assert set(rollout.rewards.unique().tolist()) <= {-1.0, 0.0, 1.0}
-
-
-def test_the_change_of_ram_is_none_where_an_episode_begins() -> None:
-    envs = DreamVectorEnv(
-        counting_dream(),
-        2,
-        obs_type="ram",
-        output="torch",
-        device="cpu",
-        autoreset_mode="SameStep",
-    )
-    ppo = FastPpo(envs, PpoSettings(horizon=9), torch.device("cpu"), seed=0)
-    features = ppo.collect().features
-    assert features[:, 0, 0].tolist() == [0, 4, 8, 12, 16, 20, 24, 28, 0]
-    assert features[:, 0, 2].tolist() == [0, 4, 4, 4, 4, 4, 4, 4, 0]
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--real-share", "2"], "--real-share must be from 0 to 1, not 2.0"),
+        (["--observations", "pixels"], "--observations pixels needs --loop sb3"),
+        (["--loop", "sb3", "--real-share", "0.5"], "must be 0 or 1 with --loop sb3, not 0.5"),
+        (["--begin-with", "nowhere"], "--begin-with must be a file, and nowhere is none"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_named(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=message):
+        ppo_dream.main(["--dream", "pong", "--out", str(out), *words])
+    assert not out.exists()

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.policies import Policy
+from atarigan.evaluation.dream.visited_states import StepsFrom
 from atarigan.models.dynamics.dynamics import Dynamics, NextStates
 from atarigan.training.dream import frame_games
 from atarigan.training.dream.byte_roles import ByteRoles
@@ -112,3 +114,45 @@ def test_bytes_that_nothing_reads_need_not_be_predicted(env, monkeypatch):
     games = FrameGames(env, None, 0.25, seed=0)
     assert not games.play(60, Frozen(BALL), ByteRoles(tuple(range(128)), ())).branches
     assert games.play(60, Frozen(BALL), ByteRoles(everything, ())).branches
+
+
+def test_the_game_goes_on_from_states_that_a_dream_visits_and_then_from_the_truth(env):
+    games = FrameGames(env, None, 0.25, seed=0)
+    before = games.play(80).frames
+    previous, states, inputs = before.states[40:60], before.next_states[40:60], before.inputs[40:60]
+    states = states.copy()
+    states[0, PADDLE] += 1  # where no play led to
+    visited = StepsFrom(
+        previous,
+        states,
+        inputs[:, None],
+        next_states=states,
+        ends=np.zeros(20, np.bool_),
+        lives=np.full(20, 5, np.uint8),
+        groups=np.arange(20),
+    )
+    parts = games.play_on(visited, (76, SCORE))
+    assert [len(part) for part in parts] == [8] * 20
+    np.testing.assert_array_equal([part.states[0] for part in parts], states)
+    after = games.play(8).frames
+    np.testing.assert_array_equal(after.states[0], before.next_states[-1])
+
+
+def test_a_policy_that_learned_takes_its_turn_and_makes_way_for_the_next(env):
+    class Counted(Policy):
+        num_acts = 0
+
+        def act(self, screen):
+            self.num_acts += 1
+            return 1  # FIRE
+
+    games = FrameGames(env, None, 0.25, seed=0)
+    first, second = Counted(), Counted()
+    for policy in (first, second):
+        games.take_policy(policy)
+        while not policy.num_acts:
+            games.play(200)
+    played = first.num_acts, second.num_acts
+    games.play(2000)
+    assert first.num_acts == played[0]
+    assert second.num_acts > played[1]

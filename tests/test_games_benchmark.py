@@ -8,7 +8,7 @@ import pytest
 from atarigan import FrameGenerator, collect
 from atarigan.cli.command_line import run as run_command
 from atarigan.errors import InputError
-from benchmarks import games
+from benchmarks import games, games_page
 from benchmarks.__main__ import main
 from benchmarks.atari_games import ATARI57, games_named
 from benchmarks.game_row import COLUMNS
@@ -77,7 +77,8 @@ def test_a_game_is_collected_trained_and_measured(tmp_path):
     assert set(row) == set(COLUMNS)
     assert row["pixel_accuracy"] > 0.9
     assert row["images"] > 0
-    assert (tmp_path / "Pong" / "worst.png").stat().st_size > 1000
+    for name in ("worst.png", "wall.png"):
+        assert (tmp_path / "Pong" / name).stat().st_size > 1000
     packed = tmp_path / "Pong" / "packed"
     assert FrameGenerator.load(packed).reads_ram
     card = (packed / "README.md").read_text()
@@ -89,3 +90,29 @@ def test_a_game_is_collected_trained_and_measured(tmp_path):
     assert f"{row['foreground_accuracy']:.4f} of the foreground" in card
     assert (packed / "frames.png").stat().st_size > 1000
     assert not (tmp_path / "Pong" / "train").exists()
+
+
+def test_rows_and_pictures_of_games_get_into_the_documentation(tmp_path):
+    def measure(game, **row):
+        (tmp_path / "out" / game).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / game / "row.json").write_text(json.dumps(ROW | row))
+        (tmp_path / "out" / game / "wall.png").write_bytes(game.encode())
+
+    docs = tmp_path / "docs"
+    (docs / "benchmarks").mkdir(parents=True)
+    measure("Pong", foreground_accuracy=0.98)
+    games_page.main([str(tmp_path / "out")], docs)
+    known = docs / "benchmarks" / "games.json"
+    known.write_text(known.read_text().replace('"note": ""', '"note": "the ball is late"'))
+    for game in ("Pong", "Asterix"):
+        measure(game)
+    (tmp_path / "out" / "Qbert").mkdir()  # has no row yet
+    games_page.main([str(tmp_path / "out")], docs)
+    written = (docs / "benchmarks" / "games_table.md").read_text()
+    assert "2 of the usual 57 games" in written
+    assert "foreground at least 0.97: 0 of 2" in written
+    assert written.index("| Asterix | 0.9987 | 0.9123") < written.index("| Pong | 0.9987 | 0.9123")
+    assert "- Pong: the ball is late" in written
+    assert "![Asterix](../_static/games/Asterix.png)" in written
+    assert (docs / "_static" / "games" / "Pong.png").read_bytes() == b"Pong"
+    assert "Qbert" not in written

@@ -30,7 +30,7 @@ from tests.test_replayed_frames import collected
 PONG = shipped.FOLDER / "pong"
 BYTE_ROLES = "atarigan.training.dream.dream_trainer.byte_roles"
 SCORE = (76, 77)  # in Breakout's RAM
-QUICK = ("--round-frames", "100", "--max-minutes", "0.001")
+QUICK = ("--round-frames", "100", "--max-minutes", "0.001", "--policy-steps", "1")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,7 @@ def trainer_of(folder: DreamFolder, collection: Path) -> DreamTrainer:
         generator="breakout",
         seed=0,
         round_frames=100,
+        policy_steps=1,
         report=lambda _: None,
     )
 
@@ -183,6 +184,7 @@ def test_an_interruption_keeps_the_frames(
         ([], "--data must name a folder that atarigan.collect wrote"),
         (["--data", "nowhere"], "nowhere"),
         (["--round-frames", "0"], "--round-frames must be at least 1, not 0"),
+        (["--policy-steps", "-1"], "--policy-steps must be at least 0, not -1"),
         (["--max-minutes", "nan"], "--max-minutes must be finite and above 0, not nan"),
         (["--seed", "-1"], "--seed must be from 0 to 2147483647, not -1"),
     ],
@@ -315,6 +317,7 @@ def test_a_policy_that_a_collection_names_is_not_imported(
         generator="",
         seed=0,
         round_frames=10,
+        policy_steps=0,
         report=print,
     )
     assert trainer.rounds == []

@@ -125,6 +125,17 @@ def test_frames_in_a_row_are_those_of_single_steps(fitted, stops_with_life):
     assert (found.num_frames < most).any()
 
 
+def test_a_byte_that_never_varied_stays_as_it_is(fitted):
+    """Such as a score in play that never scored."""
+    few = made_up(50, seed=5)
+    byte = next(each for each in range(few.states.shape[1]) if each not in fitted.tables.addresses)
+    states = few.states.copy()
+    states[:, byte] += 100
+    after = fitted.step(states, few.inputs).states
+    np.testing.assert_array_equal(after[:, byte], states[:, byte])
+    np.testing.assert_array_equal(np.delete(after, byte, 1), np.delete(few.next_states, byte, 1))
+
+
 def test_the_same_seed_gives_the_same_trees():
     few = made_up(300, seed=3)
     tables = [TreeDynamics.fit(few, seed=seed).tables for seed in (1, 1, 2)]
@@ -271,7 +282,7 @@ def plain_step(tables, state, inputs):
             }
             value = coded[Coding(tables.codings[tree])]
         following.append(value)
-    after = tables.constants.copy()
+    after = state.copy()
     after[tables.addresses] = following[: len(present)]
     reward, end, lives = following[len(present) :]
     return after.tolist(), tables.rewards[reward], bool(end), lives
@@ -332,8 +343,8 @@ def random_tables(rng):
         sizes.append(len(nodes) - before)
     numbers, thresholds, skips = np.array(nodes, np.int32).T
     return TreeTables(
+        num_bytes=8,
         num_inputs=NUM_INPUTS,
-        constants=rng.integers(0, 256, 8).astype(np.uint8),
         addresses=rng.permutation(8)[:NUM_VARYING].astype(np.int32),
         codings=rng.integers(0, 3, NUM_VARYING).astype(np.uint8),
         rewards=np.array([-1.0, 0.0, 2.5], np.float32),
@@ -397,8 +408,8 @@ def test_what_is_loaded_takes_the_same_steps(fitted, tmp_path):
     assert names == {"dynamics.json", "trees.safetensors"}
 
 
-NAMES = ("constants", "addresses", "codings", "rewards", "features", "sizes", "node_features",
-         "thresholds", "skips")  # fmt: skip
+NAMES = ("addresses", "codings", "rewards", "features", "sizes", "node_features", "thresholds",
+         "skips")  # fmt: skip
 
 
 def with_value(place, value):
@@ -474,9 +485,6 @@ DAMAGE = {
         "thresholds", lambda t: with_value(first_leaf(t), 256)(t["thresholds"]), "a value that"),
     "leaf below 0": (
         "thresholds", lambda t: with_value(first_leaf(t), -1)(t["thresholds"]), "a value that"),
-    "other number of bytes": (
-        "constants", lambda t: np.append(t["constants"], np.uint8(0)), "of 8 bytes, not 9"),
-    "too many bytes": ("constants", lambda t: np.zeros(5000, np.uint8), "0 to 4096 bytes"),
 }  # fmt: skip
 
 
@@ -513,7 +521,8 @@ def test_heads_predict_classes_that_there_are(head, value, saved):
         ({"num_inputs": 1}, "features must be of known kinds, with numbers in range"),
         ({"num_inputs": -1}, "0 to 4096 inputs, not -1"),
         ({"num_inputs": 10**12}, "0 to 4096 inputs, not 1000000000000"),
-        ({"num_bytes": 9}, "of 9 bytes, not 8"),
+        ({"num_bytes": 2}, "addresses must be 0 to 1, not"),
+        ({"num_bytes": 5000}, "0 to 4096 bytes, not 5000"),
         ({"num_bytes": "8"}, "num_bytes must be int, not '8'"),
         ({"odd": 1}, "unknown setting 'odd'"),
     ],
@@ -546,9 +555,20 @@ def test_tables_of_other_names_are_refused(saved):
     path = saved / "trees.safetensors"
     tables = {name: table.copy() for name, table in load_file(path).items()}
     save_file(tables | {"more": np.zeros(1)}, path)
-    with pytest.raises(InputError, match="must hold constants, .*, skips, not .*more"):
+    with pytest.raises(InputError, match="must hold addresses, .*, skips, not .*more"):
         TreeDynamics.load(saved)
     del tables["codings"]
     save_file(tables, path)
-    with pytest.raises(InputError, match="must hold constants, "):
+    with pytest.raises(InputError, match="must hold addresses, "):
         TreeDynamics.load(saved)
+
+
+def test_files_of_earlier_versions_are_read(saved):
+    """They also say what bytes become that do not vary."""
+    path, states = saved / "trees.safetensors", np.full((3, 8), 200, np.uint8)
+    inputs = np.zeros((3, NUM_INPUTS), np.int32)
+    before = TreeDynamics.load(saved).step(states, inputs)
+    save_file(load_file(path) | {"constants": np.zeros(8, np.uint8)}, path)
+    np.testing.assert_array_equal(
+        TreeDynamics.load(saved).step(states, inputs).states, before.states
+    )

@@ -27,6 +27,10 @@ class DreamConfig:
     """
     round_frames: int = 200_000
     """Emulator frames to play, and to correct the model with, in each round."""
+    policy_steps: int = 1_000_000
+    """Agent steps that a policy learns in the dream before each round. It then plays a part of the
+    round. 0: no policy learns.
+    """
     max_minutes: float = 30.0
     """Stop after the round in which so many minutes are over."""
     seed: int = 0
@@ -35,6 +39,8 @@ class DreamConfig:
     def __post_init__(self) -> None:
         if self.round_frames < 1:
             raise InputError(f"--round-frames must be at least 1, not {self.round_frames}")
+        if self.policy_steps < 0:
+            raise InputError(f"--policy-steps must be at least 0, not {self.policy_steps}")
         if not 0 < self.max_minutes < math.inf:
             raise InputError(f"--max-minutes must be finite and above 0, not {self.max_minutes}")
         if not 0 <= self.seed < 2**31:

@@ -20,7 +20,7 @@ from atarigan.models.dynamics.dream_batch import DreamBatch, GameStates
 from atarigan.models.dynamics.exactness import read_bytes
 
 MOST_VISITS = 2000  # agent steps of each policy's play
-_VISITS_APART = 20
+VISITS_APART = 20  # agent steps
 _MOST_REAL = 1000
 _JOYSTICK = 3  # inputs before those of the paddle
 
@@ -105,19 +105,30 @@ class EmulatedSteps:
             progress(1)
         return is_same
 
-    def _play(self, previous: Bytes, state: Bytes, inputs: Inputs) -> None:
-        """Play the frame before, and then the step, until the frame that ends the game."""
+    def play_before(self, previous: Bytes, inputs: npt.NDArray[np.int32]) -> None:
+        """Play the frame before a state.
+
+        Args:
+            previous: RAM before that frame, uint8 (bytes,).
+            inputs: of that frame, int32 (inputs,).
+        """
         player = self._player
-        resistance = int(inputs[0, -2]) if self._has_paddle else NO_PADDLE
+        resistance = int(inputs[-2]) if self._has_paddle else NO_PADDLE
         player.restore(self._moments[resistance])
         player.write_ram(previous)
-        first, *others = (self._actions[tuple(each)] for each in inputs[:, :_JOYSTICK].tolist())
-        player.play_exactly(first)
-        player.write_ram(state)
-        for action in others:
-            player.play_exactly(action)
-            if player.is_over:
+        player.play_exactly(self._action_of(inputs))
+
+    def _play(self, previous: Bytes, state: Bytes, inputs: npt.NDArray[np.int32]) -> None:
+        """Play the frame before, and then the step, until the frame that ends the game."""
+        self.play_before(previous, inputs[0])
+        self._player.write_ram(state)
+        for each in inputs[1:]:
+            self._player.play_exactly(self._action_of(each))
+            if self._player.is_over:
                 return
+
+    def _action_of(self, inputs: npt.NDArray[np.int32]) -> int:
+        return self._actions[tuple(inputs[:_JOYSTICK].tolist())]
 
 
 def visited_score(
@@ -173,7 +184,7 @@ def visited_steps(
     for number in range(num_steps):
         pairs = zip(players, batch.games.rams, strict=True)
         actions = np.array([player.act(RamScreen(ram)) for player, ram in pairs], np.int64)
-        if number % _VISITS_APART == 0:
+        if number % VISITS_APART == 0:
             found.append(_predicted(dream, batch.games, actions, batch.frame_skip))
         over = np.flatnonzero(batch.step(actions).ends)
         batch.reset(over)

@@ -65,7 +65,6 @@ class DeviceTrees:
         self._reward, self._end, self._lives = rows[num_varying:].tolist()
         self._byte_rows = torch.from_numpy(rows[:num_varying]).to(device)
         self._addresses = torch.from_numpy(tables.addresses.astype(np.int64)).to(device)
-        self._constants = torch.tensor(tables.constants, device=device)
         self._rewards = torch.tensor(tables.rewards, device=device)
 
     @property
@@ -118,7 +117,7 @@ class DeviceTrees:
             present.copy_(torch.where(playing, following, present))
             playing = playing & ~stops
         bytes_after = present.index_select(0, self._byte_rows).T.byte()
-        after = self._constants.repeat(num, 1).index_copy_(1, self._addresses, bytes_after)
+        after = states.index_copy(1, self._addresses, bytes_after)
         return PlayedFrames(after, rewards, ends, left.byte(), num_frames)
 
 

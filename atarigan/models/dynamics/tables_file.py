@@ -10,8 +10,13 @@ from safetensors.numpy import load_file
 from atarigan.errors import InputError, one_line
 
 
-def read_tables(path: Path, names: Collection[str]) -> dict[str, Any]:
+def read_tables(path: Path, names: Collection[str], former: Collection[str] = ()) -> dict[str, Any]:
     """Return the arrays of a file by their names.
+
+    Args:
+        path: the file.
+        names: what it must hold.
+        former: what it may hold besides, because earlier versions wrote it; not returned.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -21,6 +26,8 @@ def read_tables(path: Path, names: Collection[str]) -> dict[str, Any]:
         tables: dict[str, Any] = load_file(path)
     except (SafetensorError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
+    for name in former:
+        tables.pop(name, None)
     if tables.keys() != set(names):
         raise InputError(f"{path} must hold {', '.join(names)}, not {', '.join(tables)}")
     return tables

@@ -43,7 +43,7 @@ class TreeDynamics(Dynamics):
 
     @property
     def num_bytes(self) -> int:
-        return len(self.tables.constants)
+        return self.tables.num_bytes
 
     @property
     def num_inputs(self) -> int:

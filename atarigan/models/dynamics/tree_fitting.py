@@ -157,8 +157,8 @@ class TreeFitter:
         mined = [target.mined for target in self._targets] + self._heads.mined
         trees = [each.tree.nodes() for each in mined if each is not None]
         return TreeTables(
+            num_bytes=transitions.states.shape[1],
             num_inputs=transitions.inputs.shape[1],
-            constants=transitions.next_states[0],
             addresses=np.array([target.address for target in self._targets], np.int32),
             codings=np.array([target.coding for target in self._targets], np.uint8),
             rewards=self._heads.rewards,

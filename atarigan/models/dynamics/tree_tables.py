@@ -43,8 +43,8 @@ class _Settings:
     format_version: int = 1
 
 
+_FORMER = ("constants",)  # in files of earlier versions: what bytes that do not vary became
 _DTYPES: dict[str, type] = {
-    "constants": np.uint8,
     "addresses": np.int32,
     "codings": np.uint8,
     "rewards": np.float32,
@@ -62,11 +62,12 @@ class TreeTables:
     the reward's class, the episode's end, and lives.
 
     The nodes of a tree are in preorder: a node's left child, for features up to the threshold, is
-    the next node. So all children lie behind their parents, and every walk ends.
+    the next node. So all children lie behind their parents, and every walk ends. All other bytes
+    stay as they are.
 
     Attributes:
+        num_bytes: bytes of a state.
         num_inputs: inputs of a frame.
-        constants: next values of all bytes; of those that vary, any, uint8 (bytes,).
         addresses: of the bytes that vary, int32 (varying,).
         codings: a `Coding` of each of them, uint8 (varying,).
         rewards: reward of each class, float32 (classes,).
@@ -80,8 +81,8 @@ class TreeTables:
         InputError: a table breaks one of these rules.
     """
 
+    num_bytes: int
     num_inputs: int
-    constants: npt.NDArray[np.uint8]
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     rewards: npt.NDArray[np.float32]
@@ -103,7 +104,6 @@ class TreeTables:
     def _check_shapes(self) -> None:
         num_varying, num_nodes = self.addresses.size, self.skips.size
         shapes = {
-            "constants": (self.constants.size,),
             "addresses": (num_varying,),
             "codings": (num_varying,),
             "rewards": (self.rewards.size,),
@@ -122,10 +122,10 @@ class TreeTables:
                 )
 
     def _check_values(self) -> None:
-        for name, number in (("bytes", len(self.constants)), ("inputs", self.num_inputs)):
+        for name, number in (("bytes", self.num_bytes), ("inputs", self.num_inputs)):
             if not 0 <= number <= _LARGEST:
                 raise InputError(f"there must be 0 to {_LARGEST} {name}, not {number}")
-        _check_range("addresses", self.addresses, len(self.constants))
+        _check_range("addresses", self.addresses, self.num_bytes)
         if len(np.unique(self.addresses)) < len(self.addresses):
             raise InputError("addresses must differ from each other")
         _check_range("codings", self.codings, len(Coding))
@@ -165,7 +165,7 @@ class TreeTables:
         with atomic.new_file(folder / TREES_FILE) as temporary:
             temporary.write_bytes(save(tables))
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
-            typed_json.write_json(temporary, _Settings(len(self.constants), self.num_inputs))
+            typed_json.write_json(temporary, _Settings(self.num_bytes, self.num_inputs))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -177,18 +177,13 @@ class TreeTables:
         path = folder / TREES_FILE
         settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
-            tables = read_tables(confined(path, folder), _DTYPES)
+            tables = read_tables(confined(path, folder), _DTYPES, _FORMER)
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
         try:
-            read = cls(settings.num_inputs, **tables)
+            return cls(settings.num_bytes, settings.num_inputs, **tables)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        if len(read.constants) != settings.num_bytes:
-            raise InputError(
-                f"{path} must be of {settings.num_bytes} bytes, not {len(read.constants)}"
-            )
-        return read
 
 
 def _read_settings(path: Path, folder: Path) -> _Settings:

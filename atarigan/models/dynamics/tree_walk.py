@@ -28,14 +28,13 @@ class Program(NamedTuple):
     Attributes:
         nodes: of all trees, with the operands of their features, (nodes,).
         roots: number of each tree's first node, int32 (varying + 3,).
-        addresses, codings, constants, rewards: as in `TreeTables`.
+        addresses, codings, rewards: as in `TreeTables`.
     """
 
     nodes: npt.NDArray[Any]
     roots: npt.NDArray[np.int32]
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
-    constants: npt.NDArray[np.uint8]
     rewards: npt.NDArray[np.float32]
 
 
@@ -53,7 +52,6 @@ def program_of(tables: TreeTables) -> Program:
         roots,
         tables.addresses.copy(),
         tables.codings.copy(),
-        tables.constants.copy(),
         tables.rewards.copy(),
     )
 
@@ -77,8 +75,7 @@ def walk(
         played: holds states and lives before the first frame, and zeros; is filled.
     """
     addresses, codings, roots = program.addresses, program.codings, program.roots
-    nodes, constants = program.nodes, program.constants
-    states, lives = played.states, played.lives
+    nodes, states, lives = program.nodes, played.states, played.lives
     num_varying, num_inputs = len(addresses), inputs.shape[2]
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
     registers = np.zeros((_BLOCK, first_input + num_inputs), np.int32)
@@ -95,8 +92,6 @@ def walk(
                     registers[lane, 1 + number] = states[game, addresses[number]]
                 for number in range(num_inputs):
                     registers[lane, first_input + number] = inputs[game, frame, number]
-                for address in range(len(constants)):
-                    states[game, address] = constants[address]
                 played.ends[game] = False
                 played.num_frames[game] += 1
             for tree in range(len(roots)):

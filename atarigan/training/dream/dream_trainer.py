@@ -20,6 +20,8 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.replayed_frames import replayed_games
 from atarigan.errors import InputError, shown
+from atarigan.evaluation.dream.played_games import NamedPolicy, evaluation_policies
+from atarigan.evaluation.dream.visited_states import VISITS_APART, StepsFrom, visited_steps
 from atarigan.models.dynamics.dream import (
     SETTINGS_FILE,
     Dream,
@@ -36,9 +38,13 @@ from atarigan.models.dynamics.tree_fitting import Progress, TreeFitter
 from atarigan.training.dream.byte_roles import ByteRoles, byte_roles
 from atarigan.training.dream.dream_folder import DreamFolder, PartOfFrames, Round
 from atarigan.training.dream.frame_games import FrameGames
+from atarigan.training.dream.learned_policy import LearnedPolicy, learn_policy
+from atarigan.training.dream.ppo import Policy as PolicyNetwork
 
 _MOST_STARTS = 1000
 _SEED_STRIDE = 100_000  # between the seeds of two rounds' play
+_NUM_POLICIES = 10  # that visit states
+_FRAMES_OF_A_VISIT = 80  # a state that a dream visits, for so many frames of a round
 
 
 class DreamTrainer:
@@ -50,6 +56,7 @@ class DreamTrainer:
         generator: name of a shipped generator; "" for one in the folder, or none.
         seed: of play and trees.
         round_frames: frames of a round.
+        policy_steps: agent steps that a policy learns before a round; 0 for none.
         report: is told what is done.
 
     Attributes:
@@ -68,6 +75,7 @@ class DreamTrainer:
         generator: str,
         seed: int,
         round_frames: int,
+        policy_steps: int,
         report: Callable[[str], None],
     ) -> None:
         self._folder, self._buffer = folder, buffer
@@ -82,7 +90,10 @@ class DreamTrainer:
                 "of format version 2"
             )
         self.rounds = folder.read_rounds()
+        self._policy_steps = policy_steps
+        self._network: PolicyNetwork | None = None
         self._dynamics: TreeDynamics | None = None
+        self._dream: Dream | None = None
         self._fitter = TreeFitter(seed)
         self._is_real: list[npt.NDArray[np.bool_]] = []
         self._settings = DreamSettings(
@@ -149,15 +160,37 @@ class DreamTrainer:
         assert transitions is not None
         real = np.flatnonzero(np.concatenate(self._is_real))
         seen_states = SeenStates.fit(transitions, real, settings.unread)
-        Dream(settings, dynamics, starts, seen_states=seen_states).save(self._folder.path)
+        self._dream = Dream(settings, dynamics, starts, seen_states=seen_states)
+        self._dream.save(self._folder.path)
         self._dynamics = dynamics
+
+    def learn_policy(self, progress: Progress) -> None:
+        """Let a policy learn in the dream; it plays in the next rounds."""
+        assert self._dream is not None
+        seed = self._seed + len(self.rounds)
+        self._network = learn_policy(self._dream, self._policy_steps, seed, self._network, progress)
+        self._games.take_policy(LearnedPolicy(self._network, np.random.default_rng(seed)))
+
+    def _visited(self, dream: Dream) -> StepsFrom:
+        """Return states that the dream visits when policies of all kinds play it."""
+        seed = self._seed + _SEED_STRIDE + len(self.rounds)
+        policies = evaluation_policies(self._env, _NUM_POLICIES, seed)
+        network = self._network
+        if network is not None:
+            learned = NamedPolicy("learned", lambda rng: LearnedPolicy(network, rng))
+            policies += [learned] * _NUM_POLICIES
+        num_states = -(-self._round_frames // _FRAMES_OF_A_VISIT)
+        num_steps = -(-num_states * VISITS_APART // len(policies))
+        return visited_steps(dream, policies, num_steps, seed)
 
     def measure(self) -> Round:
         """Play a round; tell how exact the model is on it, and add its frames."""
-        dynamics = self._dynamics
+        dynamics, dream = self._dynamics, self._dream
         assert dynamics is not None
+        assert dream is not None
         assert self._fitter.transitions is not None
         with discarded_stderr():
+            visited = self._games.play_on(self._visited(dream), self._roles.score)
             played = self._games.play(self._round_frames, dynamics, self._roles)
         predicted = PredictedFrames.of(dynamics, played.frames, self._roles.unread)
         now = Round(
@@ -167,7 +200,7 @@ class DreamTrainer:
             num_nodes=dynamics.num_nodes,
             elapsed_s=self.elapsed_s,
         )
-        added = FrameTransitions.concatenate([*played.branches, played.frames])
+        added = FrameTransitions.concatenate([*visited, *played.branches, played.frames])
         self._fitter.extend(added)  # which refuses what could not be gone on with
         part = PartOfFrames(added, len(added) - len(played.frames))
         self._folder.add_part(part)

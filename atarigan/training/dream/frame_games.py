@@ -10,6 +10,7 @@ import numpy.typing as npt
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.held_actions import HeldActions
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.evaluation.dream.visited_states import EmulatedSteps, StepsFrom
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.transitions import FrameTransitions
@@ -17,6 +18,7 @@ from atarigan.training.dream.byte_roles import NO_ROLES, ByteRoles
 
 _MOST_BRANCHES = 8  # from predicted states, in an episode
 _BRANCH_FRAMES = 240
+_VISITED_FRAMES = 8  # from a state that a dream visited
 _ALTERED_SHARE = 0.05  # of the agent steps that frames with altered RAM follow
 _ALTERED_FRAMES = 8
 _MOST_ALTERED = 3  # bytes
@@ -45,8 +47,8 @@ class PlayedFrames(NamedTuple):
 class FrameGames:
     """Plays episodes one after the other, each with a policy of its own.
 
-    Every other episode holds random actions; the rest are played by the given policy, with a share
-    of random actions that differs between episodes.
+    Episodes take turns: one holds random actions, one is played by the given policy, with a share
+    of random actions that differs between episodes, and one by a policy that learned, likewise.
 
     Args:
         env: a game whose frames are played one by one.
@@ -70,15 +72,39 @@ class FrameGames:
         )
         self._policies: list[Policy | EpsilonMixture] = [held]
         if policy is not None:
-            given = policy_maker(policy, env)(self._rng)
-            mixture = EpsilonMixture(given, 1.0, env.action_space, self._rng, varies=True)
-            self._policies.append(mixture)
+            self._policies.append(self._varied(policy_maker(policy, env)(self._rng)))
+        self._num_fixed = len(self._policies)
+        self._emulated = EmulatedSteps(env, self.controls)
         self.starts: list[tuple[npt.NDArray[np.uint8], int]] = []
         self._donors: list[deque[npt.NDArray[np.uint8]]] = [
             deque(maxlen=_NUM_DONORS) for _ in range(3)
         ]
         self._seed: int | None = seed
         self._is_over = True
+
+    def take_policy(self, policy: Policy) -> None:
+        """Play further episodes by a policy that learned, in the place of the last such one."""
+        self._policies[self._num_fixed :] = [self._varied(policy)]
+
+    def _varied(self, policy: Policy) -> EpsilonMixture:
+        return EpsilonMixture(policy, 1.0, self._env.action_space, self._rng, varies=True)
+
+    def play_on(self, visited: StepsFrom, score: Sequence[int]) -> list[FrameTransitions]:
+        """Play some frames from each of the states that a dream visited, and return to where the
+        game was.
+        """
+        saved, is_over = self._player.saved(), self._is_over
+        parts = []
+        for previous, state, inputs in zip(
+            visited.previous, visited.states, visited.inputs[:, 0], strict=True
+        ):
+            self._emulated.play_before(previous, inputs)
+            if not self._player.is_over:
+                self._is_over = False
+                parts.append(self._branch(state, _VISITED_FRAMES, score))
+        self._player.restore(saved)
+        self._is_over = is_over
+        return parts
 
     def play(
         self,

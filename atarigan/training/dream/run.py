@@ -1,6 +1,7 @@
 """Run the training of a dream by its configuration, and record it in a folder."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from atarigan.training.dream.dream_trainer import DreamTrainer
 
 
 class _StoppedError(Exception):
-    """Leaves a fit that a signal interrupts."""
+    """Leaves long work that a signal interrupts."""
 
 
 def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
@@ -47,6 +48,7 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
         generator=generator,
         seed=config.seed,
         round_frames=config.round_frames,
+        policy_steps=config.policy_steps,
         report=report_phase,
     )
     if config.generator and not generator:
@@ -68,24 +70,30 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
 def _rounds(
     folder: DreamFolder, trainer: DreamTrainer, config: DreamConfig, stop: StopRequest
 ) -> None:
-    """Fit and measure in turns until the time is over; the last thing is a measurement."""
+    """Fit, let a policy learn, and measure, in turns until the time is over; the last thing is a
+    measurement.
+    """
     trainer.begin()
     while True:
         with ProgressDisplay("fitting", "trees") as display:
-
-            def progress(done: int, num: int, display: ProgressDisplay = display) -> None:
-                display.total = num
-                display.update(done)
-                if stop.is_set:
-                    raise _StoppedError
-
-            trainer.fit(progress)
+            trainer.fit(partial(_show, display, stop))
+        if config.policy_steps:
+            with ProgressDisplay("learning to play in the dream", "agent steps") as display:
+                trainer.learn_policy(partial(_show, display, stop))
         report_phase("playing frames that the model has not seen")
         now = trainer.measure()
         print(_row(now), flush=True)
         _draw(folder, trainer.rounds)
         if stop.is_set or trainer.elapsed_s >= 60 * config.max_minutes:
             return
+
+
+def _show(display: ProgressDisplay, stop: StopRequest, num_done: int, total: int) -> None:
+    """Show progress, and leave if a signal asks for it."""
+    display.total = total
+    display.update(num_done)
+    if stop.is_set:
+        raise _StoppedError
 
 
 def _generator_name(config: DreamConfig, buffer: FrameBuffer) -> str:

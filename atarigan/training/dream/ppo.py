@@ -3,15 +3,16 @@
 The loop is Proximal Policy Optimization (Schulman et al. 2017, arXiv:1707.06347) with Generalized
 Advantage Estimation (Schulman et al. 2016, arXiv:1506.02438), written for games that are played in
 one call a step: N games play T steps, then the policy learns from the N * T samples. All of it is
-tensors on one device. `examples/ppo_dream.py` trains with it.
+tensors on one device.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
@@ -201,12 +202,26 @@ def loss_of(policy: Policy, samples: Samples, settings: PpoSettings) -> Tensor:
     return loss
 
 
-class FastPpo:
-    """Trains a policy in the games of a vector environment.
+class Games(Protocol):
+    """N games that show RAM, uint8 (N, bytes), as arrays or tensors, and begin a new episode in the
+    step that ends one. Vector environments of Gymnasium with `AutoresetMode.SAME_STEP` are such.
+    """
+
+    def reset(self, *, seed: int) -> tuple[Any, Any]:
+        """Begin an episode in all games; return RAM and infos."""
+
+    def step(self, actions: npt.NDArray[np.int64]) -> tuple[Any, Any, Any, Any, Any]:
+        """Play an agent step with actions (N,); return RAM, rewards (N,), whether the episode was
+        terminated or truncated (N,), and infos.
+        """
+
+
+class Ppo:
+    """Trains a policy in many games.
 
     Args:
-        envs: games that show RAM uint8 (N, bytes), arrays or tensors, and begin a new episode in
-            the step that ends one (SAME_STEP).
+        games: they are played.
+        num_actions: of a game.
         settings: hyper-parameters.
         device: where the policy learns.
         seed: of weights, actions and games.
@@ -216,13 +231,17 @@ class FastPpo:
     """
 
     def __init__(
-        self, envs: VectorEnv[Any, Any, Any], settings: PpoSettings, device: torch.device, seed: int
+        self,
+        games: Games,
+        num_actions: int,
+        settings: PpoSettings,
+        device: torch.device,
+        seed: int,
     ) -> None:
         torch.manual_seed(seed)
-        self._envs, self._settings, self._device = envs, settings, device
-        self._rams = self._tensor(envs.reset(seed=seed)[0])
+        self._games, self._settings, self._device = games, settings, device
+        self._rams = self._tensor(games.reset(seed=seed)[0])
         self._features = features_of(self._rams, self._rams)
-        num_actions = envs.single_action_space.n  # type: ignore[attr-defined]
         self.policy = Policy(self._rams.shape[1], num_actions, settings.hidden).to(device)
         self._optimizer = torch.optim.Adam(
             self.policy.parameters(), settings.learning_rate, eps=1e-5, fused=True
@@ -276,7 +295,7 @@ class FastPpo:
         logits, values = self.policy(features)
         actions = drawn(logits)
         log_probs = log_softmax(logits, 1).gather(1, actions[:, None])[:, 0]
-        rams, rewards, terminated, truncated, _ = self._envs.step(actions.cpu().numpy())
+        rams, rewards, terminated, truncated, _ = self._games.step(actions.cpu().numpy())
         rams, ends = self._tensor(rams), self._tensor(terminated | truncated)
         before = torch.where(ends[:, None], rams, self._rams)
         self._rams, self._features = rams, features_of(rams, before)
