@@ -62,6 +62,9 @@ LEFT_TO_OTHER_TESTS = ("benchmarks", "tests")  # measured in minutes; their flag
 TAKES_LONG = re.compile(r"python -m (atarigan|examples)|torchrun|\.learn\(|/breakout")
 
 
+OPTIONAL = {"minari": "minari", "torchrl": "torchrl"}  # module of each extra that pages import
+
+
 class Block(NamedTuple):
     language: str
     file: str
@@ -159,6 +162,10 @@ def test_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     text = page.read_text()
+    for extra, module in OPTIONAL.items():
+        if f"pip install 'atarigan[{extra}]'" in text:
+            pytest.importorskip(module)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     for part in ("data/breakout", "runs/breakout"):
         if (
             part in text

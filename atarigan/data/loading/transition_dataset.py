@@ -42,6 +42,7 @@ class TransitionDataset(Dataset[dict[str, torch.Tensor]]):
         >>> buffer = FrameBuffer.create(tempfile.mkdtemp(), 100, (84, 84, 1))
         >>> for step in range(50):
         ...     buffer.add(np.full((84, 84, 1), step, np.uint8), action=step % 4)
+        >>> buffer.close()
         >>> dataset = TransitionDataset(buffer, num_stack=4)
         >>> len(dataset)
         49

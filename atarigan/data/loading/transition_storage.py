@@ -36,7 +36,7 @@ class TransitionStorage(Storage):  # type: ignore[misc]
     drawn, as their next frame is not stored.
 
     A replay buffer of it needs a writer that refuses to write, and a `collate_fn` that changes
-    nothing:
+    nothing::
 
         TensorDictReplayBuffer(
             storage=TransitionStorage("data/breakout", num_stack=4),
