@@ -7,19 +7,37 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from atarigan.config.extras import imported
 from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import confined
-from atarigan.models.hub import CARD_FILE, PREFIX
+from atarigan.models.hub import CARD_FILE
 from atarigan.models.model_config import ModelConfig
 
 PICTURE = "frames.png"
 _METRICS_FILES = ("metrics.json", "policy/metrics.json")
-_SHOWN_FACTS = ("evaluated_on", "num", "agent_steps", "episodes", "features", "policy", "seed")
+_SHOWN_FACTS = ("evaluated_on", "env_id", "num", "agent_steps", "episodes", "features", "seed")
 _SHOWN_PICTURE = f"![Samples that its generator drew]({PICTURE})"
+_DRAW = """\
+from atarigan import FrameGenerator
+
+generator = FrameGenerator.from_pretrained("REPOSITORY")
+samples = generator.{method}(16, seed=0)
+"""
+_WRAP = """
+import gymnasium as gym
+
+env = gym.make(
+    "atarigan:atarigan/Generated-v0", env_id="{env_id}", generator="hf://REPOSITORY"
+)
+"""
+_PLAY = """\
+import gymnasium as gym
+
+env = gym.make("atarigan:atarigan/Dream-v0", model="hf://REPOSITORY")
+"""
 _METADATA = "---\n"  # what begins a card that has its metadata already
 
 
@@ -30,7 +48,7 @@ class MeasuredScore:
     value: float
     floor: float
     interval: tuple[float, float]
-    better: str
+    better: Literal["lower", "higher"]
 
 
 @dataclass(frozen=True)
@@ -75,14 +93,9 @@ def generator_facts(model: ModelConfig) -> ModelFacts:
     data = _plain(origin.env_id or (Path(run.data).name if run.data else run.source))
     kind = f"{form.height}×{form.width} {form.name} frames" if form else "points"
     reads = {"ram": "a state of the console's RAM", "class": "a class"}.get(run.condition)
-    usage = ["from atarigan import FrameGenerator", ""]
-    usage.append('generator = FrameGenerator.from_pretrained("REPOSITORY")')
-    usage.append(f"samples = generator.{'sample' if form else 'sample_points'}(16, seed=0)")
+    usage = _DRAW.format(method="sample" if form else "sample_points")
     if form and origin.env_id:
-        usage += ["", "import gymnasium as gym", "", "env = gym.make("]
-        usage.append('    "atarigan:atarigan/Generated-v0",')
-        usage.append(f'    env_id="{data}",')
-        usage += [f'    generator="{PREFIX}REPOSITORY",', ")"]
+        usage += _WRAP.format(env_id=data)
     return ModelFacts(
         title=data,
         pipeline_tag="unconditional-image-generation" if form else None,
@@ -97,7 +110,7 @@ def generator_facts(model: ModelConfig) -> ModelFacts:
             f"{run.latent_size} numbers",
             "Weights": "matrices in 8 bits, as `python -m atarigan.pack` writes them",
         },
-        usage="\n".join(usage),
+        usage=usage,
     )
 
 
@@ -111,8 +124,6 @@ def dream_facts(env_id: str, frame_skip: int, sticky: float, drawn_by: str) -> M
         drawn_by: what draws its frames.
     """
     game = _plain(env_id)
-    usage = ["import gymnasium as gym", ""]
-    usage.append(f'env = gym.make("atarigan:atarigan/Dream-v0", model="{PREFIX}REPOSITORY")')
     return ModelFacts(
         title=f"{game}, a dream",
         pipeline_tag="reinforcement-learning",
@@ -125,7 +136,7 @@ def dream_facts(env_id: str, frame_skip: int, sticky: float, drawn_by: str) -> M
             "Frame skip": str(frame_skip),
             "Sticky actions": f"with probability {sticky:g}",
         },
-        usage="\n".join(usage),
+        usage=_PLAY,
     )
 
 
@@ -174,7 +185,7 @@ def _read(path: Path) -> Measurement:
     if not isinstance(record, dict) or not isinstance(record.get("metrics"), dict):
         raise InputError(f"{path} must hold a table of metrics")
     scores = {
-        str(name): typed_json.from_dict(MeasuredScore, score, f"{path}: {name}")
+        _plain(str(name)): typed_json.from_dict(MeasuredScore, score, f"{path}: {name}")
         for name, score in record["metrics"].items()
     }
     return Measurement(scores, {name: record[name] for name in record if name != "metrics"})
@@ -208,7 +219,7 @@ def write_card(
             _metadata(repository, facts, measured),
             (text or _text_of(facts)).strip(),
             *([_SHOWN_PICTURE] if shows_picture else []),
-            f"## Use\n\n```sh\npip install 'atarigan[hub]'\n```\n\n```python\n{usage}\n```",
+            f"## Use\n\n```sh\npip install 'atarigan[hub]'\n```\n\n```python\n{usage}```",
             *map(_measured_text, measured),
         ]
         text = "\n\n".join(parts) + "\n"
@@ -269,7 +280,7 @@ def _text_of(facts: ModelFacts) -> str:
 
 def _measured_text(measured: Measurement) -> str:
     facts = ", ".join(
-        f"{name.replace('_', ' ')}: {measured.facts[name]}"
+        f"{name.replace('_', ' ')}: {_plain(str(measured.facts[name]))}"
         for name in _SHOWN_FACTS
         if measured.facts.get(name) is not None
     )
