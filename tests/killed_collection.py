@@ -66,7 +66,7 @@ def kill_once(path: Path, rng: Random) -> Killed:
     process = begin(path, *(["--append", "--overwrite-oldest"] if has_begun else []))
     num_steps = rng.randint(0, MAX_STEPS)
     while num_collected(path) <= num_before + num_steps:
-        check_alive(process, 0.005)
+        check_alive(process, 0.02)
     return killed(process, path, num_before)
 
 

@@ -72,12 +72,12 @@ def test_one_in_a_hundred_blocks_is_swapped():
 
 
 @pytest.mark.parametrize(
-    ("game", "least"), [("Breakout", 60), pytest.param("Pong", 3, marks=pytest.mark.slow)]
+    ("game", "least"), [("Breakout", 30), pytest.param("Pong", 3, marks=pytest.mark.slow)]
 )
 def test_a_teacher_scores_and_is_deterministic(game, least):
     env = AgentSteps(f"ALE/{game}-v5")
     played = []
-    for num_steps in (3000, 300):
+    for num_steps in (1500, 300):
         env.reset(0)
         teacher = PaddleTeacher(scripted_game(env), env.action_meanings)
         teacher.begin_episode()
@@ -98,7 +98,7 @@ def test_a_teacher_scores_and_is_deterministic(game, least):
 
 def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
     monkeypatch.setattr("atarigan.evaluation.policy.cloning.CAPACITY", 64)
-    cloning = Cloning("ALE/Breakout-v5", num_steps=320, seed=0)
+    cloning = Cloning("ALE/Breakout-v5", num_steps=192, seed=0)
     cloning.begin(32)
     shares = []
     while not cloning.is_done:
@@ -107,7 +107,7 @@ def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
         assert np.isfinite(cloning.learn(2, 16, 1e-3).loss)
     assert shares[0] > 0.7
     assert shares[-1] == pytest.approx(0.1)
-    assert cloning.num_steps == 320
+    assert cloning.num_steps == 192
     cloning.close()
     assert NUM_FEATURES == 7
 

@@ -50,7 +50,9 @@ def dummy(env: gym.Env) -> DummyVecEnv:
     return DummyVecEnv([lambda: env])
 
 
-@pytest.mark.parametrize("num_stack", [1, 2, 3, 6, 9, 12])
+@pytest.mark.parametrize(
+    "num_stack", [1, 2, 3, *(pytest.param(num, marks=pytest.mark.slow) for num in (6, 9)), 12]
+)
 def test_a_stack_of_gray_frames_is_one_whatever_its_size(num_stack: int) -> None:
     made: dict[str, Any] = {
         "KHW": [

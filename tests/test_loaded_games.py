@@ -25,6 +25,19 @@ def played(env: Any, num_steps: int, seed: int | None) -> list[Any]:
     return returned
 
 
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The games that are loaded."""
+    games: list[str] = []
+
+    def counted(env: ale_py.AtariEnv) -> None:
+        games.append(env._game)
+        load_game(env)
+
+    monkeypatch.setattr("tests.loaded_games.load_game", counted)
+    return games
+
+
 @pytest.mark.parametrize(
     ("game", "kwargs"),
     [
@@ -38,18 +51,43 @@ def played(env: Any, num_steps: int, seed: int | None) -> list[Any]:
     ],
 )
 def test_a_game_that_is_not_loaded_again_plays_alike(
-    game: str, kwargs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    game: str, kwargs: dict[str, Any], loads: list[str]
 ) -> None:
-    loads = []
-    monkeypatch.setattr("tests.loaded_games.load_game", lambda env: loads.append(load_game(env)))
     with loaded_once():
         envs = [gym.make(f"ALE/{game}-v5", **kwargs) for _ in range(2)]
         expected = played(envs[0], 120, SEED)
-        assert len(loads) == 3
         played(envs[1], 30, None)
+        assert len(loads) == 3
         for env in envs:
             assert data_equivalence(played(env, 120, SEED), expected, exact=True)
+        del envs, env
+        again = gym.make(f"ALE/{game}-v5", **kwargs)
+        assert data_equivalence(played(again, 120, SEED), expected, exact=True)
         assert len(loads) == 3
-        other = played(envs[1], 120, SEED + 1)
+        other = played(again, 120, SEED + 1)
         assert len(loads) == 4
         assert not data_equivalence(other, expected, exact=True)
+
+
+def test_an_emulator_in_use_is_left_alone(loads: list[str]) -> None:
+    with loaded_once():
+        env = gym.make("ALE/Breakout-v5")
+        ale = env.unwrapped.ale
+        del env
+        assert gym.make("ALE/Breakout-v5").unwrapped.ale is not ale
+        assert len(loads) == 2
+        ale = None
+        gym.make("ALE/Breakout-v5", repeat_action_probability=0.0)
+        assert len(loads) == 3
+        gym.make("ALE/Breakout-v5")
+        assert len(loads) == 3
+
+
+def test_unseeded_games_differ() -> None:
+    with loaded_once():
+        histories = []
+        for _ in range(4):
+            env = gym.make("ALE/Breakout-v5", repeat_action_probability=0.5)
+            histories.append(played(env, 60, None))
+    differ = [not data_equivalence(histories[0], each, exact=True) for each in histories[1:]]
+    assert all(differ)

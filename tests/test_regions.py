@@ -180,7 +180,7 @@ def test_a_color_that_is_frequent_is_left_to_the_network():
 
 
 def test_a_generator_draws_flashes_that_it_was_not_shown():
-    frames, states = flashing_frames(3000, 0)
+    frames, states = flashing_frames(1500, 0)
     shape = NetworkShape((1, *SIZE), latent_size=2, condition_size=4, state_size=NUM_BYTES)
     generator = NETWORKS["shifted_profiles"]().generator(shape)
     generator.fit(torch.from_numpy(frames), torch.from_numpy(states))

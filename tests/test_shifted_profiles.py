@@ -186,7 +186,7 @@ CONFIG = dataclasses.replace(
     reconstruction_steps=8,
     adversarial_weight=0.01,
     final_lr=0.01,
-    max_images=8_000,
+    max_images=6_000,
 )
 
 
@@ -288,7 +288,7 @@ def test_a_loaded_state_draws_alike_and_trains_on(trainer, buffer):
     ]
     frames = [each.sample(4) for each in both]
     np.testing.assert_array_equal(*frames)
-    resumed = build_trainer(dataclasses.replace(CONFIG, data=str(buffer), max_images=8_500))
+    resumed = build_trainer(dataclasses.replace(CONFIG, data=str(buffer), max_images=6_200))
     resumed.load_state_dict(trainer.state_dict())
     resumed.run([], StopRequest())
     assert resumed.updates.losses["reconstruction_loss"].isfinite()
