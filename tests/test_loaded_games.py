@@ -71,10 +71,12 @@ def test_a_game_that_is_not_loaded_again_plays_alike(
 
 def test_an_emulator_in_use_is_left_alone(loads: list[str]) -> None:
     with loaded_once():
-        env = gym.make("ALE/Breakout-v5")
+        env: Any = gym.make("ALE/Breakout-v5")
         ale = env.unwrapped.ale
         del env
-        assert gym.make("ALE/Breakout-v5").unwrapped.ale is not ale
+        again: Any = gym.make("ALE/Breakout-v5")
+        assert again.unwrapped.ale is not ale
+        del again
         assert len(loads) == 2
         ale = None
         gym.make("ALE/Breakout-v5", repeat_action_probability=0.0)
