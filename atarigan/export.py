@@ -28,7 +28,7 @@ class ExportArguments:
     """A new FILE.onnx or FILE.html."""
 
     def __post_init__(self) -> None:
-        if not self.out.endswith((".onnx", ".html")):
+        if Path(self.out).suffix not in (".onnx", ".html"):
             raise InputError(f"--out must end in .onnx or .html, not {self.out!r}")
 
 

@@ -158,6 +158,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check(arguments: ExampleArguments) -> None:
     """Raise InputError if the arguments do not go together."""
+    for name in ("num_steps", "num_envs", "measure_every", "num_games"):
+        number, flag = getattr(arguments, name), name.replace("_", "-")
+        if number < 1:
+            raise InputError(f"--{flag} must be at least 1, not {number}")
     if not 0 <= arguments.real_share <= 1:
         raise InputError(f"--real-share must be from 0 to 1, not {arguments.real_share}")
     if arguments.loop == "fast" and arguments.observations == "pixels":

@@ -285,8 +285,14 @@ def test_a_damaged_set_is_refused_in_one_line(
             "--data buffer --to minary:a-v0",
             "unknown dataset format 'minary': did you mean 'minari'?",
         ),
-        ("--data buffer --to minari:a", "must be named NAME-v0 or NAMESPACE/NAME-v0, not 'a'"),
-        ("--data buffer --to minari:../a-v0", "or NAMESPACE/NAME-v0, not '../a-v0'"),
+        (
+            "--data buffer --to minari:a",
+            "must be named NAME-v0 or NAMESPACE/NAME-v0, of at least two characters each, not 'a'",
+        ),
+        (
+            "--data buffer --to minari:../a-v0",
+            "or NAMESPACE/NAME-v0, of at least two characters each, not '../a-v0'",
+        ),
         ("--data nothing --to minari:a-v0", "nothing does not exist"),
         (
             "--data buffer --to minari:there-v0",

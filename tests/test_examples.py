@@ -73,6 +73,7 @@ def test_ppo_trains_in_a_dream_and_is_measured_in_the_real_game(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--num-steps", "0"], "--num-steps must be at least 1, not 0"),
         (["--real-share", "2"], "--real-share must be from 0 to 1, not 2.0"),
         (["--observations", "pixels"], "--observations pixels needs --loop sb3"),
         (["--loop", "sb3", "--real-share", "0.5"], "must be 0 or 1 with --loop sb3, not 0.5"),

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -332,3 +333,13 @@ def test_a_generator_of_another_game_is_refused(collection: Path, tmp_path: Path
 def test_a_folder_with_a_run_is_not_overwritten(first: DreamFolder, collection: Path) -> None:
     with pytest.raises(InputError, match="holds a run already: add --resume"):
         learned(first.path, "--data", str(collection), *QUICK)
+
+
+def test_a_missing_extra_is_named_before_anything_is_played(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="numba is not installed"):
+        learned(out, "--data", str(collection), *QUICK)
+    assert not out.exists()

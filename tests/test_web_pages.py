@@ -194,6 +194,8 @@ def test_what_no_page_can_run_is_named(
         web_model(generator)
     with pytest.raises(InputError, match="must be a new file"):
         export.main(["--run", "pong", "--out", str(pong_page)])
+    with pytest.raises(InputError, match="must end in .onnx or .html, not '.html'"):
+        export.ExportArguments("pong", ".html")
     with pytest.raises(InputError, match="must end in .onnx or .html, not 'pong.htm'"):
         export.ExportArguments("pong", "pong.htm")
     with pytest.raises(InputError, match="nowhere"):

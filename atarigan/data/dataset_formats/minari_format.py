@@ -116,7 +116,8 @@ class MinariFormat:
             datasets.parse_dataset_id(name)
         except (TypeError, ValueError):  # TypeError without a version
             raise InputError(
-                f"a Minari dataset must be named NAME-v0 or NAMESPACE/NAME-v0, not {shown(name)}"
+                f"a Minari dataset must be named NAME-v0 or NAMESPACE/NAME-v0, of at least two "
+                f"characters each, not {shown(name)}"
             ) from None
         path: Path = imported("minari.storage", "minari").get_dataset_path(name)
         return path

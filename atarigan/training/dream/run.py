@@ -10,6 +10,7 @@ from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay, report_phase
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.dream_config import DreamConfig
+from atarigan.config.extras import imported
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import find_spec
 from atarigan.data.provenance import Provenance, check_same_game
@@ -36,6 +37,8 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
         InputError: the folder holds something else, or the data cannot be learned.
     """
     folder = DreamFolder(out)
+    for module in ("numba", "sklearn.tree"):  # which are needed after minutes of play
+        imported(module, "dream")
     if config.data is None:
         raise InputError("--data must name a folder that atarigan.collect wrote: a dream needs it")
     if folder.training.exists() and not resume:
