@@ -24,11 +24,13 @@ class PlayArguments:
     """
 
     run: str | None = None
-    """A run, a checkpoint or a dream, or the name of a shipped model."""
+    """A run, a checkpoint or a dream, the name of a shipped model, or hf://USER/NAME[@REVISION]."""
     env_id: str | None = None
     """A game of ALE, such as ALE/Breakout-v5."""
     generator: str | None = None
-    """With --env-id: a run, a checkpoint or a shipped name. Default: the one of the game."""
+    """With --env-id: a run, a checkpoint, a shipped name or hf://USER/NAME[@REVISION]. Default: the
+    one of the game.
+    """
     out: str | None = None
     """With --run: a new FILE.html for the page. Default: a file in a temporary folder."""
     window: bool = False
