@@ -36,9 +36,9 @@ class PlayArguments:
     window: bool = False
     """With --run: play a dream in a window."""
     seed: int = 0
-    """Seed of the game in a window."""
+    """Of a window: seed of the game."""
     max_steps: int = 0
-    """Agent steps after which a window closes; 0 for no limit."""
+    """Of a window: agent steps after which it closes; 0 for no limit."""
 
     def __post_init__(self) -> None:
         if (self.run is None) == (self.env_id is None):
@@ -55,6 +55,10 @@ class PlayArguments:
             if getattr(self, name) < 0:
                 flag = "--" + name.replace("_", "-")
                 raise InputError(f"{flag} must be at least 0, not {getattr(self, name)}")
+        if (self.seed or self.max_steps) and self.env_id is None and not self.window:
+            raise InputError(
+                "--seed and --max-steps need a window, which --env-id or --window opens"
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

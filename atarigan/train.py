@@ -78,7 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class DreamArguments:
-    """Train a dream: a model of a game's next state, reward and end, which is an environment."""
+    """Train a dream: a model of a game's next state, reward and end, which is an environment.
+
+    It trains in rounds. In each the trees are fitted to all frames so far, a policy learns to play
+    in the dream, and the emulator plays frames that first measure and then correct the trees.
+    """
 
     out: str
     """Folder for everything the run leaves behind."""

@@ -46,7 +46,7 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
 
     Args:
         model: a `Dream`, the folder of one, the name of one that comes with the package, or
-            "hf://USER/NAME".
+            "hf://USER/NAME". It must be given.
         generator: a FrameGenerator that reads RAM, or what `FrameGenerator.load` takes. None takes
             the dream's own.
         options: `obs_type`, `stack_num`, `frameskip`, `repeat_action_probability`,
@@ -79,7 +79,7 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
 
     def __init__(
         self,
-        model: Dream | str | Path,
+        model: Dream | str | Path | None = None,
         generator: "FrameGenerator | str | Path | None" = None,
         **options: Unpack[DreamKwargs],
     ) -> None:

@@ -14,6 +14,7 @@ from atarigan.data.collection import paddles
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import Frames
+from atarigan.models import shipped
 from atarigan.models.dynamics.dream import Dream, DreamSettings
 from atarigan.models.dynamics.dream_batch import (
     EVERYONE,
@@ -86,14 +87,18 @@ class DreamGames:
 
     def __init__(
         self,
-        model: Dream | str | Path,
+        model: Dream | str | Path | None,
         generator: "FrameGenerator | str | Path | None",
         num: int,
         options: DreamOptions,
         output: Output = "numpy",
     ) -> None:
         if not isinstance(model, (Dream, str, Path)):
-            raise InputError(f"model must be a dream, its folder or its name, not {shown(model)}")
+            names = ", ".join(shipped.names_of_dreams())
+            raise InputError(
+                "model must be a dream, its folder or its name, such as that of a shipped one "
+                f"({names}), not {shown(model)}"
+            )
         self.dream = model if isinstance(model, Dream) else Dream.load(model)
         if options.starts == "drawn":
             from atarigan.models.dream_frames import with_drawn_starts

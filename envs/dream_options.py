@@ -108,5 +108,5 @@ def check_whole(name: str, value: Any, least: int, most: int = _NO_LIMIT) -> Non
     """Raise InputError if a value is no whole number or out of range, ends included."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
-        bounds = f"at least {least}" if most == _NO_LIMIT else f"from {least} to {most}"
+        bounds = f"of at least {least}" if most == _NO_LIMIT else f"from {least} to {most}"
         raise InputError(f"{name} must be a whole number {bounds}, not {shown(value)}")

@@ -77,7 +77,7 @@ class DreamVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any]):
 
     def __init__(
         self,
-        model: Dream | str | Path,
+        model: Dream | str | Path | None = None,
         num_envs: int = 1,
         generator: "FrameGenerator | str | Path | None" = None,
         *,

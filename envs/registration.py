@@ -18,6 +18,7 @@ from .generated_observation import GeneratedObservation
 from .generated_vector_observation import GeneratedVectorObservation
 from .generation_options import GenerationOptions
 from .json_spec import json_spec
+from .observation_stream import load_generator
 from .vector_api import autoreset_mode_named
 
 _WRAPPER_OPTIONS = {field.name for field in fields(GenerationOptions)}
@@ -113,8 +114,10 @@ def make_generated_vec(
     return GeneratedVectorEnv(envs, generator, **options)
 
 
-def _generator_for(generator: Decoder | str | Path | None, env_id: str) -> Decoder | str | Path:
-    return shipped.for_environment(find_spec(env_id)) if generator is None else generator
+def _generator_for(generator: Decoder | str | Path | None, env_id: str) -> Decoder:
+    """Load a generator; before the emulator, so that its greeting is not above an error."""
+    spec = find_spec(env_id)
+    return load_generator(shipped.for_environment(spec) if generator is None else generator)
 
 
 def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -57,7 +57,7 @@ class ExampleArguments:
     """Folder for the policy, scores.csv and scores.png."""
     real_share: float = 0.0
     """Share of the games that are real ones: 0 for the dream alone, 1 for the real game alone.
-    Stable-baselines3's loop does not mix.
+    --loop sb3 plays only one of them.
     """
     observations: Literal["ram", "pixels"] = "ram"
     """What the policy sees. Pixels need a dream with a generator, and stable-baselines3's loop."""

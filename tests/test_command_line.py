@@ -27,6 +27,8 @@ class Arguments:
     """Folder to fill."""
     num_steps: int = 20
     """Agent steps to take."""
+    epsilon: float = 0.5
+    """Share of random actions."""
     policy: Literal["random", "scripted"] = "random"
     """Who acts."""
     append: bool = False
@@ -40,7 +42,7 @@ def parse(*words: str, default: Arguments | None = None) -> Arguments:
 def test_flags_fill_the_dataclass() -> None:
     assert parse("--out", "x") == Arguments("x")
     assert parse("--out=x", "--num-steps", "3", "--policy", "scripted", "--append") == Arguments(
-        "x", 3, "scripted", append=True
+        "x", 3, policy="scripted", append=True
     )
 
 
@@ -63,12 +65,16 @@ def test_help_says_what_each_flag_does(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        ((), ["--out"]),
-        (("--out",), ["--out"]),
+        ((), ["must be given: --out"]),
+        (("--out",), ["--out needs a value"]),
         (("--out", "x", "--num-step", "3"), ["--num-step", "Perhaps you meant: --num-steps"]),
-        (("--out", "x", "--num-steps", "three"), ["--num-steps", "'three'"]),
+        (
+            ("--out", "x", "--num-steps", "three"),
+            ["--num-steps must be a whole number, not 'three'"],
+        ),
+        (("--out", "x", "--epsilon", "no"), ["--epsilon must be a number, not 'no'"]),
         (("--out", "x", "--policy", "rand"), ["--policy", "'rand'", "'random', 'scripted'"]),
-        (("--out", "x", "stray"), ["stray"]),
+        (("--out", "x", "stray"), ["unknown: stray"]),
         (("--out", ""), ["--out must be some text, not ''"]),
         (("--out=x", "--policy="), ["--policy must be some text, not ''"]),
     ],
@@ -91,8 +97,22 @@ def test_wrong_flag_is_one_line_and_status_2(
     assert output.err.endswith("\n")
     assert output.err.count("\n") == 1
     assert not set(output.err) & set("│╭╮╰╯─")
+    assert "---" not in output.err
     for text in texts:
         assert text in output.err
+
+
+def test_a_folder_that_hides_the_package_is_named(tmp_path: Path) -> None:
+    """An editable install is behind the present folder on Python's path of modules."""
+    (tmp_path / "atarigan").mkdir()
+    words = [sys.executable, "-m", "atarigan.collect", "--help"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if done.returncode:  # an install of a wheel is not hidden
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"python -m atarigan.collect: run this from another folder: {tmp_path / 'atarigan'} "
+            "hides the installed package\n"
+        )
 
 
 def fail_with(error: BaseException) -> Callable[[], int]:

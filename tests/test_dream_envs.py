@@ -294,20 +294,20 @@ def test_torch_output_equals_numpy(
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"num_envs": 0}, "num_envs must be a whole number at least 1, not 0"),
+        ({"num_envs": 0}, "num_envs must be a whole number of at least 1, not 0"),
         (
             {"obs_type": "pixel"},
             "obs_type must be a known name, not 'pixel': did you mean 'pixels'",
         ),
         ({"end_if_unseen": "no"}, "end_if_unseen must be True or False, not 'no'"),
-        ({"model": None}, "model must be a dream, its folder or its name, not None"),
+        ({"model": None}, "model must be a dream, its folder or its name, .*pong.*, not None"),
         ({"generator": 5, "obs_type": "pixels"}, "generator must be one, its folder or .*, not 5"),
         ({"starts": "random"}, "starts must be a known name, not 'random'"),
         ({"starts": "drawn"}, "the dream has no generator"),
         ({"obs_type": "pixels"}, "generator must be given for obs_type 'pixels'"),
         ({"render_mode": "rgb_array"}, "render_mode 'rgb_array': the dream has none"),
         ({"render_mode": "human"}, "render_mode must be None or 'rgb_array', not 'human'"),
-        ({"stack_num": 0}, "stack_num must be a whole number at least 1, not 0"),
+        ({"stack_num": 0}, "stack_num must be a whole number of at least 1, not 0"),
         ({"frameskip": (2, 5)}, "frameskip must be a whole number from 1 to 108000"),
         ({"repeat_action_probability": 1.1}, "repeat_action_probability must be from 0 to 1"),
         ({"max_num_frames_per_episode": 0}, "max_num_frames_per_episode must be .* at least 1"),

@@ -124,6 +124,13 @@ def test_impossible_buffer_is_refused_and_not_begun(
     assert not path.exists()
 
 
+def test_folder_in_another_buffer_is_refused(path: Path) -> None:
+    FrameBuffer.create(path, 10, SHAPE)
+    with pytest.raises(InputError, match=f"must not lie in another buffer, as it would in {path}"):
+        FrameBuffer.create(path / "sets" / "test", 10, SHAPE)
+    assert not (path / "sets").exists()
+
+
 def test_folder_in_use_is_refused(path: Path) -> None:
     FrameBuffer.create(path, 10, SHAPE)
     with pytest.raises(InputError, match=f"{path} must not exist yet or be an empty folder"):

@@ -213,7 +213,18 @@ def test_what_takes_a_name_takes_one_of_the_hub(
 
 
 @pytest.mark.parametrize(
-    "name", ["hf://pong", "hf://a/b/c", "hf://a/b@", "hf:///b", "hf://../b", "hf://a b/c", "hf://"]
+    "name",
+    [
+        "hf://pong",
+        "hf://a/b/c",
+        "hf://a/b@",
+        "hf:///b",
+        "hf://../b",
+        "hf://a b/c",
+        "hf://",
+        "hf:a/b",
+        "HF://a/b",
+    ],
 )
 def test_a_malformed_name_is_refused_without_a_call(server: Hub, name: str) -> None:
     server.requests.clear()
@@ -311,7 +322,7 @@ def test_without_a_network_the_cache_is_taken(
     server.requests.clear()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert FrameGenerator.load("hf://lab/kept", "cpu").makes_frames
-    with pytest.raises(InputError, match="not whole in the cache .*, and HF_HUB_OFFLINE is set"):
+    with pytest.raises(InputError, match="not in the cache .*, and HF_HUB_OFFLINE is set"):
         FrameGenerator.load("hf://lab/missed")
     with pytest.raises(InputError, match="HF_HUB_OFFLINE is set"):
         FrameGenerator.load(run, "cpu").push_to_hub("lab/kept")
@@ -319,7 +330,7 @@ def test_without_a_network_the_cache_is_taken(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # discard
     assert FrameGenerator.load("hf://lab/kept", "cpu").makes_frames
-    with pytest.raises(InputError, match="not whole in the cache .*, and the Hub is not reached"):
+    with pytest.raises(InputError, match="not in the cache .*, and the Hub is not reached"):
         FrameGenerator.load("hf://lab/missed")
     kept = FrameGenerator.from_pretrained("lab/kept", local_files_only=True, device="cpu")
     assert kept.makes_frames
@@ -418,7 +429,7 @@ def test_commands_go_by_the_environment_alone(server: Hub, tmp_path: Path) -> No
     assert ended("pack", "--run", "pong", "--push", "lab/process")[0] == 0
     status, said = ended(*drawing, "a.png", HF_HUB_OFFLINE="1")
     assert (status, said.count("\n")) == (2, 1)
-    assert said.startswith(line + "it is not whole in the cache")
+    assert said.startswith(line + "some of its files are not in the cache")
     assert ended(*drawing, "b.png")[0] == 0
     assert ended(*drawing, "c.png", HF_HUB_OFFLINE="1") == (0, "")
     status, said = ended(*drawing, "d.png", HF_ENDPOINT="http://127.0.0.1:9")

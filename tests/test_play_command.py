@@ -1,5 +1,7 @@
 """`python -m atarigan.play`: a page in the browser, or a window."""
 
+import subprocess
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,8 @@ def test_every_action_has_its_keys() -> None:
         (["--run", "pong", "--out", "pong.htm"], "--out must end in .html, not 'pong.htm'"),
         (["--run", "pong", "--window", "--out", "a.html"], "--out needs --run without --window"),
         (["--run", "pong", "--max-steps", "-1"], "--max-steps must be at least 0, not -1"),
+        (["--run", "pong", "--seed", "1"], "--seed and --max-steps need a window"),
+        (["--env-id", "ALE/Pong-v5", "--generator", "ping"], "did you mean 'pong'?"),
         (["--run", "asterix", "--window"], "--window needs a dream, and asterix has none"),
         (["--run", "ping"], "did you mean 'pong'?"),
         (["--env-id", "ALE/Tetris-v5"], "generator must be named for ALE/Tetris-v5"),
@@ -122,6 +126,22 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
+
+
+def test_a_wrong_generator_is_said_before_the_emulator_starts() -> None:
+    words = ["-m", "atarigan.play", "--env-id", "ALE/Pong-v5", "--generator", "ping"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("python -m atarigan.play: ping does not exist")
+
+
+def test_a_page_that_cannot_be_written_is_named_as_it_was_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: play.main(["--run", "pong", "--out", "/proc/a.html"]), command="play")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("python -m atarigan.play: /proc/a.html: ")
 
 
 def test_a_window_needs_a_display(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,18 @@ EXIT_OK = 0
 EXIT_BAD_INPUT = 2
 EXIT_UNHEALTHY = 3
 EXIT_INTERRUPTED = 130
+_IN_PLAIN_WORDS = {  # of tyro's and Python's messages
+    r"Error parsing (--\S+): invalid literal for int\(\) with base 10: ('.*?')": (
+        r"\1 must be a whole number, not \2"
+    ),
+    r"Error parsing (--\S+): could not convert string to float: ('.*?')": (
+        r"\1 must be a number, not \2"
+    ),
+    r"Missing value for argument '(--\S+)'\. Expected 1 values\.": r"\1 needs a value",
+    r"Missing from python -m \S+( \S+)?: ": "must be given: ",
+    r"Unrecognized options: ": "unknown: ",
+    r"Argument helptext: |Error parsing [A-Za-z]+: ": "",
+}
 
 
 def parse(
@@ -88,6 +100,7 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
     program = f"python -m {package}{command}"
     warnings.formatwarning = lambda message, *_: f"{program}: warning: {message}\n"
     try:
+        _refuse_hidden_package()
         status = main() or EXIT_OK
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does
@@ -102,6 +115,18 @@ def run(main: Callable[[], int | None], *, command: str, package: str = "atariga
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
     sys.exit(status)
+
+
+def _refuse_hidden_package() -> None:
+    """Raise InputError if Python took a folder of the package's name for the package.
+
+    It does where an editable install meets a folder `atarigan` without `__init__.py`, such as the
+    folder above a clone. The environments are not registered then.
+    """
+    package = sys.modules["atarigan"]
+    if getattr(package, "__file__", None) is None:
+        folder = next(iter(package.__path__))
+        raise InputError(f"run this from another folder: {folder} hides the installed package")
 
 
 def _let_idle_threads_sleep() -> None:
@@ -123,12 +148,16 @@ def describe(error: BaseException) -> str:
 
 def _one_line(boxed: str) -> str:
     """Return the error and the suggestion in tyro's boxed message as one line."""
+    boxed = re.sub(r"^.*\n *-{10,} *\n", "\n", boxed)  # the title, where the terminal is ASCII
     lines = [line.strip("│ ").strip() for line in boxed.splitlines()]
     paragraphs: list[list[str]] = [[]]
     for line in lines:
-        if re.fullmatch(r"[─╭╮╰╯ ]*|╭.*╮", line):
+        if re.fullmatch(r"[─╭╮╰╯ -]*|╭.*╮", line):
             paragraphs.append([])
         else:
             paragraphs[-1].append(line)
     kept = [" ".join(words) for words in paragraphs if words and "full helptext" not in words[0]]
-    return re.sub("Argument helptext: |Error parsing [A-Za-z]+: ", "", "; ".join(kept))
+    text = "; ".join(kept)
+    for pattern, words in _IN_PLAIN_WORDS.items():
+        text = re.sub(pattern, words, text)
+    return text

@@ -21,11 +21,12 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full or not writable; an older file stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(PREFIX + path.name)
-    yield temporary
-    _flush(temporary)
-    temporary.replace(path)
+    with _errors_named(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
 
 
 @contextlib.contextmanager
@@ -87,17 +88,18 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(PREFIX + path.name)
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    for each in (*temporary.iterdir(), temporary):
-        _flush(each)
-    shutil.rmtree(path, ignore_errors=True)
-    temporary.rename(path)
-    _flush(path.parent)
+    with _errors_named(path, temporary):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        for each in (*temporary.iterdir(), temporary):
+            _flush(each)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+        _flush(path.parent)
 
 
 def add_numbered_folder(parent: Path, stem: str, make: Callable[[Path], None]) -> Path:
@@ -133,6 +135,17 @@ def _moved(folder: Path, destination: Path) -> bool:
             return False
         raise
     return True
+
+
+@contextlib.contextmanager
+def _errors_named(path: Path, temporary: Path) -> Iterator[None]:
+    """Let errors name a path, not the temporary one, which the user has never seen."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
+            error.filename = str(path / Path(error.filename).relative_to(temporary))
+        raise
 
 
 def _flush(path: Path) -> None:

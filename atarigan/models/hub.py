@@ -148,8 +148,8 @@ class HubModel(ABC):
 
 
 def is_name(source: str | Path) -> bool:
-    """Return whether a source is meant as a name on the Hub."""
-    return isinstance(source, str) and source.startswith(PREFIX)
+    """Return whether a source is meant as a name on the Hub, which `hf:` without slashes is too."""
+    return isinstance(source, str) and source.lower().startswith(PREFIX.rstrip("/"))
 
 
 def parsed(name: str, revision: str | None = None) -> HubName:
@@ -296,7 +296,7 @@ def _reason(error: Exception, hub: Any) -> str:
     if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
         is_offline = hub.constants.HF_HUB_OFFLINE
         why = "HF_HUB_OFFLINE is set" if is_offline else "the Hub is not reached"
-        return f"it is not whole in the cache of huggingface_hub, and {why}"
+        return f"some of its files are not in the cache of huggingface_hub, and {why}"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return "the Hub refuses it: `hf auth login` with a token that may write there"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from atarigan.config.condition import RAM
 from atarigan.config.machine import package_versions
+from atarigan.data.buffer.free_folder import check_free, in_use
 from atarigan.data.buffer.meta import STATE_COLUMNS, BufferMeta, Origin, stored_format
 from atarigan.data.buffer.ring import Ring, add_ring, claim_ring, ring_folders
 from atarigan.data.buffer.sampling import (
@@ -119,14 +120,10 @@ class FrameBuffer:
             origin: where the frames come from.
 
         Raises:
-            InputError: the folder is not empty, or a size is out of range.
+            InputError: the folder is not empty or lies in a buffer, or a size is out of range.
         """
         path = Path(path)
-        if path.exists() and (
-            not path.is_dir()
-            or any(not each.name.startswith(atomic.PREFIX) for each in path.iterdir())
-        ):
-            raise InputError(f"{path} must not exist yet or be an empty folder")
+        check_free(path)
         for name, number in (("capacity", capacity), ("num_writers", num_writers)):
             if not isinstance(number, int | np.integer) or number < 1:
                 raise InputError(f"{name} must be an integer of at least 1, not {number!r}")
@@ -145,7 +142,7 @@ class FrameBuffer:
             with atomic.first_file(path / "meta.json") as temporary:
                 typed_json.write_json(temporary, meta)
         except FileExistsError:  # another process has just created it
-            raise InputError(f"{path} must not exist yet or be an empty folder") from None
+            raise in_use(path) from None
         return cls(path, meta)
 
     @classmethod
