@@ -38,7 +38,9 @@ from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.features import Feature, Kind
 from atarigan.models.dynamics.seen_states import SeenStates
+from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.models.dynamics.tree_tables import TreeTables
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.model_config import ModelConfig
@@ -283,6 +285,31 @@ def write_roles(folder: Path) -> None:
     DreamFolder(folder).write_roles(ByteRoles((1, 20), (13,)))
 
 
+def small_transitions() -> FrameTransitions:
+    states = np.array([[1, 3], [2, 3], [3, 3], [4, 4]], np.uint8)
+    return FrameTransitions(
+        states, states + 1, np.ones((4, 1), np.int32), np.zeros(4, np.float32),
+        np.zeros(4, np.bool_), np.zeros(4, np.uint8),
+    )  # fmt: skip
+
+
+def write_mined(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    fitter = TreeFitter()
+    fitter.extend(small_transitions())
+    fitter.fit()
+    fitter.mined().save(DreamFolder(folder).mined)
+
+
+def read_mined(folder: Path) -> None:
+    mined = DreamFolder(folder).read_mined()
+    assert mined is not None
+    fitter = TreeFitter()
+    fitter.extend(small_transitions())
+    fitter.restore(mined)
+    fitter.fit()
+
+
 READERS = {
     "IDX": Reader(
         write_idx,
@@ -322,6 +349,7 @@ READERS = {
     "dream": Reader(
         write_dream, read_dream, ("dream.json", "starts.safetensors", "seen_states.safetensors")
     ),
+    "rows of trees": Reader(write_mined, read_mined, ("mined.safetensors",)),
     "roles of bytes": Reader(
         write_roles, lambda folder: DreamFolder(folder).read_roles(), ("roles.json",)
     ),

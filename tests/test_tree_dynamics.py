@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -14,6 +15,7 @@ from atarigan.errors import InputError
 from atarigan.models.dynamics import tree_walk
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.features import Columns
+from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import TreeFitter
@@ -304,3 +306,59 @@ def test_what_is_loaded_takes_the_same_steps(fitted, tmp_path):
     assert loaded.num_nodes == fitted.num_nodes > 50
     names = {path.name for path in (tmp_path / "deep" / "model").iterdir()}
     assert names == {"dynamics.json", "trees.safetensors"}
+
+
+def test_trees_are_fitted_again_from_the_rows_that_were_kept(tmp_path: Path) -> None:
+    transitions = made_up(5000, 0)
+    first, second = TreeFitter(0), TreeFitter(1)
+    first.extend(transitions)
+    before = TreeDynamics(first.fit())
+    first.mined().save(tmp_path / "mined.safetensors")
+    second.extend(transitions)
+    second.restore(MinedRows.load(tmp_path / "mined.safetensors"))
+    after = TreeDynamics(second.fit())
+    of_trees = zip(first.mined().trees(), second.mined().trees(), strict=True)
+    for kept, again in of_trees:
+        assert kept is not None
+        assert again is not None
+        assert kept.features == again.features
+        np.testing.assert_array_equal(kept.rows, again.rows)
+    unseen = made_up(2000, 1)
+    np.testing.assert_array_equal(
+        before.step(transitions.states, transitions.inputs).states,
+        after.step(transitions.states, transitions.inputs).states,
+    )
+    assert (after.step(unseen.states, unseen.inputs).states == unseen.next_states).mean() > 0.98
+
+
+def test_a_fit_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(num_done: int, num: int) -> None:
+        if num_done == 5:
+            raise StoppedError
+
+    transitions = made_up(2000, 0)
+    first, second = TreeFitter(0), TreeFitter(0)
+    first.extend(transitions)
+    with pytest.raises(StoppedError):
+        first.fit(progress=stop)
+    kept = first.mined().trees()
+    assert [each is None for each in kept[:-3]] == [False] * 5 + [True] * (len(kept) - 8)
+    second.extend(transitions)
+    second.restore(first.mined())
+    second.fit()
+    for before, after in zip(kept[:5], second.mined().trees(), strict=False):
+        assert before is not None
+        assert after is not None
+        assert before.features == after.features
+
+
+def test_rows_of_other_transitions_are_refused() -> None:
+    first, second = TreeFitter(0), TreeFitter(0)
+    first.extend(made_up(3000, 0))
+    first.fit()
+    second.extend(made_up(2000, 0))
+    with pytest.raises(InputError, match="rows must be below 2000, not"):
+        second.restore(first.mined())

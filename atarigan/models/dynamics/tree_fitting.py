@@ -12,6 +12,7 @@ from atarigan.models.dynamics.byte_tree import ByteTree, Classes, Nodes, fitted_
 from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.hard_examples import MOST_TURNS, MinedTree, mine
+from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
@@ -87,6 +88,56 @@ class TreeFitter:
         self.transitions = together
         self._heads.update(rewards)
 
+    def mined(self) -> MinedRows:
+        """Return what the trees so far were fitted to, from which `restore` goes on."""
+        return MinedRows.of(
+            [target.address for target in self._targets],
+            [target.coding for target in self._targets],
+            self._heads.rewards,
+            [
+                None if each is None else RowsOfTree(each.tree.features, each.rows)
+                for each in self._mined_trees
+            ],
+        )
+
+    def restore(self, mined: MinedRows) -> None:
+        """Fit the trees of an earlier fitter again, to the first of the transitions so far.
+
+        Raises:
+            InputError: they are of other transitions.
+        """
+        transitions = self.transitions
+        assert transitions is not None
+        num_bytes, num_inputs = transitions.states.shape[1], transitions.inputs.shape[1]
+        mined.check(len(transitions), num_bytes, num_inputs)
+        self._targets = [
+            _ByteTarget(address, Coding(coding))
+            for address, coding in zip(
+                mined.addresses.tolist(), mined.codings.tolist(), strict=True
+            )
+        ]
+        columns = _columns(transitions, mined.addresses.tolist())
+        *of_bytes, of_rewards, of_ends, of_lives = mined.trees()
+        for target, each in zip(self._targets, of_bytes, strict=True):
+            target.mined = self._refitted(columns, target.classes(transitions), each)
+        has_same = np.array_equal(mined.rewards, self._heads.rewards)
+        of_heads = (of_rewards if has_same else None, of_ends, of_lives)
+        classes = self._heads.classes(transitions)
+        self._heads.mined = [
+            self._refitted(columns, *pair) for pair in zip(classes, of_heads, strict=True)
+        ]
+
+    def _refitted(
+        self, columns: Columns, classes: Classes, known: RowsOfTree | None
+    ) -> MinedTree | None:
+        if known is None:
+            return None
+        return MinedTree(ByteTree(columns, classes, *known, self._rng), known.rows)
+
+    @property
+    def _mined_trees(self) -> list[MinedTree | None]:
+        return [target.mined for target in self._targets] + self._heads.mined
+
     def fit(
         self,
         unread: Collection[int] = (),
@@ -154,8 +205,7 @@ class TreeFitter:
         return mine(columns, classes, candidates, self._rng, known, most_turns)
 
     def _tables(self, transitions: FrameTransitions) -> TreeTables:
-        mined = [target.mined for target in self._targets] + self._heads.mined
-        trees = [each.tree.nodes() for each in mined if each is not None]
+        trees = [each.tree.nodes() for each in self._mined_trees if each is not None]
         return TreeTables(
             num_bytes=transitions.states.shape[1],
             num_inputs=transitions.inputs.shape[1],

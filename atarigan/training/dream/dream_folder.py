@@ -8,6 +8,7 @@ runs/pong-dream/
   seen_states.safetensors, generator/
                          the dream (see atarigan.models.dynamics.dream)
   frames/part-0000.npz   the emulator's frames that the trees were fitted to
+  mined.safetensors      which of them each tree was fitted to, to go on from
   rounds.jsonl           how exact the model was on the frames of each round, before it saw them
   rounds.png             the same as a picture
 ```
@@ -26,6 +27,7 @@ import numpy.typing as npt
 from atarigan.config.dream_config import DreamConfig
 from atarigan.errors import InputError, one_line
 from atarigan.files import atomic, typed_json
+from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.training.dream.byte_roles import ByteRoles
 
@@ -109,6 +111,10 @@ class DreamFolder:
         return self.path / "rounds.jsonl"
 
     @property
+    def mined(self) -> Path:
+        return self.path / "mined.safetensors"
+
+    @property
     def picture(self) -> Path:
         return self.path / "rounds.png"
 
@@ -143,6 +149,10 @@ class DreamFolder:
         with atomic.new_file(self.rounds) as temporary:
             text = "".join(json.dumps(asdict(each)) + "\n" for each in rounds)
             temporary.write_text(text, encoding="utf-8")
+
+    def read_mined(self) -> MinedRows | None:
+        """Return None before a tree was fitted; raises InputError if the file is damaged."""
+        return MinedRows.load(self.mined) if self.mined.exists() else None
 
     @property
     def parts(self) -> list[Path]:

@@ -45,6 +45,7 @@ _MOST_STARTS = 1000
 _SEED_STRIDE = 100_000  # between the seeds of two rounds' play
 _NUM_POLICIES = 10  # that visit states
 _FRAMES_OF_A_VISIT = 80  # a state that a dream visits, for so many frames of a round
+_KEPT_EVERY_S = 60.0
 
 
 class DreamTrainer:
@@ -143,6 +144,10 @@ class DreamTrainer:
         parts = [self._folder.read_part(path) for path in self._folder.parts]
         self._fitter.extend(FrameTransitions.concatenate([part.frames for part in parts]))
         self._is_real = [part.is_real for part in parts]
+        mined = self._folder.read_mined()
+        if mined is not None:
+            self._report("fitting the trees of the last session again")
+            self._fitter.restore(mined)
 
     def _ask_roles(self) -> ByteRoles:
         self._report("asking the emulator which bytes nothing reads, and which are the score")
@@ -152,8 +157,23 @@ class DreamTrainer:
         return roles
 
     def fit(self, progress: Progress) -> None:
-        """Fit the trees to all frames so far, and save the dream."""
-        dynamics = TreeDynamics(self._fitter.fit(self._roles.unread, self._roles.score, progress))
+        """Fit the trees to all frames so far, and save the dream.
+
+        Trees that are done are kept every minute, and when `progress` raises an exception.
+        """
+        roles, kept_s = self._roles, time.monotonic()
+
+        def keep_and_report(num_done: int, total: int) -> None:
+            nonlocal kept_s
+            if time.monotonic() >= kept_s + _KEPT_EVERY_S:
+                self._fitter.mined().save(self._folder.mined)
+                kept_s = time.monotonic()
+            progress(num_done, total)
+
+        try:
+            dynamics = TreeDynamics(self._fitter.fit(roles.unread, roles.score, keep_and_report))
+        finally:
+            self._fitter.mined().save(self._folder.mined)
         starts = self._all_starts()
         settings = replace(self._settings, unread=self._roles.unread)
         transitions = self._fitter.transitions

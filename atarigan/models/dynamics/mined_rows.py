@@ -1,0 +1,151 @@
+"""MinedRows: what trees were fitted to, from which the same trees can be fitted again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from atarigan.errors import InputError
+from atarigan.files import atomic
+from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
+from atarigan.models.dynamics.tables_file import read_tables
+from atarigan.models.dynamics.tree_tables import HEADS, Coding
+
+_DTYPES = {
+    "addresses": "int32",
+    "codings": "uint8",
+    "rewards": "float32",
+    "features": "uint16",
+    "num_features": "int32",
+    "rows": "int64",
+    "num_rows": "int32",
+}
+
+
+class RowsOfTree(NamedTuple):
+    """The features of a tree, and the transitions it was fitted to, int64 (rows,)."""
+
+    features: list[Feature]
+    rows: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class MinedRows:
+    """The features and transitions of T trees of bytes and those of the heads, in order.
+
+    Attributes:
+        addresses: of the bytes, int32 (T,).
+        codings: of the bytes, uint8 (T,).
+        rewards: the different rewards, float32 (R,).
+        features: of all trees, one after the other, uint16 (F, 3).
+        num_features: of each tree, int32 (T + heads,).
+        rows: transitions that each tree was fitted to, one after the other, int64 (sum,).
+        num_rows: of each tree, int32 (T + heads,); 0 for a tree that is not fitted yet.
+
+    Raises:
+        InputError: sizes do not agree, or something is out of range.
+    """
+
+    addresses: npt.NDArray[np.int32]
+    codings: npt.NDArray[np.uint8]
+    rewards: npt.NDArray[np.float32]
+    features: npt.NDArray[np.uint16]
+    num_features: npt.NDArray[np.int32]
+    rows: Rows
+    num_rows: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        num_trees = len(self.addresses) + len(HEADS)
+        shapes = {
+            "codings": (len(self.addresses),),
+            "features": (len(self.features), 3),
+            "num_features": (num_trees,),
+            "num_rows": (num_trees,),
+        }
+        for name, dtype in _DTYPES.items():
+            table = getattr(self, name)
+            shape = shapes.get(name, (table.size,))
+            if table.dtype != dtype or table.shape != shape:
+                raise InputError(
+                    f"{name} must be {dtype} of the shape {shape}, "
+                    f"not {table.dtype} of the shape {table.shape}"
+                )
+            if (table < 0).any() and name != "rewards":
+                raise InputError(f"{name} must be at least 0, not {table.min()}")
+        for name in ("features", "rows"):
+            found, expected = len(getattr(self, name)), int(getattr(self, f"num_{name}").sum())
+            if found != expected:
+                raise InputError(f"num_{name} must add up to {found}, not {expected}")
+        if not np.isin(self.codings, list(Coding)).all():
+            raise InputError(f"codings must be {min(Coding)} to {max(Coding)}")
+
+    @classmethod
+    def of(
+        cls,
+        addresses: Sequence[int],
+        codings: Sequence[Coding],
+        rewards: npt.NDArray[np.float32],
+        trees: Sequence[RowsOfTree | None],
+    ) -> Self:
+        """Join what each tree was fitted to; None for trees that are not fitted yet."""
+        known = [RowsOfTree([], np.zeros(0, np.int64)) if each is None else each for each in trees]
+        features = [feature for each in known for feature in each.features]
+        return cls(
+            addresses=np.array(addresses, np.int32),
+            codings=np.array(codings, np.uint8),
+            rewards=rewards,
+            features=np.array(features, np.uint16).reshape(-1, 3),
+            num_features=np.array([len(each.features) for each in known], np.int32),
+            rows=np.concatenate([each.rows for each in known]),
+            num_rows=np.array([len(each.rows) for each in known], np.int32),
+        )
+
+    def trees(self) -> list[RowsOfTree | None]:
+        """Return what each tree was fitted to."""
+        features = [Feature(Kind(kind), *numbers) for kind, *numbers in self.features.tolist()]
+        of_trees = _parted(features, self.num_features)
+        rows = np.split(self.rows, np.cumsum(self.num_rows)[:-1])
+        pairs = zip(of_trees, rows, strict=True)
+        return [RowsOfTree(of_tree, each) if len(each) else None for of_tree, each in pairs]
+
+    def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
+        """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
+        layout = RegisterLayout(len(self.addresses), num_inputs)
+        if len(self.rows) and self.rows.max() >= num_transitions:
+            raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
+        if len(self.addresses) and self.addresses.max() >= num_bytes:
+            raise InputError(f"addresses must be below {num_bytes}, not {self.addresses.max()}")
+        if len(np.unique(self.addresses)) < len(self.addresses):
+            raise InputError("addresses must be different")
+        if len(self.features) and not are_valid(self.features, layout):
+            raise InputError("features must read bytes and inputs that there are")
+
+    def save(self, path: Path) -> None:
+        """Write a file."""
+        with atomic.new_file(path) as temporary:
+            save_file(
+                {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}, temporary
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            FileNotFoundError: it is missing.
+            InputError: it is damaged.
+        """
+        tables = read_tables(path, _DTYPES)
+        try:
+            return cls(**tables)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+def _parted(values: list[Any], nums: npt.NDArray[np.int32]) -> list[list[Any]]:
+    ends = np.cumsum(nums).tolist()
+    return [values[end - num : end] for end, num in zip(ends, nums.tolist(), strict=True)]
