@@ -345,7 +345,7 @@ env = gym.make("{ID}", model={str(tmp_path)!r}, obs_type="ram")
 envs = gym.make_vec("{ID}", 2, model={str(tmp_path)!r}, obs_type="ram")
 print("numba" in sys.modules, env.reset(seed=0)[0].shape, envs.reset(seed=0)[0].shape)
 env.step(0), envs.step([0, 1])
-print({{"torch", "stable_baselines3", "sklearn"}} & set(sys.modules))
+print({{"torch", "stable_baselines3"}} & set(sys.modules))
 """
     finished = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False

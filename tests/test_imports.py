@@ -20,7 +20,6 @@ HEAVY = (
     "huggingface_hub",
     "matplotlib",
     "numba",
-    "sklearn",
     "stable_baselines3",
     "tensorboard",
     "torch",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from atarigan.config.extras import compiled
 from atarigan.errors import InputError
+from atarigan.models import dynamics
 from atarigan.models.dynamics import tree_walk
 from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.features import Columns
@@ -231,8 +232,9 @@ def test_missing_modules_name_the_extra(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(InputError, match=r"^numba is not installed: .*'atarigan\[dream\]'$"):
         fitted.step(few.states, few.inputs)
-    monkeypatch.setitem(sys.modules, "sklearn.tree", None)
-    with pytest.raises(InputError, match=r"^scikit-learn is not installed: .*\[dream\]'$"):
+    monkeypatch.delitem(sys.modules, "atarigan.models.dynamics.tree_growth", raising=False)
+    monkeypatch.delattr(dynamics, "tree_growth", raising=False)
+    with pytest.raises(InputError, match=r"^numba is not installed: .*\[dream\]'$"):
         TreeDynamics.fit(few)
 
 

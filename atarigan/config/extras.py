@@ -2,11 +2,12 @@
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from atarigan.errors import InputError
 
-_PACKAGES = {"sklearn": "scikit-learn"}  # that are named otherwise than their module
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def imported(name: str, extra: str) -> Any:
@@ -14,19 +15,18 @@ def imported(name: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        module = name.partition(".")[0]
-        package = _PACKAGES.get(module, module)
+        package = name.partition(".")[0]
         raise InputError(f"{package} is not installed: pip install 'atarigan[{extra}]'") from None
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """Compile a function at its first call; the disk keeps it for other processes.
 
     Raises:
         InputError: numba is not installed.
     """
     numba = imported("numba", "dream")
-    found: Callable[..., None]
+    found: Callable[_P, _T]
     try:
         found = numba.njit(cache=True)(function)
     except RuntimeError:  # no folder for it can be written

@@ -1,15 +1,13 @@
 """ByteTree: one decision tree, which predicts the class of each transition."""
 
-import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.extras import imported
+from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.features import Columns, Feature, Rows
 
-Classes = npt.NDArray[np.uint8]
 _CHUNK = 200_000  # transitions whose features are in memory at a time
 
 
@@ -17,9 +15,9 @@ class Nodes(NamedTuple):
     """A tree in preorder; the arrays as in `TreeTables`, features numbered in `features`."""
 
     features: list[Feature]
-    node_features: npt.NDArray[np.int64]
-    thresholds: npt.NDArray[np.int64]
-    skips: npt.NDArray[np.int64]
+    node_features: npt.NDArray[np.int32]
+    thresholds: npt.NDArray[np.int32]
+    skips: npt.NDArray[np.int32]
 
 
 class ByteTree:
@@ -45,17 +43,10 @@ class ByteTree:
         rng: np.random.Generator,
     ) -> None:
         self.features = features
-        self._fitted: Any = None
+        self._fitted: DecisionTree | None = None
         if features:
-            self._fitted = fitted_tree(columns.values(features, rows), classes[rows], rng)
+            self._fitted = DecisionTree.fit(columns.values(features, rows), classes[rows], rng)
         self._value = int(np.bincount(classes[rows]).argmax())
-
-    @property
-    def _leaf_classes(self) -> Classes:
-        """The class that each node would predict, uint8 (nodes,)."""
-        fitted = self._fitted
-        predicted: Classes = fitted.classes_[fitted.tree_.value[:, 0].argmax(1)].astype(np.uint8)
-        return predicted
 
     def leaves(self, columns: Columns) -> Rows:
         """Return the number of the leaf of each transition, int64 (N,)."""
@@ -64,50 +55,19 @@ class ByteTree:
         leaves = np.empty(columns.num_transitions, np.int64)
         for begin in range(0, len(leaves), _CHUNK):
             chunk = slice(begin, begin + _CHUNK)
-            leaves[chunk] = self._fitted.apply(columns.values(self.features, chunk))
+            leaves[chunk] = self._fitted.leaves(columns.values(self.features, chunk))
         return leaves
 
     def predicted(self, leaves: Rows) -> Classes:
         """Return the class that each leaf (N,) predicts."""
         if self._fitted is None:
             return np.full(len(leaves), self._value, np.uint8)
-        return self._leaf_classes[leaves]
+        return self._fitted.thresholds[leaves].astype(np.uint8)
 
     def nodes(self) -> Nodes:
-        """Return the tree's nodes, which scikit-learn has in preorder already.
-
-        Features are whole numbers, so a threshold between two of them can be rounded down.
-        """
-        if self._fitted is None:
-            zero = np.zeros(1, np.int64)
+        """Return the tree's nodes."""
+        tree = self._fitted
+        if tree is None:
+            zero = np.zeros(1, np.int32)
             return Nodes([], zero, zero + self._value, zero)
-        tree = self._fitted.tree_
-        is_leaf = tree.children_left < 0
-        return Nodes(
-            self.features,
-            np.where(is_leaf, 0, tree.feature),
-            np.where(is_leaf, self._leaf_classes, np.floor(tree.threshold).astype(np.int64)),
-            np.where(is_leaf, 0, tree.children_right - np.arange(tree.node_count)),
-        )
-
-
-def fitted_tree(
-    values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator, **settings: Any
-) -> Any:
-    """Fit scikit-learn's DecisionTreeClassifier until its leaves are pure.
-
-    Its checks of values and settings take as long as a fit to few transitions, and are left out.
-    """
-    tree = imported("sklearn.tree", "dream").DecisionTreeClassifier(
-        criterion="entropy", random_state=np.random.RandomState(rng.integers(1 << 31)), **settings
-    )
-    unchecked = imported("sklearn", "dream").config_context(skip_parameter_validation=True)
-    with unchecked, warnings.catch_warnings(action="ignore"):  # of many classes in few transitions
-        return tree.fit(values, classes, check_input=False)
-
-
-def num_wrong(tree: Any) -> int:
-    """Return how many of the transitions that a tree was fitted on it predicts wrongly."""
-    is_leaf = tree.tree_.children_left < 0
-    most_likely = tree.tree_.value[is_leaf, 0].max(1)  # share of the leaf's class
-    return int(np.rint((1 - most_likely) * tree.tree_.n_node_samples[is_leaf]).sum())
+        return Nodes(self.features, tree.node_features, tree.thresholds, tree.skips)

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.byte_tree import Classes, fitted_tree, num_wrong
+from atarigan.models.dynamics.decision_tree import Classes, DecisionTree, Values
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 
 _NUM_ROUNDS = 2
@@ -27,7 +27,7 @@ _NODES_OF_A_WRONG_ONE = 4
 _NUM_PAIRED = 24
 _NUM_TRIED_AGAIN = 64
 _SMALLEST = 1e-9  # importance that a rank is divided by
-_MAX_TRIED = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
+_TRIED_SHARE = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
 _FEWEST_VALUES = 16  # bytes with more values are numeric
 
@@ -127,8 +127,7 @@ def _ranks(
 ) -> npt.NDArray[np.float64]:
     """Return how much a tree of some rows uses each candidate, 0 to 1, float64 (candidates,)."""
     values = columns.values(candidates, rows)
-    tree = fitted_tree(values, classes[rows], rng, max_features=_MAX_TRIED)
-    importances: npt.NDArray[np.float64] = tree.feature_importances_
+    importances = DecisionTree.fit(values, classes[rows], rng, _TRIED_SHARE).importances
     return importances / max(float(importances.max()), _SMALLEST)
 
 
@@ -139,17 +138,15 @@ def _best(
     return [candidates[number] for number in ranked if ranks[number] > 0]
 
 
-def _wrong_rows(
-    values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator
-) -> Rows:
+def _wrong_rows(values: Values, classes: Classes, rng: np.random.Generator) -> Rows:
     """Return the rows that a tree of the other half of the rows predicts wrongly."""
     is_first = rng.random(len(classes)) < 0.5
     wrong = []
     for is_fitted in (is_first, ~is_first):
         if is_fitted.all() or not is_fitted.any():
             continue
-        tree = fitted_tree(values[is_fitted], classes[is_fitted], rng)
-        is_wrong = tree.predict(values[~is_fitted]) != classes[~is_fitted]
+        tree = DecisionTree.fit(values[:, is_fitted], classes[is_fitted], rng)
+        is_wrong = tree.predict(values[:, ~is_fitted]) != classes[~is_fitted]
         wrong.append(np.flatnonzero(~is_fitted)[is_wrong])
     return np.concatenate(wrong) if wrong else np.zeros(0, np.int64)
 
@@ -181,12 +178,12 @@ def simplest_features(
     sample = rows[balanced_rows(classes[rows], _NUM_SIMPLE, rng)]
     values, known = columns.values(candidates, sample), classes[sample]
     tried = list(range(len(candidates)))
-    sizes = [_size(values[:, [each]], known, rng) for each in tried]
+    sizes = [_size(values[[each]], known, rng) for each in tried]
     best = np.argsort(sizes, kind="stable")[:_NUM_PAIRED].tolist()
     selected, least = best[:1], min(sizes, default=0)
     groups = list(combinations(best, 2))  # of two that decide together, one alone may be poor
     while groups:
-        sizes = [_size(values[:, each], known, rng) for each in groups]
+        sizes = [_size(values[list(each)], known, rng) for each in groups]
         if min(sizes) >= least:
             break
         if len(selected) > 1:  # what adds little to them adds little to more
@@ -199,6 +196,6 @@ def simplest_features(
     return [candidates[each] for each in selected]
 
 
-def _size(values: npt.NDArray[np.float32], classes: Classes, rng: np.random.Generator) -> int:
-    tree = fitted_tree(values, classes, rng)
-    return int(tree.tree_.node_count) + _NODES_OF_A_WRONG_ONE * num_wrong(tree)
+def _size(values: Values, classes: Classes, rng: np.random.Generator) -> int:
+    tree = DecisionTree.fit(values, classes, rng)
+    return tree.num_nodes + _NODES_OF_A_WRONG_ONE * tree.num_wrong

@@ -146,19 +146,15 @@ class Columns:
         """Return some of the N transitions."""
         return type(self)(self.present[:, rows], self.next[:, rows], self.inputs[:, rows])
 
-    def values(
-        self, features: Sequence[Feature], rows: Rows | slice = EVERYTHING
-    ) -> npt.NDArray[np.float32]:
-        """Return features of some transitions, float32 (n, features), for scikit-learn, column
-        after column.
-        """
+    def values(self, features: Sequence[Feature], rows: Rows | slice = EVERYTHING) -> Integers:
+        """Return features of some transitions, int32 (features, n)."""
         chosen = operands(np.array(features), self.layout)
         num = len(range(*rows.indices(self.num_transitions)) if isinstance(rows, slice) else rows)
-        values = np.empty((len(features), num), np.float32)
+        values = np.empty((len(features), num), np.int32)
         for row, first, mask, second in zip(values, *chosen, strict=True):
             whole = self._register(first, rows)
             row[:] = (whole if mask == _WHOLE else whole & mask) - self._register(second, rows)
-        return values.T
+        return values
 
     def _register(self, number: int, rows: Rows | slice) -> Any:
         layout = self.layout

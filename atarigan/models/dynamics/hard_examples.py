@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atarigan.models.dynamics.byte_tree import ByteTree, Classes
+from atarigan.models.dynamics.byte_tree import ByteTree
+from atarigan.models.dynamics.decision_tree import Classes
 from atarigan.models.dynamics.feature_selection import select_features, simplest_features
 from atarigan.models.dynamics.features import Columns, Feature, Rows
 

@@ -19,7 +19,8 @@ class TreeDynamics(Dynamics):
     whether the episode ends, and lives.
 
     Bytes are predicted one after the other, the easiest first, and a tree may read the next values
-    of earlier bytes. Fitting needs scikit-learn, and steps need numba: the extra `dream`.
+    of earlier bytes. Fitting and steps need numba, of the extra
+    `dream`.
 
     Attributes:
         tables: the trees.

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.byte_tree import ByteTree, Classes, Nodes, fitted_tree
+from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
+from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.hard_examples import MOST_TURNS, MinedTree, mine
@@ -19,7 +20,7 @@ from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
 _NUM_EXAMINED = 60_000  # transitions that tell which differences are worth trying
-_LARGEST_INPUT = 1 << 24  # scikit-learn's features are float32
+_LARGEST_INPUT = 1 << 24  # of which differences fit into int32
 _LARGEST_VALUE = 256
 
 Progress = Callable[[int, int], None]
@@ -278,8 +279,8 @@ def _quick_error(
     rows = balanced_rows(classes, _NUM_QUICK, rng)
     values, classes = columns.values(features, rows), classes[rows]
     num_fitted = max(1, int(_QUICK_SHARE * len(rows)))
-    tree = fitted_tree(values[:num_fitted], classes[:num_fitted], rng)
-    return float((tree.predict(values[num_fitted:]) != classes[num_fitted:]).mean())
+    tree = DecisionTree.fit(values[:, :num_fitted], classes[:num_fitted], rng)
+    return float((tree.predict(values[:, num_fitted:]) != classes[num_fitted:]).mean())
 
 
 def _columns(transitions: FrameTransitions, addresses: list[int]) -> Columns:

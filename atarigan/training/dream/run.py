@@ -37,8 +37,7 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
         InputError: the folder holds something else, or the data cannot be learned.
     """
     folder = DreamFolder(out)
-    for module in ("numba", "sklearn.tree"):  # which are needed after minutes of play
-        imported(module, "dream")
+    imported("numba", "dream")  # which is needed after minutes of play
     if config.data is None:
         raise InputError("--data must name a folder that atarigan.collect wrote: a dream needs it")
     if folder.training.exists() and not resume:
