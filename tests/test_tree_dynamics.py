@@ -297,7 +297,7 @@ def test_trees_are_fitted_to_the_values_that_are_walked():
     values = Columns(present, following, inputs).values(features)
     states = zip(*(each.T.tolist() for each in (present, following, inputs)), strict=True)
     plain = [[plain_value(each, *state) for each in features] for state in states]
-    np.testing.assert_array_equal(values, plain)
+    np.testing.assert_array_equal(values.T, plain)
 
 
 def test_what_is_loaded_takes_the_same_steps(fitted, tmp_path):
