@@ -20,6 +20,8 @@ UNITS = {
     "train": {"images/s", "MB"} if torch.cuda.is_available() else {"images/s"},
     "generate": {"frames/s"},
     "env": {"agent steps/s", "ms"},
+    "dream": {"agent steps/s"},
+    "render": {"frames/s"},
 }
 COUNTED = ("bytes/step", "MB")  # exact, where times spread
 
