@@ -213,8 +213,11 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.cli.stop_request import StopRequest
     from atarigan.config.machine import package_versions
+    from atarigan.config.ray_cluster import connected
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
+    from atarigan.evaluation.policy.ray_views import RayViews
+    from atarigan.evaluation.policy.view_episodes import LocalViews
 
     played = policy_to_play(arguments)
     layout, seed, num_episodes = played.layout, arguments.seed, arguments.num_episodes
@@ -222,8 +225,16 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     state = None if generated is None else generated.state
     comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
-    with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
-        results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set, state)
+    cluster = connected(arguments.ray) if arguments.ray else contextlib.nullcontext()
+    spread = RayViews if arguments.ray else LocalViews
+    with (
+        cluster,
+        ProgressDisplay("evaluating", "agent steps", total) as display,
+        StopRequest() as stop,
+    ):
+        results, unfinished = comparison.run(
+            generated, display.advance, lambda: stop.is_set, state, spread
+        )
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,
