@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from atarigan.cli import command_line
 from atarigan.cli.terminal import print_note
 from atarigan.config.machine import check_num_fits
+from atarigan.config.ray_cluster import connected
 from atarigan.config.run_config import RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.evaluation.evaluate_arguments import EvaluateArguments
@@ -207,13 +208,17 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     Raises:
         InputError: policy, game or generator are missing, damaged, or do not fit together.
     """
+    with connected(arguments.ray) if arguments.ray else contextlib.nullcontext():
+        return _played(arguments)
+
+
+def _played(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.data.collection.model_policy import named_model
 
     named_model(str(arguments.policy))  # before the imports that take seconds
     from atarigan.cli.progress import ProgressDisplay
     from atarigan.cli.stop_request import StopRequest
     from atarigan.config.machine import package_versions
-    from atarigan.config.ray_cluster import connected
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.policy.ray_views import RayViews
@@ -225,13 +230,8 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     state = None if generated is None else generated.state
     comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
-    cluster = connected(arguments.ray) if arguments.ray else contextlib.nullcontext()
     spread = RayViews if arguments.ray else LocalViews
-    with (
-        cluster,
-        ProgressDisplay("evaluating", "agent steps", total) as display,
-        StopRequest() as stop,
-    ):
+    with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
         results, unfinished = comparison.run(
             generated, display.advance, lambda: stop.is_set, state, spread
         )

@@ -42,9 +42,7 @@ class ExampleArguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = command_line.parse(
-        ExampleArguments, argv, command="examples.ray_train", package=""
-    )
+    arguments = command_line.parse(ExampleArguments, argv, command="examples.ray_train", package="")
     if arguments.num_workers < 1:
         raise InputError(f"--num-workers must be at least 1, not {arguments.num_workers}")
     settings = {

@@ -16,7 +16,7 @@ from tests.ray_nodes import add_node, kill_node, running_cluster
 from tests.replayed_rings import check_rings
 
 NUM_NODES = 2
-STEPS_BETWEEN = (300, 1500)
+STEPS_BETWEEN = (800, 1600)
 STEPS_AFTER = 300
 
 

@@ -13,9 +13,8 @@ def running_cluster(num_nodes: int = 2) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     before = dict(os.environ)
-    os.environ["RAY_worker_niceness"] = "0"  # or whatever else runs would come first
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    niceness = {"RAY_worker_niceness": "0"}  # else tests that run as well come first
+    os.environ.update(niceness, RAY_USAGE_STATS_ENABLED="0")
     head = {"num_cpus": 0, "include_dashboard": False}
     with warnings.catch_warnings(action="ignore"):  # of Ray's own
         cluster = Cluster(initialize_head=True, head_node_args=head)
