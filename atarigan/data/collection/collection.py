@@ -48,9 +48,10 @@ class Engine(Protocol):
         steps_by_node: steps that each node of a cluster played; empty without a cluster.
     """
 
-    note: str
-    steps_by_node: dict[str, int]
-
+    @property
+    def note(self) -> str: ...
+    @property
+    def steps_by_node(self) -> dict[str, int]: ...
     @property
     def is_at_work(self) -> bool: ...
     @property

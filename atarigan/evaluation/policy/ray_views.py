@@ -1,5 +1,6 @@
 """Episodes with each view of a policy comparison, spread over the nodes of a Ray cluster."""
 
+import pickle
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -32,7 +33,7 @@ class RayViews:
     def __enter__(self) -> Self:
         ray = self._ray
         task = ray.remote(_play).options(num_cpus=1, scheduling_strategy="SPREAD")
-        given = ray.put((self._views, self._episodes))
+        given = ray.put(ray.cloudpickle.dumps((self._views, self._episodes)))
         num, num_tasks = self._num_episodes, _PARTS_PER_CPU * num_cpus(ray)
         size = min(MAX_PARALLEL, -(-num * len(self._views) // num_tasks))
         for view in self._views:
@@ -72,9 +73,14 @@ class RayViews:
             self._episodes.progress(num_steps)
 
 
-def _play(part: Part, given: tuple[Mapping[str, ComparedViews], Episodes]) -> Any:
-    """Play a part; return its results, and the steps that count as progress."""
-    views, episodes = given
+def _play(part: Part, given: bytes) -> tuple[EpisodeResults, int]:
+    """Play a part; return its results, and the steps that count as progress.
+
+    `given` is a pickle of the views and of `Episodes`: what Ray unpickles by itself is read-only.
+    """
+    views: Mapping[str, ComparedViews]
+    episodes: Episodes
+    views, episodes = pickle.loads(given)
     steps: list[int] = []
     episodes.progress = steps.append
     try:
