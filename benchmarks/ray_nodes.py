@@ -75,7 +75,7 @@ def _nodes(num: int) -> Iterator[None]:
     from ray.cluster_utils import Cluster
 
     os.environ.update({"RAY_worker_niceness": "0"})  # as the processes without Ray
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         for _ in range(num):
             cluster.add_node(num_cpus=1)

@@ -17,7 +17,7 @@ def running_cluster(num_nodes: int = 2) -> Iterator[Any]:
     os.environ.update(niceness, RAY_USAGE_STATS_ENABLED="0")
     head = {"num_cpus": 0, "include_dashboard": False}
     with warnings.catch_warnings(action="ignore"):  # of Ray's own
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         cluster.nodes = [add_node(cluster) for _ in range(num_nodes)]
     try:
         yield cluster

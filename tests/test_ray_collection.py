@@ -17,7 +17,7 @@ from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection import collection
 from atarigan.data.collection.new_buffer import create_buffer
 from atarigan.data.collection.ray_engine import RayEngine
-from atarigan.data.collection.supervisor import WorkerDiedError
+from atarigan.data.collection.supervisor import Supervisor, WorkerDiedError
 from atarigan.errors import InputError
 from tests.killed_nodes import survived
 from tests.ray_nodes import running_cluster
@@ -57,7 +57,7 @@ def test_nodes_store_what_processes_of_this_machine_do(
     address: str, tmp_path: Path, streams: bool
 ) -> None:
     contents, seeds = [], []
-    engines = (partial(RayEngine, streams=streams), collection.Supervisor)
+    engines = (partial(RayEngine, streams=streams), Supervisor)
     for name, start in zip(("ray", "local"), engines, strict=True):
         with begin(tmp_path / name, "ALE/Breakout-v5", num_envs=2) as buffer:
             for _ in range(2):  # the second goes on in the same rings
