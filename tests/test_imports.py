@@ -20,6 +20,7 @@ HEAVY = (
     "huggingface_hub",
     "matplotlib",
     "numba",
+    "ray",
     "sklearn",
     "stable_baselines3",
     "tensorboard",
