@@ -91,6 +91,7 @@ def test_arguments_that_do_not_go_together_are_named(
 
 
 @pytest.mark.slow  # starts a cluster, and two processes that train
+@pytest.mark.filterwarnings("default")  # of what Ray Train imports
 def test_ray_train_starts_the_processes_of_a_training(tmp_path: Path, capsys: Any) -> None:
     pytest.importorskip("ray.train", exc_type=ImportError)
     from examples import ray_train

@@ -48,6 +48,10 @@ def begin(path: Path, capacity: int = 1000) -> FrameBuffer:
     return create_buffer(path, Origin(env_id=COUNTING), size=None, capacity=capacity)
 
 
+def coordinator_of(share: Share, *, living: tuple[str, ...] = ("node",)) -> RayCoordinator:
+    return RayCoordinator([share], lambda: set(living))
+
+
 def begun(coordinator: RayCoordinator, streams: bool = True) -> Begun:
     found = coordinator.begin(0, "node", streams)
     assert isinstance(found, Begun)
@@ -79,7 +83,7 @@ def test_sent_steps_are_those_that_would_be_written(tmp_path: Path, capacity: in
         for num_steps in (570, 13):
             share = Share(tmp_path / name, 0, num_steps, seed=3, overwrites=True)
             if name == "sent":
-                play(RayCoordinator([share]), share, num_steps)
+                play(coordinator_of(share), share, num_steps)
             else:
                 collect_share(share, Signals(1))
     sent = contents(tmp_path / "sent")
@@ -91,7 +95,7 @@ def test_another_task_goes_on_after_what_was_stored(tmp_path: Path) -> None:
     """The first one dies: what it kept in memory, and its episode's end, are not told."""
     buffer = begin(tmp_path / "buffer")
     share = Share(buffer.path, 0, 20, seed=0)
-    coordinator = RayCoordinator([share])
+    coordinator = coordinator_of(share)
     start = begun(coordinator)
     lost = Direct(coordinator, start.attempt, Tally(env_seed=5, num_steps=7))
     writer = StreamedBuffer(start.meta, lost).new_writer()
@@ -116,7 +120,7 @@ def test_another_task_goes_on_after_what_was_stored(tmp_path: Path) -> None:
 
 def test_steps_on_shared_storage_count_that_were_not_told(tmp_path: Path) -> None:
     buffer = begin(tmp_path / "buffer")
-    coordinator = RayCoordinator([Share(buffer.path, 0, 20, seed=0)])
+    coordinator = coordinator_of(Share(buffer.path, 0, 20, seed=0))
     start = begun(coordinator, streams=False)
     with buffer:
         writer = buffer.new_writer()
@@ -130,7 +134,7 @@ def test_steps_on_shared_storage_count_that_were_not_told(tmp_path: Path) -> Non
 
 def test_a_share_is_given_up_after_three_deaths_in_a_row(tmp_path: Path) -> None:
     buffer = begin(tmp_path / "buffer")
-    coordinator = RayCoordinator([Share(buffer.path, 0, 20, seed=0)])
+    coordinator = coordinator_of(Share(buffer.path, 0, 20, seed=0))
     for _ in range(3):
         begun(coordinator)
     failure = coordinator.begin(0, "other", True)
@@ -140,8 +144,15 @@ def test_a_share_is_given_up_after_three_deaths_in_a_row(tmp_path: Path) -> None
     )
 
 
+def test_nodes_that_are_lost_are_not_the_fault_of_a_share(tmp_path: Path) -> None:
+    buffer = begin(tmp_path / "buffer")
+    coordinator = coordinator_of(Share(buffer.path, 0, 20, seed=0), living=("other",))
+    for _ in range(9):
+        begun(coordinator)
+
+
 def test_nothing_begins_after_a_stop(tmp_path: Path) -> None:
-    coordinator = RayCoordinator([Share(begin(tmp_path / "buffer").path, 0, 20, seed=0)])
+    coordinator = coordinator_of(Share(begin(tmp_path / "buffer").path, 0, 20, seed=0))
     start = begun(coordinator)
     assert not coordinator.report(0, start.attempt, Tally())
     coordinator.stop()
@@ -152,7 +163,7 @@ def test_nothing_begins_after_a_stop(tmp_path: Path) -> None:
 def test_a_damaged_ring_fails_the_task(tmp_path: Path) -> None:
     buffer = begin(tmp_path / "buffer")
     buffer.new_writer().close()
-    coordinator = RayCoordinator([Share(buffer.path, 0, 20, seed=0)])
+    coordinator = coordinator_of(Share(buffer.path, 0, 20, seed=0))
     (buffer.path / "writer-000" / "rewards.npy").write_bytes(b"")
     failure = coordinator.claim(0, begun(coordinator).attempt)
     assert isinstance(failure, Failure)

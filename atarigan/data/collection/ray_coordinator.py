@@ -4,6 +4,7 @@ It runs on the node of the command. Tasks call its methods one after the other.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
@@ -12,9 +13,9 @@ from atarigan.data.buffer.ring import Ring, claim_ring
 from atarigan.data.buffer.writer import BufferWriter
 from atarigan.data.collection.streamed_buffer import ClaimedRing, Rows
 from atarigan.data.collection.supervisor import (
+    ENOUGH_STEPS,
     MAX_DEATHS,
     called,
-    deaths_in_a_row,
 )
 from atarigan.data.collection.worker import Failure, Share, Tally
 from atarigan.errors import InputError
@@ -60,7 +61,7 @@ class _Played:
 
     Attributes:
         attempt: number of the task; -1 before the first.
-        num_deaths: tasks in a row that died before it with little progress.
+        died_on: nodes of tasks in a row that died before it with little progress.
         first_step: steps of the share that were done when the task began.
         node: where it runs.
         streams: whether it sends its steps.
@@ -72,7 +73,7 @@ class _Played:
     share: Share
     tally: Tally = field(default_factory=Tally)
     attempt: int = -1
-    num_deaths: int = 0
+    died_on: list[str] = field(default_factory=list)
     first_step: int = 0
     node: str = ""
     streams: bool = False
@@ -85,10 +86,16 @@ class _Played:
 class RayCoordinator:
     """Counts the steps of all shares. A task that is not the newest of its share is told to stop.
 
-    A method returns a `Failure` where the task has to fail.
+    A method returns a `Failure` where the task has to fail: when three in a row have died with
+    little progress, on nodes that go on. Nodes that are lost are not the fault of a share.
+
+    Args:
+        shares: what is to be played.
+        living_nodes: returns the names of the nodes that the cluster has.
     """
 
-    def __init__(self, shares: list[Share]) -> None:
+    def __init__(self, shares: list[Share], living_nodes: Callable[[], set[str]]) -> None:
+        self._living_nodes = living_nodes
         self._path = shares[0].path
         self._meta = FrameBuffer.open(self._path).meta
         self._played = [_Played(share) for share in shares]
@@ -201,8 +208,11 @@ class RayCoordinator:
             num_more = ring.num_committed - claimed.num_committed
             self._count(played, _with_steps(played.tally, played.claimed_at + num_more))
         num_steps = played.tally.num_steps
-        played.num_deaths = deaths_in_a_row(played.num_deaths, num_steps - played.first_step)
-        if played.num_deaths >= MAX_DEATHS:
+        if num_steps - played.first_step >= ENOUGH_STEPS:
+            played.died_on.clear()
+        played.died_on.append(played.node)
+        living = self._living_nodes()
+        if sum(node in living for node in played.died_on) >= MAX_DEATHS:
             return Failure(f"its task died on node {played.node}, {MAX_DEATHS} times in a row")
         who = called(played.share.index, played.tally)
         self._warnings.append(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from atarigan.config.extras import imported
 from atarigan.data.collection.ray_coordinator import RayCoordinator, Snapshot
-from atarigan.data.collection.ray_worker import play_share
+from atarigan.data.collection.ray_worker import living_nodes, play_share
 from atarigan.data.collection.supervisor import WorkerDiedError, error_of
 from atarigan.data.collection.worker import Failure, Share, Tally
 from atarigan.errors import one_line
@@ -56,7 +56,7 @@ class RayEngine:
         )
         with self._stack as stack:
             token = None if self._streams else stack.enter_context(_token(self._shares[0].path))
-            self._coordinator = actor.remote(self._shares)
+            self._coordinator = actor.remote(self._shares, living_nodes)
             stack.callback(self._end)
             for share in self._shares:
                 reference = task.remote(

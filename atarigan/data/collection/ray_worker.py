@@ -45,7 +45,7 @@ def play_share(
     """
     ray = imported("ray", "ray")
     streams = token is None or not token.exists()
-    began = ray.get(coordinator.begin.remote(share.index, _node(ray), streams))
+    began = ray.get(coordinator.begin.remote(share.index, _this_node(ray), streams))
     if not isinstance(began, Begun):
         failure: Failure | None = began
         return failure
@@ -172,9 +172,18 @@ def _end_process_after(limit_s: float) -> None:
         faulthandler.dump_traceback_later(limit_s, exit=True, file=_STDERR)
 
 
-def _node(ray: Any) -> str:
-    """Return what progress calls this node."""
-    return f"{ray.util.get_node_ip_address()}-{ray.get_runtime_context().get_node_id()[:6]}"
+def living_nodes() -> set[str]:
+    """Return what progress calls the nodes that the cluster has."""
+    nodes = imported("ray", "ray").nodes()
+    return {_name(each["NodeManagerAddress"], each["NodeID"]) for each in nodes if each["Alive"]}
+
+
+def _this_node(ray: Any) -> str:
+    return _name(ray.util.get_node_ip_address(), ray.get_runtime_context().get_node_id())
+
+
+def _name(address: str, node_id: str) -> str:
+    return f"{address}-{node_id[:6]}"
 
 
 def _copy(source: Tally, target: Tally) -> None:

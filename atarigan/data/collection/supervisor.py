@@ -23,7 +23,7 @@ from atarigan.data.collection.worker import (
 from atarigan.errors import InputError
 
 MAX_DEATHS = 3
-_ENOUGH_STEPS = 1000
+ENOUGH_STEPS = 1000  # between two deaths, so that they do not count together
 _LONGEST_LOOK_S = 1.0
 _START_S = 300.0
 
@@ -170,7 +170,8 @@ class Supervisor:
         if self._is_hung(worker):
             how = f"took no step for {worker.quiet_s:.0f} s"
         what = f"the process of {called(worker.share.index, tally)} {how} after {num_steps} steps"
-        num_deaths = deaths_in_a_row(worker.num_deaths, num_steps - worker.first_step)
+        got_far = num_steps - worker.first_step >= ENOUGH_STEPS
+        num_deaths = 1 if got_far else worker.num_deaths + 1
         if num_deaths >= MAX_DEATHS or self._signals.must_stop:
             return WorkerDiedError(what)
         warnings.warn(
@@ -193,11 +194,6 @@ def error_of(failure: Failure, index: int, tally: Tally) -> BaseException:
     if tally.num_steps and isinstance(reason, InputError):
         return InputError(f"{who}, after {tally.num_steps} steps: {reason}")
     return reason
-
-
-def deaths_in_a_row(num_deaths: int, num_steps: int) -> int:
-    """Count a death: after `num_deaths` in a row, and this many steps after the last of them."""
-    return 1 if num_steps >= _ENOUGH_STEPS else num_deaths + 1
 
 
 def first_patience_s(patience_s: float) -> float:
