@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,19 +17,22 @@ from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.condition import CLASS, NONE, check_condition
+from atarigan.config.ray_cluster import connected, num_cpus
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP, MAX_NUM_POOLED, NUM_POOLED
 from atarigan.data.collection.collection import (
     PATIENCE_S,
     CollectionSummary,
+    StartEngine,
     collect,
     default_num_envs,
 )
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.data.collection.new_buffer import create_buffer
+from atarigan.data.collection.ray_engine import RayEngine
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES
-from atarigan.data.collection.supervisor import WorkerDiedError
+from atarigan.data.collection.supervisor import Supervisor, WorkerDiedError
 from atarigan.data.collection.worker import env_of
 from atarigan.data.provenance import nondefault_kwargs
 from atarigan.errors import InputError, shown
@@ -140,6 +144,13 @@ class CollectArguments:
     """Seed of environments and policy."""
     patience_s: float = PATIENCE_S
     """Seconds without a step after which a process is killed and restarted; 0 waits forever."""
+    ray: str | None = None
+    """Collect on all nodes of a Ray cluster (an optional extra): auto, or HOST:PORT of its head.
+    Each process takes a CPU of the cluster and waits until one is free. A node that does not
+    see the folder --out sends its steps here.
+    """
+    ray_stream: bool = False
+    """With --ray, send the steps of all nodes here, also where they see the folder --out."""
     append: bool = False
     """Continue with the buffer in --out and its settings. A setting that can run code, such as a
     model or a module, must be given again.
@@ -150,13 +161,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = command_line.parse(CollectArguments, argv, command="collect")
     check_numbers(arguments)
-    num_envs = min(arguments.num_steps, arguments.num_envs or default_num_envs(arguments.num_steps))
     try:
-        with _buffer_for(arguments, num_envs) as buffer:
-            summary = _collected(buffer, arguments, num_envs)
+        with _engine(arguments) as (start, num_cpus):
+            chosen = arguments.num_envs or default_num_envs(arguments.num_steps, num_cpus)
+            num_envs = min(arguments.num_steps, chosen)
+            with _buffer_for(arguments, num_envs) as buffer:
+                summary = _collected(buffer, arguments, num_envs, start)
     except WorkerDiedError as error:
         print(f"python -m atarigan.collect: {error}", file=sys.stderr)
         return EXIT_PROCESS_DIED
+    for node, num_steps in summary.steps_by_node.items():
+        print(f"node {node}: {num_steps:,} agent steps, {_per_s(num_steps, summary)}")
     print(described(summary, buffer))
     num_left = arguments.num_steps - summary.num_steps
     if num_left:
@@ -188,12 +203,24 @@ def check_numbers(arguments: CollectArguments) -> None:
         check_condition(arguments.condition)
         if arguments.condition == CLASS:
             raise InputError("--condition must be a state of the environment, not 'class'")
+    if arguments.ray_stream and arguments.ray is None:
+        raise InputError("--ray-stream needs --ray auto or --ray HOST:PORT")
     if arguments.vary_epsilon and not arguments.append and not arguments.epsilon:
         raise InputError("--vary-epsilon needs --epsilon above 0, the most that it draws")
 
 
+@contextlib.contextmanager
+def _engine(arguments: CollectArguments) -> Iterator[tuple[StartEngine, int | None]]:
+    """Yield what plays shares, and the number of its CPUs; None for those of this machine."""
+    if arguments.ray is None:
+        yield Supervisor, None
+        return
+    with connected(arguments.ray) as ray:
+        yield partial(RayEngine, streams=arguments.ray_stream), num_cpus(ray)
+
+
 def _collected(
-    buffer: FrameBuffer, arguments: CollectArguments, num_envs: int
+    buffer: FrameBuffer, arguments: CollectArguments, num_envs: int, start: StartEngine
 ) -> CollectionSummary:
     """Collect, show the progress, and stop after Ctrl-C."""
     num_steps = arguments.num_steps
@@ -209,22 +236,26 @@ def _collected(
             patience_s=arguments.patience_s,
             report=display.update,
             should_stop=lambda: stop.is_set,
+            start=start,
         )
 
 
 def described(summary: CollectionSummary, buffer: FrameBuffer) -> str:
     """Describe a collection in one line."""
-    per_s = summary.num_steps / max(summary.elapsed_s, 1e-9)
     files = [path.stat() for path in buffer.path.rglob("*") if path.is_file()]
     num_bytes = sum(getattr(file, "st_blocks", file.st_size / 512) * 512 for file in files)
     returns = f", mean return {summary.mean_return:.2f}" if summary.num_episodes else ""
     num_lost = buffer.num_collected - len(buffer)
     lost = f", the oldest {num_lost:,} overwritten" if num_lost else ""
     return (
-        f"stored {summary.num_steps:,} agent steps at {per_s:,.0f} agent steps per second, "
+        f"stored {summary.num_steps:,} agent steps at {_per_s(summary.num_steps, summary)}, "
         f"{summary.num_episodes:,} episodes{returns}; {len(buffer):,} agent steps{lost}, "
         f"{num_bytes / 1e6:,.1f} MB on disk in {buffer.path}"
     )
+
+
+def _per_s(num_steps: int, summary: CollectionSummary) -> str:
+    return f"{num_steps / max(summary.elapsed_s, 1e-9):,.0f} agent steps per second"
 
 
 @contextlib.contextmanager

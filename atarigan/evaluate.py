@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from atarigan.cli import command_line
 from atarigan.cli.terminal import print_note
 from atarigan.config.machine import check_num_fits
+from atarigan.config.ray_cluster import connected
 from atarigan.config.run_config import RunConfig
 from atarigan.data.collection.env_kwargs import parsed_kwargs
 from atarigan.evaluation.evaluate_arguments import EvaluateArguments
@@ -207,6 +208,11 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     Raises:
         InputError: policy, game or generator are missing, damaged, or do not fit together.
     """
+    with connected(arguments.ray) if arguments.ray else contextlib.nullcontext():
+        return _played(arguments)
+
+
+def _played(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.data.collection.model_policy import named_model
 
     named_model(str(arguments.policy))  # before the imports that take seconds
@@ -215,6 +221,8 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     from atarigan.config.machine import package_versions
     from atarigan.evaluation.policy.policy_comparison import PolicyComparison
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
+    from atarigan.evaluation.policy.ray_views import RayViews
+    from atarigan.evaluation.policy.view_episodes import LocalViews
 
     played = policy_to_play(arguments)
     layout, seed, num_episodes = played.layout, arguments.seed, arguments.num_episodes
@@ -222,8 +230,11 @@ def evaluate_policy(arguments: EvaluateArguments) -> "PolicyEvaluation":
     state = None if generated is None else generated.state
     comparison = PolicyComparison(played.model, layout, played.config, num_episodes, seed)
     total = comparison.max_steps(generated is not None)
+    spread = RayViews if arguments.ray else LocalViews
     with ProgressDisplay("evaluating", "agent steps", total) as display, StopRequest() as stop:
-        results, unfinished = comparison.run(generated, display.advance, lambda: stop.is_set, state)
+        results, unfinished = comparison.run(
+            generated, display.advance, lambda: stop.is_set, state, spread
+        )
     facts = {
         "policy": arguments.policy,
         "run": arguments.run,

@@ -18,7 +18,7 @@ copyright = "the atarigan developers"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -34,6 +34,9 @@ default_role = "code"  # docstrings write names in single backticks
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]
+nb_execution_mode = "force"  # notebooks are stored without their output
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

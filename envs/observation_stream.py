@@ -236,8 +236,8 @@ class GeneratedFrames:
         generator: the generator.
         env: one of the games.
         frame_format: the format of the frames, gray or RGB.
-        num_games: the number of games; they are numbered from 0.
-        seed: game i uses seed + i.
+        num_games: the number of games that are played at the same time.
+        seed: episode i uses seed + i.
         provenance: of the real frames that agents see, to compare with the generator's.
         allow_other_game: as in `GenerationOptions`.
         allow: how to allow another game, for messages.
@@ -270,7 +270,7 @@ class GeneratedFrames:
         )
         if self._stream.state is not None:
             check_gives(env, self._stream.state)
-        self._stream.seed(range(num_games), range(seed, seed + num_games), lambda: [])
+        self._num_games, self._seed = num_games, seed
 
     @property
     def state(self) -> StateSpec | None:
@@ -278,9 +278,20 @@ class GeneratedFrames:
         return self._stream.state
 
     def __call__(
-        self, games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+        self,
+        episodes: Sequence[int],
+        is_first: Sequence[bool],
+        frames: Frames,
+        states: State | None,
     ) -> Frames:
-        """Generate the next frames of some games, uint8 (M, H, W, C), of states (M, size)."""
+        """Generate the next frames of some episodes, uint8 (M, H, W, C), of states (M, size).
+
+        Numbers of episodes that run at the same time differ by less than the number of games.
+        """
+        games = [episode % self._num_games for episode in episodes]
+        for game, episode, begins in zip(games, episodes, is_first, strict=True):
+            if begins:
+                self._stream.seed([game], [self._seed + episode], lambda: [])
         return self._stream.generate(games, is_first, None, states if self.state else None)
 
 

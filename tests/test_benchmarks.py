@@ -1,5 +1,6 @@
 """`python -m benchmarks` measures, compares, and writes what programs can read."""
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -22,13 +23,20 @@ UNITS = {
     "env": {"agent steps/s", "ms"},
     "dream": {"agent steps/s"},
     "render": {"frames/s"},
+    "ray": {"agent steps/s"},
 }
 COUNTED = ("bytes/step", "MB")  # exact, where times spread
 
 
+def installed_modules():
+    """All benchmarks, without that of a package that is not installed."""
+    has_ray = importlib.util.find_spec("ray") is not None
+    return [name for name in MODULES if name != "ray" or has_ray]
+
+
 @pytest.fixture(
     scope="module",
-    params=[["buffer"], pytest.param(list(MODULES), marks=pytest.mark.slow)],
+    params=[["buffer"], pytest.param(installed_modules(), marks=pytest.mark.slow)],
     ids=["buffer", "all"],
 )
 def names(request):

@@ -280,7 +280,7 @@ def test_processes_share_the_steps_and_each_has_a_ring(path: Path) -> None:
     """Nothing is overwritten, though a process may be done before another begins."""
     told: list[int] = []
     with begin(path, capacity=103, num_envs=3) as buffer:
-        summary = collect(buffer, 103, num_envs=3, report=told.append)
+        summary = collect(buffer, 103, num_envs=3, report=lambda num, _: told.append(num))
         assert (len(buffer), buffer.num_collected) == (103, 103)
         assert buffer.num_writers == 3
         ends = column(buffer, "terminations")

@@ -23,9 +23,11 @@ import pytest
 import atarigan
 import atarigan.envs
 from atarigan.__main__ import COMMANDS
+from atarigan.config.ray_cluster import connected
 from atarigan.models import model_source, shipped
 from examples import play_page
 from tests.hub_server import running_hub
+from tests.ray_nodes import running_cluster
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -42,7 +44,7 @@ SHORTER = [
     (r"(--recipe dream .*--max-minutes) \d+", r"\1 0.01 --round-frames 2000"),
     (r"--max-minutes [1-9]\d*", "--max-images 128"),
     (r"--batch-size 512", "--batch-size 16"),
-    (r"--num-envs 8", "--num-envs 2"),
+    (r"--num-envs (8|64)\b", "--num-envs 2"),
     (r"--num \d+", "--num 48"),
     (r"--episodes 2\b", "--episodes 2 --max-frames 80"),
     (r"total_timesteps=[\d_]+", "total_timesteps=64"),
@@ -62,7 +64,11 @@ LEFT_TO_OTHER_TESTS = ("benchmarks", "tests")  # measured in minutes; their flag
 TAKES_LONG = re.compile(r"python -m (atarigan|examples)|torchrun|\.learn\(|/breakout")
 
 
-OPTIONAL = {"minari": "minari", "torchrl": "torchrl"}  # module of each extra that pages import
+OPTIONAL = {
+    "minari": "minari",
+    "torchrl": "torchrl",
+    "ray": "ray",
+}  # module of each extra that pages import
 
 
 class Block(NamedTuple):
@@ -122,6 +128,14 @@ def hub(tmp_path: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def cluster() -> Iterator[None]:
+    """A Ray cluster to which this process is connected, so that `--ray auto` names it."""
+    pytest.importorskip("ray.train", exc_type=ImportError)
+    with running_cluster(2) as nodes, connected(nodes.address):
+        yield
+
+
 def run(words: list[str]) -> None:
     """One command of a page, in this process where it is one of ours."""
     if words[:2] == ["python", "-m"]:
@@ -136,7 +150,7 @@ def run(words: list[str]) -> None:
         command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
         subprocess.run([*command, *shlex.split(ALWAYS["train"])], check=True, timeout=300)
     else:
-        assert words[0] in ("make", "pip", "hf"), words  # test_every_target_and_extra_exists
+        assert words[0] in ("make", "pip", "hf", "ray"), words  # test_every_target_and_extra_exists
 
 
 def lacks_chromium(module: str) -> bool:
@@ -177,6 +191,8 @@ def test_page_runs_from_top_to_bottom(
             subprocess.run(["cp", "-r", str(source), str(tmp_path / part)], check=True)
     if "my/pictures" in text:
         make_pictures(tmp_path / "my" / "pictures")
+    if "--ray" in text:
+        request.getfixturevalue("cluster")
     if "--push" in text:
         request.getfixturevalue("hub")
     monkeypatch.chdir(tmp_path)

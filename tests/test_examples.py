@@ -7,10 +7,11 @@ import pytest
 from safetensors.torch import load_file
 from stable_baselines3 import PPO
 
-from atarigan import collect, train
+from atarigan import FrameGenerator, collect, train
 from atarigan.errors import InputError
 from examples import ppo_dream, ppo_mix
 from tests.learned_games import learned_breakout
+from tests.ray_nodes import running_cluster
 
 
 @pytest.mark.slow  # trains a generator and a policy, and plays whole episodes
@@ -87,3 +88,19 @@ def test_arguments_that_do_not_go_together_are_named(
     with pytest.raises(InputError, match=message):
         ppo_dream.main(["--dream", "pong", "--out", str(out), *words])
     assert not out.exists()
+
+
+@pytest.mark.slow  # starts a cluster, and two processes that train
+@pytest.mark.filterwarnings("default")  # of what Ray Train imports
+def test_ray_train_starts_the_processes_of_a_training(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("ray.train", exc_type=ImportError)
+    from examples import ray_train
+
+    data, run = str(tmp_path / "data"), tmp_path / "run"
+    assert collect.main(["--num-steps", "300", "--num-envs", "1", "--out", data]) == 0
+    words = ["--data", data, "--out", str(run), "--num-workers", "2", "--max-images", "256"]
+    with running_cluster(2) as cluster:
+        assert ray_train.main([*words, "--ray", cluster.address]) == 0
+    assert "with 2 processes" in capsys.readouterr().out
+    generator = FrameGenerator.load(run, device="cpu")
+    assert generator.sample(2).shape == (2, 84, 84, 1)

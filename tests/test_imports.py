@@ -20,6 +20,7 @@ HEAVY = (
     "huggingface_hub",
     "matplotlib",
     "numba",
+    "ray",
     "stable_baselines3",
     "tensorboard",
     "torch",

@@ -56,6 +56,19 @@ def test_ring_keeps_the_newest_rows(folder: Path) -> None:
     assert (len(ring), ring.num_committed) == (10, 15)
 
 
+@pytest.mark.parametrize("num", [1, 3, 11, 40])
+def test_rows_that_are_added_together_are_those_added_one_by_one(folder: Path, num: int) -> None:
+    write(folder, range(4))
+    ring = Ring(folder, COLUMNS, 10, writable=True)
+    rows = np.arange(4, 4 + 3 * num)
+    for part in np.split(rows, 3):
+        frames = np.broadcast_to(part[:, None, None, None], (len(part), 4, 3, 1))
+        ring.extend({"frames": frames.astype(np.uint8), "rewards": part.astype(np.float32)})
+        assert readable(ring) == list(range(4 + len(rows)))[: part[-1] + 1][-10:]
+    ring.close()
+    assert ring.num_committed == 4 + len(rows)
+
+
 def test_rows_of_many_pages_are_readable_once_they_are_committed(tmp_path: Path) -> None:
     columns: dict[str, Column] = {"frames": ("uint8", (210, 160, 1)), "rewards": ("float32", ())}
     Ring.create(tmp_path / "writer-000", columns, capacity=3)

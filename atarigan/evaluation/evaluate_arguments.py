@@ -11,7 +11,14 @@ from atarigan.models import hub
 from atarigan.models.model_source import is_dream
 
 _OF_SAMPLES = ("source", "data", "num", "features")
-_OF_POLICIES = ("env_id", "env_kwargs", "frame_skip", "policy_preprocessing", "policy_layout")
+_OF_POLICIES = (
+    "env_id",
+    "env_kwargs",
+    "frame_skip",
+    "policy_preprocessing",
+    "policy_layout",
+    "ray",
+)
 _OF_GAMES = ("episodes", "max_frames")
 _OF_DREAMS = ("num_policies",)
 _EPISODES, _EPISODES_OF_DREAMS = 30, 6
@@ -82,6 +89,10 @@ class EvaluateArguments:
     out: str | None = None
     """Folder for evaluation.html and metrics.json. Default: the folder of the run, or
     NAME-evaluation for a shipped model NAME, hf://USER/NAME, NAME.npz or NAME.zip.
+    """
+    ray: str | None = None
+    """With --policy, spread the episodes over all nodes of a Ray cluster (an optional extra): auto,
+    or HOST:PORT of its head. The results are those of one machine.
     """
     allow_other_game: bool = False
     """Evaluate a generator of one game against frames of another, or in another."""

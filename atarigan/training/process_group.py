@@ -28,11 +28,13 @@ class ProcessGroup:
         rank: this process's number, from 0.
         size: number of processes.
         device: where tensors must lie to be exchanged.
+        is_hosted: whether the program that began the group ends its processes, as Ray Train does.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=partial(torch.device, "cpu"))
+    is_hosted: bool = False
 
     @property
     def stop_echo_s(self) -> float:
@@ -113,7 +115,8 @@ SINGLE_PROCESS = ProcessGroup()
 @contextlib.contextmanager
 def init_process_group(device: str) -> Iterator[ProcessGroup]:
     """The processes that `torchrun` started together with this one, over gloo on CPUs and NCCL on
-    GPUs. Without `torchrun`, this process alone.
+    GPUs; or those of the group that this process is in already. Without `torchrun`, this process
+    alone.
 
     Args:
         device: "auto", "cpu" or "cuda".
@@ -130,9 +133,11 @@ def init_process_group(device: str) -> Iterator[ProcessGroup]:
     if is_cuda:
         own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if is_cuda else "gloo")
-    yield ProcessGroup(dist.get_rank(), size, own)
-    if is_cuda:
+    is_hosted = dist.is_initialized()
+    if not is_hosted:
+        dist.init_process_group("nccl" if is_cuda else "gloo")
+    yield ProcessGroup(dist.get_rank(), size, own, is_hosted)
+    if is_cuda and not is_hosted:
         dist.destroy_process_group()
 
 

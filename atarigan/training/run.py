@@ -57,7 +57,9 @@ def train(
         if not group.is_first:
             with StopRequest(group.stop_echo_s) as stop:
                 build_trainer(config, group).run([], stop)
-            exit_process(command_line.EXIT_OK)
+            if not group.is_hosted:
+                exit_process(command_line.EXIT_OK)
+            return command_line.EXIT_OK
         return _train_and_record(
             RunFolder(out), config, group, resume=resume, allow_other_game=allow_other_game
         )

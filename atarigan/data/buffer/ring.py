@@ -17,12 +17,13 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.files import atomic
@@ -154,6 +155,33 @@ class Ring:
             if os.pwrite(file.fileno(), frame.data, start) < frame.nbytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
         self._counter[0] += 1
+
+    def extend(self, rows: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Commit rows, (N, *row shape) of each column. Readable rows stay whole meanwhile.
+
+        Raises:
+            OSError: the disk is full.
+            RuntimeError: the ring was opened for reading, or is closed.
+        """
+        num, done = len(next(iter(rows.values()))), 0
+        while done < num:
+            slot = self.stage()
+            num_now = min(num - done, self.room + 1, self.num_slots - slot)
+            while self._allocated < slot + num_now:
+                self._allocate(max(slot, self._allocated))
+            for name, values in rows.items():
+                self.columns[name][slot : slot + num_now] = values[done : done + num_now]
+            self._counter[0] += num_now
+            done += num_now
+
+    def append_line(self, file_name: str, line: str) -> None:
+        """Append a line to a text file in the ring's folder.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        with (self.folder / file_name).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
     def flush(self) -> None:
         """Flush all columns to the disk, the counter last."""

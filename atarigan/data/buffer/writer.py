@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.data.buffer.meta import EMULATOR_COLUMNS, STATE_COLUMNS
-from atarigan.data.buffer.ring import Ring
 from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.files.untrusted_paths import confined
@@ -28,6 +28,26 @@ class Seeds(NamedTuple):
     policy_seed: int | None = None
 
 
+class WritableRing(Protocol):
+    """Where a writer stores rows; see `atarigan.data.buffer.ring.Ring`."""
+
+    folder: Path
+    num_slots: int
+    columns: dict[str, npt.NDArray[Any]]
+
+    @property
+    def num_committed(self) -> int: ...
+    @property
+    def room(self) -> int: ...
+    @property
+    def is_writable(self) -> bool: ...
+    def stage(self) -> int: ...
+    def frame_at(self, slot: int) -> Frames: ...
+    def commit(self) -> None: ...
+    def append_line(self, file_name: str, line: str) -> None: ...
+    def close(self) -> None: ...
+
+
 class BufferWriter:
     """Writes the steps of one environment, in order, into one ring of a buffer.
 
@@ -42,7 +62,7 @@ class BufferWriter:
     is set.
     """
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: WritableRing) -> None:
         self._ring = ring
         self._columns = ring.columns
         self._states = state_values(ring.columns)
@@ -70,8 +90,8 @@ class BufferWriter:
             OSError: the disk is full or not writable.
         """
         seeds = {"env_seed": env_seed, "policy_seed": policy_seed}
-        with (self._ring.folder / _SEEDS_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"first_step": self.num_committed, **seeds}) + "\n")
+        line = json.dumps({"first_step": self.num_committed, **seeds})
+        self._ring.append_line(_SEEDS_FILE, line)
 
     def stage(self, state: State | None = None) -> Frames:
         """Begin a step; return an array uint8 (H, W, C) for the caller to fill with the frame.

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 from atarigan.config.machine import num_cores
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.ring import Ring, add_ring, is_being_written, ring_folders
 from atarigan.data.collection.supervisor import Supervisor
-from atarigan.data.collection.worker import Share, Signals, Tally
+from atarigan.data.collection.worker import Share, Tally
 from atarigan.errors import InputError
 
 PATIENCE_S = 300.0
@@ -26,17 +27,56 @@ class CollectionSummary:
         num_episodes: episodes finished.
         mean_return: mean return of these episodes; NaN without episodes.
         elapsed_s: seconds of stepping, without starting the processes.
+        steps_by_node: as in `Engine`.
     """
 
     num_steps: int
     num_episodes: int
     mean_return: float
     elapsed_s: float
+    steps_by_node: dict[str, int] = field(default_factory=dict)
 
 
-def default_num_envs(num_steps: int) -> int:
-    """Return one process for each CPU core, but at most 8, and at least 1,000 steps for each."""
-    return max(1, min(num_cores(), _MAX_ENVS, num_steps // _MIN_STEPS_PER_ENV))
+class Engine(Protocol):
+    """Plays the shares of a collection, each in a process of its own; ends all of them on exit.
+
+    Attributes:
+        is_at_work: whether a share is being played.
+        tallies: progress of each share.
+        elapsed_s: seconds of stepping, without starting the processes.
+        note: what progress says of the processes; may be empty.
+        steps_by_node: steps that each node of a cluster played; empty without a cluster.
+    """
+
+    @property
+    def note(self) -> str: ...
+    @property
+    def steps_by_node(self) -> dict[str, int]: ...
+    @property
+    def is_at_work(self) -> bool: ...
+    @property
+    def tallies(self) -> list[Tally]: ...
+    @property
+    def elapsed_s(self) -> float: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+    def look(self, timeout_s: float) -> list[BaseException]:
+        """Wait up to `timeout_s` for a share to end; return the errors of those that failed."""
+
+    def stop(self) -> None:
+        """Ask every process to end after its step."""
+
+
+StartEngine = Callable[[list[Share], float], Engine]
+
+
+def default_num_envs(num_steps: int, most: int | None = None) -> int:
+    """Return one process for each CPU core, but at most 8, and at least 1,000 steps for each.
+
+    `most` takes the place of the number of cores and of the limit of 8.
+    """
+    most = min(num_cores(), _MAX_ENVS) if most is None else most
+    return max(1, min(most, num_steps // _MIN_STEPS_PER_ENV))
 
 
 def collect(
@@ -46,8 +86,9 @@ def collect(
     num_envs: int = 1,
     overwrite_oldest: bool = False,
     patience_s: float = PATIENCE_S,
-    report: Callable[[int], None] = lambda num_steps: None,
+    report: Callable[[int, str], None] = lambda num_steps, note: None,
     should_stop: Callable[[], bool] = lambda: False,
+    start: StartEngine = Supervisor,
 ) -> CollectionSummary:
     """Play the environment that the buffer's origin names, and store every agent step.
 
@@ -63,8 +104,11 @@ def collect(
             false, rings are added instead.
         patience_s: seconds without a step after which a process is killed and restarted; 0 waits
             forever. The first step may take at least five minutes.
-        report: called about ten times a second with the number of steps added so far.
+        report: called about ten times a second with the number of steps added so far, and a note
+            on the engine.
         should_stop: called as often; if it returns true, collection ends and stored steps are kept.
+        start: returns the engine for shares and `patience_s`. `RayEngine` plays them on the nodes
+            of a cluster; the default, in processes of this machine.
 
     Raises:
         InputError: a number out of range, an origin that cannot be played, or an environment that
@@ -77,18 +121,17 @@ def collect(
             f"num_steps and num_envs must be at least 1, not {num_steps} and {num_envs}"
         )
     shares = _shares(buffer, num_steps, min(num_envs, num_steps), overwrite_oldest)
-    signals = Signals(len(shares))
     failures: list[BaseException] = []
-    with Supervisor(shares, signals, patience_s) as supervisor:
-        while supervisor.is_at_work:
-            failures += supervisor.look(_LOOK_EVERY_S)
+    with start(shares, patience_s) as engine:
+        while engine.is_at_work:
+            failures += engine.look(_LOOK_EVERY_S)
             if failures or should_stop():
-                signals.stop()
+                engine.stop()
             buffer.refresh()
-            report(sum(signals.tally(share.index).num_steps for share in shares))
+            report(sum(tally.num_steps for tally in engine.tallies), engine.note)
     if failures:
         raise failures[0]
-    return _summary([signals.tally(share.index) for share in shares])
+    return _summary(engine)
 
 
 def _shares(
@@ -152,12 +195,14 @@ def divided(num_steps: int, limits: Sequence[int]) -> list[int]:
     return [share + each + (index < rest) for index, share in enumerate(shares)]
 
 
-def _summary(tallies: list[Tally]) -> CollectionSummary:
+def _summary(engine: Engine) -> CollectionSummary:
+    tallies = engine.tallies
     num_episodes = sum(tally.num_episodes for tally in tallies)
     sum_of_returns = sum(tally.sum_of_returns for tally in tallies)
     return CollectionSummary(
         num_steps=sum(tally.num_steps for tally in tallies),
         num_episodes=num_episodes,
         mean_return=sum_of_returns / num_episodes if num_episodes else math.nan,
-        elapsed_s=max(tally.elapsed_s for tally in tallies),
+        elapsed_s=engine.elapsed_s,
+        steps_by_node=dict(engine.steps_by_node),
     )

@@ -12,11 +12,18 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Self
 
-from atarigan.data.collection.worker import STOP_SIGNALS, Failure, Share, Signals, run_worker
+from atarigan.data.collection.worker import (
+    STOP_SIGNALS,
+    Failure,
+    Share,
+    Signals,
+    Tally,
+    run_worker,
+)
 from atarigan.errors import InputError
 
 MAX_DEATHS = 3
-_ENOUGH_STEPS = 1000
+ENOUGH_STEPS = 1000  # between two deaths, so that they do not count together
 _LONGEST_LOOK_S = 1.0
 _START_S = 300.0
 
@@ -54,13 +61,15 @@ class Supervisor:
 
     Args:
         shares: one for each process.
-        signals: the memory that the processes share.
         patience_s: 0 waits forever. A process's first step may take at least five minutes.
     """
 
-    def __init__(self, shares: list[Share], signals: Signals, patience_s: float) -> None:
+    note = ""
+    steps_by_node: dict[str, int] = {}  # noqa: RUF012
+
+    def __init__(self, shares: list[Share], patience_s: float) -> None:
         self._shares = shares
-        self._signals = signals
+        self._signals = Signals(len(shares))
         self._patience_s = patience_s
         self._running: dict[Connection, _Worker] = {}
         self._processes: list[SpawnProcess] = []
@@ -87,6 +96,20 @@ class Supervisor:
     @property
     def is_at_work(self) -> bool:
         return bool(self._running)
+
+    @property
+    def tallies(self) -> list[Tally]:
+        """The progress of each share."""
+        return [self._signals.tally(share.index) for share in self._shares]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of stepping, without starting the processes."""
+        return max(tally.elapsed_s for tally in self.tallies)
+
+    def stop(self) -> None:
+        """Ask every process to end after its step."""
+        self._signals.stop()
 
     def look(self, timeout_s: float) -> list[BaseException]:
         """Wait up to `timeout_s` for a process to end; return the errors of failed shares."""
@@ -125,36 +148,29 @@ class Supervisor:
     def _is_hung(self, worker: _Worker) -> bool:
         """Return whether a process took no step for too long. The first may take longer."""
         has_stepped = worker.num_steps > worker.first_step
-        patience_s = self._patience_s if has_stepped else max(self._patience_s, _START_S)
+        patience_s = self._patience_s if has_stepped else first_patience_s(self._patience_s)
         return self._patience_s > 0 and worker.quiet_s >= patience_s
 
     def _outcome(self, connection: Connection, worker: _Worker) -> BaseException | None:
         """Return the error if the share of a process that has ended failed, else None."""
         tally = self._signals.tally(worker.share.index)
-        num_steps = tally.num_steps
-        who = f"environment {worker.share.index} (seed {tally.env_seed})"
         try:
             outcome = connection.recv()
         except EOFError:
-            return self._died(worker, who, num_steps)
+            return self._died(worker, tally)
         finally:
             connection.close()
-        if not isinstance(outcome, Failure):
-            return None
-        if isinstance(outcome.reason, str):
-            return WorkerDiedError(f"{who} failed after {num_steps} steps:\n{outcome.reason}")
-        if num_steps and isinstance(outcome.reason, InputError):
-            return InputError(f"{who}, after {num_steps} steps: {outcome.reason}")
-        return outcome.reason
+        return None if outcome is None else error_of(outcome, worker.share.index, tally)
 
-    def _died(self, worker: _Worker, who: str, num_steps: int) -> WorkerDiedError | None:
+    def _died(self, worker: _Worker, tally: Tally) -> WorkerDiedError | None:
         worker.process.join()
+        num_steps = tally.num_steps
         code = worker.process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         if self._is_hung(worker):
             how = f"took no step for {worker.quiet_s:.0f} s"
-        what = f"the process of {who} {how} after {num_steps} steps"
-        got_far = num_steps - worker.first_step >= _ENOUGH_STEPS
+        what = f"the process of {called(worker.share.index, tally)} {how} after {num_steps} steps"
+        got_far = num_steps - worker.first_step >= ENOUGH_STEPS
         num_deaths = 1 if got_far else worker.num_deaths + 1
         if num_deaths >= MAX_DEATHS or self._signals.must_stop:
             return WorkerDiedError(what)
@@ -163,6 +179,26 @@ class Supervisor:
         )
         self._start(replace(worker.share, attempt=worker.share.attempt + 1), num_deaths)
         return None
+
+
+def called(index: int, tally: Tally) -> str:
+    """Return what messages call an environment."""
+    return f"environment {index} (seed {tally.env_seed})"
+
+
+def error_of(failure: Failure, index: int, tally: Tally) -> BaseException:
+    """Return the error that the failure of a share raises."""
+    who, reason = called(index, tally), failure.reason
+    if isinstance(reason, str):
+        return WorkerDiedError(f"{who} failed after {tally.num_steps} steps:\n{reason}")
+    if tally.num_steps and isinstance(reason, InputError):
+        return InputError(f"{who}, after {tally.num_steps} steps: {reason}")
+    return reason
+
+
+def first_patience_s(patience_s: float) -> float:
+    """Return how many seconds the first step of a process may take; 0 waits forever."""
+    return max(patience_s, _START_S) if patience_s else 0.0
 
 
 @contextlib.contextmanager

@@ -8,9 +8,11 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol, Self
 
 import cv2
 import numpy as np
@@ -101,6 +103,18 @@ class Share:
     attempt: int = 0
 
 
+class OpenedBuffer(Protocol):
+    """What a worker needs of a buffer; see `FrameBuffer`. Writers are closed on exit."""
+
+    meta: BufferMeta
+
+    def new_writer(
+        self, name: str | None = None, reserved: Collection[str] = (), *, needs_room: bool = False
+    ) -> BufferWriter: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+
+
 def seeds_of(seed: int, ring: str, first_step: int, attempt: int = 0) -> tuple[int, int]:
     """Return the seeds of an environment and of its policy, 32 bits each.
 
@@ -135,31 +149,40 @@ def run_worker(share: Share, signals: Signals, connection: Connection) -> None:
     for number in STOP_SIGNALS:  # the parent gets them too, and sets the stop flag
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(signals,), daemon=True).start()
-    cv2.setNumThreads(1)
-    warnings.simplefilter("ignore", LayoutGuessWarning)  # the command has printed it
-    outcome: Failure | None = None
-    try:
-        collect_share(share, signals)
-    except (InputError, OSError) as error:
-        outcome = Failure(error)
-    except Exception:
-        outcome = Failure(traceback.format_exc())
+    outcome = outcome_of(share, signals)
     with contextlib.suppress(BrokenPipeError):
         connection.send(outcome)
 
 
-def collect_share(share: Share, signals: Signals) -> Tally:
+def outcome_of(
+    share: Share, signals: Signals, opened: Callable[[Path], OpenedBuffer] = FrameBuffer.open
+) -> Failure | None:
+    """Collect the share in a process of its own; return why it failed, or None."""
+    cv2.setNumThreads(1)
+    warnings.simplefilter("ignore", LayoutGuessWarning)  # the command has printed it
+    try:
+        collect_share(share, signals, opened)
+    except (InputError, OSError) as error:
+        return Failure(error)
+    except Exception:
+        return Failure(traceback.format_exc())
+    return None
+
+
+def collect_share(
+    share: Share, signals: Signals, opened: Callable[[Path], OpenedBuffer] = FrameBuffer.open
+) -> Tally:
     """Play until the share is done or the process must stop.
 
     Committed steps stay in the buffer in any case. When a ring is full, the next one begins with an
-    episode of its own.
+    episode of its own. `opened` opens the buffer at a path.
 
     Raises:
         InputError: the buffer's origin cannot be collected from, or the environment misbehaves.
         OSError: the disk is full.
     """
     tally = signals.tally(share.index)
-    with FrameBuffer.open(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
+    with opened(share.path) as buffer, contextlib.closing(env_of(buffer.meta)) as env:
         while tally.num_steps < share.num_steps and not signals.must_stop:
             writer = buffer.new_writer(share.ring, share.reserved, needs_room=not share.overwrites)
             num_left = share.num_steps - tally.num_steps

@@ -16,7 +16,7 @@ _BLUR_WIDTH, _BLUR_DEVIATION = 5, 1.0
 
 
 def real(
-    games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+    episodes: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
 ) -> Frames:
     """Show real frames unchanged."""
     return frames
@@ -36,29 +36,33 @@ def disturbances(statistics: GameStatistics, seed: int) -> dict[str, View]:
         "erased": small moving objects replaced by the background.
         "blind": the background alone.
     """
-    rng = np.random.default_rng(seed)
+    rngs: dict[int, np.random.Generator] = {}
 
     def noise(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+        episodes: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
-        noise = rng.normal(0, NOISE_LEVELS, frames.shape).round()
-        return (frames + noise).clip(0, 255).astype(np.uint8)
+        for episode, begins in zip(episodes, is_first, strict=True):
+            if begins:
+                rngs[episode] = np.random.default_rng([seed, episode])
+        size = frames.shape[1:]
+        noise = np.stack([rngs[each].normal(0, NOISE_LEVELS, size) for each in episodes])
+        return (frames + noise.round()).clip(0, 255).astype(np.uint8)
 
     def blurred(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+        episodes: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         size = (_BLUR_WIDTH, _BLUR_WIDTH)
         blurred = [cv2.GaussianBlur(frame, size, _BLUR_DEVIATION) for frame in frames]
         return np.stack(blurred).reshape(frames.shape).astype(np.uint8)
 
     def erased(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+        episodes: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         is_small = small_object_pixels(statistics, frames)
         return np.where(is_small[..., None], statistics.background, frames)
 
     def blind(
-        games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+        episodes: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
     ) -> Frames:
         return np.broadcast_to(statistics.background, frames.shape)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from atarigan.images.pixels import Frames
 
 View = Callable[[Sequence[int], Sequence[bool], Frames, State | None], Frames]
 """Maps real frames to the frames that the policy sees, both uint8 (M, H, W, C). The arguments are
-the indices of the games, whether each frame begins an episode, the frames, and the states (M,
-size): those that are asked for, or else RAM if the game has any.
+the numbers of the episodes, whether each frame begins its episode, the frames, and the states (M,
+size): those that are asked for, or else RAM if the game has any. What a view draws at random
+depends on the number of the episode alone. Numbers of one call differ by less than `MAX_PARALLEL`.
 """
 QUERY_EVERY = 4
 MAX_PARALLEL = 32
@@ -83,6 +85,16 @@ class EpisodeResults:
     num_agreed: dict[str, list[int]] = field(default_factory=dict)
     film: dict[str, list[Frames]] = field(default_factory=dict)
 
+    def extend(self, later: "EpisodeResults") -> None:
+        """Append the results of episodes that follow these, with the same views."""
+        self.returns += later.returns
+        self.num_steps += later.num_steps
+        self.num_queried += later.num_queried
+        for name, counts in later.num_agreed.items():
+            self.num_agreed.setdefault(name, []).extend(counts)
+        for name, frames in later.film.items():
+            self.film.setdefault(name, []).extend(frames)
+
 
 class Episodes:
     """Plays episodes of a stable-baselines3 model, which always takes its most probable action.
@@ -121,8 +133,13 @@ class Episodes:
         self._layout = layout
         self._config = config
         self._seed = seed
-        self._progress = progress
+        self.progress = progress
         self._games: list[_Game] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the environments, `progress` and `should_stop` to this process."""
+        given = (self._model, self._layout, self._config, self._seed)
+        return partial(type(self), *given, state=self._state), ()
 
     def play(
         self, views: Mapping[str, View], num_episodes: int, *, first: int = 0, film_steps: int = 0
@@ -147,26 +164,27 @@ class Episodes:
                 self._config.preprocessing,
                 views,
                 games,
+                begin,
                 self._state,
             )
-            while parallel.running and not self._must_stop():
+            while parallel.running and not self.must_stop():
                 parallel.step(results.film if begin == first else {}, film_steps)
-                self._progress(len(parallel.running))
+                self.progress(len(parallel.running))
             self._finish(games, results)
             if self.is_stopped:
                 break
         return results
 
-    def play_at_random(self, num_episodes: int) -> EpisodeResults:
-        """Play episodes of random actions."""
+    def play_at_random(self, num_episodes: int, *, first: int = 0) -> EpisodeResults:
+        """Play episodes of random actions. `first` is as in `play`."""
         results = EpisodeResults()
-        for number in range(num_episodes):
+        for number in range(first, first + num_episodes):
             (game,) = self._begin([number])
             rng = np.random.default_rng([self._seed, number])
             policy = RandomPolicy(game.env.action_space, rng)
-            while not game.is_over and not self._must_stop():
+            while not game.is_over and not self.must_stop():
                 game.step(policy.act(game.env.screen))
-                self._progress(1)
+                self.progress(1)
             self._finish([game], results)
             if self.is_stopped:
                 break
@@ -187,7 +205,8 @@ class Episodes:
             game.begin_episode(self._seed + number)
         return games
 
-    def _must_stop(self) -> bool:
+    def must_stop(self) -> bool:
+        """Return whether episodes have to end early."""
         self.is_stopped = self.is_stopped or self._should_stop()
         return self.is_stopped
 
@@ -195,7 +214,7 @@ class Episodes:
         for game in games:
             if not game.is_over:
                 continue
-            self._progress(game.max_steps - game.num_steps)
+            self.progress(game.max_steps - game.num_steps)
             results.returns.append(game.total_reward)
             results.num_steps.append(game.num_steps)
             results.num_queried.append(game.num_queried)
@@ -248,8 +267,10 @@ class _ParallelGames:
         preprocessing: Preprocessing,
         views: Mapping[str, View],
         games: list[_Game],
+        first: int,
         state: StateSpec | None,
     ) -> None:
+        self._first = first
         self._state = state
         self._views = views
         self._games = games
@@ -290,9 +311,10 @@ class _ParallelGames:
         each = [self._state_of(game) for game in games]
         found = [state for state in each if state is not None]
         states = np.stack(found) if len(found) == len(games) else None
+        episodes = [self._first + number for number in numbers]
         shown = {}
         for name, view in self._views.items():
-            shown[name] = view(numbers, is_first, frames, states)
+            shown[name] = view(episodes, is_first, frames, states)
             if numbers[0] == 0 and name in film and len(film[name]) < film_steps:
                 film[name].append(shown[name][0].copy())
         return shown

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,11 @@ from atarigan.evaluation.metrics.game_statistics import GameStatistics
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.policy.disturbances import disturbances, real
 from atarigan.evaluation.policy.episodes import EpisodeConfig, EpisodeResults, Episodes, View
+from atarigan.evaluation.policy.view_episodes import RANDOM, ComparedViews, LocalViews, Spread
 from atarigan.images.layout import ImageLayout
 from atarigan.images.pixels import Frames
 from atarigan.images.subset import Reservoir
 
-FILM_STEPS = 300
 NUM_STATISTICS_FRAMES = 2000
 _NUM_STATISTICS_EPISODES = 4
 _NUM_VIEWS_WITHOUT_GENERATED = 6
@@ -59,6 +58,7 @@ class PolicyComparison:
         progress: Progress = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
         state: StateSpec | None = None,
+        spread: Spread = LocalViews,
     ) -> tuple[dict[str, EpisodeResults], dict[str, EpisodeResults]]:
         """Play all episodes, or those before a stop.
 
@@ -67,6 +67,8 @@ class PolicyComparison:
             progress: called with numbers of agent steps.
             should_stop: asked at each agent step.
             state: the states that the view of generated frames reads; None without any.
+            spread: returns what plays the views; `RayViews` does so on the nodes of a cluster, the
+                default in this process.
 
         Returns:
             Results by view: "random" (actions, without a view), "real", "generated" if that view is
@@ -77,32 +79,28 @@ class PolicyComparison:
             self.model, self.layout, self.config, self.seed, progress, should_stop, state
         )
         with contextlib.closing(episodes):
-            return self._play(episodes, generated)
+            views = self._views(episodes, generated)
+            results: dict[str, EpisodeResults] = {}
+            with spread(views, episodes, self.num_episodes) as played:
+                for name in views:
+                    found = played.play(name)
+                    if episodes.is_stopped:
+                        return results, {name: found}
+                    results[name] = found
+        return results, {}
 
-    def _play(
-        self, episodes: Episodes, generated: View | None
-    ) -> tuple[dict[str, EpisodeResults], dict[str, EpisodeResults]]:
-        num = self.num_episodes
+    def _views(self, episodes: Episodes, generated: View | None) -> dict[str, ComparedViews]:
+        """Return by the name of a view which views its episodes are played with, in order."""
         views = {} if generated is None else {"generated": generated}
         disturbed: dict[str, View] = {}
         if (statistics := self._statistics(episodes)) is not None:
             disturbed = disturbances(statistics, self.seed)
-        played: dict[str, Callable[[], EpisodeResults]] = {
-            "random": lambda: episodes.play_at_random(num),
-            "real": lambda: episodes.play({"real": real, **views, **disturbed}, num),
+        return {
+            RANDOM: {},
+            "real": {"real": real, **views, **disturbed},
+            **{name: {name: view, "real": real} for name, view in views.items()},
+            **{name: {name: view} for name, view in disturbed.items()},
         }
-        for name, view in views.items():
-            both = {name: view, "real": real}
-            played[name] = partial(episodes.play, both, num, film_steps=FILM_STEPS)
-        for name, view in disturbed.items():
-            played[name] = partial(episodes.play, {name: view}, num)
-        results: dict[str, EpisodeResults] = {}
-        for name, play in played.items():
-            found = play()
-            if episodes.is_stopped:
-                return results, {name: found}
-            results[name] = found
-        return results, {}
 
     def _statistics(self, episodes: Episodes) -> GameStatistics | None:
         """Return statistics of real frames, drawn from all of the policy's further episodes; None
@@ -111,7 +109,7 @@ class PolicyComparison:
         drawn = Reservoir[Frames](NUM_STATISTICS_FRAMES, self.seed)
 
         def record(
-            games: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
+            numbers: Sequence[int], is_first: Sequence[bool], frames: Frames, states: State | None
         ) -> Frames:
             for frame in frames:
                 drawn.add(frame)
