@@ -30,15 +30,14 @@ from atarigan.models.families.network import (
 )
 from atarigan.models.families.origin_window import OriginWindow
 from atarigan.models.families.pixel_draws import draw_pixels
-from atarigan.models.families.pixel_fields import PixelFields
+from atarigan.models.families.pixel_fields import NUM_FIELDS, UNIT, PixelFields
 from atarigan.models.state.ram_encoder import EncoderSettings
 
 NUM_PLANES = 40
-NUM_FIELDS, NUM_FIELD_INPUTS = 4, 16
+NUM_FIELD_INPUTS = 16
 COMBINED_WIDTHS = (32, 16)
 MIXING_WIDTH = 256
 _MOVING_SHARE = 0.75
-_UNIT = 8.0  # pixels of a unit of the coordinates
 _SPREAD = 16.0  # pixels of the first half-planes from the origin
 _NUM_NEAR, _NUM_OUTSIDE = 128, 256  # pixels of a frame in a reconstruction update
 _FLOOR = 2 / 127.5  # differences below it cost nothing
@@ -112,8 +111,8 @@ class CoordinatesGenerator(Generator):
         self.combine = nn.ModuleList(nn.Linear(before, after) for before, after in widths)
         self.color = nn.Linear(COMBINED_WIDTHS[-1], self.num_channels, bias=False)
         self.field_color = nn.Linear(NUM_FIELDS, self.num_channels, bias=False)
-        num_pixels = self.height * self.width
-        self.fields = PixelFields(num_pixels, self.num_channels, NUM_FIELDS, NUM_FIELD_INPUTS)
+        size = self.height, self.width
+        self.fields = PixelFields(size, self.num_channels, NUM_FIELD_INPUTS)
         self.register_buffer("coordinates", self._coordinates(), persistent=False)
         self._initialize(shape)
 
@@ -129,22 +128,22 @@ class CoordinatesGenerator(Generator):
                 layer.weight[:, : shape.latent_size] = 0
         device = self.to_planes.bias.device
         normals = functional.normalize(torch.randn(NUM_PLANES, 2, device=device), dim=1)
-        places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / _UNIT
+        places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / UNIT
         starts = -(normals * places).sum(1, keepdim=True)
         self.to_planes.bias.copy_(torch.cat([starts, normals], 1).flatten())
         for layer in self._layers():
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         nn.init.normal_(self.color.weight, std=0.1)
-        signs = 1 - 2 * (torch.arange(NUM_FIELDS, device=device) % 2)
+        signs = 0.5 - torch.arange(NUM_FIELDS, device=device) % 2
         self.field_color.weight.copy_(signs.expand(self.num_channels, -1))
 
     def _coordinates(self) -> Tensor:
         """Return 1, y and x of every pixel, and of one outside, (H * W + 1, 3), with 0 in the
         middle.
         """
-        rows = (torch.arange(self.height) - (self.height - 1) / 2) / _UNIT
-        columns = (torch.arange(self.width) - (self.width - 1) / 2) / _UNIT
+        rows = (torch.arange(self.height) - (self.height - 1) / 2) / UNIT
+        columns = (torch.arange(self.width) - (self.width - 1) / 2) / UNIT
         both = torch.meshgrid(rows, columns, indexing="ij")
         found = torch.stack([torch.ones_like(both[0]), *both], dim=2).flatten(0, 1)
         return torch.cat([found, found.new_tensor([[1, 0, 0]])])
@@ -175,7 +174,7 @@ class CoordinatesGenerator(Generator):
         if state is None or self.origin is None or self.moves is None:
             return _Moment(planes, of_fields, None)
         origin = self.origin(state)
-        moved = (planes[:, :, 1:] @ (origin / _UNIT)[:, :, None]) * self.moves[:, None]
+        moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
         planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)
         return _Moment(planes, of_fields, self.window.corners(origin))
 
@@ -201,29 +200,40 @@ class CoordinatesGenerator(Generator):
 
     def _images(self, moment: _Moment) -> Tensor:
         """Return the images (B, C, H, W) of moments."""
-        num = len(moment.planes)
-        fields = self.fields(moment.inputs)  # (fields, B, V + 1)
-        colors = self.fields.colors.T[:, None] + (
-            self.field_color.weight @ fields.flatten(1)
-        ).unflatten(1, fields.shape[1:])
-        if moment.corners is None or self.window.is_everywhere:
-            coordinates = self.coordinates[self.fields.numbers]
-            near = self._near(moment.planes, coordinates, fields[:, :, :-1])
-            colors = colors[:, :, :-1] + near
-        else:
-            places = self.fields.places[self.window.pixels(moment.corners)].expand(1, -1, -1)
-            around = fields.gather(2, places.expand(NUM_FIELDS, -1, -1))
-            near = self._near(*self._from_corners(moment.planes, moment.corners), around)
-            colors = colors.scatter_add(2, places.expand(self.num_channels, -1, -1), near)
-            colors = colors[:, :, :-1]
-        shown = self.fields.background.T[:, None].expand(-1, num, -1)
-        shown = shown.index_copy(2, self.fields.numbers, colors)
-        images: Tensor = shown.transpose(0, 1).unflatten(2, (self.height, self.width))
+        shown = self._background(len(moment.planes))  # (C, B, H * W + 1)
+        is_windowed = moment.corners is not None and not self.window.is_everywhere
+        if not is_windowed or not self.window.is_still_outside:
+            fields = self.fields.everywhere(moment.inputs)
+            colors = self._colors(fields) + self.fields.colors[:-1].T[:, None]
+            if not is_windowed:
+                coordinates = self.coordinates[self.fields.numbers]
+                colors = colors + self._near(moment.planes, coordinates, fields)
+            shown = shown.index_copy(2, self.fields.numbers, colors)
+        if is_windowed:
+            assert moment.corners is not None
+            pixels = self.window.pixels(moment.corners)
+            fields = self.fields.at(pixels, moment.inputs).permute(2, 0, 1)
+            near = self._near(*self._from_corners(moment.planes, moment.corners), fields)
+            places = self.fields.places[pixels]
+            colors = near + self._colors(fields) + self.fields.colors[places].permute(2, 0, 1)
+            drawn = torch.where(places < len(self.fields), pixels, self.height * self.width)
+            shown = shown.scatter(2, drawn.expand(self.num_channels, -1, -1), colors)
+        images: Tensor = shown[:, :, :-1].transpose(0, 1).unflatten(2, (self.height, self.width))
         return images.clamp(-1, 1)
+
+    def _background(self, num: int) -> Tensor:
+        """Return the background, and a pixel outside of the picture, (C, num, H * W + 1)."""
+        background = functional.pad(self.fields.background, (0, 0, 0, 1))
+        return background.T[:, None].expand(-1, num, -1)
+
+    def _colors(self, fields: Tensor) -> Tensor:
+        """Return the colors (C, B, R) of fields (fields, B, R)."""
+        colors = self.field_color.weight @ fields.flatten(1)
+        return colors.unflatten(1, fields.shape[1:])
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """Return half-planes in coordinates that begin at corners, and those of the window."""
-        offsets = self.window.offsets / _UNIT
+        offsets = self.window.offsets / UNIT
         coordinates = torch.cat([torch.ones_like(offsets[:, :1]), offsets], dim=1)
         start = self.coordinates[corners[:, 0] * self.width + corners[:, 1]]
         starts = planes @ start[:, :, None]
@@ -262,7 +272,7 @@ class CoordinatesGenerator(Generator):
         if not len(self.fields):
             return moment.planes.sum() * 0 + moment.inputs.sum() * 0
         loss = self._loss_near(moment, real)
-        if moment.corners is None or self.window.is_everywhere:
+        if moment.corners is None or self.window.is_everywhere or self.window.is_still_outside:
             return loss
         return loss + self._loss_outside(moment, moment.corners, real)
 
@@ -281,8 +291,7 @@ class CoordinatesGenerator(Generator):
         """Return the loss at pixels near the origin."""
         pixels = self._near_pixels(real, moment.corners)
         places = self.fields.places[pixels]
-        with torch.set_grad_enabled(self.window.is_everywhere):  # else they learn outside
-            fields = self.fields.at(places, moment.inputs)
+        fields = self.fields.at(pixels, moment.inputs)
         heights = self.coordinates[pixels] @ moment.planes.transpose(1, 2)
         combined = torch.cat([functional.relu(heights), fields], dim=2)
         for layer in self.combine:
@@ -297,9 +306,9 @@ class CoordinatesGenerator(Generator):
     def _loss_outside(self, moment: _Moment, corners: Tensor, real: Tensor) -> Tensor:
         """Return the loss of the fields alone at pixels outside of the windows."""
         places = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
-        fields = self.fields.at_all(places, moment.inputs)
-        colors = self.fields.colors[places] + self.field_color(fields)
         numbers = self.fields.numbers[places]
+        colors = self.field_color(self.fields.at(numbers, moment.inputs))
+        colors = colors + self.fields.colors[places]
         wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
         is_outside = ~self.window.contains(corners, numbers)
         return (_errors(colors, wanted) * is_outside[:, :, None]).mean()

@@ -13,7 +13,7 @@ _LIFT = 2.0  # how much more often a pixel differs than at that place in any fra
 _LEAST_SHARE = 0.0005  # of frames
 _MARGIN = 2  # pixels
 _LEAST_EXPLAINED = 0.5  # of the variance outside
-_SMALL_SHARE = 0.02  # of the variance of all pixels
+_SMALL_SHARE = 0.001  # of the variance of all pixels
 _LARGEST = 0.4  # of the picture
 
 
@@ -29,21 +29,30 @@ class OriginWindow(SizedByData):
     Attributes:
         bounds: first and last row, first and last column of the rectangle, counted from the rounded
             origin, int64 (4,); empty for the whole picture.
+        still: whether pixels outside always show the background, almost, bool ().
     """
 
     bounds: Tensor
+    still: Tensor
     offsets: Tensor
 
     def __init__(self, height: int, width: int) -> None:
         super().__init__()
         self.height, self.width = height, width
         self.register_buffer("bounds", torch.zeros(0, dtype=torch.int64))
+        self._is_still = False
+        self.register_buffer("still", torch.tensor(False))
         self.register_buffer("offsets", torch.zeros(0, 2, dtype=torch.int64), persistent=False)
 
     @property
     def is_everywhere(self) -> bool:
         """Whether it is the whole picture."""
         return not len(self.bounds)
+
+    @property
+    def is_still_outside(self) -> bool:
+        """Whether pixels outside always show the background, almost."""
+        return self._is_still
 
     def fit(self, frames: Tensor, states: Tensor, origins: Tensor, background: Tensor) -> None:
         """Find the rectangle.
@@ -124,13 +133,12 @@ class OriginWindow(SizedByData):
         still = background.flatten(0, 1).float().mean(1)
         pixels = torch.arange(self.height * self.width, device=corners.device)
         is_outside = ~self.contains(corners, pixels)
-        variance = (values - values.mean(0)).square()
         errors = [((values - each).square() * is_outside).sum(0) for each in (linear, still)]
+        outside = ((values - values.mean(0)).square() * is_outside).sum()
+        variance = (values - values.mean(0)).square().sum()
+        self.still = errors[1].sum() <= _SMALL_SHARE * variance
         left = torch.minimum(*errors).sum()
-        outside = (variance * is_outside).sum()
-        return bool(
-            left <= (1 - _LEAST_EXPLAINED) * outside or left <= _SMALL_SHARE * variance.sum()
-        )
+        return bool(self.still) or bool(left <= (1 - _LEAST_EXPLAINED) * outside)
 
     def _check(self) -> None:
         self._expect("bounds", (len(self.bounds),), range(-self.height, self.height + self.width))
@@ -139,6 +147,7 @@ class OriginWindow(SizedByData):
 
     def _derive(self) -> None:
         """Compute the offsets of the rectangle's pixels, int64 (R, 2)."""
+        self._is_still = bool(self.still)
         if self.is_everywhere:
             self.offsets = self.bounds.new_zeros(0, 2)
             return

@@ -7,24 +7,31 @@ from torch.nn import functional
 from atarigan.images.pixels import frames_to_floats
 from atarigan.models.sized_by_data import SizedByData
 
-_START = 0.1
+UNIT = 8.0
+"""Pixels of a unit of coordinates."""
+_STEEPNESS = UNIT  # a field goes from 0 to 1 within a pixel
+_DIRECTIONS = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
+NUM_FIELDS = 2 * len(_DIRECTIONS)
 
 
 class PixelFields(SizedByData):
-    """Which pixels change in real frames, what the others always show, and fields of those:
+    """Which pixels change in real frames, what the others always show, and fields of those: at row
+    y and column x, in units of 8 pixels from the middle,
 
-        field_f(p) = relu(Σ_j weights_pfj h_j + offsets_pf)
+        field_f = clamp(8 (a_f y + b_f x + Σ_j (rows_yfj + columns_xfj) h_j + offset_fyx), 0, 1)
 
-    for numbers h (B, num_inputs) of the state. Where a boundary moves through a picture, such as a
-    horizon, the distance of each pixel from it is such a sum.
+    for numbers h (B, num_inputs) of the state. A horizon that moves is such a field: the sum is the
+    distance from it, and its height in each column follows from the state. Gradients pass through
+    the clamp, so that a field learns at every pixel where it is wrong.
 
     Attributes:
         background: each pixel's most frequent color in [-1, 1], float (H * W, C).
         numbers: of the pixels that change, ascending, int64 (V,).
-        places: of each pixel and of a pixel outside of the picture, its place in `numbers`, or V,
-            int64 (H * W + 1,).
-        weights: (V + 1, num_fields * num_inputs). The last row stands for all other pixels.
-        offsets: (V + 1, num_fields).
+        places: of each pixel and of one outside of the picture, its place in `numbers`, or V, int64
+            (H * W + 1,).
+        rows, columns: (H, num_inputs, fields), (W, num_inputs, fields).
+        directions: a and b, (2, fields).
+        offsets: (V + 1, fields). The last row stands for all other pixels.
         colors: color of each pixel where all fields are 0, (V + 1, C).
     """
 
@@ -32,16 +39,18 @@ class PixelFields(SizedByData):
     numbers: Tensor
     places: Tensor
 
-    def __init__(self, num_pixels: int, num_channels: int, num_fields: int, num_inputs: int):
+    def __init__(self, size: tuple[int, int], num_channels: int, num_inputs: int) -> None:
         super().__init__()
-        self.num_pixels, self.num_channels = num_pixels, num_channels
-        self.num_fields, self.num_inputs = num_fields, num_inputs
-        self.register_buffer("background", torch.zeros(num_pixels, num_channels))
-        self.register_buffer("numbers", torch.arange(num_pixels))
-        self.register_buffer("places", torch.arange(num_pixels + 1), persistent=False)
-        self.weights = nn.Parameter(torch.zeros(num_pixels + 1, num_fields * num_inputs))
-        self.offsets = nn.Parameter(torch.full((num_pixels + 1, num_fields), _START))
-        self.colors = nn.Parameter(torch.zeros(num_pixels + 1, num_channels))
+        self.height, self.width = size
+        self.num_pixels, self.num_channels = self.height * self.width, num_channels
+        self.register_buffer("background", torch.zeros(self.num_pixels, num_channels))
+        self.register_buffer("numbers", torch.arange(self.num_pixels))
+        self.register_buffer("places", torch.arange(self.num_pixels + 1), persistent=False)
+        self.rows = nn.Parameter(torch.zeros(self.height, num_inputs, NUM_FIELDS))
+        self.columns = nn.Parameter(torch.zeros(self.width, num_inputs, NUM_FIELDS))
+        self.directions = nn.Parameter(torch.tensor(_DIRECTIONS).T.repeat_interleave(2, dim=1))
+        self.offsets = nn.Parameter(torch.zeros(self.num_pixels + 1, NUM_FIELDS))
+        self.colors = nn.Parameter(torch.zeros(self.num_pixels + 1, num_channels))
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -68,39 +77,59 @@ class PixelFields(SizedByData):
         self.numbers = torch.nonzero(changes)[:, 0]
         colors = self.background[self.numbers]
         self.colors = nn.Parameter(torch.cat([colors, colors.new_zeros(1, self.num_channels)]))
-        num = len(colors)
-        self.weights = nn.Parameter(self.weights.new_zeros(num + 1, self.weights.shape[1]))
-        self.offsets = nn.Parameter(self.offsets.new_full((num + 1, self.num_fields), _START))
+        self.offsets = nn.Parameter(self.offsets.new_zeros(len(colors) + 1, NUM_FIELDS))
         self._derive()
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the fields at all pixels that change, and outside, (num_fields, B, V + 1)."""
-        weights = self.weights.unflatten(1, (self.num_fields, self.num_inputs))
-        sums = inputs @ weights.permute(1, 2, 0)
-        return functional.relu(sums + self.offsets.T[:, None])
+    def at(self, pixels: Tensor, inputs: Tensor) -> Tensor:
+        """Return the fields of each row of inputs at its own pixels (B, M), or at the same ones
+        (M,), as (B, M, fields).
+        """
+        is_own = pixels.dim() == 2
+        places = self.places[pixels]
+        y, x = (pixels // self.width).clamp(max=self.height - 1), pixels % self.width
+        by_row, by_column = self._along(self.rows, inputs), self._along(self.columns, inputs)
+        if is_own:
+            by_row = by_row.gather(1, y[:, :, None].expand(-1, -1, NUM_FIELDS))
+            by_column = by_column.gather(1, x[:, :, None].expand(-1, -1, NUM_FIELDS))
+        else:
+            by_row, by_column = by_row[:, y], by_column[:, x]
+        still = torch.stack([self._centered(y, self.height), self._centered(x, self.width)], dim=-1)
+        sums = by_row + by_column + (still @ self.directions)
+        return _clamped(sums + functional.embedding(places, self.offsets))
 
-    def at(self, places: Tensor, inputs: Tensor) -> Tensor:
-        """Return the fields at places (B, M), (B, M, num_fields)."""
-        weights = functional.embedding(places, self.weights)
-        weights = weights.unflatten(2, (self.num_fields, self.num_inputs)).flatten(1, 2)
-        sums = torch.bmm(weights, inputs[:, :, None]).view(*places.shape, self.num_fields)
-        return functional.relu(sums + functional.embedding(places, self.offsets))
+    def everywhere(self, inputs: Tensor) -> Tensor:
+        """Return the fields at all pixels that change, (fields, B, V)."""
+        by_row, by_column = self._along(self.rows, inputs), self._along(self.columns, inputs)
+        sums = by_row.permute(2, 0, 1)[:, :, :, None] + by_column.permute(2, 0, 1)[:, :, None]
+        y, x = self.numbers // self.width, self.numbers % self.width
+        still = torch.stack([self._centered(y, self.height), self._centered(x, self.width)], dim=1)
+        still = still @ self.directions + self.offsets[:-1]
+        return _clamped(sums.flatten(2)[:, :, self.numbers] + still.T[:, None])
 
-    def at_all(self, places: Tensor, inputs: Tensor) -> Tensor:
-        """Return the fields of each row of inputs at all of places (M,), (B, M, num_fields)."""
-        weights = self.weights[places].unflatten(1, (self.num_fields, self.num_inputs))
-        sums = inputs @ weights.flatten(0, 1).T
-        return functional.relu(sums.unflatten(1, (len(places), -1)) + self.offsets[places])
+    def _along(self, table: Tensor, inputs: Tensor) -> Tensor:
+        """Return what the rows or columns of a table add, (B, its length, fields)."""
+        return (inputs @ table.transpose(0, 1).flatten(1)).unflatten(1, (len(table), NUM_FIELDS))
+
+    def _centered(self, places: Tensor, size: int) -> Tensor:
+        return (places - (size - 1) / 2) / UNIT
 
     def _check(self) -> None:
         num = len(self.numbers)
         self._expect("background", (self.num_pixels, self.num_channels))
         self._expect("numbers", (num,), range(self.num_pixels))
-        self._expect("weights", (num + 1, self.num_fields * self.num_inputs))
-        self._expect("offsets", (num + 1, self.num_fields))
+        self._expect("offsets", (num + 1, NUM_FIELDS))
         self._expect("colors", (num + 1, self.num_channels))
 
     def _derive(self) -> None:
         places = self.numbers.new_full((self.num_pixels + 1,), len(self.numbers))
         places[self.numbers] = torch.arange(len(self.numbers), device=places.device)
         self.places = places
+
+
+def _clamped(sums: Tensor) -> Tensor:
+    """Return values in [0, 1], with the gradients of what is clamped (Bengio, Léonard and Courville
+    2013, arXiv:1308.3432, section 4: a straight-through estimator).
+    """
+    steep = sums * _STEEPNESS
+    clamped = steep.clamp(0, 1)
+    return steep + (clamped - steep).detach() if steep.requires_grad else clamped
