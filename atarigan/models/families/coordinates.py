@@ -300,8 +300,10 @@ class CoordinatesGenerator(Generator):
         colors = colors + self.color(combined) + self.field_color(fields)
         numbers = pixels.clamp(max=self.height * self.width - 1)
         wanted = _values_at(real, numbers)
-        varies = places < len(self.fields)
-        return (_errors(colors, wanted) * varies[:, :, None]).mean()
+        counts = places < len(self.fields)
+        if moment.corners is not None and not self.window.is_everywhere:
+            counts &= self.window.contains(moment.corners, pixels)
+        return (_errors(colors, wanted) * counts[:, :, None]).mean()
 
     def _loss_outside(self, moment: _Moment, corners: Tensor, real: Tensor) -> Tensor:
         """Return the loss of the fields alone at pixels outside of the windows."""

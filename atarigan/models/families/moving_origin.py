@@ -9,7 +9,7 @@ from atarigan.models.state.vector_bins import VectorBins
 NUM_KNOTS = 16
 _VISIBLE = 8  # levels
 _RARITY = 0.003  # share of frames
-_RIDGE = 1.0
+_RIDGE = 0.01
 _LEAST_SHARE = 0.1
 _LEAST_GAIN = 0.02  # of the variance of the centers, by a further number
 _MAX_NUMBERS = 8

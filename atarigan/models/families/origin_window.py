@@ -90,7 +90,7 @@ class OriginWindow(SizedByData):
         return torch.where(is_inside, y * self.width + x, self.height * self.width)
 
     def contains(self, corners: Tensor, pixels: Tensor) -> Tensor:
-        """Return which pixels, int64 (K,), are inside, bool (B, K)."""
+        """Return which pixels, int64 (K,) or (B, K), are inside, bool (B, K)."""
         top, bottom, left, right = self.bounds
         y = pixels // self.width - corners[:, :1]
         x = pixels % self.width - corners[:, 1:]
