@@ -79,7 +79,7 @@ class CoordinatesGenerator(Generator):
     At pixel p with coordinates (y, x) in units of 8 pixels, with the origin o of the state:
 
         plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k)
-        near = W_4 relu(W_3 relu(W_2 (plane, field(p)) + bias_2) + bias_3)
+        near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1)) + bias_2) + bias_3)
         color = color_p + W_f field(p) + (near if p is in the window around o, else 0)
 
     a, b, c and the inputs of the fields follow from the network's inputs by a residual network.
@@ -170,13 +170,13 @@ class CoordinatesGenerator(Generator):
             features = features + layer(functional.silu(features))
         features = functional.silu(features)
         planes: Tensor = self.to_planes(features).unflatten(1, (NUM_PLANES, 3)).float()
-        of_fields = (self.to_fields(features) + self.straight_to_fields(inputs)).float()
+        of_fields = self.to_fields(features.detach()) + self.straight_to_fields(inputs.detach())
         if state is None or self.origin is None or self.moves is None:
-            return _Moment(planes, of_fields, None)
+            return _Moment(planes, of_fields.float(), None)
         origin = self.origin(state)
         moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
         planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)
-        return _Moment(planes, of_fields, self.window.corners(origin))
+        return _Moment(planes, of_fields.float(), self.window.corners(origin))
 
     def forward(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
@@ -249,7 +249,7 @@ class CoordinatesGenerator(Generator):
         heights = functional.relu(heights, is_inplace).flatten(1)
         of_planes, of_fields = first.weight.split([NUM_PLANES, NUM_FIELDS], dim=1)
         combined = torch.addmm(first.bias[:, None], of_planes, heights)
-        combined = torch.addmm(combined, of_fields, fields.flatten(1))
+        combined = torch.addmm(combined, of_fields, fields.flatten(1).clamp(max=1))
         combined = functional.relu(combined, is_inplace)
         for layer in others:
             combined = torch.addmm(layer.bias[:, None], layer.weight, combined)
@@ -291,9 +291,10 @@ class CoordinatesGenerator(Generator):
         """Return the loss at pixels near the origin."""
         pixels = self._near_pixels(real, moment.corners)
         places = self.fields.places[pixels]
-        fields = self.fields.at(pixels, moment.inputs)
+        with torch.set_grad_enabled(self.window.is_everywhere):  # else they learn outside
+            fields = self.fields.at(pixels, moment.inputs)
         heights = self.coordinates[pixels] @ moment.planes.transpose(1, 2)
-        combined = torch.cat([functional.relu(heights), fields], dim=2)
+        combined = torch.cat([functional.relu(heights), fields.clamp(max=1)], dim=2)
         for layer in self.combine:
             combined = functional.relu(layer(combined))
         colors = functional.embedding(places, self.fields.colors)

@@ -9,7 +9,7 @@ from atarigan.models.sized_by_data import SizedByData
 
 UNIT = 8.0
 """Pixels of a unit of coordinates."""
-_STEEPNESS = UNIT  # a field goes from 0 to 1 within a pixel
+_STEEPNESS = UNIT  # a field grows by 1 in a pixel
 _DIRECTIONS = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 NUM_FIELDS = 2 * len(_DIRECTIONS)
 
@@ -18,11 +18,10 @@ class PixelFields(SizedByData):
     """Which pixels change in real frames, what the others always show, and fields of those: at row
     y and column x, in units of 8 pixels from the middle,
 
-        field_f = clamp(8 (a_f y + b_f x + Σ_j (rows_yfj + columns_xfj) h_j + offset_fyx), 0, 1)
+        field_f = relu(8 (a_f y + b_f x + Σ_j (rows_yfj + columns_xfj) h_j + offset_fyx))
 
     for numbers h (B, num_inputs) of the state. A horizon that moves is such a field: the sum is the
-    distance from it, and its height in each column follows from the state. Gradients pass through
-    the clamp, so that a field learns at every pixel where it is wrong.
+    distance from it, and its height in each column follows from the state.
 
     Attributes:
         background: each pixel's most frequent color in [-1, 1], float (H * W, C).
@@ -95,7 +94,7 @@ class PixelFields(SizedByData):
             by_row, by_column = by_row[:, y], by_column[:, x]
         still = torch.stack([self._centered(y, self.height), self._centered(x, self.width)], dim=-1)
         sums = by_row + by_column + (still @ self.directions)
-        return _clamped(sums + functional.embedding(places, self.offsets))
+        return functional.relu(_STEEPNESS * (sums + functional.embedding(places, self.offsets)))
 
     def everywhere(self, inputs: Tensor) -> Tensor:
         """Return the fields at all pixels that change, (fields, B, V)."""
@@ -104,7 +103,7 @@ class PixelFields(SizedByData):
         y, x = self.numbers // self.width, self.numbers % self.width
         still = torch.stack([self._centered(y, self.height), self._centered(x, self.width)], dim=1)
         still = still @ self.directions + self.offsets[:-1]
-        return _clamped(sums.flatten(2)[:, :, self.numbers] + still.T[:, None])
+        return functional.relu(_STEEPNESS * (sums.flatten(2)[:, :, self.numbers] + still.T[:, None]))
 
     def _along(self, table: Tensor, inputs: Tensor) -> Tensor:
         """Return what the rows or columns of a table add, (B, its length, fields)."""
@@ -124,12 +123,3 @@ class PixelFields(SizedByData):
         places = self.numbers.new_full((self.num_pixels + 1,), len(self.numbers))
         places[self.numbers] = torch.arange(len(self.numbers), device=places.device)
         self.places = places
-
-
-def _clamped(sums: Tensor) -> Tensor:
-    """Return values in [0, 1], with the gradients of what is clamped (Bengio, Léonard and Courville
-    2013, arXiv:1308.3432, section 4: a straight-through estimator).
-    """
-    steep = sums * _STEEPNESS
-    clamped = steep.clamp(0, 1)
-    return steep + (clamped - steep).detach() if steep.requires_grad else clamped
