@@ -91,7 +91,6 @@ class CoordinatesGenerator(Generator):
 
     num_fitted = 4096
     num_observed = 65_536
-    coordinates: Tensor
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -113,7 +112,6 @@ class CoordinatesGenerator(Generator):
         self.field_color = nn.Linear(NUM_FIELDS, self.num_channels, bias=False)
         size = self.height, self.width
         self.fields = PixelFields(size, self.num_channels, NUM_FIELD_INPUTS)
-        self.register_buffer("coordinates", self._coordinates(), persistent=False)
         self._initialize(shape)
 
     def _layers(self) -> Iterable[nn.Linear]:
@@ -135,18 +133,7 @@ class CoordinatesGenerator(Generator):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         nn.init.normal_(self.color.weight, std=0.1)
-        signs = 0.5 - torch.arange(NUM_FIELDS, device=device) % 2
-        self.field_color.weight.copy_(signs.expand(self.num_channels, -1))
-
-    def _coordinates(self) -> Tensor:
-        """Return 1, y and x of every pixel, and of one outside, (H * W + 1, 3), with 0 in the
-        middle.
-        """
-        rows = (torch.arange(self.height) - (self.height - 1) / 2) / UNIT
-        columns = (torch.arange(self.width) - (self.width - 1) / 2) / UNIT
-        both = torch.meshgrid(rows, columns, indexing="ij")
-        found = torch.stack([torch.ones_like(both[0]), *both], dim=2).flatten(0, 1)
-        return torch.cat([found, found.new_tensor([[1, 0, 0]])])
+        nn.init.zeros_(self.field_color.weight)
 
     @torch.no_grad()
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
@@ -155,7 +142,7 @@ class CoordinatesGenerator(Generator):
         """
         self.fields.fit(samples)
         if conditions is not None and self.origin is not None:
-            shown = self.fields.shown.view(self.height, self.width, -1)
+            shown = self.fields.shown
             self.origin.fit(samples, conditions, shown)
             self.window.fit(samples, conditions, self.origin(conditions), shown)
 
@@ -185,7 +172,7 @@ class CoordinatesGenerator(Generator):
         if moment.planes.requires_grad or torch.compiler.is_exporting():
             return self._images(moment)
         # little memory at once is twice as fast on a CPU
-        num = max(1, _AT_ONCE // max(1, len(self.window.offsets) or len(self.fields)))
+        num = max(1, _AT_ONCE // self._num_computed)
         corners = moment.corners
         parts = [
             _Moment(planes, inputs, None if corners is None else corners[start : start + num])
@@ -198,33 +185,41 @@ class CoordinatesGenerator(Generator):
         ]
         return torch.cat([self._images(part) for part in parts])
 
+    @property
+    def _num_computed(self) -> int:
+        """Pixels of an image that are computed."""
+        is_windowed = not self.window.is_everywhere and self.window.is_still_outside
+        return len(self.window.offsets) if is_windowed else self.height * self.width
+
     def _images(self, moment: _Moment) -> Tensor:
         """Return the images (B, C, H, W) of moments."""
-        shown = self._background(len(moment.planes))  # (C, B, H * W + 1)
-        is_windowed = moment.corners is not None and not self.window.is_everywhere
-        if not is_windowed or not self.window.is_still_outside:
-            fields = self.fields.everywhere(moment.inputs)
-            colors = self._colors(fields) + self.fields.colors[:-1].T[:, None]
-            if not is_windowed:
-                coordinates = self.coordinates[self.fields.numbers]
-                colors = colors + self._near(moment.planes, coordinates, fields)
-            shown = shown.index_copy(2, self.fields.numbers, colors)
-        if is_windowed:
-            assert moment.corners is not None
-            pixels = self.window.pixels(moment.corners)
-            fields = self.fields.at(pixels, moment.inputs).permute(2, 0, 1)
-            near = self._near(*self._from_corners(moment.planes, moment.corners), fields)
-            places = self.fields.places[pixels]
-            colors = near + self._colors(fields) + self.fields.colors[places].permute(2, 0, 1)
-            drawn = torch.where(places < len(self.fields), pixels, self.height * self.width)
-            shown = shown.scatter(2, drawn.expand(self.num_channels, -1, -1), colors)
+        shown = self.fields.background.T[:, None].expand(-1, len(moment.planes), -1)
+        if moment.corners is None or self.window.is_everywhere:
+            numbers = self.fields.numbers
+            fields = self.fields.everywhere(moment.inputs)[:, :, numbers]
+            near = self._near(moment.planes, self.fields.coordinates[numbers], fields)
+            colors = near + self._colors(fields) + self.fields.colors[numbers].T[:, None]
+            shown = shown.index_copy(2, numbers, colors)
+        else:
+            if not self.window.is_still_outside:
+                colors = self._colors(self.fields.everywhere(moment.inputs))
+                colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
+                shown = torch.where(self.fields.varies, colors, shown)
+            shown = shown.scatter(2, *self._window(moment, moment.corners))
         images: Tensor = shown[:, :, :-1].transpose(0, 1).unflatten(2, (self.height, self.width))
         return images.clamp(-1, 1)
 
-    def _background(self, num: int) -> Tensor:
-        """Return the background, and a pixel outside of the picture, (C, num, H * W + 1)."""
-        background = functional.pad(self.fields.background, (0, 0, 0, 1))
-        return background.T[:, None].expand(-1, num, -1)
+    def _window(self, moment: _Moment, corners: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the pixels of the windows, those that never change replaced by one outside, and
+        their colors, both (C, B, R).
+        """
+        pixels = self.window.pixels(corners)
+        fields = self.fields.at(pixels, moment.inputs).permute(2, 0, 1)
+        near = self._near(*self._from_corners(moment.planes, corners), fields)
+        colors = near + self._colors(fields)
+        colors = colors + functional.embedding(pixels, self.fields.colors).permute(2, 0, 1)
+        pixels = torch.where(self.fields.varies[pixels], pixels, self.height * self.width)
+        return pixels.expand(self.num_channels, -1, -1), colors
 
     def _colors(self, fields: Tensor) -> Tensor:
         """Return the colors (C, B, R) of fields (fields, B, R)."""
@@ -233,18 +228,16 @@ class CoordinatesGenerator(Generator):
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """Return half-planes in coordinates that begin at corners, and those of the window."""
-        offsets = self.window.offsets / UNIT
-        coordinates = torch.cat([torch.ones_like(offsets[:, :1]), offsets], dim=1)
-        start = self.coordinates[corners[:, 0] * self.width + corners[:, 1]]
-        starts = planes @ start[:, :, None]
-        return torch.cat([starts, planes[:, :, 1:]], dim=2), coordinates
+        start = self.fields.coordinates[corners[:, 0] * self.width + corners[:, 1]]
+        starts = planes[:, :, :1] + planes[:, :, 1:] @ start[:, :, None]
+        return torch.cat([starts, planes[:, :, 1:]], dim=2), self.window.offsets / UNIT
 
     def _near(self, planes: Tensor, coordinates: Tensor, fields: Tensor) -> Tensor:
-        """Return what half-planes (B, planes, 3) add to colors, (C, B, R), at coordinates (R, 3)
+        """Return what half-planes (B, planes, 3) add to colors, (C, B, R), at coordinates (R, 2)
         with fields (fields, B, R).
         """
         is_inplace = not planes.requires_grad
-        heights = torch.matmul(planes.transpose(0, 1), coordinates.T)  # (planes, B, R)
+        heights = _heights(planes, coordinates.T)  # (planes, B, R)
         first, *others = self._layers()
         heights = functional.relu(heights, is_inplace).flatten(1)
         of_planes, of_fields = first.weight.split([NUM_PLANES, NUM_FIELDS], dim=1)
@@ -290,31 +283,40 @@ class CoordinatesGenerator(Generator):
     def _loss_near(self, moment: _Moment, real: Tensor) -> Tensor:
         """Return the loss at pixels near the origin."""
         pixels = self._near_pixels(real, moment.corners)
-        places = self.fields.places[pixels]
         with torch.set_grad_enabled(self.window.is_everywhere):  # else they learn outside
             fields = self.fields.at(pixels, moment.inputs)
-        heights = self.coordinates[pixels] @ moment.planes.transpose(1, 2)
+        coordinates = functional.embedding(pixels, self.fields.coordinates)
+        heights = coordinates @ moment.planes[:, :, 1:].transpose(1, 2)
+        heights = heights + moment.planes[:, None, :, 0]
         combined = torch.cat([functional.relu(heights), fields.clamp(max=1)], dim=2)
         for layer in self.combine:
             combined = functional.relu(layer(combined))
-        colors = functional.embedding(places, self.fields.colors)
+        colors = functional.embedding(pixels, self.fields.colors)
         colors = colors + self.color(combined) + self.field_color(fields)
         numbers = pixels.clamp(max=self.height * self.width - 1)
         wanted = _values_at(real, numbers)
-        counts = places < len(self.fields)
+        counts = self.fields.varies[pixels]
         if moment.corners is not None and not self.window.is_everywhere:
             counts &= self.window.contains(moment.corners, pixels)
         return (_errors(colors, wanted) * counts[:, :, None]).mean()
 
     def _loss_outside(self, moment: _Moment, corners: Tensor, real: Tensor) -> Tensor:
         """Return the loss of the fields alone at pixels outside of the windows."""
-        places = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
-        numbers = self.fields.numbers[places]
+        chosen = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
+        numbers = self.fields.numbers[chosen]
         colors = self.field_color(self.fields.at(numbers, moment.inputs))
-        colors = colors + self.fields.colors[places]
+        colors = colors + self.fields.colors[numbers]
         wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
         is_outside = ~self.window.contains(corners, numbers)
         return (_errors(colors, wanted) * is_outside[:, :, None]).mean()
+
+
+def _heights(planes: Tensor, coordinates: Tensor) -> Tensor:
+    """Return the heights of half-planes (B, planes, 3) at coordinates (2, R), (planes, B, R)."""
+    by_plane = planes.transpose(0, 1)
+    return torch.baddbmm(
+        by_plane[:, :, :1], by_plane[:, :, 1:], coordinates.expand(by_plane.shape[0], -1, -1)
+    )
 
 
 def _values_at(images: Tensor, numbers: Tensor) -> Tensor:
