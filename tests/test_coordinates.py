@@ -1,4 +1,4 @@
-"""Coordinate networks: where something moves, how large it is, and that training sees what is drawn."""
+"""Coordinate networks: what moves, how large it is, and that training compares what is drawn."""
 
 import numpy as np
 import pytest
@@ -52,8 +52,8 @@ def test_origins_follow_what_moves_whatever_else_differs(floor: str) -> None:
     errors, window = fitted(floor)
     assert errors.abs().mean() < 0.6
     top, bottom, left, right = window.bounds.tolist()
-    assert -7 <= top <= -2 and 2 <= bottom <= 7
-    assert -7 <= left <= -2 and 2 <= right <= 7
+    assert all(-7 <= each <= -2 for each in (top, left))
+    assert all(2 <= each <= 7 for each in (bottom, right))
     assert window.is_still_outside == (floor == "none")
 
 

@@ -278,7 +278,9 @@ class CoordinatesGenerator(Generator):
             pixels = self.window.pixels(corners)
         numbers = pixels.clamp(max=self.height * self.width - 1)
         apart = _values_at(real, numbers) - self.fields.background[numbers]
-        return draw_pixels(apart.abs().amax(2) > _VISIBLE, pixels, (self.height, self.width), _NUM_NEAR)
+        return draw_pixels(
+            apart.abs().amax(2) > _VISIBLE, pixels, (self.height, self.width), _NUM_NEAR
+        )
 
     def _loss_near(self, moment: _Moment, real: Tensor) -> Tensor:
         """Return the loss at pixels near the origin."""

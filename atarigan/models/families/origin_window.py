@@ -96,9 +96,7 @@ class OriginWindow(SizedByData):
         x = pixels % self.width - corners[:, 1:]
         return (y >= top) & (y <= bottom) & (x >= left) & (x <= right)
 
-    def _connected(
-        self, differs: Tensor, corners: Tensor
-    ) -> Tensor:
+    def _connected(self, differs: Tensor, corners: Tensor) -> Tensor:
         """Return the bounds of what moves with the origin; none if that is much of the picture."""
         height, width = self.height, self.width
         seen, expected = torch.zeros(2, 2 * height, 2 * width, device=differs.device)
@@ -141,7 +139,11 @@ class OriginWindow(SizedByData):
         return bool(self.still) or bool(left <= (1 - _LEAST_EXPLAINED) * outside)
 
     def _check(self) -> None:
-        self._expect("bounds", (len(self.bounds),), range(-self.height, self.height + self.width))
+        self._expect(
+            "bounds",
+            (len(self.bounds),),
+            range(-(self.height + self.width), self.height + self.width),
+        )
         if len(self.bounds) not in (0, 4):
             raise ValueError(f"bounds must be 4 numbers or none, not {len(self.bounds)}")
 
