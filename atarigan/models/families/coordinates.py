@@ -82,6 +82,9 @@ class CoordinatesGenerator(Generator):
         near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1)) + bias_2) + bias_3)
         color = color_p + W_f field(p) + (near if p is in the window around o, else 0)
 
+    without fields where the window is the whole picture, or where all pixels outside of it show the
+    background. The parts learn apart from each other, half-planes in the window and fields outside.
+
     a, b, c and the inputs of the fields follow from the network's inputs by a residual network.
     g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first and 0
     for the others. Without vectors o is 0, and the window is the whole picture.
@@ -193,16 +196,16 @@ class CoordinatesGenerator(Generator):
 
     def _images(self, moment: _Moment) -> Tensor:
         """Return the images (B, C, H, W) of moments."""
-        shown = self.fields.background.T[:, None].expand(-1, len(moment.planes), -1)
+        num = len(moment.planes)
+        shown = self.fields.background.T[:, None].expand(-1, num, -1)
         if moment.corners is None or self.window.is_everywhere:
             numbers = self.fields.numbers
-            fields = self.fields.everywhere(moment.inputs)[:, :, numbers]
-            near = self._near(moment.planes, self.fields.coordinates[numbers], fields)
-            colors = near + self._colors(fields) + self.fields.colors[numbers].T[:, None]
-            shown = shown.index_copy(2, numbers, colors)
+            near = self._near(moment.planes, self.fields.coordinates[numbers], None)
+            shown = shown.index_copy(2, numbers, near + self.fields.colors[numbers].T[:, None])
         else:
             if not self.window.is_still_outside:
-                colors = self._colors(self.fields.everywhere(moment.inputs))
+                fields = self.fields.everywhere(moment.inputs)
+                colors = (self.field_color.weight @ fields.flatten(1)).unflatten(1, (num, -1))
                 colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
                 shown = torch.where(self.fields.varies, colors, shown)
             shown = shown.scatter(2, *self._window(moment, moment.corners))
@@ -214,17 +217,24 @@ class CoordinatesGenerator(Generator):
         their colors, both (C, B, R).
         """
         pixels = self.window.pixels(corners)
-        fields = self.fields.at(pixels, moment.inputs).permute(2, 0, 1)
-        near = self._near(*self._from_corners(moment.planes, corners), fields)
-        colors = near + self._colors(fields)
-        colors = colors + functional.embedding(pixels, self.fields.colors).permute(2, 0, 1)
+        colors, fields = self._behind(pixels, moment.inputs)
+        of_fields = None if fields is None else fields.permute(2, 0, 1)
+        near = self._near(*self._from_corners(moment.planes, corners), of_fields)
+        colors = near + colors.permute(2, 0, 1)
         pixels = torch.where(self.fields.varies[pixels], pixels, self.height * self.width)
         return pixels.expand(self.num_channels, -1, -1), colors
 
-    def _colors(self, fields: Tensor) -> Tensor:
-        """Return the colors (C, B, R) of fields (fields, B, R)."""
-        colors = self.field_color.weight @ fields.flatten(1)
-        return colors.unflatten(1, fields.shape[1:])
+    def _behind(self, pixels: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the colors (B, M, C) at pixels (B, M) without half-planes, and the fields (B, M,
+        fields); None where these show nothing.
+        """
+        if self.window.is_still_outside:
+            return functional.embedding(pixels, self.fields.background), None
+        colors = functional.embedding(pixels, self.fields.colors)
+        if self.window.is_everywhere:
+            return colors, None
+        fields = self.fields.at(pixels, inputs)
+        return colors + self.field_color(fields), fields
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """Return half-planes in coordinates that begin at corners, and those of the window."""
@@ -232,9 +242,9 @@ class CoordinatesGenerator(Generator):
         starts = planes[:, :, :1] + planes[:, :, 1:] @ start[:, :, None]
         return torch.cat([starts, planes[:, :, 1:]], dim=2), self.window.offsets / UNIT
 
-    def _near(self, planes: Tensor, coordinates: Tensor, fields: Tensor) -> Tensor:
+    def _near(self, planes: Tensor, coordinates: Tensor, fields: Tensor | None) -> Tensor:
         """Return what half-planes (B, planes, 3) add to colors, (C, B, R), at coordinates (R, 2)
-        with fields (fields, B, R).
+        with fields (fields, B, R) if there are any.
         """
         is_inplace = not planes.requires_grad
         heights = _heights(planes, coordinates.T)  # (planes, B, R)
@@ -242,7 +252,8 @@ class CoordinatesGenerator(Generator):
         heights = functional.relu(heights, is_inplace).flatten(1)
         of_planes, of_fields = first.weight.split([NUM_PLANES, NUM_FIELDS], dim=1)
         combined = torch.addmm(first.bias[:, None], of_planes, heights)
-        combined = torch.addmm(combined, of_fields, fields.flatten(1).clamp(max=1))
+        if fields is not None:
+            combined = torch.addmm(combined, of_fields, fields.flatten(1).clamp(max=1))
         combined = functional.relu(combined, is_inplace)
         for layer in others:
             combined = torch.addmm(layer.bias[:, None], layer.weight, combined)
@@ -285,16 +296,20 @@ class CoordinatesGenerator(Generator):
     def _loss_near(self, moment: _Moment, real: Tensor) -> Tensor:
         """Return the loss at pixels near the origin."""
         pixels = self._near_pixels(real, moment.corners)
-        with torch.set_grad_enabled(self.window.is_everywhere):  # else they learn outside
-            fields = self.fields.at(pixels, moment.inputs)
+        with torch.set_grad_enabled(self.window.is_everywhere):  # else these learn outside
+            behind, fields = self._behind(pixels, moment.inputs)
         coordinates = functional.embedding(pixels, self.fields.coordinates)
         heights = coordinates @ moment.planes[:, :, 1:].transpose(1, 2)
         heights = heights + moment.planes[:, None, :, 0]
-        combined = torch.cat([functional.relu(heights), fields.clamp(max=1)], dim=2)
-        for layer in self.combine:
+        combined = functional.relu(heights)
+        if fields is not None:
+            combined = torch.cat([combined, fields.clamp(max=1)], dim=2)
+        first, *others = self._layers()
+        weight = first.weight[:, : combined.shape[2]]
+        combined = functional.relu(functional.linear(combined, weight, first.bias))
+        for layer in others:
             combined = functional.relu(layer(combined))
-        colors = functional.embedding(pixels, self.fields.colors)
-        colors = colors + self.color(combined) + self.field_color(fields)
+        colors = behind + self.color(combined)
         numbers = pixels.clamp(max=self.height * self.width - 1)
         wanted = _values_at(real, numbers)
         counts = self.fields.varies[pixels]
