@@ -196,8 +196,7 @@ class CoordinatesGenerator(Generator):
 
     def _images(self, moment: _Moment) -> Tensor:
         """Return the images (B, C, H, W) of moments."""
-        num = len(moment.planes)
-        shown = self.fields.background.T[:, None].expand(-1, num, -1)
+        shown = self.fields.background.T[:, None].expand(-1, moment.planes.shape[0], -1)
         if moment.corners is None or self.window.is_everywhere:
             numbers = self.fields.numbers
             near = self._near(moment.planes, self.fields.coordinates[numbers], None)
@@ -205,7 +204,8 @@ class CoordinatesGenerator(Generator):
         else:
             if not self.window.is_still_outside:
                 fields = self.fields.everywhere(moment.inputs)
-                colors = (self.field_color.weight @ fields.flatten(1)).unflatten(1, (num, -1))
+                colors = self.field_color.weight @ fields.flatten(1)
+                colors = colors.unflatten(1, (-1, self.height * self.width))
                 colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
                 shown = torch.where(self.fields.varies, colors, shown)
             shown = shown.scatter(2, *self._window(moment, moment.corners))
