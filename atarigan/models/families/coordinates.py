@@ -174,10 +174,11 @@ class CoordinatesGenerator(Generator):
         moment = self._moment(with_condition(latents, condition), state)
         if moment.planes.requires_grad or torch.compiler.is_exporting():
             return self._images(moment)
-        # little memory at once is twice as fast on a CPU
         num = max(1, _AT_ONCE // self._num_computed)
+        if len(moment.planes) <= num:
+            return self._images(moment)
         corners = moment.corners
-        parts = [
+        parts = [  # little memory at once is twice as fast on a CPU
             _Moment(planes, inputs, None if corners is None else corners[start : start + num])
             for start, planes, inputs in zip(
                 range(0, len(moment.planes), num),

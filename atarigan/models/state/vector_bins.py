@@ -27,6 +27,8 @@ class VectorBins(SizedByData):
     resting: Tensor
     starts: Tensor
     widths: Tensor
+    least: Tensor
+    most: Tensor
 
     def __init__(self, size: int, num_knots: int) -> None:
         super().__init__()
@@ -37,6 +39,8 @@ class VectorBins(SizedByData):
         self.register_buffer("resting", torch.zeros(size, dtype=torch.float64))
         for name in ("starts", "widths"):
             self.register_buffer(name, torch.zeros(0, num_knots - 1), persistent=False)
+        for name in ("least", "most"):
+            self.register_buffer(name, torch.zeros(size, dtype=torch.float64), persistent=False)
 
     def __len__(self) -> int:
         return len(self.varying)
@@ -79,10 +83,8 @@ class VectorBins(SizedByData):
 
     def is_outside(self, states: Tensor) -> Tensor:
         """Return which numbers of states (B, size) are outside of the data's, bool (B, size)."""
-        outside = states.double() != self.resting
-        numbers = states[:, self.varying].double()
-        outside[:, self.varying] = (numbers < self.knots[:, 0]) | (numbers > self.knots[:, -1])
-        return outside
+        numbers = states.double()
+        return (numbers < self.least) | (numbers > self.most)
 
     def _check(self) -> None:
         num = len(self)
@@ -93,7 +95,11 @@ class VectorBins(SizedByData):
             raise ValueError("knots must be finite and ascending")
 
     def _derive(self) -> None:
-        """Compute where each bin starts and how wide it is; an empty one is never entered."""
+        """Compute where each bin starts and how wide it is, and the range of each number of a
+        state; an empty bin is never entered.
+        """
+        self.least, self.most = self.resting.clone(), self.resting.clone()
+        self.least[self.varying], self.most[self.varying] = self.knots[:, 0], self.knots[:, -1]
         self.starts = self.knots[:, :-1].float()
         widths = self.knots.diff(dim=1).float()
         self.widths = torch.where(widths > 0, widths, torch.finfo(torch.float32).max)
