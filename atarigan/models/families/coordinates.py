@@ -43,7 +43,7 @@ _NUM_NEAR, _NUM_OUTSIDE = 128, 256  # pixels of a frame in a reconstruction upda
 _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
 _EXTREME = 1 - 0.5 / 127.5
-_AT_ONCE = 1 << 14  # pixels
+_AT_ONCE = 1 << 14  # pixels with half-planes
 
 
 @NETWORKS.register("coordinates")
@@ -174,7 +174,7 @@ class CoordinatesGenerator(Generator):
         moment = self._moment(with_condition(latents, condition), state)
         if moment.planes.requires_grad or torch.compiler.is_exporting():
             return self._images(moment)
-        num = max(1, _AT_ONCE // self._num_computed)
+        num = max(1, _AT_ONCE // max(1, len(self.window.offsets) or len(self.fields)))
         if len(moment.planes) <= num:
             return self._images(moment)
         corners = moment.corners
@@ -188,12 +188,6 @@ class CoordinatesGenerator(Generator):
             )
         ]
         return torch.cat([self._images(part) for part in parts])
-
-    @property
-    def _num_computed(self) -> int:
-        """Pixels of an image that are computed."""
-        is_windowed = not self.window.is_everywhere and self.window.is_still_outside
-        return len(self.window.offsets) if is_windowed else self.height * self.width
 
     def _images(self, moment: _Moment) -> Tensor:
         """Return the images (B, C, H, W) of moments."""

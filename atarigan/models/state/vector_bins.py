@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from atarigan.models.sized_by_data import SizedByData
 
@@ -38,7 +39,7 @@ class VectorBins(SizedByData):
         self.register_buffer("knots", torch.zeros(0, num_knots, dtype=torch.float64))
         self.register_buffer("resting", torch.zeros(size, dtype=torch.float64))
         for name in ("starts", "widths"):
-            self.register_buffer(name, torch.zeros(0, num_knots - 1), persistent=False)
+            self.register_buffer(name, torch.zeros(0, num_knots + 1), persistent=False)
         for name in ("least", "most"):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64), persistent=False)
 
@@ -60,9 +61,7 @@ class VectorBins(SizedByData):
         """
         numbers = states[:, self.varying].float()
         passed = ((numbers[:, :, None] - self.starts) / self.widths).clamp(0, 1)
-        ends = passed.new_ones(1, 1, 1).expand(*passed.shape[:2], 1)
-        before = torch.cat([ends, passed], dim=2)
-        return before - torch.cat([passed, ends - 1], dim=2)
+        return passed[:, :, :-1] - passed[:, :, 1:]
 
     def bytes(self, states: Tensor) -> Tensor:
         """Return the nearest knot of each number of states (B, size), uint8 (B, size); 0 for
@@ -96,13 +95,15 @@ class VectorBins(SizedByData):
 
     def _derive(self) -> None:
         """Compute where each bin starts and how wide it is, and the range of each number of a
-        state; an empty bin is never entered.
+        state. Every number has passed a first bin, and none has entered a last one or an empty one.
         """
         self.least, self.most = self.resting.clone(), self.resting.clone()
         self.least[self.varying], self.most[self.varying] = self.knots[:, 0], self.knots[:, -1]
-        self.starts = self.knots[:, :-1].float()
+        ends = self.knots.new_full((len(self), 1), torch.inf)
+        self.starts = torch.cat([-ends, self.knots[:, :-1], ends], dim=1).float()
         widths = self.knots.diff(dim=1).float()
-        self.widths = torch.where(widths > 0, widths, torch.finfo(torch.float32).max)
+        widths = torch.where(widths > 0, widths, torch.finfo(torch.float32).max)
+        self.widths = functional.pad(widths, (1, 1), value=1.0)
 
 
 def _knots(column: Tensor, num: int) -> Tensor:
