@@ -253,7 +253,8 @@ class CoordinatesGenerator(Generator):
         for layer in others:
             combined = torch.addmm(layer.bias[:, None], layer.weight, combined)
             combined = functional.relu(combined, is_inplace)
-        return (self.color.weight @ combined).unflatten(1, (-1, len(coordinates)))
+        colors: Tensor = (self.color.weight @ combined).unflatten(1, (-1, len(coordinates)))
+        return colors
 
     def frames(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None

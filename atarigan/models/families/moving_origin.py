@@ -105,7 +105,8 @@ def _ridge(hats: Tensor, wanted: Tensor) -> Tensor:
     """
     flat = hats.flatten(1).double()
     left = flat.T @ flat + _RIDGE * torch.eye(flat.shape[1], dtype=flat.dtype, device=flat.device)
-    return torch.linalg.solve(left, flat.T @ wanted.double()).float().view(hats.shape[1:])
+    rows: Tensor = torch.linalg.solve(left, flat.T @ wanted.double())
+    return rows.float().view(hats.shape[1:])
 
 
 def _chosen_numbers(hats: Tensor, centers: Tensor) -> list[int]:

@@ -94,7 +94,8 @@ class OriginWindow(SizedByData):
         top, bottom, left, right = self.bounds
         y = pixels // self.width - corners[:, :1]
         x = pixels % self.width - corners[:, 1:]
-        return (y >= top) & (y <= bottom) & (x >= left) & (x <= right)
+        inside: Tensor = (y >= top) & (y <= bottom) & (x >= left) & (x <= right)
+        return inside
 
     def _connected(self, differs: Tensor, corners: Tensor) -> Tensor:
         """Return the bounds of what moves with the origin; none if that is much of the picture."""

@@ -61,7 +61,8 @@ class PixelFields(SizedByData):
     def shown(self) -> Tensor:
         """The background as uint8 (H, W, C)."""
         levels = self.background[:-1].add(1).mul(127.5).round().to(torch.uint8)
-        return levels.unflatten(0, (self.height, self.width))
+        shown: Tensor = levels.unflatten(0, (self.height, self.width))
+        return shown
 
     def fit(self, frames: Tensor) -> None:
         """Find both in frames uint8 (N, H, W, C)."""
@@ -103,7 +104,9 @@ class PixelFields(SizedByData):
 
     def _along(self, table: Tensor, inputs: Tensor) -> Tensor:
         """Return what the rows or columns of a table add, (B, its length, fields)."""
-        return (inputs @ table.transpose(0, 1).flatten(1)).unflatten(1, (len(table), NUM_FIELDS))
+        sums = inputs @ table.transpose(0, 1).flatten(1)
+        found: Tensor = sums.unflatten(1, (len(table), NUM_FIELDS))
+        return found
 
     def _coordinates(self) -> Tensor:
         """Return y and x of every pixel, and 0 of one outside, (H * W + 1, 2)."""
