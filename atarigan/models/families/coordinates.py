@@ -80,7 +80,7 @@ class CoordinatesGenerator(Generator):
 
         plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k)
         near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1)) + bias_2) + bias_3)
-        color = color_p + W_f field(p) + (near if p is in the window around o, else 0)
+        color = clamp(color_p + W_f field(p), -1, 1) + (near if p is in the window around o, else 0)
 
     without fields where the window is the whole picture, or where all pixels outside of it show the
     background. The parts learn apart from each other, half-planes in the window and fields outside.
@@ -229,7 +229,7 @@ class CoordinatesGenerator(Generator):
         if self.window.is_everywhere:
             return colors, None
         fields = self.fields.at(pixels, inputs)
-        return colors + self.field_color(fields), fields
+        return (colors + self.field_color(fields)).clamp(-1, 1), fields
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """Return half-planes in coordinates that begin at corners, and those of the window."""
