@@ -278,5 +278,16 @@ def test_frames_without_states_say_which_recipe_needs_none(tmp_path: Path) -> No
         train.main(words)
 
 
+def test_states_that_never_vary_are_refused(tmp_path: Path) -> None:
+    with FrameBuffer.create(tmp_path / "data", 9, (HEIGHT, WIDTH, 1), state=SPEC) as buffer:
+        for number in range(9):
+            buffer.add(GRAY + number, state=np.array([1, 2, 5], np.float32))
+    words = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    message = "needs states that vary, and all 9 of the data are the same in all of their 3 numbers"
+    with pytest.raises(InputError, match=message):
+        train.main(words)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_environment_is_named_in_the_run(generator: FrameGenerator) -> None:
     assert generator.provenance.env_id == ENV_ID

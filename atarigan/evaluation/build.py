@@ -121,11 +121,11 @@ def progress_total(
     """Return how many samples an evaluation reports to its progress callback: those that train the
     RAM probe, and `num` samples and the stacks each time they are described or scored.
     """
-    trains_probe = isinstance(source, BufferedFrames) and features is None
+    trains_probe = features is None and isinstance(source, BufferedFrames) and source.has_ram
     total = ram_probe.NUM_TRAINING_FRAMES if trains_probe else 0
     total += _num_processed(min(num, source.num_samples // 2))
     if isinstance(source, BufferedFrames) and stacks is not None:
-        num_real = source.num_samples // stacks.shape[1]
+        num_real = len(source.whole_stacks(stacks.shape[1]))
         total += _num_processed(min(len(stacks), MAX_STACKS, num_real // 2))
     return total
 

@@ -66,12 +66,24 @@ def build_trainer(
     report("fitting the generator to real samples")
     states = _states(source) if model.state else None
     if states is not None:
+        check_states_vary(config, states)
         generator.fit_states(states)
     _fit(generator, source, config.seed)
     if states is not None and isinstance(critic, StateConditionedCritic):
         critic.fit(states)
     updates = Updates(config, generator, critic, objective, penalty, plan, group)
     return Trainer(model, source, updates)
+
+
+def check_states_vary(config: RunConfig, states: Tensor) -> None:
+    """Raise InputError if states that are vectors, float (N, size), are all the same."""
+    if states.dtype == torch.uint8 or bool((states != states[0]).any()):
+        return
+    raise InputError(
+        f"--condition {config.condition} needs states that vary, and all {len(states):,} of the "
+        f"data are the same in all of their {states.shape[1]} numbers: condition on another state, "
+        "or use --recipe atari-frames, which needs none"
+    )
 
 
 def check_networks_fit(model: ModelConfig, free: int) -> None:

@@ -61,9 +61,14 @@ class BufferedFrames(DataSource):
             )
         return states
 
+    @property
+    def has_ram(self) -> bool:
+        """Whether RAM is stored."""
+        return self._buffer.meta.ram_size > 0
+
     def ram_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8] | None:
         """Return the RAM of numbered frames, uint8 (N, bytes), or None if none is stored."""
-        return self._buffer.values_at("ram", indices) if self._buffer.meta.ram_size else None
+        return self._buffer.values_at("ram", indices) if self.has_ram else None
 
     def conditions_at(self, indices: npt.NDArray[np.int64]) -> State | None:
         return self.states_at(indices) if self._with_state else None

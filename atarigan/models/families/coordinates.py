@@ -5,18 +5,20 @@ is a half-plane, a·x + b·y + c > 0, and moving or turning it changes nothing b
 So a network predicts these numbers from the state, and a few layers, the same at every pixel,
 combine the half-planes into shapes: a coordinate network (Tancik et al. 2020, arXiv:2006.10739)
 whose first layer a hypernetwork gives (Ha et al. 2016, arXiv:1609.09106). Most half-planes are in
-coordinates that move with the center of what is shown (`MovingOrigin`).
+coordinates that move with the center of what is shown (`MovingOrigin`), and where that is enough,
+only pixels near it are computed (`OriginWindow`). All others have `PixelFields`, which are much
+cheaper.
 """
 
 import itertools
 from collections.abc import Iterable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.images.pixels import floats_to_frames, frames_to_floats
+from atarigan.images.pixels import floats_to_frames
 from atarigan.models.families.moving_origin import MovingOrigin
 from atarigan.models.families.network import (
     NETWORKS,
@@ -26,20 +28,22 @@ from atarigan.models.families.network import (
     patch_critic,
     with_condition,
 )
-from atarigan.models.sized_by_data import SizedByData
+from atarigan.models.families.origin_window import OriginWindow
+from atarigan.models.families.pixel_draws import draw_pixels
+from atarigan.models.families.pixel_fields import NUM_FIELDS, UNIT, PixelFields
 from atarigan.models.state.ram_encoder import EncoderSettings
 
 NUM_PLANES = 40
+NUM_FIELD_INPUTS = 16
 COMBINED_WIDTHS = (32, 16)
 MIXING_WIDTH = 256
 _MOVING_SHARE = 0.75
-_UNIT = 8.0  # pixels of a unit of the coordinates
 _SPREAD = 16.0  # pixels of the first half-planes from the origin
-_NUM_DRAWN = 256  # pixels of a frame in a reconstruction update
+_NUM_NEAR, _NUM_OUTSIDE = 128, 256  # pixels of a frame in a reconstruction update
 _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
-_EVERYWHERE = 1e-4  # weight of a pixel that shows its background
-_AT_ONCE = 1 << 14  # pixels
+_EXTREME = 1 - 0.5 / 127.5
+_AT_ONCE = 1 << 14  # pixels with half-planes
 
 
 @NETWORKS.register("coordinates")
@@ -55,52 +59,18 @@ class CoordinatesFamily(NetworkFamily):
         return patch_critic(shape, shape.image_shape("coordinates"))
 
 
-class VaryingPixels(SizedByData):
-    """Which pixels change in real frames, and what the others always show.
+class _Moment(NamedTuple):
+    """What follows from a state.
 
     Attributes:
-        background: each pixel's most frequent color in [-1, 1], float (H * W, C).
-        numbers: of the pixels that change, ascending, int64 (V,).
-        offsets: what a pixel adds to each half-plane, (V, num_planes).
-        colors: color of each of these pixels where no half-plane says otherwise, (V, C).
+        planes: c, a and b of each half-plane, with the origin's motion in c, (B, planes, 3).
+        inputs: of the fields, (B, inputs).
+        corners: the pixels that contain the origins, int64 (B, 2); None without vectors.
     """
 
-    background: Tensor
-    numbers: Tensor
-
-    def __init__(self, num_pixels: int, num_channels: int, num_planes: int) -> None:
-        super().__init__()
-        self.num_pixels, self.num_channels, self.num_planes = num_pixels, num_channels, num_planes
-        self.register_buffer("background", torch.zeros(num_pixels, num_channels))
-        self.register_buffer("numbers", torch.arange(num_pixels))
-        self.offsets = nn.Parameter(torch.zeros(num_pixels, num_planes))
-        self.colors = nn.Parameter(torch.zeros(num_pixels, num_channels))
-
-    def fit(self, frames: Tensor) -> None:
-        """Find both in frames uint8 (N, H, W, C)."""
-        flat = frames.flatten(1, 2)
-        usual = flat.mode(0).values
-        self.background = frames_to_floats(usual[None, None])[0, :, 0].T.contiguous()
-        self._set_numbers((flat != usual).any(2).any(0))
-
-    def observe(self, frames: Tensor) -> None:
-        """Add the pixels that change in further frames uint8 (N, H, W, C)."""
-        shown = self.background.add(1).mul(127.5).round().to(torch.uint8)
-        changes = (frames.flatten(1, 2) != shown).any(2).any(0)
-        changes[self.numbers] = True
-        self._set_numbers(changes)
-
-    def _set_numbers(self, changes: Tensor) -> None:
-        self.numbers = torch.nonzero(changes)[:, 0]
-        self.offsets = nn.Parameter(torch.zeros(len(self.numbers), self.num_planes))
-        self.colors = nn.Parameter(self.background[self.numbers].clone())
-
-    def _check(self) -> None:
-        num = len(self.numbers)
-        self._expect("background", (self.num_pixels, self.num_channels))
-        self._expect("numbers", (num,), range(self.num_pixels))
-        self._expect("offsets", (num, self.num_planes))
-        self._expect("colors", (num, self.num_channels))
+    planes: Tensor
+    inputs: Tensor
+    corners: Tensor | None
 
 
 class CoordinatesGenerator(Generator):
@@ -108,37 +78,43 @@ class CoordinatesGenerator(Generator):
 
     At pixel p with coordinates (y, x) in units of 8 pixels, with the origin o of the state:
 
-        plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k + offset_kp)
-        color = color_p + W_4 relu(W_3 relu(W_2 plane + bias_2) + bias_3)
+        plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k)
+        near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1)) + bias_2) + bias_3)
+        color = clamp(color_p + W_f field(p), -1, 1) + (near if p is in the window around o, else 0)
 
-    a, b, c follow from the inputs by a residual network. g_k, how far plane k moves with the
-    origin, is 1 for three quarters of the planes at first and 0 for the others. Without vectors o
-    is 0.
+    without fields where the window is the whole picture, or where all pixels outside of it show the
+    background. The parts learn apart from each other, half-planes in the window and fields outside.
+
+    a, b, c and the inputs of the fields follow from the network's inputs by a residual network.
+    g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first and 0
+    for the others. Without vectors o is 0, and the window is the whole picture.
 
     A `generator_width` is the width of the residual network.
     """
 
     num_fitted = 4096
     num_observed = 65_536
-    coordinates: Tensor
 
     def __init__(self, shape: NetworkShape, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.num_channels, self.height, self.width = image_shape
         width = shape.generator_width or MIXING_WIDTH
         self.takes_state = shape.vector_size > 0
-        self.slope = shape.leaky_slope
         self.origin = MovingOrigin(shape.vector_size) if self.takes_state else None
+        self.window = OriginWindow(self.height, self.width)
         self.project = nn.Linear(shape.input_size, width)
         self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.to_planes = nn.Linear(width, NUM_PLANES * 3)
+        self.to_fields = nn.Linear(width, NUM_FIELD_INPUTS)
+        self.straight_to_fields = nn.Linear(shape.input_size, NUM_FIELD_INPUTS, bias=False)
         moves = (torch.arange(NUM_PLANES) < _MOVING_SHARE * NUM_PLANES).float()
         self.moves = nn.Parameter(moves) if self.takes_state else None
-        widths = itertools.pairwise((NUM_PLANES, *COMBINED_WIDTHS))
+        widths = itertools.pairwise((NUM_PLANES + NUM_FIELDS, *COMBINED_WIDTHS))
         self.combine = nn.ModuleList(nn.Linear(before, after) for before, after in widths)
         self.color = nn.Linear(COMBINED_WIDTHS[-1], self.num_channels, bias=False)
-        self.pixels = VaryingPixels(self.height * self.width, self.num_channels, NUM_PLANES)
-        self.register_buffer("coordinates", self._coordinates(), persistent=False)
+        self.field_color = nn.Linear(NUM_FIELDS, self.num_channels, bias=False)
+        size = self.height, self.width
+        self.fields = PixelFields(size, self.num_channels, NUM_FIELD_INPUTS)
         self._initialize(shape)
 
     def _layers(self) -> Iterable[nn.Linear]:
@@ -149,132 +125,223 @@ class CoordinatesGenerator(Generator):
     def _initialize(self, shape: NetworkShape) -> None:
         """Begin with half-planes around the origin that nothing but the origin moves much."""
         if shape.condition_size:
-            self.project.weight[:, : shape.latent_size] = 0
+            for layer in (self.project, self.straight_to_fields):
+                layer.weight[:, : shape.latent_size] = 0
         device = self.to_planes.bias.device
         normals = functional.normalize(torch.randn(NUM_PLANES, 2, device=device), dim=1)
-        places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / _UNIT
+        places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / UNIT
         starts = -(normals * places).sum(1, keepdim=True)
         self.to_planes.bias.copy_(torch.cat([starts, normals], 1).flatten())
         for layer in self._layers():
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         nn.init.normal_(self.color.weight, std=0.1)
-
-    def _coordinates(self) -> Tensor:
-        """Return 1, y and x of every pixel, (H * W, 3), with 0 in the middle."""
-        rows = (torch.arange(self.height) - (self.height - 1) / 2) / _UNIT
-        columns = (torch.arange(self.width) - (self.width - 1) / 2) / _UNIT
-        both = torch.meshgrid(rows, columns, indexing="ij")
-        return torch.stack([torch.ones_like(both[0]), *both], dim=2).flatten(0, 1)
+        nn.init.zeros_(self.field_color.weight)
 
     @torch.no_grad()
     def fit(self, samples: Tensor, conditions: Tensor | None = None) -> None:
-        """Find the pixels that change, and how the center of what is shown follows from vectors."""
-        self.pixels.fit(samples)
+        """Find the pixels that change, how the center of what is shown follows from vectors, and
+        how large that is.
+        """
+        self.fields.fit(samples)
         if conditions is not None and self.origin is not None:
-            background = self.pixels.background.view(self.height, self.width, -1)
-            self.origin.fit(samples, conditions, background)
+            shown = self.fields.shown
+            self.origin.fit(samples, conditions, shown)
+            self.window.fit(samples, conditions, self.origin(conditions), shown)
 
     @torch.no_grad()
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         for samples, _ in parts:
-            self.pixels.observe(samples)
+            self.fields.observe(samples)
 
-    def planes(self, inputs: Tensor, state: Tensor | None) -> Tensor:
-        """Return c, a and b of each half-plane, with the origin's motion in c, (B, planes, 3)."""
+    def _moment(self, inputs: Tensor, state: Tensor | None) -> _Moment:
         features = self.project(functional.silu(inputs))
         for layer in self.mix:
             features = features + layer(functional.silu(features))
-        planes: Tensor = self.to_planes(functional.silu(features)).unflatten(1, (NUM_PLANES, 3))
+        features = functional.silu(features)
+        planes: Tensor = self.to_planes(features).unflatten(1, (NUM_PLANES, 3)).float()
+        of_fields = self.to_fields(features.detach()) + self.straight_to_fields(inputs.detach())
         if state is None or self.origin is None or self.moves is None:
-            return planes
-        origin = self.origin(state) / _UNIT
-        moved = (planes[:, :, 1:] @ origin[:, :, None]) * self.moves[:, None]
-        return torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)
+            return _Moment(planes, of_fields.float(), None)
+        origin = self.origin(state)
+        moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
+        planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)
+        return _Moment(planes, of_fields.float(), self.window.corners(origin))
 
     def forward(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
     ) -> Tensor:
-        planes = self.planes(with_condition(latents, condition), state).float()
-        shown = planes.new_zeros(planes.shape[0], 1, 1) + self.pixels.background
-        if not len(self.pixels.numbers):
-            return self._as_images(shown)
-        if planes.requires_grad or torch.compiler.is_exporting():
-            colors = self._colors(planes)
-        else:  # little memory at once is twice as fast on a CPU
-            num = max(1, _AT_ONCE // len(self.pixels.numbers))
-            colors = torch.cat([self._colors(part) for part in planes.split(num)])
-        return self._as_images(shown.index_copy(1, self.pixels.numbers, colors))
+        moment = self._moment(with_condition(latents, condition), state)
+        if moment.planes.requires_grad or torch.compiler.is_exporting():
+            return self._images(moment)
+        num = max(1, _AT_ONCE // max(1, len(self.window.offsets) or len(self.fields)))
+        if len(moment.planes) <= num:
+            return self._images(moment)
+        corners = moment.corners
+        parts = [  # little memory at once is twice as fast on a CPU
+            _Moment(planes, inputs, None if corners is None else corners[start : start + num])
+            for start, planes, inputs in zip(
+                range(0, len(moment.planes), num),
+                moment.planes.split(num),
+                moment.inputs.split(num),
+                strict=True,
+            )
+        ]
+        return torch.cat([self._images(part) for part in parts])
 
-    def _colors(self, planes: Tensor) -> Tensor:
-        """Return the colors of the varying pixels, (B, V, C), of half-planes (B, planes, 3)."""
+    def _images(self, moment: _Moment) -> Tensor:
+        """Return the images (B, C, H, W) of moments."""
+        shown = self.fields.background.T[:, None].expand(-1, moment.planes.shape[0], -1)
+        if moment.corners is None or self.window.is_everywhere:
+            numbers = self.fields.numbers
+            near = self._near(moment.planes, self.fields.coordinates[numbers], None)
+            shown = shown.index_copy(2, numbers, near + self.fields.colors[numbers].T[:, None])
+        else:
+            if not self.window.is_still_outside:
+                fields = self.fields.everywhere(moment.inputs)
+                colors = self.field_color.weight @ fields.flatten(1)
+                colors = colors.unflatten(1, (-1, self.height * self.width))
+                colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
+                shown = torch.where(self.fields.varies, colors, shown)
+            shown = shown.scatter(2, *self._window(moment, moment.corners))
+        images: Tensor = shown[:, :, :-1].transpose(0, 1).unflatten(2, (self.height, self.width))
+        return images.clamp(-1, 1)
+
+    def _window(self, moment: _Moment, corners: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the pixels of the windows, those that never change replaced by one outside, and
+        their colors, both (C, B, R).
+        """
+        pixels = self.window.pixels(corners)
+        colors, fields = self._behind(pixels, moment.inputs)
+        of_fields = None if fields is None else fields.permute(2, 0, 1)
+        near = self._near(*self._from_corners(moment.planes, corners), of_fields)
+        colors = near + colors.permute(2, 0, 1)
+        pixels = torch.where(self.fields.varies[pixels], pixels, self.height * self.width)
+        return pixels.expand(self.num_channels, -1, -1), colors
+
+    def _behind(self, pixels: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the colors (B, M, C) at pixels (B, M) without half-planes, and the fields (B, M,
+        fields); None where these show nothing.
+        """
+        if self.window.is_still_outside:
+            return functional.embedding(pixels, self.fields.background), None
+        colors = functional.embedding(pixels, self.fields.colors)
+        if self.window.is_everywhere:
+            return colors, None
+        fields = self.fields.at(pixels, inputs)
+        return (colors + self.field_color(fields)).clamp(-1, 1), fields
+
+    def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
+        """Return half-planes in coordinates that begin at corners, and those of the window."""
+        start = self.fields.coordinates[corners[:, 0] * self.width + corners[:, 1]]
+        starts = planes[:, :, :1] + planes[:, :, 1:] @ start[:, :, None]
+        return torch.cat([starts, planes[:, :, 1:]], dim=2), self.window.offsets / UNIT
+
+    def _near(self, planes: Tensor, coordinates: Tensor, fields: Tensor | None) -> Tensor:
+        """Return what half-planes (B, planes, 3) add to colors, (C, B, R), at coordinates (R, 2)
+        with fields (fields, B, R) if there are any.
+        """
         is_inplace = not planes.requires_grad
-        coordinates = self.coordinates[self.pixels.numbers]
-        heights = torch.matmul(planes.transpose(0, 1), coordinates.T)  # (planes, B, V)
-        offsets = self.pixels.offsets.T[:, None]
-        heights = heights.add_(offsets) if is_inplace else heights + offsets
-        combined = functional.relu(heights, is_inplace).flatten(1)
-        for layer in self._layers():
+        heights = _heights(planes, coordinates.T)  # (planes, B, R)
+        first, *others = self._layers()
+        heights = functional.relu(heights, is_inplace).flatten(1)
+        of_planes, of_fields = first.weight.split([NUM_PLANES, NUM_FIELDS], dim=1)
+        combined = torch.addmm(first.bias[:, None], of_planes, heights)
+        if fields is not None:
+            combined = torch.addmm(combined, of_fields, fields.flatten(1).clamp(max=1))
+        combined = functional.relu(combined, is_inplace)
+        for layer in others:
             combined = torch.addmm(layer.bias[:, None], layer.weight, combined)
             combined = functional.relu(combined, is_inplace)
-        colors = (self.color.weight @ combined).unflatten(1, (-1, len(coordinates)))
-        found: Tensor = colors.permute(1, 2, 0) + self.pixels.colors
-        return found
+        colors: Tensor = (self.color.weight @ combined).unflatten(1, (-1, len(coordinates)))
+        return colors
 
     def frames(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
     ) -> Tensor:
         return floats_to_frames(self(latents, condition, state))
 
-    def _as_images(self, shown: Tensor) -> Tensor:
-        """Return colors (B, H * W, C) as images (B, C, H, W)."""
-        images: Tensor = shown.transpose(1, 2).unflatten(2, (self.height, self.width))
-        return images.clamp(-1, 1)
-
     def reconstruction_loss(
         self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None
     ) -> Tensor:
-        """Return the mean absolute difference, less 2 levels, at 256 pixels of each frame: half of
-        them drawn near what differs from the background, half anywhere among those that change.
+        """Return the mean absolute difference, less 2 levels, at 128 pixels of each frame in the
+        window, three quarters of them close to what differs from the background, plus that at 256
+        pixels outside, which are the same in all frames.
         """
-        if not len(self.pixels.numbers):
-            return (
-                latents.sum() * 0 + self.planes(with_condition(latents, condition), state).sum() * 0
-            )
-        drawn = self._drawn_pixels(real)
-        planes = self.planes(with_condition(latents, condition), state).float()
-        coordinates = self.coordinates[self.pixels.numbers[drawn]]
-        heights = coordinates @ planes.transpose(1, 2)
-        combined = functional.relu(heights + functional.embedding(drawn, self.pixels.offsets))
-        for layer in self.combine:
-            combined = functional.relu(layer(combined))
-        colors = self.color(combined)
-        colors = colors + functional.embedding(drawn, self.pixels.colors)
-        numbers = self.pixels.numbers[drawn][:, None].expand(-1, self.num_channels, -1)
-        wanted = real.flatten(2).gather(2, numbers).transpose(1, 2)
-        return functional.relu((colors - wanted).abs() - _FLOOR).mean()
+        moment = self._moment(with_condition(latents, condition), state)
+        if not len(self.fields):
+            return moment.planes.sum() * 0 + moment.inputs.sum() * 0
+        loss = self._loss_near(moment, real)
+        if moment.corners is None or self.window.is_everywhere or self.window.is_still_outside:
+            return loss
+        return loss + self._loss_outside(moment, moment.corners, real)
 
     @torch.no_grad()
-    def _drawn_pixels(self, real: Tensor) -> Tensor:
-        """Draw which varying pixels of images (B, C, H, W) are compared, int64 (B, drawn)."""
-        background = self.pixels.background.T.unflatten(1, (self.height, self.width))
-        near = _widened((real - background).abs().amax(1) > _VISIBLE)
-        weights = near.flatten(1)[:, self.pixels.numbers].float() + _EVERYWHERE
-        sums = weights.cumsum(1)
-        chances = torch.rand(len(real), _NUM_DRAWN // 2, device=real.device) * sums[:, -1:]
-        most = weights.shape[1] - 1
-        chosen = torch.searchsorted(sums, chances).clamp(max=most)
-        others = torch.randint(most + 1, chosen.shape, device=real.device)
-        return torch.cat([chosen, others], dim=1)
+    def _near_pixels(self, real: Tensor, corners: Tensor | None) -> Tensor:
+        """Draw the pixels of images (B, C, H, W) that are compared near origins, int64 (B, M)."""
+        if corners is None or self.window.is_everywhere:
+            pixels = self.fields.numbers.expand(len(real), -1)
+        else:
+            pixels = self.window.pixels(corners)
+        numbers = pixels.clamp(max=self.height * self.width - 1)
+        apart = _values_at(real, numbers) - self.fields.background[numbers]
+        return draw_pixels(
+            apart.abs().amax(2) > _VISIBLE, pixels, (self.height, self.width), _NUM_NEAR
+        )
+
+    def _loss_near(self, moment: _Moment, real: Tensor) -> Tensor:
+        """Return the loss at pixels near the origin."""
+        pixels = self._near_pixels(real, moment.corners)
+        with torch.set_grad_enabled(self.window.is_everywhere):  # else these learn outside
+            behind, fields = self._behind(pixels, moment.inputs)
+        coordinates = functional.embedding(pixels, self.fields.coordinates)
+        heights = coordinates @ moment.planes[:, :, 1:].transpose(1, 2)
+        heights = heights + moment.planes[:, None, :, 0]
+        combined = functional.relu(heights)
+        if fields is not None:
+            combined = torch.cat([combined, fields.clamp(max=1)], dim=2)
+        first, *others = self._layers()
+        weight = first.weight[:, : combined.shape[2]]
+        combined = functional.relu(functional.linear(combined, weight, first.bias))
+        for layer in others:
+            combined = functional.relu(layer(combined))
+        colors = behind + self.color(combined)
+        numbers = pixels.clamp(max=self.height * self.width - 1)
+        wanted = _values_at(real, numbers)
+        counts = self.fields.varies[pixels]
+        if moment.corners is not None and not self.window.is_everywhere:
+            counts &= self.window.contains(moment.corners, pixels)
+        return (_errors(colors, wanted) * counts[:, :, None]).mean()
+
+    def _loss_outside(self, moment: _Moment, corners: Tensor, real: Tensor) -> Tensor:
+        """Return the loss of the fields alone at pixels outside of the windows."""
+        chosen = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
+        numbers = self.fields.numbers[chosen]
+        colors = self.field_color(self.fields.at(numbers, moment.inputs))
+        colors = colors + self.fields.colors[numbers]
+        wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
+        is_outside = ~self.window.contains(corners, numbers)
+        return (_errors(colors, wanted) * is_outside[:, :, None]).mean()
 
 
-def _widened(mask: Tensor, num: int = 2) -> Tensor:
-    """Return which pixels are at most `num` rows and columns from one in a mask (B, H, W)."""
-    for _ in range(num):
-        wide = mask.clone()
-        wide[:, 1:] |= mask[:, :-1]
-        wide[:, :-1] |= mask[:, 1:]
-        mask = wide.clone()
-        mask[:, :, 1:] |= wide[:, :, :-1]
-        mask[:, :, :-1] |= wide[:, :, 1:]
-    return mask
+def _heights(planes: Tensor, coordinates: Tensor) -> Tensor:
+    """Return the heights of half-planes (B, planes, 3) at coordinates (2, R), (planes, B, R)."""
+    by_plane = planes.transpose(0, 1)
+    return torch.baddbmm(
+        by_plane[:, :, :1], by_plane[:, :, 1:], coordinates.expand(by_plane.shape[0], -1, -1)
+    )
+
+
+def _values_at(images: Tensor, numbers: Tensor) -> Tensor:
+    """Return the values of images (B, C, H, W) at pixels (B, M), (B, M, C)."""
+    numbers = numbers[:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, numbers).transpose(1, 2)
+
+
+def _errors(colors: Tensor, wanted: Tensor) -> Tensor:
+    """Return absolute differences above 2 levels. Colors may go beyond black and white, to which
+    images are clipped.
+    """
+    beyond = (wanted.abs() > _EXTREME) & (colors.detach() * wanted > 1)
+    apart = functional.relu((colors - wanted).abs() - _FLOOR)
+    return apart.masked_fill(beyond, 0)

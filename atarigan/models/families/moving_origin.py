@@ -9,9 +9,12 @@ from atarigan.models.state.vector_bins import VectorBins
 NUM_KNOTS = 16
 _VISIBLE = 8  # levels
 _RARITY = 0.003  # share of frames
-_RIDGE = 1.0
+_RIDGE = 0.01
 _LEAST_SHARE = 0.1
-_WINDOWS = (1.0, 0.4, 0.3, 0.25, 0.2, 0.2, 0.15, 0.15)  # standard deviations, in shorter sides
+_LEAST_GAIN = 0.02  # of the variance of the centers, by a further number
+_MAX_NUMBERS = 8
+_OUTLIER = 3.0  # median distances
+_WINDOWS = (1.0, 0.5, 0.35, 0.25, 0.2, 0.15, 0.12, 0.1, 0.1)  # deviations, in shorter sides
 
 
 class MovingOrigin(SizedByData):
@@ -21,7 +24,9 @@ class MovingOrigin(SizedByData):
     At first it is the center of the pixels that differ from the background, those that rarely do
     weighted more, by ridge regression on the hat functions of `VectorBins`. The regression is
     repeated with pixels in a smaller and smaller window around the last result, so that it settles
-    on one thing that moves with the vector, whatever else differs, such as a terrain.
+    on one thing that moves with the vector, whatever else differs, such as a terrain. Each time,
+    numbers are chosen one by one, as long as the next one explains 2 % of the variance of the
+    centers, and then frames whose centers are far from the result are left out.
 
     Attributes:
         bins: the knots of each number.
@@ -35,15 +40,14 @@ class MovingOrigin(SizedByData):
         self.base = nn.Parameter(torch.zeros(2))
 
     def fit(self, frames: Tensor, states: Tensor, background: Tensor) -> None:
-        """Fit frames uint8 (N, H, W, C), their vectors, and the background (H, W, C) in [-1, 1]."""
+        """Fit frames uint8 (N, H, W, C), their vectors, and the background uint8 (H, W, C)."""
         self.bins.fit(states)
-        shown = background.add(1).mul(127.5).round().short()
-        apart = ((frames.short() - shown).abs().amax(3) > _VISIBLE).float()
+        apart = ((frames.short() - background.short()).abs().amax(3) > _VISIBLE).float()
         apart /= (apart.mean(0) + _RARITY) ** 2
         self.rows = nn.Parameter(torch.zeros(len(self.bins), NUM_KNOTS, 2))
         if not len(self.bins) or not bool(apart.any()):
             return
-        hats = self.bins.hats(states).flatten(1)
+        hats = self.bins.hats(states)
         found = None
         for share in _WINDOWS:
             found = self._fit_once(apart, hats, found, share * min(apart.shape[1:]))
@@ -64,19 +68,62 @@ class MovingOrigin(SizedByData):
         weights = of_rows.sum(1)
         is_used = weights > _LEAST_SHARE * weights.median()
         centers = torch.stack([of_rows @ places[0], of_columns @ places[1]], dim=1)
-        centers = centers[is_used] / weights[is_used, None]
-        base = centers.mean(0)
-        used = hats[is_used].double()
-        left = used.T @ used + _RIDGE * torch.eye(used.shape[1], dtype=torch.float64)
-        rows = torch.linalg.solve(left, used.T @ (centers - base).double()).float()
-        self.rows.copy_(rows.view(self.rows.shape))
-        self.base.copy_(base)
-        origins: Tensor = hats @ rows + base
+        centers, used = centers[is_used] / weights[is_used, None], hats[is_used]
+        for axis in range(2):
+            self._regress(used, centers[:, axis], axis)
+        origins: Tensor = self._origins(hats)
+        return origins
+
+    def _regress(self, hats: Tensor, centers: Tensor, axis: int) -> None:
+        """Fit the rows and the base of one axis to centers (N,), twice: without outliers then."""
+        chosen = _chosen_numbers(hats, centers)
+        for _ in range(2):
+            base = centers.mean()
+            rows = torch.zeros(hats.shape[1:], device=hats.device)
+            if chosen:
+                rows[chosen] = _ridge(hats[:, chosen], centers - base)
+            self.rows.data[:, :, axis] = rows
+            self.base.data[axis] = base
+            distances = (centers - base - (hats * rows).sum((1, 2))).abs()
+            is_used = distances <= _OUTLIER * distances.median()
+            hats, centers = hats[is_used], centers[is_used]
+
+    def _origins(self, hats: Tensor) -> Tensor:
+        origins: Tensor = hats.flatten(1) @ self.rows.flatten(0, 1) + self.base
         return origins
 
     def forward(self, states: Tensor) -> Tensor:
-        origins: Tensor = self.bins.hats(states).flatten(1) @ self.rows.flatten(0, 1) + self.base
-        return origins
+        return self._origins(self.bins.hats(states))
 
     def _check(self) -> None:
         self._expect("rows", (len(self.bins), NUM_KNOTS, 2))
+
+
+def _ridge(hats: Tensor, wanted: Tensor) -> Tensor:
+    """Return the rows (n, num_knots) whose sum over hat functions (N, n, num_knots) is nearest to
+    numbers (N,).
+    """
+    flat = hats.flatten(1).double()
+    left = flat.T @ flat + _RIDGE * torch.eye(flat.shape[1], dtype=flat.dtype, device=flat.device)
+    rows: Tensor = torch.linalg.solve(left, flat.T @ wanted.double())
+    return rows.float().view(hats.shape[1:])
+
+
+def _chosen_numbers(hats: Tensor, centers: Tensor) -> list[int]:
+    """Choose, one by one, the numbers by which centers (N,) are explained best."""
+    left = centers - centers.mean()
+    least = _LEAST_GAIN * float(left.square().sum())
+    squares = torch.einsum("nik,nil->ikl", hats, hats)
+    squares += _RIDGE * torch.eye(hats.shape[2], device=hats.device)
+    chosen: list[int] = []
+    while len(chosen) < min(_MAX_NUMBERS, hats.shape[1]):
+        products = torch.einsum("nik,n->ik", hats, left)
+        gains = (products * torch.linalg.solve(squares, products)).sum(1)
+        gains[chosen] = 0
+        best = int(gains.argmax())
+        if not float(gains[best]) > least:
+            break
+        chosen.append(best)
+        rows = _ridge(hats[:, chosen], centers - centers.mean())
+        left = centers - centers.mean() - (hats[:, chosen] * rows).sum((1, 2))
+    return chosen

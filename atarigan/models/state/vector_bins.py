@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from atarigan.models.sized_by_data import SizedByData
 
@@ -27,6 +28,8 @@ class VectorBins(SizedByData):
     resting: Tensor
     starts: Tensor
     widths: Tensor
+    least: Tensor
+    most: Tensor
 
     def __init__(self, size: int, num_knots: int) -> None:
         super().__init__()
@@ -36,7 +39,9 @@ class VectorBins(SizedByData):
         self.register_buffer("knots", torch.zeros(0, num_knots, dtype=torch.float64))
         self.register_buffer("resting", torch.zeros(size, dtype=torch.float64))
         for name in ("starts", "widths"):
-            self.register_buffer(name, torch.zeros(0, num_knots - 1), persistent=False)
+            self.register_buffer(name, torch.zeros(0, num_knots + 1), persistent=False)
+        for name in ("least", "most"):
+            self.register_buffer(name, torch.zeros(size, dtype=torch.float64), persistent=False)
 
     def __len__(self) -> int:
         return len(self.varying)
@@ -56,9 +61,7 @@ class VectorBins(SizedByData):
         """
         numbers = states[:, self.varying].float()
         passed = ((numbers[:, :, None] - self.starts) / self.widths).clamp(0, 1)
-        ends = passed.new_ones(1, 1, 1).expand(*passed.shape[:2], 1)
-        before = torch.cat([ends, passed], dim=2)
-        return before - torch.cat([passed, ends - 1], dim=2)
+        return passed[:, :, :-1] - passed[:, :, 1:]
 
     def bytes(self, states: Tensor) -> Tensor:
         """Return the nearest knot of each number of states (B, size), uint8 (B, size); 0 for
@@ -79,10 +82,8 @@ class VectorBins(SizedByData):
 
     def is_outside(self, states: Tensor) -> Tensor:
         """Return which numbers of states (B, size) are outside of the data's, bool (B, size)."""
-        outside = states.double() != self.resting
-        numbers = states[:, self.varying].double()
-        outside[:, self.varying] = (numbers < self.knots[:, 0]) | (numbers > self.knots[:, -1])
-        return outside
+        numbers = states.double()
+        return (numbers < self.least) | (numbers > self.most)
 
     def _check(self) -> None:
         num = len(self)
@@ -93,10 +94,16 @@ class VectorBins(SizedByData):
             raise ValueError("knots must be finite and ascending")
 
     def _derive(self) -> None:
-        """Compute where each bin starts and how wide it is; an empty one is never entered."""
-        self.starts = self.knots[:, :-1].float()
+        """Compute where each bin starts and how wide it is, and the range of each number of a
+        state. Every number has passed a first bin, and none has entered a last one or an empty one.
+        """
+        self.least, self.most = self.resting.clone(), self.resting.clone()
+        self.least[self.varying], self.most[self.varying] = self.knots[:, 0], self.knots[:, -1]
+        ends = self.knots.new_full((len(self), 1), torch.inf)
+        self.starts = torch.cat([-ends, self.knots[:, :-1], ends], dim=1).float()
         widths = self.knots.diff(dim=1).float()
-        self.widths = torch.where(widths > 0, widths, torch.finfo(torch.float32).max)
+        widths = torch.where(widths > 0, widths, torch.finfo(torch.float32).max)
+        self.widths = functional.pad(widths, (1, 1), value=1.0)
 
 
 def _knots(column: Tensor, num: int) -> Tensor:

@@ -12,7 +12,7 @@ from atarigan.models.state.vector_bins import VectorBins
 
 LEVELS = {16: 1.0, 64: 0.5, 256: 0.25}
 """Numbers of knots, and the factor of their features: finer bins change less in an update."""
-_MAX_WEIGHTS = 1 << 13  # hat functions of a level
+_MAX_WEIGHTS = 1 << 11  # hat functions of a level
 
 
 class VectorEncoder(SizedByData):
