@@ -11,9 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ray.train import ScalingConfig
-from ray.train.torch import TorchTrainer
-
 from atarigan.cli import command_line
 from atarigan.config.ray_cluster import connected
 from atarigan.errors import InputError
@@ -53,11 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "max_images": arguments.max_images,
         "device": "cuda" if arguments.use_gpu else "cpu",
     }
+    try:
+        from ray import train
+        from ray.train.torch import TorchTrainer
+    except ImportError:
+        raise InputError("Ray Train is not installed: pip install 'ray[train]'") from None
     with connected(arguments.ray):
         trainer = TorchTrainer(
             train_together,
             train_loop_config=settings,
-            scaling_config=ScalingConfig(
+            scaling_config=train.ScalingConfig(
                 num_workers=arguments.num_workers, use_gpu=arguments.use_gpu
             ),
         )

@@ -1,6 +1,7 @@
 """Connect to a running Ray cluster."""
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from atarigan.config.extras import imported
 from atarigan.errors import InputError, one_line, shown
 
 _OF_CLIENTS = "ray://"
+_LONGEST_WAIT_S = 10.0
 
 
 @contextlib.contextmanager
@@ -27,6 +29,7 @@ def connected(address: str) -> Iterator[Any]:
         raise InputError(
             f"--ray must be auto or HOST:PORT, on a node of the cluster, not {shown(address)}"
         )
+    _check_reachable(address)
     is_new = not ray.is_initialized()
     if is_new:
         try:
@@ -43,6 +46,20 @@ def connected(address: str) -> Iterator[Any]:
     finally:
         if is_new:
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise InputError if nothing answers at HOST:PORT. Ray would try for five minutes."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), _LONGEST_WAIT_S).close()
+    except OSError as error:
+        raise InputError(
+            f"--ray must be auto or the HOST:PORT of a running cluster, not {shown(address)}: "
+            f"{one_line(error)}"
+        ) from None
 
 
 def num_cpus(ray: Any) -> int:
