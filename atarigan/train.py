@@ -211,7 +211,7 @@ def _config_for_states(kind: str) -> RunConfig:
     if kind == RAM:
         return default_config("frames")
     if kind == NONE:
-        return load_recipe("atari-frames")
+        return load_recipe("codes")
     return dataclasses.replace(load_recipe("vector-frames"), condition=kind)
 
 

@@ -105,7 +105,7 @@ def draw_pairs(
     """Pick at most `num` random real frames, and draw generated frames of their states."""
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
     latents = generator.latents(len(picked), seed)
-    frames = _decode(generator, latents, source.conditions_at(picked), progress)
+    frames = _decode(generator, latents, _states_at(generator, source, picked), progress)
     episodes = source.episodes()
     return Pairs(frames, source.samples_at(picked), None if episodes is None else episodes[picked])
 
@@ -124,7 +124,7 @@ def _draw_stacks(
         return None
     if state_of(generator) is not None:
         latents = generator.latents(states.size, seed)
-        conditions = source.conditions_at(states.ravel())
+        conditions = _states_at(generator, source, states.ravel())
     else:
         latents, conditions = _walks(generator, len(states), seed), None
     frames = _decode(generator, latents, conditions, progress)
@@ -142,6 +142,17 @@ def _states_of_stacks(source: DataSource, num: int, seed: int) -> StackIndices |
     except InputError:
         return None
     return stacks[sets.others]
+
+
+def _states_at(
+    generator: FrameGenerator, source: DataSource, indices: npt.NDArray[np.int64]
+) -> State | None:
+    """Return the states of numbered real frames as the generator reads them, or their codes."""
+    if not generator.num_encoded:
+        return source.conditions_at(indices)
+    parts = np.array_split(indices, -(-len(indices) // _CHUNK) or 1)
+    found = (source.conditions_at(part) for part in parts)
+    return np.concatenate([generator.encode(each) for each in found if each is not None])
 
 
 def _walks(generator: FrameGenerator, num: int, seed: int) -> Latents:

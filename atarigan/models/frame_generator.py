@@ -25,6 +25,7 @@ from atarigan.models.checkpoint import (
     load_weights,
     write_packed,
 )
+from atarigan.models.code_conditioned import CodeConditionedGenerator
 from atarigan.models.device import choose_device
 from atarigan.models.families import Generator
 from atarigan.models.hub import HubModel
@@ -44,8 +45,8 @@ class FrameGenerator(HubModel):
     """Draws samples from a trained generator, without its data or its critic.
 
     Frames depend on a latent and, if the generator was trained with a condition, on a class or on a
-    state: the console's 128 bytes of memory (RAM), or a vector of numbers. Without a given state it
-    draws one.
+    state: the console's 128 bytes of memory (RAM), a vector of numbers, or a code that its encoder
+    reads off real frames (`encode`). Without a given state it draws one.
 
     Attributes:
         model: the configuration of the training run.
@@ -193,8 +194,8 @@ class FrameGenerator(HubModel):
         return self.model.reads_ram
 
     def states(self, latents: Latents) -> State:
-        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes) or
-        vectors float32 (N, size).
+        """Return the states that latents (N, latent_size) determine, RAM or codes uint8 (N, bytes)
+        or vectors float32 (N, size).
 
         Their distribution approximates that of the training data.
 
@@ -217,7 +218,41 @@ class FrameGenerator(HubModel):
     @property
     def _state_prior(self) -> StatePrior | VectorPrior | None:
         network = self._network
-        return network.prior if isinstance(network, StateConditionedGenerator) else None
+        has_prior = isinstance(network, (StateConditionedGenerator, CodeConditionedGenerator))
+        return network.prior if has_prior else None
+
+    @property
+    def num_encoded(self) -> int:
+        """How many frames `encode` reads; 0 for a generator without an encoder."""
+        has_encoder = isinstance(self._network, CodeConditionedGenerator)
+        return self.model.run.code_frames if has_encoder else 0
+
+    @torch.inference_mode()
+    def encode(self, frames: Frames) -> State:
+        """Return the codes of moments, uint8 (N, size), for a generator that was trained with
+        `--condition code`.
+
+        Args:
+            frames: the newest frames of each moment, oldest first, in the generator's format, uint8
+                (N, num_encoded, H, W, C).
+
+        Raises:
+            InputError: it has no encoder, or the frames have another shape.
+        """
+        network = self._network
+        if not isinstance(network, CodeConditionedGenerator):
+            raise InputError(
+                "this generator was trained without --condition code: it has no encoder"
+            )
+        expected = (len(frames), self.num_encoded, *self.frame_shape)
+        if frames.shape != expected or frames.dtype != np.uint8:
+            raise InputError(
+                f"frames to encode must be uint8 {expected}, not {frames.dtype} {frames.shape}"
+            )
+        codes = np.empty((len(frames), self.model.run.code_size), np.uint8)
+        for part in batches(len(frames), self.largest_batch):
+            codes[part] = network.codes(self._on_device(frames[part], np.uint8)).cpu().numpy()
+        return codes
 
     def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
         """Return the conditions of class labels (N,): one-hot float32 (N, num_classes).
@@ -257,7 +292,7 @@ class FrameGenerator(HubModel):
 
     def num_outside(self, states: State) -> int:
         """Return how many states (N, size) have a number outside of the range in the training data;
-        0 for RAM.
+        0 for RAM and codes.
         """
         encoder = getattr(self._network, "encoder", None)
         if not isinstance(encoder, VectorEncoder):
@@ -270,9 +305,9 @@ class FrameGenerator(HubModel):
 
         Args:
             latents: float32, from `latents`.
-            conditions: classes float32 (N, num_classes), RAM uint8 (N, bytes) or other states
-                float32 (N, size), if the generator was trained with them. None draws the `states`
-                of the latents instead of given ones.
+            conditions: classes float32 (N, num_classes), RAM or codes uint8 (N, bytes), or other
+                states float32 (N, size), if the generator was trained with them. None draws the
+                `states` of the latents instead of given ones.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
@@ -288,7 +323,8 @@ class FrameGenerator(HubModel):
     def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Do the same as `decode` with tensors on the `device`, in one batch.
 
-        Latents, classes and vectors are float32, RAM is uint8, and so are the frames (N, H, W, C).
+        Latents, classes and vectors are float32, RAM and codes uint8, and so are the frames (N, H,
+        W, C).
         """
         if self.state is not None and conditions is None:
             conditions = self._states(latents)
@@ -338,8 +374,9 @@ class FrameGenerator(HubModel):
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
-        dtype = np.uint8 if self.reads_ram else np.float32
-        if conditions is not None and self.state is not None and not self.reads_ram:
+        state = self.state
+        dtype = np.dtype(np.float32 if state is None else state.dtype)
+        if conditions is not None and state is not None and dtype == np.float32:
             conditions = _finite(conditions)
             self.num_clipped += self.num_outside(conditions)
         for part in batches(len(latents), self.largest_batch):
