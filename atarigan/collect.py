@@ -15,7 +15,7 @@ import tyro
 from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.cli.stop_request import StopRequest
-from atarigan.config.condition import CLASS, NONE, check_condition
+from atarigan.config.condition import CLASS, CODE, NONE, check_condition
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import MAX_FRAME_SKIP, MAX_NUM_POOLED, NUM_POOLED
@@ -124,7 +124,7 @@ class CollectArguments:
     ] = None
     """State to store with each frame, for generators that draw the frame of a state: ram (the
     128 bytes of memory of ALE's console), observation (a vector of numbers), info:KEY (an entry of
-    the environment's info), or none.
+    the environment's info), or none, which suffices for learned codes; code means the same.
     """
     no_frames: bool = False
     """Store the states without frames. GeneratedReplay generates frames from them, in the format
@@ -150,6 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = command_line.parse(CollectArguments, argv, command="collect")
     check_numbers(arguments)
+    if arguments.condition == CODE:  # frames are all that an encoder needs
+        arguments = dataclasses.replace(arguments, condition=NONE)
     num_envs = min(arguments.num_steps, arguments.num_envs or default_num_envs(arguments.num_steps))
     try:
         with _buffer_for(arguments, num_envs) as buffer:

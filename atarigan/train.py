@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from atarigan.cli import command_line
-from atarigan.config.condition import NONE, RAM
+from atarigan.config.condition import CODE, NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
@@ -210,7 +210,7 @@ def _config_for_states(kind: str) -> RunConfig:
     """Return the configuration that learns frames of buffers that store a kind of state."""
     if kind == RAM:
         return default_config("frames")
-    if kind == NONE:
+    if kind in (NONE, CODE):
         return load_recipe("codes")
     return dataclasses.replace(load_recipe("vector-frames"), condition=kind)
 

@@ -14,7 +14,16 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import AddRenderObservation
 from stable_baselines3.common.env_util import make_vec_env
 
-from atarigan import FrameBuffer, FrameGenerator, evaluate, pack, train
+from atarigan import (
+    FrameBuffer,
+    FrameGenerator,
+    GeneratedReplay,
+    convert,
+    evaluate,
+    export,
+    pack,
+    train,
+)
 from atarigan.config.recipes import load_recipe
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources.buffered_frames import BufferedFrames
@@ -22,7 +31,9 @@ from atarigan.envs import GeneratedObservation, GeneratedVecEnv, GeneratedVector
 from atarigan.errors import InputError
 from atarigan.models.checkpoint import write_checkpoint
 from atarigan.models.code_conditioned import CodeConditionedGenerator
+from atarigan.models.onnx_generator import OnnxGenerator
 from atarigan.models.state.cell_grid import CellGrid
+from atarigan.models.state.code_use import CodeUse
 from atarigan.models.state.frame_encoder import FrameEncoder
 from atarigan.models.state.scalar_quantizer import ScalarQuantizer
 from atarigan.training.build import build_trainer
@@ -247,6 +258,7 @@ def test_observations_that_are_no_images_are_refused(generator: FrameGenerator) 
         GeneratedObservation(gym.make("Square-v0"), generator)
 
 
+@pytest.mark.slow
 def test_the_commands_take_a_run(run: Path, tmp_path: Path, capsys) -> None:
     write_squares(tmp_path / "data", 60, seed=4)
     flags = ["--run", str(run), "--data", str(tmp_path / "data"), "--num", "16"]
@@ -260,6 +272,66 @@ def test_the_commands_take_a_run(run: Path, tmp_path: Path, capsys) -> None:
     capsys.readouterr()
 
 
+def test_replay_draws_frames_of_codes_alone(
+    run: Path, generator: FrameGenerator, tmp_path: Path, capsys
+) -> None:
+    frames = write_squares(tmp_path / "data", 60, seed=4)
+    words = [
+        "--data",
+        str(tmp_path / "data"),
+        "--codes",
+        str(run),
+        "--out",
+        str(tmp_path / "coded"),
+    ]
+    assert convert.main(words) == 0
+    assert "6 episodes of 60 agent steps, 12 bytes a frame" in capsys.readouterr().out
+    coded = FrameBuffer.open(tmp_path / "coded")
+    assert "frames" not in coded.meta.columns
+    source = BufferedFrames(frames, CONFIG)
+    expected = generator.encode(source.conditions_at(np.arange(60)))
+    assert (coded.values_at("state", np.arange(60)) == expected).all()
+    replay = GeneratedReplay(coded, run)
+    batch = replay.sample_transitions(8, num_stack=2, seed=0)
+    assert batch.next_frames.shape == (8, 2, HEIGHT, WIDTH, 1)
+    assert (replay.frames_of(batch.state) == batch.frames[:, -1]).all()
+    with pytest.raises(InputError, match="holds codes of an encoder with the checksum"):
+        GeneratedReplay(coded, other_weights(run, tmp_path / "other"))
+    with pytest.raises(InputError, match="--codes needs a run that was trained with"):
+        convert.main([*words[:3], "pong", "--out", str(tmp_path / "not")])
+    with pytest.raises(InputError, match="--codes needs frames to encode"):
+        convert.main(["--data", str(coded.path), *words[2:4], "--out", str(tmp_path / "not")])
+
+
+def other_weights(run: Path, folder: Path) -> Path:
+    assert pack.main(["--run", str(run), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_an_onnx_file_decodes_codes_and_encodes_no_frames(
+    run: Path, generator: FrameGenerator, tmp_path: Path, capsys
+) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "codes.onnx"
+    assert export.main(["--run", str(run), "--out", str(file)]) == 0
+    latents = generator.latents(5, seed=0)
+    codes = generator.states(latents)
+    drawn = OnnxGenerator.load(file).decode(latents, codes)
+    assert (drawn == generator.decode(latents, codes)).mean() > 0.999
+    with pytest.raises(InputError, match="its encoder is missing, as it is from ONNX files"):
+        GeneratedObservation(rendered(), file)
+    assert "encoder" in capsys.readouterr().out
+
+
+def test_the_use_of_a_code_is_measured() -> None:
+    codes = np.array([[0, 5], [1, 5], [2, 5], [3, 5]], np.uint8)
+    use = CodeUse.of(codes, num_words=4)
+    assert (use.bits, use.bits_at_most, use.places_constant) == (2, 4, 1)
+    assert use.words_used == (1 + 1 / 4) / 2
+
+
 def test_a_buffer_without_states_is_trained_with_codes(tmp_path: Path) -> None:
     with FrameBuffer.create(tmp_path / "data", 30, (9, 7, 3)) as buffer:
         rng = np.random.default_rng(0)
@@ -270,6 +342,7 @@ def test_a_buffer_without_states_is_trained_with_codes(tmp_path: Path) -> None:
     assert train.main([*words.split(), "--evaluate-every-s", "0", "--device", "cpu"]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())["run"]
     assert (config["condition"], config["network"]) == ("code", "cells")
+    assert json.loads((tmp_path / "run" / "codes.json").read_text())["num_bytes"] == 64
     assert FrameGenerator.load(tmp_path / "run", device="cpu").sample(3).shape == (3, 9, 7, 3)
 
 
