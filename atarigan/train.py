@@ -35,8 +35,8 @@ class TrainArguments:
     run: Annotated[RunConfig, tyro.conf.arg(name="")]
     recipe: str | None = None
     """Named complete configuration to start from; other flags override it. Without one the source
-    has its own: atari for frames with RAM, vector-frames for frames with other states, atari-frames
-    for others, images for images, sine or points for points.
+    has its own: atari for frames with RAM, vector-frames for frames with other states, codes for
+    others, images for images, sine or points for points.
     """
     config: str | None = None
     """JSON file of settings to start from, such as a run's config.json; other flags override it."""

@@ -24,6 +24,7 @@ MODULES = {
     "env": "env_steps",
     "dream": "dream",
     "render": "rendering",
+    "codes": "codes",
 }
 
 
@@ -35,7 +36,7 @@ class BenchmarkArguments:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """Which: collect, buffer, train, generate, env, dream, render; none means all."""
+    """Which: collect, buffer, train, generate, env, dream, render, codes; none means all."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where networks compute; auto takes CUDA where there is one."""
     json: str | None = None

@@ -304,7 +304,7 @@ class GeneratedFrames:
         """Generate the next frames of some games, uint8 (M, H, W, C), of states (M, size) or of the
         codes of real frames (M, H, W, C).
         """
-        real = frames if self._stream.needs_real else None
+        real = list(frames) if self._stream.needs_real else None
         return self._stream.generate(games, is_first, real, states if self.state else None)
 
 

@@ -60,7 +60,8 @@ class CodeConditionedGenerator(Generator):
             values: Tensor = self.encoder(condition)
             return values
         with torch.no_grad():
-            return self.encoder(condition)
+            settled: Tensor = self.encoder(condition)
+        return settled
 
     def codes(self, frames: Tensor) -> Tensor:
         """Return the codes uint8 (B, size) of frames uint8 (B, K, H, W, C)."""

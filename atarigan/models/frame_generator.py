@@ -218,8 +218,9 @@ class FrameGenerator(HubModel):
     @property
     def _state_prior(self) -> StatePrior | VectorPrior | None:
         network = self._network
-        has_prior = isinstance(network, (StateConditionedGenerator, CodeConditionedGenerator))
-        return network.prior if has_prior else None
+        if isinstance(network, (StateConditionedGenerator, CodeConditionedGenerator)):
+            return network.prior
+        return None
 
     @property
     def num_encoded(self) -> int:
