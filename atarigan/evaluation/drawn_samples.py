@@ -150,11 +150,16 @@ def _states_of_stacks(source: DataSource, num: int, seed: int) -> StackIndices |
     return stacks[sets.others]
 
 
+def _encodes(generator: FrameGenerator) -> bool:
+    """Return whether the generator reads codes off frames; those of other packages do not."""
+    return getattr(generator, "num_encoded", 0) > 0
+
+
 def _states_at(
     generator: FrameGenerator, source: DataSource, indices: npt.NDArray[np.int64]
 ) -> State | None:
     """Return the states of numbered real frames as the generator reads them, or their codes."""
-    if not generator.num_encoded:
+    if not _encodes(generator):
         return source.conditions_at(indices)
     parts = np.array_split(indices, -(-len(indices) // _CHUNK) or 1)
     found = (source.conditions_at(part) for part in parts)
@@ -163,7 +168,7 @@ def _states_at(
 
 def _code_use(generator: FrameGenerator, source: DataSource) -> CodeUse | None:
     """Measure the codes of evenly spaced frames; None for a generator without an encoder."""
-    if not generator.num_encoded:
+    if not _encodes(generator):
         return None
     codes = _states_at(generator, source, evenly_spaced(source.num_samples, _CHUNK))
     assert codes is not None

@@ -27,7 +27,7 @@ def build_generator(model: ModelConfig) -> Generator:
         return network
     if state.kind == CODE:
         return CodeConditionedGenerator(
-            network, _frame_encoder(model), StatePrior(state.size, PRIOR_WIDTH)
+            network, _frame_encoder(model, state.size), StatePrior(state.size, PRIOR_WIDTH)
         )
     encoder = _encoder(state, settings=NETWORKS[model.run.network].encoder_settings)
     prior = StatePrior(state.size) if state.kind == RAM else VectorPrior(state.size)
@@ -71,11 +71,11 @@ def network_shape(model: ModelConfig) -> NetworkShape:
     )
 
 
-def _frame_encoder(model: ModelConfig) -> FrameEncoder:
-    """Return a new encoder of frames."""
+def _frame_encoder(model: ModelConfig, size: int) -> FrameEncoder:
+    """Return a new encoder of frames as codes of `size` bytes."""
     run = model.run
     return FrameEncoder(
-        run.code_size,
+        size,
         run.code_levels,
         run.code_frames,
         network_shape(model).image_shape(run.network),

@@ -78,7 +78,7 @@ class GeneratedReplay:
             raise InputError(
                 f"GeneratedReplay needs a generator trained with --condition {state.kind}"
             )
-        written, own = buffer.meta.encoder, generator.weights_sha256
+        written, own = buffer.meta.encoder, getattr(generator, "weights_sha256", None)
         if written is not None and written != own:
             raise InputError(
                 f"{buffer.path} holds codes of an encoder with the checksum {written[:12]}, and "

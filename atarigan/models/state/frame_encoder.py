@@ -11,6 +11,8 @@ from atarigan.models.state.scalar_quantizer import ScalarQuantizer
 WIDTH = 256
 _SLOPE = 0.2
 _PLACE_SCALE = 0.5
+_HEAD_SCALE = 3.0  # with features of variance 1, all levels are in use from the start
+_NUM_SCALED = 512
 
 
 class ResidualLayers(nn.Module):
@@ -70,12 +72,24 @@ class FrameEncoder(nn.Module):
         self.places = nn.Parameter(torch.randn(size, width) * _PLACE_SCALE)
         self.layers = ResidualLayers(width)
         self.head = nn.Linear(width, len(levels))
+        with torch.no_grad():
+            self.head.weight.mul_(_HEAD_SCALE)
         self.register_buffer("usual", torch.zeros(image_shape))
 
     @torch.no_grad()
     def fit(self, frames: Tensor) -> None:
-        """Find the usual values in frames uint8 (N, H, W, C)."""
+        """Find the usual values in frames uint8 (N, H, W, C), and scale the first weights so that
+        features have variance 1 over frames, in the mean over cells (as Mishkin and Matas 2016,
+        arXiv:1511.06422). What differs from the usual values is sparse, and codes would be constant
+        for long.
+        """
         self.usual.copy_(frames_to_floats(frames.mode(0).values[None])[0])
+        images = frames_to_floats(frames[:_NUM_SCALED]) - self.usual
+        num_frames = self.stem.in_features // self.grid.patch_size(len(self.usual))
+        features = self.stem(self.grid.patches(images.repeat(1, num_frames, 1, 1)))
+        variance = features.var(0, correction=0).mean()
+        if variance > 0:
+            self.stem.weight.div_(variance.sqrt())
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the values of codes, in [-1, 1], (B, size * d).
