@@ -44,10 +44,13 @@ class Gauge:
                 the configuration.
 
         Raises:
-            InputError: the source has no evaluator, or `test_data` cannot be opened.
+            InputError: the source has no evaluator, or `test_data` holds no states where the
+                source does.
         """
         source = SOURCES[config.source](config)
-        tested = dataclasses.replace(config, data=test_data or config.data)
+        stored = getattr(source, "state", None)
+        condition = config.condition if stored is None else stored.kind
+        tested = dataclasses.replace(config, data=test_data or config.data, condition=condition)
         if test_data is not None:
             SOURCES[config.source](tested)
         return cls(evaluator_for(source, config, num), source, tested)
