@@ -42,7 +42,8 @@ class CodeUse:
         )
 
     def __str__(self) -> str:
-        constant = f", {self.places_constant} bytes constant" if self.places_constant else ""
+        num = self.places_constant
+        constant = f", {num} byte{'s' * (num != 1)} constant" if num else ""
         return (
             f"code of {self.num_bytes} bytes: {self.bits:.0f} of {self.bits_at_most:.0f} bits "
             f"carried, {self.words_used:.0%} of the values of a byte used{constant}"
