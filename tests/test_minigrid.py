@@ -54,7 +54,7 @@ def test_images_are_all_that_is_needed(tmp_path: Path) -> None:
     assert (observation.dtype, observation.shape) == (np.uint8, (40, 40, 3))
     real = rooms().reset(seed=1)[0]
     drawn = generator.decode(generator.latents(1, seed=0), generator.encode(real[None, None]))
-    assert (observation == drawn[0]).mean() > 0.99  # latents hardly matter
+    assert (observation == drawn[0]).mean() > 0.95  # latents hardly matter
     shown = {tuple(color) for color in observation.reshape(-1, 3).tolist()}
     known = buffer.values_at("frames", np.arange(40)).reshape(-1, 3)
     assert shown <= {tuple(color) for color in np.unique(known, axis=0).tolist()}
