@@ -16,7 +16,7 @@ import tyro
 from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay
 from atarigan.cli.stop_request import StopRequest
-from atarigan.config.condition import CLASS, NONE, check_condition
+from atarigan.config.condition import CLASS, CODE, NONE, check_condition
 from atarigan.config.ray_cluster import connected, num_cpus
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
@@ -128,7 +128,7 @@ class CollectArguments:
     ] = None
     """State to store with each frame, for generators that draw the frame of a state: ram (the
     128 bytes of memory of ALE's console), observation (a vector of numbers), info:KEY (an entry of
-    the environment's info), or none.
+    the environment's info), or none, which suffices for learned codes; code means the same.
     """
     no_frames: bool = False
     """Store the states without frames. GeneratedReplay generates frames from them, in the format
@@ -161,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = command_line.parse(CollectArguments, argv, command="collect")
     check_numbers(arguments)
+    if arguments.condition == CODE:  # frames are all that an encoder needs
+        arguments = dataclasses.replace(arguments, condition=NONE)
     try:
         with _engine(arguments) as (start, num_cpus):
             chosen = arguments.num_envs or default_num_envs(arguments.num_steps, num_cpus)

@@ -1,4 +1,4 @@
-"""`python -m atarigan.convert`: write a buffer as a dataset of another library, or read one."""
+"""`python -m atarigan.convert`: write a buffer as a dataset or as codes, or read a dataset."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,11 @@ from atarigan.errors import InputError
 
 @dataclass(frozen=True)
 class ConvertArguments:
-    """Write the episodes of a buffer as a dataset of another library, with --data and --to, or read
-    a dataset into a new buffer, with --from and --out.
+    """Write the episodes of a buffer as a dataset of another library, with --data and --to; read a
+    dataset into a new buffer, with --from and --out; or write a buffer of codes in the place of
+    frames, from which GeneratedReplay draws frames, with --data, --codes and --out.
 
-    Nothing is compressed or rounded on the way from a buffer, and the way back gives the same
+    Nothing is compressed or rounded on the way to a dataset, and the way back gives the same
     steps. Episodes whose first steps were overwritten are left out. Ctrl-C leaves nothing behind.
     """
 
@@ -33,6 +34,8 @@ class ConvertArguments:
     """
     source: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Format and name of the dataset to read: minari:NAME-v0. Its observations must be images."""
+    codes: str | None = None
+    """Run whose encoder reads the codes, trained with --condition code, or its packed folder."""
     out: str | None = None
     """Folder of the new buffer."""
 
@@ -40,15 +43,20 @@ class ConvertArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, read, write; return the exit status."""
     arguments = command_line.parse(ConvertArguments, argv, command="convert")
-    data, to, source, out = dataclasses.astuple(arguments)
-    if data and to and not (source or out):
+    data, to, source, codes, out = dataclasses.astuple(arguments)
+    if data and to and not (source or codes or out):
         print(_written(data, to))
-    elif source and out and not (data or to):
+    elif source and out and not (data or to or codes):
         print(_read(source, out))
+    elif data and codes and out and not (to or source):
+        print(_coded(data, codes, out))
     else:
-        given = {"--data": data, "--to": to, "--from": source, "--out": out}
+        given = {"--data": data, "--to": to, "--from": source, "--codes": codes, "--out": out}
         names = " ".join(flag for flag, value in given.items() if value) or "no flags"
-        raise InputError(f"convert needs --data with --to, or --from with --out, not {names}")
+        raise InputError(
+            "convert needs --data with --to, --from with --out, or --data with --codes and --out, "
+            f"not {names}"
+        )
     return command_line.EXIT_OK
 
 
@@ -59,15 +67,36 @@ def _written(data: str, to: str) -> str:
     episodes = whole_episodes(FrameBuffer.open(data))
     with ProgressDisplay("converting", "agent steps", episodes.num_steps) as display:
         dataset_format.write(name, _shown(episodes, display))
+    return f"wrote {to}, {_counts(episodes)}{_left_out(episodes)}"
+
+
+def _coded(data: str, run: str, out: str) -> str:
+    """Write a buffer of the codes of another one; describe it in one line."""
+    _check_new(out)
+    from atarigan.models.coded_episodes import coded
+    from atarigan.models.frame_generator import FrameGenerator
+
+    episodes = coded(whole_episodes(FrameBuffer.open(data)), FrameGenerator.load(run))
+    with ProgressDisplay("encoding", "agent steps", episodes.num_steps) as display:
+        write_buffer(_shown(episodes, display), Path(out))
+    size = episodes.meta.state.size if episodes.meta.state else 0
+    return f"wrote {out}, {_counts(episodes)}, {size} bytes a frame{_left_out(episodes)}"
+
+
+def _check_new(out: str) -> None:
+    if Path(out).exists():
+        raise InputError(f"--out must be a new folder, and {out} exists")
+
+
+def _left_out(episodes: EpisodeSet) -> str:
     cut = f"; left out {episodes.num_cut:,} episodes whose beginning was overwritten"
-    return f"wrote {to}, {_counts(episodes)}{cut if episodes.num_cut else ''}"
+    return cut if episodes.num_cut else ""
 
 
 def _read(source: str, out: str) -> str:
     """Write a dataset into a new buffer; describe it in one line."""
     dataset_format, name = format_and_name(source, "--from")
-    if Path(out).exists():
-        raise InputError(f"--out must be a new folder, and {out} exists")
+    _check_new(out)
     episodes = dataset_format.read(name)
     with ProgressDisplay("converting", "agent steps", episodes.num_steps) as display:
         write_buffer(_shown(episodes, display), Path(out))

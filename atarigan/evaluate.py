@@ -103,6 +103,7 @@ def evaluate_samples(arguments: EvaluateArguments) -> "Evaluation":
             "evaluated_on": role,
             "stacks": motion.num if motion else 0,
             **({"states_clipped": drawn.num_clipped} if drawn.num_clipped else {}),
+            **({"code": str(drawn.code_use)} if drawn.code_use else {}),
             "seed": arguments.seed,
             "versions": package_versions(),
         },

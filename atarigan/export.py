@@ -15,9 +15,9 @@ class ExportArguments:
     it, with its dream if it has one, as a page that runs in a browser, from disk and alone.
 
     ONNX files take batches of any size. The inputs are latents float32 (N, latent_size) and, if the
-    generator was trained with them, conditions: RAM uint8 (N, 128), other states float32 (N, size)
-    or classes float32 (N, num_classes). The output is frames uint8 (N, H, W, C) or points float32
-    (N, 2).
+    generator was trained with them, conditions: RAM or codes uint8 (N, bytes), other states float32
+    (N, size) or classes float32 (N, num_classes). The output is frames uint8 (N, H, W, C) or points
+    float32 (N, 2).
     """
 
     run: str
@@ -63,6 +63,8 @@ def export_onnx(run: str, out: Path) -> None:
     write_onnx(generator, out)
     print(f"wrote {out}, {out.stat().st_size / 1e6:.2f} MB")
     print(compared(generator, out))
+    if generator.num_encoded:
+        print("the file decodes codes; the encoder of frames stays with the run")
 
 
 if __name__ == "__main__":

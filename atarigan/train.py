@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from atarigan.cli import command_line
-from atarigan.config.condition import NONE, RAM
+from atarigan.config.condition import CODE, NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
@@ -35,8 +35,8 @@ class TrainArguments:
     run: Annotated[RunConfig, tyro.conf.arg(name="")]
     recipe: str | None = None
     """Named complete configuration to start from; other flags override it. Without one the source
-    has its own: atari for frames with RAM, vector-frames for frames with other states, atari-frames
-    for others, images for images, sine or points for points.
+    has its own: atari for frames with RAM, vector-frames for frames with other states, codes for
+    others, images for images, sine or points for points.
     """
     config: str | None = None
     """JSON file of settings to start from, such as a run's config.json; other flags override it."""
@@ -214,8 +214,8 @@ def _config_for_states(kind: str) -> RunConfig:
     """Return the configuration that learns frames of buffers that store a kind of state."""
     if kind == RAM:
         return default_config("frames")
-    if kind == NONE:
-        return load_recipe("atari-frames")
+    if kind in (NONE, CODE):
+        return load_recipe("codes")
     return dataclasses.replace(load_recipe("vector-frames"), condition=kind)
 
 

@@ -25,6 +25,7 @@ MODULES = {
     "dream": "dream",
     "render": "rendering",
     "ray": "ray_nodes",
+    "codes": "codes",
 }
 
 
@@ -36,7 +37,7 @@ class BenchmarkArguments:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """Which: collect, buffer, train, generate, env, dream, render, ray; none means all."""
+    """Which: collect, buffer, train, generate, env, dream, render, ray, codes; none means all."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where networks compute; auto takes CUDA where there is one."""
     json: str | None = None

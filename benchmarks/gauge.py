@@ -26,7 +26,7 @@ class Gauge:
     Attributes:
         evaluator: evaluator of samples in this format.
         source: real samples in this format.
-        tested: configuration of the frames whose states are given to generators that read RAM.
+        tested: configuration of the frames whose states are given to generators that read them.
     """
 
     evaluator: Evaluator
@@ -44,10 +44,13 @@ class Gauge:
                 the configuration.
 
         Raises:
-            InputError: the source has no evaluator, or `test_data` holds no states.
+            InputError: the source has no evaluator, or `test_data` holds no states where the
+                source does.
         """
         source = SOURCES[config.source](config)
-        tested = dataclasses.replace(config, data=test_data or config.data, condition="ram")
+        stored = getattr(source, "state", None)
+        condition = config.condition if stored is None else stored.kind
+        tested = dataclasses.replace(config, data=test_data or config.data, condition=condition)
         if test_data is not None:
             SOURCES[config.source](tested)
         return cls(evaluator_for(source, config, num), source, tested)
@@ -58,16 +61,25 @@ class Gauge:
         return self.source.spec.frame_format
 
     def scores(self, generator: FrameGenerator) -> Scores:
-        """Evaluate samples of a generator and, if it reads RAM, its frames of given states."""
+        """Evaluate samples of a generator and, if it reads RAM or encodes frames of the common
+        format, its frames of given states.
+        """
         num = self.evaluator.num
         if self.frame_format is None:
             return self.evaluator.scores(generator.sample_points(num))
         scores = self.evaluator.scores(
             self.converted(generator.sample(num), generator.frame_format)
         )
-        if generator.reads_ram and self.evaluator.statistics is not None:
-            tested = SOURCES[self.tested.source](self.tested)
-            pairs = draw_pairs(generator, tested, num, self.evaluator.seed)
+        encodes = generator.num_encoded > 0 and generator.frame_format == self.frame_format
+        if (generator.reads_ram or encodes) and self.evaluator.statistics is not None:
+            run = generator.model.run
+            config = dataclasses.replace(
+                self.tested,
+                condition=run.condition,
+                code_size=run.code_size,
+                code_frames=run.code_frames,
+            )
+            pairs = draw_pairs(generator, SOURCES[config.source](config), num, self.evaluator.seed)
             drawn = self.converted(pairs.frames, generator.frame_format)
             scores |= pair_scores(drawn, pairs.true, self.evaluator.statistics, pairs.episodes)
         return scores

@@ -43,6 +43,9 @@ class GeneratedObservation(
     `--condition info:KEY` draws the frame of that entry of info. Numbers outside of the range of
     the training data are clipped to it, and `num_clipped` counts these states.
 
+    One that was trained with `--condition code` encodes each real observation, which must be an
+    image, and draws the frame of its code.
+
     `reset(seed=s)` determines all observations. Without a seed, latents are seeded from the
     environment's own random generator, which is not advanced.
 
@@ -96,9 +99,9 @@ class GeneratedObservation(
         self._stream = ObservationStream(
             generator, env.observation_space, layout, 1, generation, provenance_of(env)
         )
-        if self._stream.state is not None:
-            check_gives(env, self._stream.state)
-            if self._stream.state.kind == RAM:
+        if self._stream.given_state is not None:
+            check_gives(env, self._stream.given_state)
+            if self._stream.given_state.kind == RAM:
                 warn_if_delayed(env)
         self.observation_space = self._stream.space
         self._real_observation: Any = None
@@ -139,7 +142,7 @@ class GeneratedObservation(
         self, observation: Any, info: dict[str, Any], *, is_first: bool
     ) -> tuple[Any, dict[str, Any]]:
         self._real_observation = observation
-        state, states = self._stream.state, None
+        state, states = self._stream.given_state, None
         if state is not None:
             states = state_of_env(self.env, state, (observation, info))[None]
         generated = self._stream.generate([0], [is_first], [observation], states)[0]

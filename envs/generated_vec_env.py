@@ -67,7 +67,7 @@ class GeneratedVecEnv(VecEnvWrapper):
             generation,
             provenance_of_vector(venv),
         )
-        state = self._stream.state
+        state = self._stream.given_state
         if state is not None:
             check_observations(venv.observation_space, state)
             if state.kind == RAM and isinstance(venv.unwrapped, DummyVecEnv):
@@ -79,7 +79,7 @@ class GeneratedVecEnv(VecEnvWrapper):
         seeds = list(self.unwrapped._seeds)  # VecEnv.seed stores them here for the next reset
         self._real = self.venv.reset()
         self._stream.seed(range(self.num_envs), seeds, self._drawn_seeds)
-        real = self._real if self._stream.options.mode == "mix" else None
+        real = self._real if self._stream.needs_real else None
         # wrappers in between may not pass on reset_infos
         self.reset_infos = [dict(info) for info in self.unwrapped.reset_infos]
         states = self._states(self._moments(self.reset_infos))
@@ -132,7 +132,7 @@ class GeneratedVecEnv(VecEnvWrapper):
 
     def _states(self, moments: list[Moment]) -> State | None:
         """Return the states of moments, (M, size); None if the generator reads none."""
-        state = self._stream.state
+        state = self._stream.given_state
         return None if state is None else states_in_list(state, moments)
 
     def _drawn_seeds(self) -> list[int]:

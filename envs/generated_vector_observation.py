@@ -90,8 +90,8 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
         self._stream = ObservationStream(
             generator, single_space, layout, env.num_envs, generation, provenance_of_vector(env)
         )
-        if self._stream.state is not None:
-            _provide_states(env, self._stream.state)
+        if self._stream.given_state is not None:
+            _provide_states(env, self._stream.given_state)
         self.single_observation_space = self._stream.space
         if mode != "info":  # which leaves observations as they are, of different spaces as well
             self.observation_space = batch_space(self._stream.space, env.num_envs)
@@ -147,8 +147,8 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
         return [seed_from(rng) for rng in rngs]
 
     def _generate(self, indices: Indices, is_first: list[bool], infos: dict[str, Any]) -> None:
-        is_mixing = self._stream.options.mode == "mix"
-        real = [self._real[index] for index in indices] if is_mixing else None
+        needs_real = self._stream.needs_real
+        real = [self._real[index] for index in indices] if needs_real else None
         states = self._newest_states(infos, indices)
         self._stream.generate(indices.tolist(), is_first, real, states)
 
@@ -175,15 +175,16 @@ class GeneratedVectorObservation(CopiedWithGame, AnyVectorWrapper, gym.utils.Rec
 
     def _newest_states(self, infos: dict[str, Any], indices: Indices) -> State | None:
         """Return the states behind the newest observations, (M, size); None without states."""
-        if self._stream.state is None:
+        state = self._stream.given_state
+        if state is None:
             return None
-        return states_in_vector(self._stream.state, self._real_of, infos, indices)
+        return states_in_vector(state, self._real_of, infos, indices)
 
     def _states_with_finals(self, is_done: Mask, infos: dict[str, Any]) -> State | None:
         """Return the states behind last observations of episodes, then behind newest observations;
         None without states.
         """
-        state, done = self._stream.state, np.flatnonzero(is_done)
+        state, done = self._stream.given_state, np.flatnonzero(is_done)
         if state is None:
             return None
         of_finals, final_info = infos["final_obs"], infos.get("final_info", {})

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.condition import CODE
 from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
@@ -19,6 +20,7 @@ from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models.latent_stream import Decoder, LatentStream, state_of
 from atarigan.models.latents import Latents
 
+from .frame_codes import FrameCodes
 from .generation_options import GenerationOptions
 from .state_reading import check_gives
 
@@ -48,8 +50,8 @@ class ObservationStream:
         state: the state that the generator reads; None without one.
 
     Raises:
-        InputError: mode is "mix" and real observations are not images; or the generator reads the
-            RAM of another game.
+        InputError: mode is "mix", or the generator encodes frames, and real observations are not
+            images; or the generator reads the RAM of another game.
     """
 
     def __init__(
@@ -75,6 +77,10 @@ class ObservationStream:
         )
         self.state = state_of(self._decoder)
         self.real_layout = real_layout
+        self._codes: FrameCodes | None = None
+        if self.state is not None and self.state.kind == CODE:
+            encoder: Any = self._decoder
+            self._codes = FrameCodes(encoder, real_layout, space, num_envs)
         if self.real_layout is None and options.mode == "mix":
             raise InputError(f"mode 'mix' needs image observations, not {space}")
         self.layout = self.real_layout or layout_of_frames(self._decoder.frame_format)
@@ -96,6 +102,18 @@ class ObservationStream:
     def num_clipped(self) -> int:
         """States so far with a number outside of the range that the generator learned."""
         return getattr(self._decoder, "num_clipped", 0)
+
+    @property
+    def needs_real(self) -> bool:
+        """Whether `generate` needs the real observations."""
+        return self.options.mode == "mix" or self._codes is not None
+
+    @property
+    def given_state(self) -> StateSpec | None:
+        """The state that `generate` must be given; None for one that it reads off real
+        observations.
+        """
+        return self.state if self._codes is None else None
 
     def seed(
         self,
@@ -131,9 +149,12 @@ class ObservationStream:
         Args:
             indices: the environments. One that ends an episode and begins the next is in it twice.
             is_first: whether each observation begins an episode.
-            real: the real observations, (M, *shape); used only in mode "mix".
-            states: (M, size); None if the generator reads none.
+            real: the real observations, (M, *shape), where it `needs_real` ones.
+            states: (M, size) of `given_state`; None without one.
         """
+        if self._codes is not None:
+            assert real is not None
+            states = self._codes.push(indices, is_first, real)
         streams = [self._latents[index] for index in indices]
         is_generated = self._choose(streams)
         latents = [
@@ -168,14 +189,14 @@ class ObservationStream:
             is_done: which environments ended an episode, bool (num_envs,).
             real_finals: the last real observations of those that ended, (D, *shape).
             real: the real observations of all, (num_envs, *shape).
-            states: (D + num_envs, size), in the same order; None if the generator reads none.
+            states: (D + num_envs, size) of `given_state`, in the same order; None without one.
 
         Returns:
             The last observations of those that ended, (D, *shape), and the observations of all
             after the resets, (num_envs, *shape).
         """
         done = np.flatnonzero(is_done).tolist()
-        reals = [*real_finals, *real] if self.options.mode == "mix" else None
+        reals = [*real_finals, *real] if self.needs_real else None
         is_first = [False] * len(done) + is_done.tolist()
         observations = self.generate([*done, *range(self.num_envs)], is_first, reals, states)
         return observations[: len(done)], observations[len(done) :]
@@ -268,14 +289,14 @@ class GeneratedFrames:
             provenance,
             allow,
         )
-        if self._stream.state is not None:
-            check_gives(env, self._stream.state)
+        if self._stream.given_state is not None:
+            check_gives(env, self._stream.given_state)
         self._num_games, self._seed = num_games, seed
 
     @property
     def state(self) -> StateSpec | None:
-        """The state that the generator reads; None without one."""
-        return self._stream.state
+        """The state that it must be given; None without one."""
+        return self._stream.given_state
 
     def __call__(
         self,
@@ -284,7 +305,8 @@ class GeneratedFrames:
         frames: Frames,
         states: State | None,
     ) -> Frames:
-        """Generate the next frames of some episodes, uint8 (M, H, W, C), of states (M, size).
+        """Generate the next frames of some episodes, uint8 (M, H, W, C), of states (M, size) or of
+        the codes of real frames (M, H, W, C).
 
         Numbers of episodes that run at the same time differ by less than the number of games.
         """
@@ -292,7 +314,8 @@ class GeneratedFrames:
         for game, episode, begins in zip(games, episodes, is_first, strict=True):
             if begins:
                 self._stream.seed([game], [self._seed + episode], lambda: [])
-        return self._stream.generate(games, is_first, None, states if self.state else None)
+        real = list(frames) if self._stream.needs_real else None
+        return self._stream.generate(games, is_first, real, states if self.state else None)
 
 
 def load_generator(generator: Decoder | str | Path) -> Decoder:

@@ -275,8 +275,8 @@ def test_a_damaged_set_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--data buffer", "needs --data with --to, or --from with --out, not --data"),
-        ("--data buffer --to minari:a-v0 --out b", "or --from with --out, not --data --to --out"),
+        ("--data buffer", "or --data with --codes and --out, not --data"),
+        ("--data buffer --to minari:a-v0 --out b", "with --codes and --out, not --data --to --out"),
         (
             "--data buffer --to minari",
             "--to must be a format and a name, minari:NAME, not 'minari'",

@@ -119,7 +119,7 @@ def test_mismatches_are_refused(generator, buffer, tmp_path):
         build_trainer(dataclasses.replace(config, condition="none"))
     with FrameBuffer.create(tmp_path / "blind", 4, SHAPE) as blind:
         blind.add(dot_at(5, 5))
-    with pytest.raises(InputError, match="stores none: use --recipe atari-frames, which needs"):
+    with pytest.raises(InputError, match="stores none: use --recipe codes, which needs"):
         build_trainer(dataclasses.replace(config, data=str(tmp_path / "blind")))
     with pytest.raises(InputError, match="--condition needs"):
         build_trainer(dataclasses.replace(CONFIG, source="sine", network="mlp"))

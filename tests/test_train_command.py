@@ -51,7 +51,8 @@ def buffer(tmp_path_factory):
 def run(tmp_path_factory, buffer):
     """A finished run, to look at and not to change."""
     out = tmp_path_factory.mktemp("finished") / "run"
-    assert run_train("--out", out, "--data", buffer, "--network", "dcgan", "--batch-size", 8,
+    assert run_train("--out", out, "--data", buffer, "--recipe", "atari-frames",
+                     "--network", "dcgan", "--batch-size", 8,
                      "--max-images", 48, "--sample-every", 16) == 0  # fmt: skip
     return out
 
@@ -102,7 +103,7 @@ def test_every_source_has_a_recipe_to_start_from(source):
 def test_frames_are_told_of_memory_where_it_was_stored(tmp_path, buffer):
     with FrameBuffer.create(tmp_path / "states", 1, (20, 24, 1), ram_size=3) as made:
         made.add(np.zeros((20, 24, 1), np.uint8), ram=np.zeros(3, np.uint8))
-    for data, condition in ((tmp_path / "states", "ram"), (buffer, "none")):
+    for data, condition in ((tmp_path / "states", "ram"), (buffer, "code")):
         assert train.parse(["--data", str(data), "--out", "x"]).run.condition == condition
 
 

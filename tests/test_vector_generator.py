@@ -272,9 +272,7 @@ def test_frames_without_states_say_which_recipe_needs_none(tmp_path: Path) -> No
         "--condition",
         "observation",
     ]
-    with pytest.raises(
-        InputError, match="stores none: use --recipe atari-frames, which needs none"
-    ):
+    with pytest.raises(InputError, match="stores none: use --recipe codes, which needs none"):
         train.main(words)
 
 

@@ -2,17 +2,17 @@
 
 from atarigan.errors import InputError, did_you_mean
 
-NONE, CLASS, RAM, OBSERVATION = "none", "class", "ram", "observation"
+NONE, CLASS, RAM, OBSERVATION, CODE = "none", "class", "ram", "observation", "code"
 INFO = "info:"  # the name of an entry of info follows
-_KNOWN = (NONE, CLASS, RAM, OBSERVATION, "info:KEY")
+_KNOWN = (NONE, CLASS, RAM, OBSERVATION, CODE, "info:KEY")
 
 
 def check_condition(condition: str, name: str = "--condition") -> None:
     """Raise InputError if a condition is unknown.
 
     Args:
-        condition: "none"; "class"; or a state: "ram", "observation", or "info:" and the name of an
-            entry of the environment's info.
+        condition: "none"; "class"; or a state: "ram", "observation", "info:" and the name of an
+            entry of the environment's info, or "code", which an encoder reads off frames.
         name: of the setting, for the message.
     """
     if condition in _KNOWN[:-1] or (condition.startswith(INFO) and condition != INFO):
@@ -23,7 +23,7 @@ def check_condition(condition: str, name: str = "--condition") -> None:
 
 
 def is_state(condition: str) -> bool:
-    """Return whether a condition is a state of an environment."""
+    """Return whether a condition is a state of an environment, or a code in its place."""
     return condition not in (NONE, CLASS)
 
 

@@ -1,5 +1,6 @@
 """RunConfig: all settings of a training run."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,10 +11,11 @@ LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
 MAX_LAYERS = 64
 MAX_INTEGER = 1 << 53  # integers up to this are exact as floats
+MAX_CODE_SIZE, MAX_WORDS, MAX_CODE_FRAMES = 1024, 256, 4
 MAX_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
 _UPDATES = ("critic_steps", "generator_steps", "reconstruction_steps")
 _STEPS = ("critic_steps", "generator_steps", "penalty_every")
-_AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate")
+_AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate", "code_size", "code_frames")
 _FRACTIONS = ("generator_lr", "critic_lr", "final_lr", "beta1", "beta2")
 
 
@@ -46,7 +48,17 @@ class RunConfig:
     condition: str = "none"
     """Additional input of generator and critic: none; class, the label of each sample; or the state
     of each frame, as the buffer stores it: ram (the console's 128 bytes of memory), observation (a
-    vector of numbers) or info:KEY (an entry of the environment's info).
+    vector of numbers) or info:KEY (an entry of the environment's info); or code, which an encoder
+    that is trained together with the generator reads off the frames.
+    """
+    code_size: int = 64
+    """Bytes of a code, 1 to 1,024. The encoder divides frames into as many cells."""
+    code_levels: tuple[int, ...] = (4, 4, 4, 4)
+    """Levels of each channel of a byte of the code, at least 2 each, with a product of at most 256.
+    """
+    code_frames: int = 1
+    """Newest frames that the encoder reads, 1 to 4. At the beginning of an episode its first frame
+    is repeated.
     """
     objective: str = "wasserstein"
     """Adversarial loss."""
@@ -155,6 +167,7 @@ class RunConfig:
             raise InputError(
                 f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"
             )
+        self._check_code()
         for name in ("generator_layers", "critic_layers"):
             sizes = getattr(self, name)
             if min(sizes, default=1) < 1:
@@ -173,6 +186,17 @@ class RunConfig:
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise InputError(f"{_flag(name)} must be at least 0 and below 1, not {value}")
+
+    def _check_code(self) -> None:
+        for name, most in (("code_size", MAX_CODE_SIZE), ("code_frames", MAX_CODE_FRAMES)):
+            if getattr(self, name) > most:
+                raise InputError(f"{_flag(name)} must be at most {most}, not {getattr(self, name)}")
+        levels = self.code_levels
+        if min(levels, default=0) < 2 or not math.prod(levels) <= MAX_WORDS:
+            raise InputError(
+                f"--code-levels must each be at least 2, with a product of at most {MAX_WORDS}, "
+                f"not {shown(list(levels))}"
+            )
 
 
 def _flag(name: str) -> str:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import NONE, OBSERVATION, RAM, check_condition, info_key, is_state
+from atarigan.config.condition import (
+    CODE,
+    NONE,
+    OBSERVATION,
+    RAM,
+    check_condition,
+    info_key,
+    is_state,
+)
 from atarigan.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -18,9 +26,10 @@ if TYPE_CHECKING:
 
 RAM_SIZE = 128  # bytes of the console's memory
 MAX_SIZE = 1024  # numbers of a state
+_BYTES = (RAM, CODE)
 Vector = npt.NDArray[np.float32]
 State = npt.NDArray[Any]
-"""States of N moments, (N, size), or of one, (size,): RAM uint8, all others float32."""
+"""States of N moments, (N, size), or of one, (size,): RAM and codes uint8, all others float32."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +37,10 @@ class StateSpec:
     """What a state is.
 
     Attributes:
-        kind: where it comes from, as --condition names it: "ram", "observation" or "info:KEY".
+        kind: where it comes from, as --condition names it: "ram", "observation", "info:KEY" or
+            "code".
         size: how many numbers it has, 1 to 1,024.
-        dtype: "uint8" for RAM, "float32" for others.
+        dtype: "uint8" for RAM and codes, "float32" for others.
 
     Raises:
         InputError: the kind is unknown, or the size out of range.
@@ -46,18 +56,20 @@ class StateSpec:
             raise InputError(f"the kind of a state must not be {self.kind!r}")
         if not 1 <= self.size <= MAX_SIZE:
             raise InputError(f"a state must have 1 to {MAX_SIZE} numbers, not {self.size}")
-        if (self.dtype == "uint8") != (self.kind == RAM):
+        if (self.dtype == "uint8") != (self.kind in _BYTES):
             raise InputError(f"a state of kind {self.kind!r} must not be stored as {self.dtype}")
 
     @classmethod
     def of(cls, kind: str, size: int) -> "StateSpec":
         """Return the description of states of a kind."""
-        return cls(kind, size, "uint8" if kind == RAM else "float32")
+        return cls(kind, size, "uint8" if kind in _BYTES else "float32")
 
     @property
     def title(self) -> str:
         """The state in words."""
-        return f"{self.size} bytes of RAM" if self.kind == RAM else f"{self.kind} ({self.size},)"
+        if self.kind in _BYTES:
+            return f"{self.size} bytes of {'RAM' if self.kind == RAM else 'a code'}"
+        return f"{self.kind} ({self.size},)"
 
     def __str__(self) -> str:
         return self.title

@@ -1,5 +1,6 @@
 """The samples that an evaluation scores: drawn from a generator, or read from a file."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -14,9 +15,11 @@ from atarigan.evaluation.evaluator import Samples
 from atarigan.evaluation.metrics.score import Progress
 from atarigan.evaluation.motion_evaluator import NUM_STACK, StackIndices, two_sets_of_stacks
 from atarigan.images.pixels import Frames
+from atarigan.images.subset import evenly_spaced
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_stream import LatentStream, state_of
 from atarigan.models.latents import Latents
+from atarigan.models.state.code_use import CodeUse
 
 WALK_LENGTH = 50.0
 _CHUNK = 1000
@@ -45,6 +48,7 @@ class DrawnSamples:
         pairs: frames of the same states; None for generators that are not conditioned on states.
         stacks: consecutive frames, oldest first, uint8 (M, K, H, W, C), or None.
         num_clipped: real states whose numbers were clipped to the range of the training data.
+        code_use: how much of the codes of these real frames is used; None without codes.
         weights_sha256: checksum of the generator's file of weights; None if that is unknown.
     """
 
@@ -52,6 +56,7 @@ class DrawnSamples:
     pairs: Pairs | None = None
     stacks: Frames | None = None
     num_clipped: int = 0
+    code_use: CodeUse | None = None
     weights_sha256: str | None = None
 
     @classmethod
@@ -92,7 +97,8 @@ def draw_samples(
         return DrawnSamples(samples, stacks=stacks)
     before = getattr(generator, "num_clipped", 0)
     pairs = draw_pairs(generator, source, num, seed, progress)
-    return DrawnSamples(samples, pairs, stacks, getattr(generator, "num_clipped", 0) - before)
+    clipped = getattr(generator, "num_clipped", 0) - before
+    return DrawnSamples(samples, pairs, stacks, clipped, _code_use(generator, source))
 
 
 def draw_pairs(
@@ -105,7 +111,7 @@ def draw_pairs(
     """Pick at most `num` random real frames, and draw generated frames of their states."""
     picked = np.random.default_rng([seed, 1]).permutation(source.num_samples)[:num]
     latents = generator.latents(len(picked), seed)
-    frames = _decode(generator, latents, source.conditions_at(picked), progress)
+    frames = _decode(generator, latents, _states_at(generator, source, picked), progress)
     episodes = source.episodes()
     return Pairs(frames, source.samples_at(picked), None if episodes is None else episodes[picked])
 
@@ -124,7 +130,7 @@ def _draw_stacks(
         return None
     if state_of(generator) is not None:
         latents = generator.latents(states.size, seed)
-        conditions = source.conditions_at(states.ravel())
+        conditions = _states_at(generator, source, states.ravel())
     else:
         latents, conditions = _walks(generator, len(states), seed), None
     frames = _decode(generator, latents, conditions, progress)
@@ -142,6 +148,31 @@ def _states_of_stacks(source: DataSource, num: int, seed: int) -> StackIndices |
     except InputError:
         return None
     return stacks[sets.others]
+
+
+def _encodes(generator: FrameGenerator) -> bool:
+    """Return whether the generator reads codes off frames; those of other packages do not."""
+    return getattr(generator, "num_encoded", 0) > 0
+
+
+def _states_at(
+    generator: FrameGenerator, source: DataSource, indices: npt.NDArray[np.int64]
+) -> State | None:
+    """Return the states of numbered real frames as the generator reads them, or their codes."""
+    if not _encodes(generator):
+        return source.conditions_at(indices)
+    parts = np.array_split(indices, -(-len(indices) // _CHUNK) or 1)
+    found = (source.conditions_at(part) for part in parts)
+    return np.concatenate([generator.encode(each) for each in found if each is not None])
+
+
+def _code_use(generator: FrameGenerator, source: DataSource) -> CodeUse | None:
+    """Measure the codes of evenly spaced frames; None for a generator without an encoder."""
+    if not _encodes(generator):
+        return None
+    codes = _states_at(generator, source, evenly_spaced(source.num_samples, _CHUNK))
+    assert codes is not None
+    return CodeUse.of(codes, math.prod(generator.model.run.code_levels))
 
 
 def _walks(generator: FrameGenerator, num: int, seed: int) -> Latents:

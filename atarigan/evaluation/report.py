@@ -55,7 +55,8 @@ class Evaluation:
             *([f"distances in {evaluator.features}"] if evaluator.features else []),
         ]
         stacks = f"; stacks: {_shown_counts(self.motion)}" if self.motion else ""
-        return ", ".join(parts) + stacks
+        code = f"; {self.facts['code']}" if "code" in self.facts else ""
+        return ", ".join(parts) + stacks + code
 
     @property
     def warning(self) -> str | None:

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from atarigan.config.run_config import LatentDistribution
 from atarigan.data.provenance import Provenance
 from atarigan.data.states import State, StateSpec
-from atarigan.errors import InputError, one_line
+from atarigan.errors import InputError
 from atarigan.files.checksum import sha256_of
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import hub_card, model_source
-from atarigan.models.build import build_generator
 from atarigan.models.checkpoint import (
     WEIGHTS_FILE,
     find_checkpoint,
@@ -25,8 +24,10 @@ from atarigan.models.checkpoint import (
     load_weights,
     write_packed,
 )
+from atarigan.models.code_conditioned import CodeConditionedGenerator
 from atarigan.models.device import choose_device
 from atarigan.models.families import Generator
+from atarigan.models.frame_network import FrameNetwork, loaded_network, network_inputs
 from atarigan.models.hub import HubModel
 from atarigan.models.latent_tensors import on_unit_interval
 from atarigan.models.latents import LARGEST_BATCH, Latents, Seed, batches, draw_latents
@@ -44,8 +45,8 @@ class FrameGenerator(HubModel):
     """Draws samples from a trained generator, without its data or its critic.
 
     Frames depend on a latent and, if the generator was trained with a condition, on a class or on a
-    state: the console's 128 bytes of memory (RAM), or a vector of numbers. Without a given state it
-    draws one.
+    state: the console's 128 bytes of memory (RAM), a vector of numbers, or a code that its encoder
+    reads off real frames (`encode`). Without a given state it draws one.
 
     Attributes:
         model: the configuration of the training run.
@@ -101,7 +102,7 @@ class FrameGenerator(HubModel):
         """
         checkpoint = find_checkpoint(model_source.resolved(source))
         model = load_model_config(checkpoint)
-        network = _loaded_generator(model, load_weights(checkpoint), checkpoint)
+        network = loaded_network(model, load_weights(checkpoint), checkpoint)
         return cls(model, network, choose_device(device), checkpoint)
 
     def _write_for_hub(self, folder: Path, repository: str) -> None:
@@ -193,8 +194,8 @@ class FrameGenerator(HubModel):
         return self.model.reads_ram
 
     def states(self, latents: Latents) -> State:
-        """Return the states that latents (N, latent_size) determine, RAM uint8 (N, bytes) or
-        vectors float32 (N, size).
+        """Return the states that latents (N, latent_size) determine, RAM or codes uint8 (N, bytes)
+        or vectors float32 (N, size).
 
         Their distribution approximates that of the training data.
 
@@ -217,7 +218,36 @@ class FrameGenerator(HubModel):
     @property
     def _state_prior(self) -> StatePrior | VectorPrior | None:
         network = self._network
-        return network.prior if isinstance(network, StateConditionedGenerator) else None
+        if isinstance(network, (StateConditionedGenerator, CodeConditionedGenerator)):
+            return network.prior
+        return None
+
+    @property
+    def num_encoded(self) -> int:
+        """How many frames `encode` reads; 0 for a generator without an encoder."""
+        has_encoder = isinstance(self._network, CodeConditionedGenerator)
+        return self.model.run.code_frames if has_encoder else 0
+
+    @torch.inference_mode()
+    def encode(self, frames: Frames) -> State:
+        """Return the codes, uint8 (N, size), of the newest frames of moments, oldest first, uint8
+        (N, num_encoded, H, W, C).
+
+        Raises:
+            InputError: it was trained without an encoder, or the frames have another shape.
+        """
+        network, state = self._network, self.state
+        if state is None or not isinstance(network, CodeConditionedGenerator):
+            raise InputError("it was trained without --condition code: it has no encoder")
+        expected = (len(frames), self.num_encoded, *self.frame_shape)
+        if frames.shape != expected or frames.dtype != np.uint8:
+            raise InputError(
+                f"frames to encode must be uint8 {expected}, not {frames.dtype} {frames.shape}"
+            )
+        codes = np.empty((len(frames), state.size), np.uint8)
+        for part in batches(len(frames), self.largest_batch):
+            codes[part] = network.codes(self._on_device(frames[part], np.uint8)).cpu().numpy()
+        return codes
 
     def conditions(self, labels: Sequence[int] | npt.NDArray[np.integer]) -> Conditions:
         """Return the conditions of class labels (N,): one-hot float32 (N, num_classes).
@@ -257,7 +287,7 @@ class FrameGenerator(HubModel):
 
     def num_outside(self, states: State) -> int:
         """Return how many states (N, size) have a number outside of the range in the training data;
-        0 for RAM.
+        0 for RAM and codes.
         """
         encoder = getattr(self._network, "encoder", None)
         if not isinstance(encoder, VectorEncoder):
@@ -270,9 +300,9 @@ class FrameGenerator(HubModel):
 
         Args:
             latents: float32, from `latents`.
-            conditions: classes float32 (N, num_classes), RAM uint8 (N, bytes) or other states
-                float32 (N, size), if the generator was trained with them. None draws the `states`
-                of the latents instead of given ones.
+            conditions: classes float32 (N, num_classes), RAM or codes uint8 (N, bytes), or other
+                states float32 (N, size), if the generator was trained with them. None draws the
+                `states` of the latents instead of given ones.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
@@ -288,12 +318,13 @@ class FrameGenerator(HubModel):
     def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Do the same as `decode` with tensors on the `device`, in one batch.
 
-        Latents, classes and vectors are float32, RAM is uint8, and so are the frames (N, H, W, C).
+        Latents, classes and vectors are float32, RAM and codes uint8, and so are the frames (N, H,
+        W, C).
         """
         if self.state is not None and conditions is None:
             conditions = self._states(latents)
         numbers = latents[:, : self.model.run.latent_size]
-        return self._network.frames(*_inputs(numbers, conditions))
+        return self._network.frames(*network_inputs(numbers, conditions))
 
     def sample_points(self, num: int, seed: Seed = 0) -> npt.NDArray[np.float32]:
         """Generate points, float32 (num, 2). Raises InputError if it generates images."""
@@ -303,7 +334,7 @@ class FrameGenerator(HubModel):
         points = np.empty((num, *self.sample_shape), np.float32)
         with torch.inference_mode():
             for part, inputs in self._batches(latents):
-                points[part] = self._network(*_inputs(*inputs)).cpu().numpy()
+                points[part] = self._network(*network_inputs(*inputs)).cpu().numpy()
         return points
 
     def write_grid(
@@ -338,8 +369,9 @@ class FrameGenerator(HubModel):
         found = None if conditions is None else conditions.shape
         if found != expected:
             raise InputError(f"conditions must be {expected}, not {found}")
-        dtype = np.uint8 if self.reads_ram else np.float32
-        if conditions is not None and self.state is not None and not self.reads_ram:
+        state = self.state
+        dtype = np.dtype(np.float32 if state is None else state.dtype)
+        if conditions is not None and state is not None and dtype == np.float32:
             conditions = _finite(conditions)
             self.num_clipped += self.num_outside(conditions)
         for part in batches(len(latents), self.largest_batch):
@@ -353,22 +385,11 @@ class FrameGenerator(HubModel):
         """Return a module for export: latents float32 (B, latent_size), and conditions if any, to
         frames uint8 (B, H, W, C) or points (B, 2).
         """
-        return _FrameNetwork(self._network) if self.makes_frames else self._network
+        return FrameNetwork(self._network) if self.makes_frames else self._network
 
     def _check_latents(self, latents: Latents) -> None:
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise InputError(f"latents must be (N, {self.latent_size}), not {latents.shape}")
-
-
-class _FrameNetwork(nn.Module):
-    """A generator network that returns frames uint8 (B, H, W, C)."""
-
-    def __init__(self, network: Generator) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
-        return self.network.frames(*_inputs(latents, conditions))
 
 
 def _finite(states: State) -> State:
@@ -377,24 +398,3 @@ def _finite(states: State) -> State:
     if len(wrong := floats[~np.isfinite(floats)]):
         raise InputError(f"states must hold finite numbers, not {wrong[0]}")
     return floats
-
-
-def _inputs(latents: Tensor, conditions: Tensor | None) -> list[Tensor]:
-    """Return the arguments of a network that may take no conditions."""
-    return [latents] if conditions is None else [latents, conditions]
-
-
-def _loaded_generator(model: ModelConfig, weights: dict[str, Tensor], folder: Path) -> Generator:
-    """Build the network of a configuration and load its weights.
-
-    A first attempt on torch's meta device refuses configurations larger than the weights before
-    they take any memory.
-    """
-    try:
-        with torch.device("meta"):
-            build_generator(model).load_state_dict(weights, assign=True)
-        network = build_generator(model)
-        network.load_state_dict(weights)
-    except Exception as error:  # torch raises various types for impossible sizes
-        raise InputError(f"{folder} does not fit its own config.json: {one_line(error)}") from None
-    return network

@@ -24,7 +24,8 @@ class GeneratedReplay:
     """Samples a `FrameBuffer` with frames generated from the stored states, such as RAM, the
     console's 128 bytes of memory, so that a step takes 128 bytes instead of a frame.
 
-    `python -m atarigan.collect --no-frames` writes such buffers. A state always gives the same
+    `python -m atarigan.collect --no-frames` writes such buffers of RAM and vectors, and
+    `python -m atarigan.convert --codes` those of learned codes. A state always gives the same
     frame, because a hash of its bytes selects its latent. Frames are converted to the buffer's
     format.
 
@@ -36,7 +37,8 @@ class GeneratedReplay:
 
     Raises:
         InputError: the buffer stores no states, the generator reads no such ones, expects another
-            size or is of another game, or its frames cannot be converted to the buffer's format.
+            size, is of another game or did not write the codes, or its frames cannot be converted
+            to the buffer's format.
 
     Example:
         >>> import tempfile
@@ -75,6 +77,13 @@ class GeneratedReplay:
         if read is None or read.kind != state.kind:
             raise InputError(
                 f"GeneratedReplay needs a generator trained with --condition {state.kind}"
+            )
+        written, own = buffer.meta.encoder, getattr(generator, "weights_sha256", None)
+        if written is not None and written != own:
+            raise InputError(
+                f"{buffer.path} holds codes of an encoder with the checksum {written[:12]}, and "
+                f"the generator's is {str(own)[:12]}: name the run or the packed folder that wrote "
+                "them"
             )
         check_same_game(
             getattr(generator, "provenance", Provenance()),

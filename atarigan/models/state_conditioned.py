@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from atarigan.models.families.network import Generator
 from atarigan.models.search.positions import FoundGroups
+from atarigan.models.state.frame_encoder import SharedEncoder
 from atarigan.models.state.ram_encoder import RamEncoder
 from atarigan.models.state.state_prior import StatePrior
 from atarigan.models.state.vector_encoder import VectorEncoder
@@ -96,9 +97,11 @@ class StateConditionedGenerator(Generator):
 
 
 class StateConditionedCritic(nn.Module):
-    """Samples (B, *sample_shape) and states (B, size) to logits (B,)."""
+    """Samples (B, *sample_shape) and states (B, size) to logits (B,); in the place of states may be
+    frames, which the encoder of the generator reads.
+    """
 
-    def __init__(self, network: nn.Module, encoder: StateEncoder) -> None:
+    def __init__(self, network: nn.Module, encoder: StateEncoder | SharedEncoder) -> None:
         super().__init__()
         self.network = network
         self.encoder = encoder

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from atarigan.config.condition import CODE
 from atarigan.config.machine import free_memory
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES, DataSource
@@ -62,9 +63,10 @@ def build_trainer(
     check_networks_fit(model, free_memory())
     check_tensors_fit(model, free_memory())
     torch.manual_seed(config.seed)
-    generator, critic = build_generator(model), build_critic(model)
+    generator = build_generator(model)
+    critic = build_critic(model, generator)
     report("fitting the generator to real samples")
-    states = _states(source) if model.state else None
+    states = _states(source) if model.state and model.state.kind != CODE else None
     if states is not None:
         check_states_vary(config, states)
         generator.fit_states(states)
@@ -98,7 +100,8 @@ def check_networks_fit(model: ModelConfig, free: int) -> None:
     """
     try:
         with torch.device("meta"):
-            networks = build_generator(model), build_critic(model)
+            generator = build_generator(model)
+            networks = generator, build_critic(model, generator)
     except RuntimeError as error:  # how torch reports sizes above its integers
         raise InputError(f"the networks cannot be made: {one_line(error)}") from None
     num = sum(each.numel() for network in networks for each in network.parameters())
@@ -151,7 +154,7 @@ def check_compatible(
     if config.reconstruction_steps and config.condition == "none":
         raise InputError(
             f"--reconstruction-steps {config.reconstruction_steps} needs --condition class, ram, "
-            "observation or info:KEY: "
+            "observation, info:KEY or code: "
             "without a condition the generator does not know which sample to reconstruct"
         )
     layers = config.generator_layers or config.critic_layers

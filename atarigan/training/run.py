@@ -19,6 +19,7 @@ from atarigan.models.checkpoint import find_checkpoint
 from atarigan.models.model_config import ModelConfig
 from atarigan.training.build import build_trainer
 from atarigan.training.health import HealthGuard
+from atarigan.training.observers.code_report import CodeReport
 from atarigan.training.observers.evaluations import Evaluations
 from atarigan.training.observers.history import History
 from atarigan.training.observers.logs import open_logs
@@ -216,6 +217,7 @@ def _observers(
     return [
         ProgressBar(display),
         MovingObjects(folder, trainer),
+        CodeReport(folder, trainer),
         SamplePictures(folder, trainer),
         History(folder, trainer),
         Evaluations(folder, trainer, logs),

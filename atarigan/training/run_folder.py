@@ -57,6 +57,10 @@ class RunFolder:
         return self.path / "positions.png"
 
     @property
+    def codes(self) -> Path:
+        return self.path / "codes.json"
+
+    @property
     def best(self) -> Path:
         return self.path / "best"
 

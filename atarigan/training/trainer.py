@@ -21,7 +21,7 @@ from atarigan.training.process_group import ProcessGroup
 from atarigan.training.updates import MovingAverage, Updates
 
 ROLLBACK_SEEDS = 1_000_003
-NUM_EXTENSION_SAMPLES = 1024
+MAX_EXTENSION_ELEMENTS = 1 << 28
 
 
 class Observer:
@@ -268,7 +268,9 @@ class Trainer:
         num_due = sum(each <= self.fraction_done for each in generator.extension_fractions)
         if num_due <= generator.num_extensions:
             return
-        batch = next(self.source.batches(NUM_EXTENSION_SAMPLES, self._seed + num_due))
+        most = max(1, MAX_EXTENSION_ELEMENTS // math.prod(self.model.sample.shape))
+        num = min(generator.num_for_extension, most)
+        batch = next(self.source.batches(num, self._seed + num_due))
         assert batch.condition is not None
         condition = self.plan.condition(batch.condition)
         assert condition is not None

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from atarigan.config.condition import CODE
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources.points import POINT_SOURCES
 from atarigan.errors import InputError
@@ -32,6 +33,9 @@ def unused_settings(config: RunConfig) -> dict[str, str]:
         unused |= {"penalty_weight": reason, "penalty_every": reason}
     if not (config.max_minutes or config.max_images or config.max_epochs):
         unused["final_lr"] = "without a limit of minutes, images or epochs the learning rates stay"
+    if config.condition != CODE:
+        reason = f"--condition {config.condition} has no learned code"
+        unused |= dict.fromkeys(("code_size", "code_levels", "code_frames"), reason)
     if config.source not in POINT_SOURCES:
         unused["critic_pictures"] = f"--source {config.source} gives no points"
     read = _read_by_networks(config)

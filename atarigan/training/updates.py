@@ -360,7 +360,7 @@ def _repeated(condition: Tensor | None, num: int) -> Tensor | None:
     """Conditions repeated to `num` rows."""
     if condition is None or len(condition) == num:
         return condition
-    return condition.repeat(num // len(condition), 1)
+    return condition.repeat(num // len(condition), *[1] * (condition.ndim - 1))
 
 
 def _concatenated(parts: list[Tensor]) -> Tensor:

@@ -94,6 +94,7 @@ class BufferMeta:
         action_shape: shape of an action; () for discrete actions.
         state: what is stored as the state of each step; None stores none.
         stores_frames: false stores states without frames.
+        encoder: checksum of the weights whose encoder wrote the states; None for other states.
         origin: where the frames come from.
         versions: versions of the packages that created it, by name.
         format_version: version of the file format; those of `READABLE_FORMATS` can be read.
@@ -111,6 +112,7 @@ class BufferMeta:
     action_shape: tuple[int, ...] = ()
     state: StateSpec | None = None
     stores_frames: bool = True
+    encoder: str | None = None
     origin: Origin = Origin()
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION

@@ -1,9 +1,11 @@
 """The frames of a FrameBuffer as a source."""
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import RAM, is_state
+from atarigan.config.condition import CODE, RAM, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.provenance import Provenance
@@ -34,12 +36,15 @@ class BufferedFrames(DataSource):
         if config.condition == "class":
             raise InputError("--condition class needs a source with labels, and frames have none")
         self.state = buffer.meta.state
-        self._with_state = is_state(config.condition)
+        self._num_encoded = config.code_frames if config.condition == CODE else 0
+        self._with_state = is_state(config.condition) and not self._num_encoded
         if self._with_state:
             self._check_state(config.condition)
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
         condition_shape = (self.state.size,) if self.state and self._with_state else None
+        if self._num_encoded:
+            condition_shape = (config.code_size,)
         self.spec = SampleSpec((channels, height, width), self._shown, condition_shape)
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
@@ -70,8 +75,26 @@ class BufferedFrames(DataSource):
         """Return the RAM of numbered frames, uint8 (N, bytes), or None if none is stored."""
         return self._buffer.values_at("ram", indices) if self.has_ram else None
 
-    def conditions_at(self, indices: npt.NDArray[np.int64]) -> State | None:
+    def conditions_at(self, indices: npt.NDArray[np.int64]) -> State | Frames | None:
+        """Return the states of numbered frames, (N, size), or, for a learned code, the frames that
+        are encoded, uint8 (N, K, H, W, C), oldest first; None without a condition.
+        """
+        if self._num_encoded:
+            return self._stacks_at(indices)
         return self.states_at(indices) if self._with_state else None
+
+    def _stacks_at(self, indices: npt.NDArray[np.int64]) -> Frames:
+        """Return the frames before and at numbered ones; an episode's first is repeated."""
+        starts = self._episode_starts[indices][:, None]
+        stacks = np.maximum(indices[:, None] + np.arange(1 - self._num_encoded, 1), starts)
+        frames = self.samples_at(stacks.ravel())
+        return frames.reshape(*stacks.shape, *frames.shape[1:])
+
+    @cached_property
+    def _episode_starts(self) -> npt.NDArray[np.int64]:
+        """The number of the first frame of each frame's episode, int64 (num_samples,)."""
+        episodes = self.episodes()
+        return np.searchsorted(episodes, episodes)
 
     def _check_state(self, condition: str) -> None:
         """Raise InputError if the buffer stores no states of the condition's kind."""
@@ -86,7 +109,7 @@ class BufferedFrames(DataSource):
         name = "RAM" if condition == RAM else f"the state {condition}"
         raise InputError(
             f"--condition {condition} needs frames with {name}, and {path} stores none: use "
-            f"--recipe atari-frames, which needs {'no RAM' if condition == RAM else 'none'}"
+            f"--recipe codes, which needs {'no RAM' if condition == RAM else 'none'}"
         )
 
     def episodes(self) -> npt.NDArray[np.int64]:

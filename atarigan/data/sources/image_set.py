@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import RAM, is_state
+from atarigan.config.condition import CODE, RAM, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources.source import DataSource, shown_format
@@ -36,10 +36,10 @@ class ImageSet(DataSource):
         if len(images) == 0:
             raise InputError("an image source must hold at least 1 image, not 0")
         if is_state(config.condition):
-            name = "RAM" if config.condition == RAM else "this state"
+            names = {RAM: "frames with RAM", CODE: "frames of a buffer"}
+            name = names.get(config.condition, "frames with this state")
             raise InputError(
-                f"--condition {config.condition} needs frames with {name}, and "
-                f"{config.source!r} has none"
+                f"--condition {config.condition} needs {name}, and {config.source!r} has none"
             )
         self._with_condition = config.condition == "class"
         if self._with_condition and labels is None:

@@ -2,6 +2,7 @@
 
 from atarigan.models.families import (
     autoencoder,
+    cells,
     codebook,
     coordinates,
     dcgan,
@@ -27,6 +28,7 @@ __all__ = [
     "NetworkShape",
     "atari_wgan",
     "autoencoder",
+    "cells",
     "codebook",
     "coordinates",
     "dcgan",

@@ -33,6 +33,8 @@ class NetworkShape:
         leaky_slope: slope of leaky ReLUs below zero.
         state_size: bytes of the RAM that a condition encodes; 0 for other conditions.
         vector_size: numbers of the vector that a condition encodes; 0 for other conditions.
+        code_size: bytes of the learned code whose values a condition is, as many values for each
+            byte; 0 for other conditions.
     """
 
     sample_shape: tuple[int, ...]
@@ -45,6 +47,7 @@ class NetworkShape:
     leaky_slope: float = 0.2
     state_size: int = 0
     vector_size: int = 0
+    code_size: int = 0
 
     @property
     def input_size(self) -> int:
@@ -75,12 +78,14 @@ class Generator(nn.Module):
         takes_state: whether the network needs the state itself, and not only its features: a third
             argument of `forward` and `frames`, (B, size).
         extension_fractions: shares of the training after which `extend` is called.
+        num_for_extension: real samples that `extend` needs.
     """
 
     num_fitted = 2048
     num_observed = 0
     takes_state = False
     extension_fractions: tuple[float, ...] = ()
+    num_for_extension = 1024
 
     @property
     def num_extensions(self) -> int:

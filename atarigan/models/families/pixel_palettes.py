@@ -98,6 +98,10 @@ class PixelPalettes(SizedByData):
         """Return the positions of the colors of frames uint8 (N, H, W, C), float (N, H, W)."""
         return _entries(self.positions, self._nearest_color(frames))
 
+    def positions_of_images(self, images: Tensor) -> Tensor:
+        """Return the same of images (B, C, H, W) in [-1, 1] of whole levels, float (B, H, W)."""
+        return _entries(self.positions, _entries(self.color_of_key, keys_of_images(images)))
+
     def images(self, positions: Tensor) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] of the nearest palette colors to positions (B, H,
         W).
@@ -129,13 +133,13 @@ class PixelPalettes(SizedByData):
         levels where the border is farther. Correct pixels cost nothing, so that a ball of one pixel
         in 7,000 still counts.
         """
-        return self._pixel_errors(positions, real).mean()
+        return self.pixel_errors(positions, real).mean()
 
     def frame_errors(self, positions: Tensor, real: Tensor) -> Tensor:
         """Return `position_error` of each frame, (B,)."""
-        return self._pixel_errors(positions, real).mean(1)
+        return self.pixel_errors(positions, real).mean(1)
 
-    def _pixel_errors(self, positions: Tensor, real: Tensor) -> Tensor:
+    def pixel_errors(self, positions: Tensor, real: Tensor) -> Tensor:
         """Return the distance of each pixel, (B, H * W)."""
         colors = _entries(self.color_of_key, keys_of_images(real)).flatten(1)
         rows = colors + self._first_rows(len(self.colors))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from atarigan.config.run_config import RunConfig
+from atarigan.files import typed_json
+from atarigan.models.state.code_use import CodeUse
 from atarigan.pictures.page import Page
 from atarigan.training.observers.evaluations import read_lines
 from atarigan.training.observers.history import draw_curves, read_rows
@@ -66,6 +68,9 @@ def _figures(folder: RunFolder, trainer: Trainer) -> Iterator[tuple[str, str]]:
     if rows:
         yield "critic loss", f"{rows[-1]['critic_loss']:.3g}"
         yield "generator loss", f"{rows[-1]['generator_loss']:.3g}"
+    if folder.codes.exists():
+        use = typed_json.read_json(folder.codes, CodeUse)
+        yield "bits of the code", f"{use.bits:.0f} of {use.bits_at_most:.0f}"
     for line in read_lines(folder)[-1:]:
         score = line["scores"][line["headline"]]
         yield line["headline"].replace("_", " "), f"{score['value']:.3g}"
