@@ -97,3 +97,39 @@ def test_windows_at_the_edge_are_cut_off() -> None:
     assert drawn.shape == (2, 1, *SIZE)
     assert (drawn[0, 0, :, 20:] == -1).all()
     assert (drawn[1, 0, :, :30] == -1).all()
+
+
+def squares_of_a_coarse_screen(num: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Squares at whole pixels of a screen of 7 times the size, which is made smaller, and how far
+    the first number was rounded, in small pixels.
+    """
+    rng = np.random.default_rng(0)
+    states = rng.uniform(-2, 2, (num, 2)).astype(np.float32)
+    frames = np.zeros((num, *SIZE), np.uint8)
+    for frame, (x, y) in zip(frames, states, strict=True):
+        left, top = np.floor([7 * (20 + 6 * x), 7 * (12 + 3 * y)]).astype(int)
+        screen = np.zeros((7 * SIZE[0], 7 * SIZE[1]), np.float32)
+        screen[top - 14 : top + 14, left - 14 : left + 14] = 255
+        frame[:] = screen.reshape(SIZE[0], 7, SIZE[1], 7).mean((1, 3)).round()
+    numbers = torch.from_numpy(states)
+    return torch.from_numpy(frames[..., None]), numbers, torch.zeros(*SIZE, 1).byte()
+
+
+@torch.no_grad()
+def test_origins_move_in_the_steps_of_the_renderer() -> None:
+    frames, states, background = squares_of_a_coarse_screen(2000)
+    origin = MovingOrigin(2)
+    origin.fit(frames, states, background)
+    assert origin.grid.steps.tolist() == pytest.approx([1 / 42, 1 / 21], rel=1e-3)
+    begun = origin.grid.offsets / origin.grid.steps  # a step begins at 0, as 7 * 20 is whole
+    assert (begun - begun.round()).abs().max() < 0.05
+    within_a_step = torch.tensor([[1.1 / 42, 0.5 / 21], [1.9 / 42, 0.5 / 21]])
+    assert torch.equal(*origin(within_a_step))
+    assert not torch.equal(*origin(torch.tensor([[0.9 / 42, 0.5 / 21], [1.1 / 42, 0.5 / 21]])))
+
+
+@torch.no_grad()
+def test_numbers_that_move_things_smoothly_have_no_steps() -> None:
+    origin = MovingOrigin(4)
+    origin.fit(*scenes(400, floor="none"))
+    assert origin.grid.steps.tolist() == [0.0] * 4

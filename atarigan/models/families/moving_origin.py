@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from atarigan.models.families.renderer_grid import RendererGrid, linear
 from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.vector_bins import VectorBins
 
@@ -28,13 +29,17 @@ class MovingOrigin(SizedByData):
     numbers are chosen one by one, as long as the next one explains 2 % of the variance of the
     centers, and then frames whose centers are far from the result are left out.
 
+    Where the renderer has rounded a number to its own pixels, so does the origin (`RendererGrid`).
+
     Attributes:
+        grid: the numbers that are rounded.
         bins: the knots of each number.
         rows: origin of each knot, (n, num_knots, 2); the sum over numbers is the origin.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
+        self.grid = RendererGrid(size)
         self.bins = VectorBins(size, NUM_KNOTS)
         self.rows = nn.Parameter(torch.zeros(0, NUM_KNOTS, 2))
         self.base = nn.Parameter(torch.zeros(2))
@@ -51,6 +56,28 @@ class MovingOrigin(SizedByData):
         found = None
         for share in _WINDOWS:
             found = self._fit_once(apart, hats, found, share * min(apart.shape[1:]))
+        self._find_grid(frames, states, background, hats)
+        self._fit_once(apart, self._hats(states), found, _WINDOWS[-1] * min(apart.shape[1:]))
+
+    def _find_grid(self, frames: Tensor, states: Tensor, background: Tensor, hats: Tensor) -> None:
+        """Look for steps in how far the centers of all that differs from the background are from
+        where the numbers say. Brightness is the share of a pixel that is covered.
+        """
+        shown = (frames.short() - background.short()).abs().float().mean(3)
+        weights = shown.sum((1, 2))
+        is_used = weights > 0
+        hats, weights = hats[is_used], weights[is_used]
+        for axis in range(2):
+            places = torch.arange(shown.shape[1 + axis], dtype=shown.dtype)
+            centers = (shown.sum(2 - axis)[is_used] @ places) / weights
+            chosen = _chosen_numbers(hats, centers, least_gain=0.0)
+            rows = _ridge(hats[:, chosen], centers - centers.mean())
+            moved = torch.einsum("nik,ik->ni", hats[:, chosen], rows)
+            errors = centers - centers.mean() - moved.sum(1)
+            for number, places_of_number in zip(chosen, moved.T, strict=True):
+                address = int(self.bins.varying[number])
+                values = states[is_used, address]
+                self.grid.find(address, values, linear(values, places_of_number), errors)
 
     def _fit_once(
         self, apart: Tensor, hats: Tensor, before: Tensor | None, deviation: float
@@ -92,8 +119,11 @@ class MovingOrigin(SizedByData):
         origins: Tensor = hats.flatten(1) @ self.rows.flatten(0, 1) + self.base
         return origins
 
+    def _hats(self, states: Tensor) -> Tensor:
+        return self.bins.hats(self.grid(states))
+
     def forward(self, states: Tensor) -> Tensor:
-        return self._origins(self.bins.hats(states))
+        return self._origins(self._hats(states))
 
     def _check(self) -> None:
         self._expect("rows", (len(self.bins), NUM_KNOTS, 2))
@@ -109,10 +139,10 @@ def _ridge(hats: Tensor, wanted: Tensor) -> Tensor:
     return rows.float().view(hats.shape[1:])
 
 
-def _chosen_numbers(hats: Tensor, centers: Tensor) -> list[int]:
+def _chosen_numbers(hats: Tensor, centers: Tensor, least_gain: float = _LEAST_GAIN) -> list[int]:
     """Choose, one by one, the numbers by which centers (N,) are explained best."""
     left = centers - centers.mean()
-    least = _LEAST_GAIN * float(left.square().sum())
+    least = least_gain * float(left.square().sum())
     squares = torch.einsum("nik,nil->ikl", hats, hats)
     squares += _RIDGE * torch.eye(hats.shape[2], device=hats.device)
     chosen: list[int] = []
