@@ -123,7 +123,7 @@ def dots():
 
 def test_disturbances_change_frames_as_documented(dots):
     views = disturbances(GameStatistics.of(dots), seed=0)
-    shown = {name: view(range(300), [False] * 300, dots, None) for name, view in views.items()}
+    shown = {name: view(range(300), [True] * 300, dots, None) for name, view in views.items()}
     plain = dots.copy()
     plain[plain == 230] = 80
     np.testing.assert_array_equal(shown["erased"], plain)

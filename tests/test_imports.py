@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(
     path.stem for path in (ROOT / "atarigan").glob("*.py") if "__main__" in path.read_text()
 )
+COMPILED = "tree_growth.py"  # needs an extra, and is imported where a tree is grown
 LIGHT = ("config", "files", "images", "data/buffer", "data/collection", "models/dynamics")
 HEAVY = (
     "huggingface_hub",
@@ -124,6 +125,7 @@ def test_nothing_heavy_is_imported_before_it_is_used(tmp_path: Path) -> None:
     """Collection, its worker processes and the wrappers start without torch."""
     package = ROOT / "atarigan"
     files = [path for name in LIGHT for path in (package / name).rglob("*.py")]
+    files = [path for path in files if path.name != COMPILED]
     modules = (path.relative_to(ROOT).with_suffix("") for path in files)
     imports = "".join(f"import {'.'.join(module.parts)}\n" for module in modules)
     light = "import atarigan, atarigan.envs\n"
