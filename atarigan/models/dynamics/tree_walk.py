@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.extras import compiled
+from atarigan.models.dynamics.change_groups import NO_GROUP, Groups
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
@@ -28,13 +29,16 @@ class Program(NamedTuple):
     Attributes:
         nodes: of all trees, with the operands of their features, (nodes,).
         roots: number of each tree's first node, int32 (varying + 3,).
-        addresses, codings, rewards: as in `TreeTables`.
+        num_groups: groups whose changes are counted.
+        addresses, codings, groups, rewards: as in `TreeTables`.
     """
 
     nodes: npt.NDArray[Any]
     roots: npt.NDArray[np.int32]
+    num_groups: int
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
+    groups: Groups
     rewards: npt.NDArray[np.float32]
 
 
@@ -50,8 +54,10 @@ def program_of(tables: TreeTables) -> Program:
     return Program(
         nodes,
         roots,
+        tables.layout.num_groups,
         tables.addresses.copy(),
         tables.codings.copy(),
+        tables.groups.copy(),
         tables.rewards.copy(),
     )
 
@@ -74,11 +80,13 @@ def walk(
         stops_with_life: whether a game also stops at the frame that costs a life.
         played: holds states and lives before the first frame, and zeros; is filled.
     """
-    addresses, codings, roots = program.addresses, program.codings, program.roots
-    nodes, states, lives = program.nodes, played.states, played.lives
-    num_varying, num_inputs = len(addresses), inputs.shape[2]
+    addresses, codings, groups = program.addresses, program.codings, program.groups
+    nodes, roots = program.nodes, program.roots
+    states, lives = played.states, played.lives
+    num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
-    registers = np.zeros((_BLOCK, first_input + num_inputs), np.int32)
+    first_group = first_input + num_inputs
+    registers = np.zeros((_BLOCK, first_group + num_groups), np.int32)
     heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
     games = np.zeros(_BLOCK, np.int64)  # that still play
     for begin in range(0, len(states), _BLOCK):
@@ -92,6 +100,8 @@ def walk(
                     registers[lane, 1 + number] = states[game, addresses[number]]
                 for number in range(num_inputs):
                     registers[lane, first_input + number] = inputs[game, frame, number]
+                for number in range(num_groups):
+                    registers[lane, first_group + number] = 0
                 played.ends[game] = False
                 played.num_frames[game] += 1
             for tree in range(len(roots)):
@@ -113,6 +123,9 @@ def walk(
                     elif codings[tree] == _XOR:
                         predicted ^= registers[lane, 1 + tree]
                     registers[lane, first_next + tree] = predicted
+                    if groups[tree] != NO_GROUP:
+                        has_changed = predicted != registers[lane, 1 + tree]
+                        registers[lane, first_group + groups[tree]] += has_changed
                     states[games[lane], addresses[tree]] = predicted
             num_going = 0
             for lane in range(num_playing):
