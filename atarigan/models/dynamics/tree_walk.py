@@ -123,10 +123,14 @@ def walk(
                     elif codings[tree] == _XOR:
                         predicted ^= registers[lane, 1 + tree]
                     registers[lane, first_next + tree] = predicted
-                    if groups[tree] != NO_GROUP:
-                        has_changed = predicted != registers[lane, 1 + tree]
-                        registers[lane, first_group + groups[tree]] += has_changed
                     states[games[lane], addresses[tree]] = predicted
+                if tree < num_varying and groups[tree] != NO_GROUP:
+                    count = first_group + groups[tree]
+                    for lane in range(num_playing):
+                        has_changed = (
+                            registers[lane, first_next + tree] != registers[lane, 1 + tree]
+                        )
+                        registers[lane, count] += has_changed
             num_going = 0
             for lane in range(num_playing):
                 game, left = games[lane], heads[lane, 2]
