@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.extras import compiled
-from atarigan.models.dynamics.change_groups import NO_GROUP, Groups
 from atarigan.models.dynamics.dynamics import NextStates
-from atarigan.models.dynamics.features import operands
-from atarigan.models.dynamics.tree_tables import Coding, TreeTables
+from atarigan.models.dynamics.features import Kind, operands
+from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
 _NODE = np.dtype(
     {
@@ -29,16 +28,18 @@ class Program(NamedTuple):
     Attributes:
         nodes: of all trees, with the operands of their features, (nodes,).
         roots: number of each tree's first node, int32 (varying + 3,).
-        num_groups: groups whose changes are counted.
-        addresses, codings, groups, rewards: as in `TreeTables`.
+        counters: register that counts the changes of each tree's byte; 0 for none; uint16
+            (varying + 3,).
+        num_groups: registers of counts.
+        addresses, codings, rewards: as in `TreeTables`.
     """
 
     nodes: npt.NDArray[Any]
     roots: npt.NDArray[np.int32]
+    counters: npt.NDArray[np.uint16]
     num_groups: int
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
-    groups: Groups
     rewards: npt.NDArray[np.float32]
 
 
@@ -54,12 +55,20 @@ def program_of(tables: TreeTables) -> Program:
     return Program(
         nodes,
         roots,
+        _counters(tables),
         tables.layout.num_groups,
         tables.addresses.copy(),
         tables.codings.copy(),
-        tables.groups.copy(),
         tables.rewards.copy(),
     )
+
+
+def _counters(tables: TreeTables) -> npt.NDArray[np.uint16]:
+    """Return the registers of the counts that features read."""
+    kind, groups_read, _ = tables.features.T
+    is_read = np.isin(tables.groups, groups_read[kind == Kind.NUM_CHANGED])
+    registers = np.where(is_read, tables.layout.groups + tables.groups, 0)
+    return np.append(registers, np.zeros(len(HEADS))).astype(np.uint16)
 
 
 def walk(
@@ -80,7 +89,7 @@ def walk(
         stops_with_life: whether a game also stops at the frame that costs a life.
         played: holds states and lives before the first frame, and zeros; is filled.
     """
-    addresses, codings, groups = program.addresses, program.codings, program.groups
+    addresses, codings, counters = program.addresses, program.codings, program.counters
     nodes, roots = program.nodes, program.roots
     states, lives = played.states, played.lives
     num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
@@ -123,14 +132,9 @@ def walk(
                     elif codings[tree] == _XOR:
                         predicted ^= registers[lane, 1 + tree]
                     registers[lane, first_next + tree] = predicted
+                    if counters[tree]:
+                        registers[lane, counters[tree]] += predicted != registers[lane, 1 + tree]
                     states[games[lane], addresses[tree]] = predicted
-                if tree < num_varying and groups[tree] != NO_GROUP:
-                    count = first_group + groups[tree]
-                    for lane in range(num_playing):
-                        has_changed = (
-                            registers[lane, first_next + tree] != registers[lane, 1 + tree]
-                        )
-                        registers[lane, count] += has_changed
             num_going = 0
             for lane in range(num_playing):
                 game, left = games[lane], heads[lane, 2]
