@@ -8,6 +8,8 @@ from atarigan.models.dynamics.features import Feature, Kind
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
 NUM_VARYING, NUM_INPUTS = 5, 2
+GROUPS = (0, 1, 0, -1, 1)  # of the bytes
+LAST_MEMBERS = (2, 4)  # of the groups
 
 
 def plain_value(feature, present, following, inputs):
@@ -23,6 +25,9 @@ def plain_value(feature, present, following, inputs):
         Kind.LOW_NIBBLE: lambda: present[first] % 16,
         Kind.NEXT_BIT: lambda: following[first] & 2**second,
         Kind.NEXT_LOW_NIBBLE: lambda: following[first] % 16,
+        Kind.NUM_CHANGED: lambda: sum(
+            present[byte] != following[byte] for byte in range(5) if GROUPS[byte] == first
+        ),
     }[Kind(kind)]()
 
 
@@ -66,6 +71,7 @@ def every_feature(number):
         Kind.LOW_NIBBLE: (NUM_VARYING, 1),
         Kind.NEXT_BIT: (number, 8),
         Kind.NEXT_LOW_NIBBLE: (number, 1),
+        Kind.NUM_CHANGED: (sum(last < number for last in LAST_MEMBERS), 1),
     }
     return [
         Feature(kind, first, second)
@@ -87,7 +93,7 @@ def random_tables(rng):
             return
         kind = Kind(rng.choice(list(allowed)))
         feature = allowed[kind][rng.integers(len(allowed[kind]))]
-        threshold = 0 if "BIT" in kind.name else 7 if "NIBBLE" in kind.name else 64
+        threshold = {"BIT": 0, "NIBBLE": 7, "CHANGED": 1}.get(kind.name.split("_")[-1], 64)
         here = len(nodes)
         nodes.append(None)
         grow(allowed, num_values, depth - 1)
@@ -108,6 +114,7 @@ def random_tables(rng):
         num_inputs=NUM_INPUTS,
         addresses=rng.permutation(8)[:NUM_VARYING].astype(np.int32),
         codings=rng.integers(0, 3, NUM_VARYING).astype(np.uint8),
+        groups=np.array(GROUPS, np.int16),
         rewards=np.array([-1.0, 0.0, 2.5], np.float32),
         features=np.array(features, np.uint16),
         sizes=np.array(sizes, np.int32),

@@ -247,6 +247,7 @@ def small_trees(num_inputs: int) -> TreeDynamics:
         num_bytes=2,
         addresses=np.array([1], np.int32),
         codings=np.array([1], np.uint8),
+        groups=np.array([0], np.int16),
         rewards=np.zeros(1, np.float32),
         features=np.array([Feature(Kind.INPUT, 0), Feature(Kind.NEXT, 0)], np.uint16),
         sizes=np.array([3, 1, 3, 1], np.int32),

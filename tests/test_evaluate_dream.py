@@ -109,6 +109,7 @@ def with_constant(tables: TreeTables, address: int, value: int) -> TreeTables:
         tables,
         addresses=np.append(tables.addresses, np.int32(address)),
         codings=np.append(tables.codings, np.uint8(Coding.VALUE)),
+        groups=np.append(tables.groups, np.int16(-1)),
         sizes=np.insert(tables.sizes, num, 1),
         **{name: np.insert(getattr(tables, name), node, new) for name, new in leaf.items()},
     )

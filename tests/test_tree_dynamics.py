@@ -22,6 +22,7 @@ from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.models.dynamics.tree_tables import TreeTables
 from tests.plain_trees import (
+    GROUPS,
     NUM_INPUTS,
     NUM_VARYING,
     every_feature,
@@ -294,7 +295,7 @@ def test_trees_are_fitted_to_the_values_that_are_walked():
     present, following = rng.integers(0, 256, (2, NUM_VARYING, 30)).astype(np.uint8)
     inputs = rng.integers(-(2**24), 2**24, (NUM_INPUTS, 30)).astype(np.int32)
     features = every_feature(NUM_VARYING)
-    values = Columns(present, following, inputs).values(features)
+    values = Columns(present, following, inputs, np.array(GROUPS, np.int16)).values(features)
     states = zip(*(each.T.tolist() for each in (present, following, inputs)), strict=True)
     plain = [[plain_value(each, *state) for each in features] for state in states]
     np.testing.assert_array_equal(values.T, plain)

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
+from atarigan.models.dynamics.features import Kind
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.plain_trees import NUM_INPUTS, random_tables
 
@@ -23,10 +24,6 @@ def specimen(tmp_path_factory):
 @pytest.fixture
 def saved(specimen, tmp_path):
     return Path(shutil.copytree(specimen, tmp_path / "model"))
-
-
-NAMES = ("addresses", "codings", "rewards", "features", "sizes", "node_features", "thresholds",
-         "skips")  # fmt: skip
 
 
 def with_value(place, value):
@@ -60,7 +57,7 @@ DAMAGE = {
     "another dtype": ("skips", lambda t: t["skips"].astype(np.int64), "skips must be int32"),
     "another shape": ("features", lambda t: t["features"][:, :2], "features must be uint16"),
     "too few nodes": ("thresholds", lambda t: t["thresholds"][1:], "thresholds must be int32 of"),
-    "unknown kind": ("features", lambda t: with_value((0, 0), 10)(t["features"]), "known kinds"),
+    "unknown kind": ("features", lambda t: with_value((0, 0), 11)(t["features"]), "known kinds"),
     "byte too high": ("features", lambda t: with_value((0, 1), 5)(t["features"]), "in range"),
     "bit too high": ("features", lambda t: with_value(-1, (6, 0, 8))(t["features"]), "in range"),
     "input too high": ("features", lambda t: with_value(-1, (1, 2, 0))(t["features"]), "in range"),
@@ -74,6 +71,18 @@ DAMAGE = {
         "addresses", lambda t: with_value(0, -1)(t["addresses"]), "addresses must be 0 to 7"),
     "address twice": (
         "addresses", lambda t: with_value(0, t["addresses"][1])(t["addresses"]), "must differ"),
+    "group too high": (
+        "features", lambda t: with_value(-1, (10, 2, 0))(t["features"]), "in range"),
+    "second of a group": (
+        "features", lambda t: with_value(-1, (10, 0, 1))(t["features"]), "in range"),
+    "more groups than bytes": (
+        "groups", lambda t: with_value(0, 5)(t["groups"]), "groups must be -1 to 4, not"),
+    "group below -1": (
+        "groups", lambda t: with_value(0, -2)(t["groups"]), "groups must be -1 to 4, not"),
+    "groups of more bytes": (
+        "groups", lambda t: np.repeat(t["groups"], 2), r"groups must be int16 of .*\(5,\)"),
+    "group that is not predicted yet": (
+        "groups", lambda t: with_value(4, 0)(t["groups"]), "of earlier bytes alone"),
     "unknown coding": ("codings", lambda t: with_value(0, 3)(t["codings"]), "codings must be 0"),
     "reward": ("rewards", lambda t: with_value(0, np.nan)(t["rewards"]), "rewards must be finite"),
     "no reward": ("rewards", lambda t: t["rewards"][:0], "a value that there is"),
@@ -181,11 +190,15 @@ def test_tables_of_other_names_are_refused(saved):
 
 
 def test_files_of_earlier_versions_are_read(saved):
-    """They also say what bytes become that do not vary."""
+    """They also say what bytes become that do not vary, and know no groups."""
     path, states = saved / "trees.safetensors", np.full((3, 8), 200, np.uint8)
     inputs = np.zeros((3, NUM_INPUTS), np.int32)
+    tables = load_file(path)
+    tables["features"][tables["features"][:, 0] == Kind.NUM_CHANGED] = 0
+    save_file(tables, path)
     before = TreeDynamics.load(saved).step(states, inputs)
-    save_file(load_file(path) | {"constants": np.zeros(8, np.uint8)}, path)
-    np.testing.assert_array_equal(
-        TreeDynamics.load(saved).step(states, inputs).states, before.states
-    )
+    del tables["groups"]
+    save_file(tables | {"constants": np.zeros(8, np.uint8)}, path)
+    after = TreeDynamics.load(saved)
+    assert after.tables.groups.tolist() == [-1] * 5
+    np.testing.assert_array_equal(after.step(states, inputs).states, before.states)

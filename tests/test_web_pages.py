@@ -18,16 +18,20 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat
 from atarigan.models import shipped
 from atarigan.models.build import build_generator
+from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
+from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.packed_weights import dequantized, quantized
 from atarigan.models.search.pixel_search import Fields, FoundPixels
 from atarigan.models.search.positions import DECODINGS, NO_BYTE, MovingGroup, PositionByte
 from atarigan.models.search.region_search import Region
+from atarigan.models.web_pages.dream_tables import dream_model
 from atarigan.models.web_pages.generator_tables import STEPS, compact
 from atarigan.models.web_pages.page import web_model, write_page
 from atarigan.models.web_pages.shown_bytes import shown_bytes
 from atarigan.pictures import play_page
 from tests.node_pages import FRAMES, GAME, STATES, answer_of, part_of
+from tests.plain_trees import random_tables
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +159,27 @@ def test_games_are_those_of_python(pong_page: Path) -> None:
             num_ends += 1
             env.reset()
     assert num_ends
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_trees_are_walked_as_in_python(tmp_path: Path, seed: int) -> None:
+    """Of every kind of feature and coding."""
+    rng = np.random.default_rng(seed)
+    trees = dataclasses.replace(random_tables(rng), num_inputs=3)  # a joystick's
+    starts = Starts(rng.integers(0, 256, (50, 8)).astype(np.uint8), np.full(50, 3, np.uint8))
+    settings = DreamSettings("ALE/Pong-v5", {}, ("NOOP", "UP", "LEFTFIRE"), has_paddle=False)
+    dream, page = Dream(settings, TreeDynamics(trees), starts), tmp_path / "dream.html"
+    play_page.write_play_page(page, "Dream", *dream_model(dream))
+    actions = rng.integers(3, size=200).tolist()
+    found = answer_of(page, GAME, {"seed": str(seed), "actions": actions})
+    env = DreamEnv(dream, obs_type="ram")
+    env.reset(seed=seed)
+    for action, (reward, is_over, lives, _, *ram) in zip(actions, found, strict=True):
+        _, expected_reward, terminated, _, info = env.step(action)
+        assert (reward, is_over, lives) == (expected_reward, terminated, info["lives"])
+        assert ram == info["ram"].tolist()
+        if terminated:
+            env.reset()
 
 
 def test_the_page_needs_nothing_else_and_is_small(pong_page: Path) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.features import Operands, operands
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
@@ -56,6 +57,7 @@ class DeviceTrees:
         order = np.argsort(levels, kind="stable")
         rows = np.argsort(order)  # of each tree among the present values
         num_varying, self._num_trees = len(tables.addresses), len(order)
+        self._num_groups = tables.layout.num_groups
         reads = _with_rows(operands(tables.features, tables.layout), rows, tables)
         bounds = np.searchsorted(levels[order], np.arange(levels.max() + 2))
         self._levels = [
@@ -94,8 +96,9 @@ class DeviceTrees:
             stops_with_life: whether a game also stops at the frame that costs a life.
         """
         num, num_trees = len(states), self._num_trees
-        registers = inputs.new_zeros(1 + 2 * num_trees + inputs.shape[2], num)
-        _, present, following, given = registers.split([1, num_trees, num_trees, inputs.shape[2]])
+        sizes = [1, num_trees, num_trees, inputs.shape[2], self._num_groups]
+        registers = inputs.new_zeros(sum(sizes), num)
+        _, present, following, given, counts = registers.split(sizes)
         present.index_copy_(0, self._byte_rows, states.index_select(1, self._addresses).T.int())
         left = lives.int()
         rewards = inputs.new_zeros(num, dtype=torch.float32)
@@ -104,8 +107,9 @@ class DeviceTrees:
         playing = ~ends
         for frame in range(inputs.shape[1]):
             given.copy_(inputs[:, frame].T)
+            counts.zero_()
             for level in self._levels:
-                level.predict(registers, present, following)
+                level.predict(registers, present, following, counts)
             gained = self._rewards[following[self._reward]]
             rewards = torch.where(playing, rewards + gained, rewards)
             ends = torch.where(playing, following[self._end] > 0, ends)
@@ -167,10 +171,16 @@ class _Level:
         self._flipped = column(np.where(codings == Coding.XOR, 255, 0).astype(np.int32))
         self._kept = column(np.where(is_byte, 255, -1).astype(np.int32))
         self._rows = slice(begin, begin + len(trees))
+        groups = np.append(tables.groups, [NO_GROUP] * len(HEADS))[trees].astype(np.int64)
+        members = np.flatnonzero(groups != NO_GROUP)
+        self._has_members = len(members) > 0
+        self._members, self._groups = on_device(members), on_device(groups[members])
 
-    def predict(self, registers: Tensor, present: Tensor, following: Tensor) -> None:
-        """Write the next values of the level's trees; `present` and `following` are rows of
-        `registers` int32 (registers, B).
+    def predict(
+        self, registers: Tensor, present: Tensor, following: Tensor, counts: Tensor
+    ) -> None:
+        """Write the next values of the level's trees, and count those of groups that change;
+        `present`, `following` and `counts` are rows of `registers` int32 (registers, B).
         """
         nodes = self._roots.expand(-1, registers.shape[1])
         if self.depth:
@@ -179,7 +189,11 @@ class _Level:
                 nodes = children.gather(0, nodes)
         before, held = present[self._rows], self._values[nodes]
         added = (held + (before & self._added)) & self._kept
-        following[self._rows] = added ^ (before & self._flipped)
+        after = added ^ (before & self._flipped)
+        following[self._rows] = after
+        if self._has_members:
+            has_changed = (before != after).index_select(0, self._members)
+            counts.index_add_(0, self._groups, has_changed.int())
 
     def _children(self, registers: Tensor) -> Tensor:
         """Return the node after each node, itself after a leaf, int64 (nodes, B)."""
@@ -206,7 +220,10 @@ def levels_of(tables: TreeTables) -> Numbers:
         features = tables.node_features[nodes][tables.skips[nodes] > 0]
         registers = np.concatenate([reads.first[features], reads.second[features]])
         is_next = (registers >= layout.next) & (registers < layout.inputs)
-        levels[tree] = levels[registers[is_next] - layout.next].max(initial=-1) + 1
+        counted = registers[registers >= layout.groups] - layout.groups
+        of_groups = np.flatnonzero(np.isin(tables.groups, counted))
+        read = np.concatenate([registers[is_next] - layout.next, of_groups])
+        levels[tree] = levels[read].max(initial=-1) + 1
     return levels
 
 
@@ -263,6 +280,6 @@ def _depth(nodes: _Nodes) -> int:
 def _with_rows(reads: Operands, rows: Numbers, tables: TreeTables) -> Operands:
     """Replace registers of `RegisterLayout` by rows, given the rows of the trees."""
     of_bytes, num_trees = rows[: len(tables.addresses)], len(rows)
-    inputs = 1 + 2 * num_trees + np.arange(tables.num_inputs)
-    moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, inputs]).astype(np.int32)
+    others = 1 + 2 * num_trees + np.arange(tables.num_inputs + tables.layout.num_groups)
+    moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)
     return Operands(moved[reads.first], reads.mask, moved[reads.second])

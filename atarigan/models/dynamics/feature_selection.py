@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree, Values
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 
@@ -51,7 +52,8 @@ class CandidateFeatures:
         features = [Feature(Kind.NEXT, byte) for byte in numbers]
         features += [Feature(Kind.NEXT_MINUS_PRESENT, byte, byte) for byte in numbers]
         features += [Feature(Kind.NEXT_BIT, byte, bit) for byte, bit in self._bits(numbers)]
-        return features + [Feature(Kind.NEXT_LOW_NIBBLE, byte) for byte in numbers]
+        features += [Feature(Kind.NEXT_LOW_NIBBLE, byte) for byte in numbers]
+        return features + self._counts(numbers)
 
     def before(self, number: int) -> list[Feature]:
         """Return the candidates where the next values of bytes below `number` are known."""
@@ -65,7 +67,7 @@ class CandidateFeatures:
             known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, byte))
             if byte in self._numeric and number in self._numeric:
                 known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
-        return self._present + known
+        return self._present + known + self._counts(range(number))
 
     @cached_property
     def _present(self) -> list[Feature]:
@@ -81,6 +83,13 @@ class CandidateFeatures:
         counts = [len(np.unique(column)) for column in self._columns.present]
         ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
         return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
+
+    def _counts(self, numbers: Collection[int]) -> list[Feature]:
+        """Return the numbers of changes in the groups of which some bytes are all members."""
+        groups = self._columns.groups
+        others = np.delete(groups, [byte for byte in numbers if byte < len(groups)])
+        known = np.setdiff1d(groups, [*others, NO_GROUP])
+        return [Feature(Kind.NUM_CHANGED, group) for group in known.tolist()]
 
     def _bits(self, numbers: Collection[int]) -> Iterator[tuple[int, int]]:
         """Yield some bytes and their bits that vary."""

@@ -7,16 +7,24 @@ same formula of registers,
     (registers[first] & mask) - registers[second],
 
 so compiled code evaluates all kinds without a branch. The registers of a transition hold a zero,
-then the present bytes, their next values, and the inputs.
+then the present bytes, their next values, the inputs, and how many bytes of each group change.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from atarigan.models.dynamics.change_groups import (
+    NO_GROUP,
+    Groups,
+    last_members,
+    num_groups_of,
+)
 
 Integers = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
@@ -37,6 +45,7 @@ class Kind(IntEnum):
     LOW_NIBBLE = 7  # the low four bits of byte `first`
     NEXT_BIT = 8  # as BIT, of the next value
     NEXT_LOW_NIBBLE = 9  # as LOW_NIBBLE, of the next value
+    NUM_CHANGED = 10  # how many bytes of group `first` differ from their next values
 
 
 _KINDS = list(Kind)
@@ -63,10 +72,12 @@ class RegisterLayout:
     Attributes:
         num_bytes: bytes that vary.
         num_inputs: inputs of a frame.
+        num_groups: groups of bytes whose changes are counted.
     """
 
     num_bytes: int
     num_inputs: int
+    num_groups: int = 0
 
     @property
     def present(self) -> int:
@@ -79,6 +90,10 @@ class RegisterLayout:
     @property
     def inputs(self) -> int:
         return 1 + 2 * self.num_bytes
+
+    @property
+    def groups(self) -> int:
+        return self.inputs + self.num_inputs
 
 
 class Operands(NamedTuple):
@@ -94,6 +109,7 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
     kind, first, second = features.reshape(-1, 3).astype(np.int32).T
     begin = np.where(_FIRST_IS_NEXT[kind], layout.next, layout.present)
     begin = np.where(kind == Kind.INPUT, layout.inputs, begin)
+    begin = np.where(kind == Kind.NUM_CHANGED, layout.groups, begin)
     subtracted = np.where(_SECOND_IS_PRESENT[kind], layout.present + second, 0)
     subtracted = np.where(_SECOND_IS_NEXT[kind], layout.next + second, subtracted)
     mask = np.where(_IS_LOW_NIBBLE[kind], 15, _WHOLE)
@@ -107,16 +123,21 @@ def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
     if not np.isin(kind, _KINDS).all():
         return False
     most_first = np.where(kind == Kind.INPUT, layout.num_inputs, layout.num_bytes)
+    most_first = np.where(kind == Kind.NUM_CHANGED, layout.num_groups, most_first)
     most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
     most_second = np.where(_IS_BIT[kind], 8, most_second)
     is_valid = (first >= 0) & (first < most_first) & (second >= 0) & (second < most_second)
     return bool(is_valid.all())
 
 
-def last_next_byte(features: npt.NDArray[Any]) -> Integers:
-    """Return the last byte whose next value each feature reads, or -1, int32 (features,)."""
+def last_next_byte(features: npt.NDArray[Any], groups: Groups) -> Integers:
+    """Return the last byte whose next value each feature reads, or -1, int32 (features,), given the
+    group of each byte.
+    """
     kind, first, second = features.astype(np.int32).T
     of_first = np.where(_FIRST_IS_NEXT[kind], first, -1)
+    is_count = kind == Kind.NUM_CHANGED
+    of_first[is_count] = last_members(groups)[first[is_count]]
     return np.maximum(of_first, np.where(_SECOND_IS_NEXT[kind], second, -1))
 
 
@@ -128,15 +149,17 @@ class Columns:
         present: bytes that vary, uint8 (num_bytes, N).
         next: their next values, uint8 (num_bytes, N).
         inputs: int32 (num_inputs, N).
+        groups: the group of each byte, int16 (num_bytes,); empty where there is none.
     """
 
     present: npt.NDArray[np.uint8]
     next: npt.NDArray[np.uint8]
     inputs: npt.NDArray[np.int32]
+    groups: Groups = field(default_factory=lambda: np.zeros(0, np.int16))
 
     @property
     def layout(self) -> RegisterLayout:
-        return RegisterLayout(len(self.present), len(self.inputs))
+        return RegisterLayout(len(self.present), len(self.inputs), num_groups_of(self.groups))
 
     @property
     def num_transitions(self) -> int:
@@ -144,7 +167,8 @@ class Columns:
 
     def at(self, rows: Rows) -> Self:
         """Return some of the N transitions."""
-        return type(self)(self.present[:, rows], self.next[:, rows], self.inputs[:, rows])
+        present, following = self.present[:, rows], self.next[:, rows]
+        return type(self)(present, following, self.inputs[:, rows], self.groups)
 
     def values(self, features: Sequence[Feature], rows: Rows | slice = EVERYTHING) -> Integers:
         """Return features of some transitions, int32 (features, n)."""
@@ -158,8 +182,19 @@ class Columns:
 
     def _register(self, number: int, rows: Rows | slice) -> Any:
         layout = self.layout
+        if number >= layout.groups:
+            return self._num_changed[number - layout.groups, rows]
         if number >= layout.inputs:
             return self.inputs[number - layout.inputs, rows]
         if number >= layout.next:
             return self.next[number - layout.next, rows].astype(np.int16)
         return self.present[number - layout.present, rows].astype(np.int16) if number else 0
+
+    @cached_property
+    def _num_changed(self) -> npt.NDArray[np.int16]:
+        """How many bytes of each group change, int16 (groups, N)."""
+        counts = np.zeros((self.layout.num_groups, self.num_transitions), np.int16)
+        for byte, group in enumerate(self.groups):
+            if group != NO_GROUP:
+                counts[group] += self.present[byte] != self.next[byte]
+        return counts

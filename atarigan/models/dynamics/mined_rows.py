@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from atarigan.errors import InputError
 from atarigan.files import atomic
+from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.tree_tables import HEADS, Coding
@@ -18,6 +19,7 @@ from atarigan.models.dynamics.tree_tables import HEADS, Coding
 _DTYPES = {
     "addresses": "int32",
     "codings": "uint8",
+    "groups": "int16",
     "rewards": "float32",
     "features": "uint16",
     "num_features": "int32",
@@ -40,6 +42,7 @@ class MinedRows:
     Attributes:
         addresses: of the bytes, int32 (T,).
         codings: of the bytes, uint8 (T,).
+        groups: of the bytes, as in `TreeTables`, int16 (T,).
         rewards: the different rewards, float32 (R,).
         features: of all trees, one after the other, uint16 (F, 3).
         num_features: of each tree, int32 (T + heads,).
@@ -52,6 +55,7 @@ class MinedRows:
 
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
+    groups: Groups
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     num_features: npt.NDArray[np.int32]
@@ -62,6 +66,7 @@ class MinedRows:
         num_trees = len(self.addresses) + len(HEADS)
         shapes = {
             "codings": (len(self.addresses),),
+            "groups": (len(self.addresses),),
             "features": (len(self.features), 3),
             "num_features": (num_trees,),
             "num_rows": (num_trees,),
@@ -74,7 +79,7 @@ class MinedRows:
                     f"{name} must be {dtype} of the shape {shape}, "
                     f"not {table.dtype} of the shape {table.shape}"
                 )
-            if (table < 0).any() and name != "rewards":
+            if (table < 0).any() and name not in ("groups", "rewards"):
                 raise InputError(f"{name} must be at least 0, not {table.min()}")
         for name in ("features", "rows"):
             found, expected = len(getattr(self, name)), int(getattr(self, f"num_{name}").sum())
@@ -82,12 +87,15 @@ class MinedRows:
                 raise InputError(f"num_{name} must add up to {found}, not {expected}")
         if not np.isin(self.codings, list(Coding)).all():
             raise InputError(f"codings must be {min(Coding)} to {max(Coding)}")
+        if ((self.groups < NO_GROUP) | (self.groups >= len(self.groups))).any():
+            raise InputError(f"groups must be {NO_GROUP} to {len(self.groups) - 1}")
 
     @classmethod
     def of(
         cls,
         addresses: Sequence[int],
         codings: Sequence[Coding],
+        groups: Groups,
         rewards: npt.NDArray[np.float32],
         trees: Sequence[RowsOfTree | None],
     ) -> Self:
@@ -97,6 +105,7 @@ class MinedRows:
         return cls(
             addresses=np.array(addresses, np.int32),
             codings=np.array(codings, np.uint8),
+            groups=groups,
             rewards=rewards,
             features=np.array(features, np.uint16).reshape(-1, 3),
             num_features=np.array([len(each.features) for each in known], np.int32),
@@ -114,7 +123,7 @@ class MinedRows:
 
     def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
         """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
-        layout = RegisterLayout(len(self.addresses), num_inputs)
+        layout = RegisterLayout(len(self.addresses), num_inputs, num_groups_of(self.groups))
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         if len(self.addresses) and self.addresses.max() >= num_bytes:
@@ -139,7 +148,8 @@ class MinedRows:
             FileNotFoundError: it is missing.
             InputError: it is damaged.
         """
-        tables = read_tables(path, _DTYPES)
+        tables = read_tables(path, _DTYPES, later=("groups",))
+        tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
             return cls(**tables)
         except InputError as error:

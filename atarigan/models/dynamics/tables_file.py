@@ -10,13 +10,19 @@ from safetensors.numpy import load_file
 from atarigan.errors import InputError, one_line
 
 
-def read_tables(path: Path, names: Collection[str], former: Collection[str] = ()) -> dict[str, Any]:
+def read_tables(
+    path: Path,
+    names: Collection[str],
+    former: Collection[str] = (),
+    later: Collection[str] = (),
+) -> dict[str, Any]:
     """Return the arrays of a file by their names.
 
     Args:
         path: the file.
         names: what it must hold.
         former: what it may hold besides, because earlier versions wrote it; not returned.
+        later: which of the names may be missing, because earlier versions did not write them.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -28,6 +34,6 @@ def read_tables(path: Path, names: Collection[str], former: Collection[str] = ()
         raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
     for name in former:
         tables.pop(name, None)
-    if tables.keys() != set(names):
+    if not set(names) - set(later) <= tables.keys() <= set(names):
         raise InputError(f"{path} must hold {', '.join(names)}, not {', '.join(tables)}")
     return tables

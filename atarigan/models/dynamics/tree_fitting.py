@@ -9,6 +9,12 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
+from atarigan.models.dynamics.change_groups import (
+    NO_GROUP,
+    Groups,
+    no_groups,
+    with_new_groups,
+)
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
@@ -32,6 +38,7 @@ class _ByteTarget:
 
     address: int
     coding: Coding
+    group: int = NO_GROUP
     mined: MinedTree | None = None
 
     def classes(self, transitions: FrameTransitions) -> Classes:
@@ -94,6 +101,7 @@ class TreeFitter:
         return MinedRows.of(
             [target.address for target in self._targets],
             [target.coding for target in self._targets],
+            self._groups,
             self._heads.rewards,
             [
                 None if each is None else RowsOfTree(each.tree.features, each.rows)
@@ -112,12 +120,15 @@ class TreeFitter:
         num_bytes, num_inputs = transitions.states.shape[1], transitions.inputs.shape[1]
         mined.check(len(transitions), num_bytes, num_inputs)
         self._targets = [
-            _ByteTarget(address, Coding(coding))
-            for address, coding in zip(
-                mined.addresses.tolist(), mined.codings.tolist(), strict=True
+            _ByteTarget(address, Coding(coding), group)
+            for address, coding, group in zip(
+                mined.addresses.tolist(),
+                mined.codings.tolist(),
+                mined.groups.tolist(),
+                strict=True,
             )
         ]
-        columns = _columns(transitions, mined.addresses.tolist())
+        columns = _columns(transitions, mined.addresses.tolist(), mined.groups)
         *of_bytes, of_rewards, of_ends, of_lives = mined.trees()
         for target, each in zip(self._targets, of_bytes, strict=True):
             target.mined = self._refitted(columns, target.classes(transitions), each)
@@ -138,6 +149,10 @@ class TreeFitter:
     @property
     def _mined_trees(self) -> list[MinedTree | None]:
         return [target.mined for target in self._targets] + self._heads.mined
+
+    @property
+    def _groups(self) -> Groups:
+        return np.array([target.group for target in self._targets], np.int16)
 
     def fit(
         self,
@@ -160,7 +175,7 @@ class TreeFitter:
         assert transitions is not None
         self._add_targets(transitions)
         addresses = [target.address for target in self._targets]
-        columns = _columns(transitions, addresses)
+        columns = _columns(transitions, addresses, self._groups)
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)))
         num_trees = len(addresses) + len(HEADS)
@@ -184,11 +199,18 @@ class TreeFitter:
         return self._tables(transitions)
 
     def _add_targets(self, transitions: FrameTransitions) -> None:
-        """Put bytes that did not vary before behind those that did, the easiest first."""
+        """Put bytes that did not vary before behind those that did, the easiest first, and find
+        groups among the bytes that have none.
+        """
         known = {target.address for target in self._targets}
         new = [address for address in _varying(transitions) if address not in known]
         targets = [_byte_target(address, transitions) for address in new]
         self._targets += _easiest_first(targets, transitions, self._rng)
+        addresses = [target.address for target in self._targets]
+        rates = [_change_rate(address, transitions) for address in addresses]
+        groups = with_new_groups(self._groups, np.array(addresses, np.int32), np.array(rates))
+        for target, group in zip(self._targets, groups.tolist(), strict=True):
+            target.group = group
 
     def _mined(
         self,
@@ -212,6 +234,7 @@ class TreeFitter:
             num_inputs=transitions.inputs.shape[1],
             addresses=np.array([target.address for target in self._targets], np.int32),
             codings=np.array([target.coding for target in self._targets], np.uint8),
+            groups=self._groups,
             rewards=self._heads.rewards,
             **_joined(trees),
         )
@@ -241,6 +264,12 @@ def _varying(transitions: FrameTransitions) -> list[int]:
     return np.flatnonzero(varies[0] | varies[1]).tolist()
 
 
+def _change_rate(address: int, transitions: FrameTransitions) -> float:
+    """Return the share of the frames in which a byte changes."""
+    present, following = transitions.states[:, address], transitions.next_states[:, address]
+    return float((present != following).mean())
+
+
 def _byte_target(address: int, transitions: FrameTransitions) -> _ByteTarget:
     """Choose the coding of the least entropy; of equal ones, the first."""
     present, following = transitions.states[:, address], transitions.next_states[:, address]
@@ -264,7 +293,8 @@ def _easiest_first(
     targets: list[_ByteTarget], transitions: FrameTransitions, rng: np.random.Generator
 ) -> list[_ByteTarget]:
     """Sort bytes by the error of a small tree of the present bytes and the inputs."""
-    columns = _columns(transitions, [target.address for target in targets])
+    addresses = [target.address for target in targets]
+    columns = _columns(transitions, addresses, no_groups(len(targets)))
     features = [Feature(Kind.PRESENT, each) for each in range(len(columns.present))]
     features += [Feature(Kind.INPUT, each) for each in range(len(columns.inputs))]
     errors = [_quick_error(columns, each.classes(transitions), features, rng) for each in targets]
@@ -283,11 +313,12 @@ def _quick_error(
     return float((tree.predict(values[:, num_fitted:]) != classes[num_fitted:]).mean())
 
 
-def _columns(transitions: FrameTransitions, addresses: list[int]) -> Columns:
+def _columns(transitions: FrameTransitions, addresses: list[int], groups: Groups) -> Columns:
     return Columns(
         np.ascontiguousarray(transitions.states[:, addresses].T),
         np.ascontiguousarray(transitions.next_states[:, addresses].T),
         np.ascontiguousarray(transitions.inputs.T),
+        groups,
     )
 
 

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
+from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
 from atarigan.models.dynamics.tables_file import read_tables
 
@@ -47,6 +48,7 @@ _FORMER = ("constants",)  # in files of earlier versions: what bytes that do not
 _DTYPES: dict[str, type] = {
     "addresses": np.int32,
     "codings": np.uint8,
+    "groups": np.int16,
     "rewards": np.float32,
     "features": np.uint16,
     "sizes": np.int32,
@@ -70,6 +72,8 @@ class TreeTables:
         num_inputs: inputs of a frame.
         addresses: of the bytes that vary, int32 (varying,).
         codings: a `Coding` of each of them, uint8 (varying,).
+        groups: the group of each of them, -1 for none, int16 (varying,); features count the members
+            that change.
         rewards: reward of each class, float32 (classes,).
         features: kind, first and second number of each `Feature`, uint16 (features, 3).
         sizes: number of nodes of each tree, at least 1, int32 (varying + 3,).
@@ -85,6 +89,7 @@ class TreeTables:
     num_inputs: int
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
+    groups: Groups
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     sizes: npt.NDArray[np.int32]
@@ -94,7 +99,7 @@ class TreeTables:
 
     @property
     def layout(self) -> RegisterLayout:
-        return RegisterLayout(len(self.addresses), self.num_inputs)
+        return RegisterLayout(len(self.addresses), self.num_inputs, num_groups_of(self.groups))
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -106,6 +111,7 @@ class TreeTables:
         shapes = {
             "addresses": (num_varying,),
             "codings": (num_varying,),
+            "groups": (num_varying,),
             "rewards": (self.rewards.size,),
             "features": (self.features.size // 3, 3),
             "sizes": (num_varying + len(HEADS),),
@@ -129,6 +135,7 @@ class TreeTables:
         if len(np.unique(self.addresses)) < len(self.addresses):
             raise InputError("addresses must differ from each other")
         _check_range("codings", self.codings, len(Coding))
+        _check_range("groups", self.groups, len(self.groups), NO_GROUP)
         if not np.isfinite(self.rewards).all():
             raise InputError("rewards must be finite")
         if not are_valid(self.features, self.layout):
@@ -147,7 +154,7 @@ class TreeTables:
         if (skips < 2).any() or (inner + skips >= ends[inner]).any():
             raise InputError("skips must lead to a later node of the same tree")
         _check_range("node_features", self.node_features[inner], len(self.features))
-        last = last_next_byte(self.features)[self.node_features[inner]]
+        last = last_next_byte(self.features, self.groups)[self.node_features[inner]]
         if (last >= trees[inner]).any():
             raise InputError("node_features must read next values of earlier bytes alone")
         num_values = np.array([256] * len(self.addresses) + [len(self.rewards), 2, 256])
@@ -177,9 +184,10 @@ class TreeTables:
         path = folder / TREES_FILE
         settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
-            tables = read_tables(confined(path, folder), _DTYPES, _FORMER)
+            tables = read_tables(confined(path, folder), _DTYPES, _FORMER, ("groups",))
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
+        tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
             return cls(settings.num_bytes, settings.num_inputs, **tables)
         except InputError as error:
@@ -193,6 +201,7 @@ def _read_settings(path: Path, folder: Path) -> _Settings:
         raise InputError(f"{path} is missing") from None
 
 
-def _check_range(name: str, numbers: npt.NDArray[Any], stop: int) -> None:
-    if numbers.size and (numbers.min() < 0 or numbers.max() >= stop):
-        raise InputError(f"{name} must be 0 to {stop - 1}, not {numbers.min()} to {numbers.max()}")
+def _check_range(name: str, numbers: npt.NDArray[Any], stop: int, start: int = 0) -> None:
+    if numbers.size and (numbers.min() < start or numbers.max() >= stop):
+        found = f"{numbers.min()} to {numbers.max()}"
+        raise InputError(f"{name} must be {start} to {stop - 1}, not {found}")

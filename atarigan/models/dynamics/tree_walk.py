@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from atarigan.config.extras import compiled
 from atarigan.models.dynamics.dynamics import NextStates
-from atarigan.models.dynamics.features import operands
-from atarigan.models.dynamics.tree_tables import Coding, TreeTables
+from atarigan.models.dynamics.features import Kind, operands
+from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
 _NODE = np.dtype(
     {
@@ -28,11 +28,16 @@ class Program(NamedTuple):
     Attributes:
         nodes: of all trees, with the operands of their features, (nodes,).
         roots: number of each tree's first node, int32 (varying + 3,).
+        counters: register that counts the changes of each tree's byte; 0 for none; uint16
+            (varying + 3,).
+        num_groups: registers of counts.
         addresses, codings, rewards: as in `TreeTables`.
     """
 
     nodes: npt.NDArray[Any]
     roots: npt.NDArray[np.int32]
+    counters: npt.NDArray[np.uint16]
+    num_groups: int
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     rewards: npt.NDArray[np.float32]
@@ -50,10 +55,20 @@ def program_of(tables: TreeTables) -> Program:
     return Program(
         nodes,
         roots,
+        _counters(tables),
+        tables.layout.num_groups,
         tables.addresses.copy(),
         tables.codings.copy(),
         tables.rewards.copy(),
     )
+
+
+def _counters(tables: TreeTables) -> npt.NDArray[np.uint16]:
+    """Return the registers of the counts that features read."""
+    kind, groups_read, _ = tables.features.T
+    is_read = np.isin(tables.groups, groups_read[kind == Kind.NUM_CHANGED])
+    registers = np.where(is_read, tables.layout.groups + tables.groups, 0)
+    return np.append(registers, np.zeros(len(HEADS))).astype(np.uint16)
 
 
 def walk(
@@ -74,11 +89,13 @@ def walk(
         stops_with_life: whether a game also stops at the frame that costs a life.
         played: holds states and lives before the first frame, and zeros; is filled.
     """
-    addresses, codings, roots = program.addresses, program.codings, program.roots
-    nodes, states, lives = program.nodes, played.states, played.lives
-    num_varying, num_inputs = len(addresses), inputs.shape[2]
+    addresses, codings, counters = program.addresses, program.codings, program.counters
+    nodes, roots = program.nodes, program.roots
+    states, lives = played.states, played.lives
+    num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
-    registers = np.zeros((_BLOCK, first_input + num_inputs), np.int32)
+    first_group = first_input + num_inputs
+    registers = np.zeros((_BLOCK, first_group + num_groups), np.int32)
     heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
     games = np.zeros(_BLOCK, np.int64)  # that still play
     for begin in range(0, len(states), _BLOCK):
@@ -92,6 +109,8 @@ def walk(
                     registers[lane, 1 + number] = states[game, addresses[number]]
                 for number in range(num_inputs):
                     registers[lane, first_input + number] = inputs[game, frame, number]
+                for number in range(num_groups):
+                    registers[lane, first_group + number] = 0
                 played.ends[game] = False
                 played.num_frames[game] += 1
             for tree in range(len(roots)):
@@ -113,6 +132,8 @@ def walk(
                     elif codings[tree] == _XOR:
                         predicted ^= registers[lane, 1 + tree]
                     registers[lane, first_next + tree] = predicted
+                    if counters[tree]:
+                        registers[lane, counters[tree]] += predicted != registers[lane, 1 + tree]
                     states[games[lane], addresses[tree]] = predicted
             num_going = 0
             for lane in range(num_playing):

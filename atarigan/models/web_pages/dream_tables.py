@@ -11,7 +11,15 @@ from atarigan.models.dynamics.features import operands
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.web_pages.generator_tables import Tables, WebModel
 
-_TREE_TABLES = ("node_features", "thresholds", "skips", "addresses", "codings", "rewards")
+_TREE_TABLES = (
+    "node_features",
+    "thresholds",
+    "skips",
+    "addresses",
+    "codings",
+    "groups",
+    "rewards",
+)
 
 
 def dream_model(dream: Dream) -> WebModel:

@@ -7,9 +7,10 @@ export class Trees {
     for (const name of ["features", "node_features", "thresholds", "skips", "roots"]) {
       this[name] = tables.get(`trees.${name}`);
     }
-    for (const name of ["addresses", "codings", "rewards"]) {
+    for (const name of ["addresses", "codings", "groups", "rewards"]) {
       this[name] = tables.get(`trees.${name}`);
     }
+    this.numGroups = 1 + this.groups.reduce((most, group) => Math.max(most, group), -1);
     this.firstNext = 1 + this.addresses.length;
     this.firstInput = 1 + 2 * this.addresses.length;
   }
@@ -22,6 +23,10 @@ export class Trees {
     for (let tree = 0; tree < numVarying; tree++) {
       const value = this.value(tree, registers);
       registers[this.firstNext + tree] = value;
+      const group = this.groups[tree]; // -1 for none
+      if (group >= 0 && value !== registers[1 + tree]) {
+        registers[this.firstInput + inputs.length + group] += 1; // how many of its bytes change
+      }
       next[this.addresses[tree]] = value;
     }
     const [reward, end, lives] = [0, 1, 2].map((head) => this.leaf(numVarying + head, registers));
@@ -29,7 +34,7 @@ export class Trees {
   }
 
   registers(ram, inputs) {
-    const registers = new Int32Array(this.firstInput + inputs.length);
+    const registers = new Int32Array(this.firstInput + inputs.length + this.numGroups);
     this.addresses.forEach((address, number) => (registers[1 + number] = ram[address]));
     registers.set(inputs, this.firstInput);
     return registers;
