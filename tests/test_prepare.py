@@ -18,8 +18,8 @@ from atarigan.training.build import build_trainer
 from atarigan.training.prepare import choose_num_threads
 from tests.test_trainer import SMALL, run, weights
 
-LARGE = ["--network", "subpixel", "--generator-width", "8", "--critic-width", "8",
-         "--penalty", "none", "--critic-steps", "1", "--log", "none"]  # fmt: skip
+LARGE = ["--recipe", "atari-frames", "--network", "subpixel", "--generator-width", "8",
+         "--critic-width", "8", "--penalty", "none", "--critic-steps", "1", "--log", "none"]  # fmt: skip
 
 
 @pytest.fixture
