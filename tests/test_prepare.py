@@ -19,7 +19,8 @@ from atarigan.training.prepare import choose_num_threads
 from tests.test_trainer import SMALL, run, weights
 
 LARGE = ["--recipe", "atari-frames", "--network", "subpixel", "--generator-width", "8",
-         "--critic-width", "8", "--penalty", "none", "--critic-steps", "1", "--log", "none"]  # fmt: skip
+         "--critic-width", "8", "--penalty", "none", "--critic-steps", "1",
+         "--log", "none"]  # fmt: skip
 
 
 @pytest.fixture
