@@ -169,6 +169,8 @@ class TreeTables:
             OSError: the disk is full or not writable.
         """
         tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
+        if (self.groups == NO_GROUP).all():  # a file without groups stays as it was, byte for byte
+            del tables["groups"]
         with atomic.new_file(folder / TREES_FILE) as temporary:
             temporary.write_bytes(save(tables))
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
