@@ -29,12 +29,12 @@ def connected(address: str) -> Iterator[Any]:
         raise InputError(
             f"--ray must be auto or HOST:PORT, on a node of the cluster, not {shown(address)}"
         )
-    _check_reachable(address)
     is_new = not ray.is_initialized()
     if is_new:
         try:
+            _reach(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"--ray must be auto or the HOST:PORT of a running cluster, not {shown(address)}: "
                 f"{one_line(error)}"
@@ -48,18 +48,13 @@ def connected(address: str) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _check_reachable(address: str) -> None:
-    """Raise InputError if nothing answers at HOST:PORT. Ray would try for five minutes."""
+def _reach(address: str) -> None:
+    """Raise OSError if nothing answers at HOST:PORT, or OverflowError if there is no such port. Ray
+    would try for five minutes.
+    """
     host, colon, port = address.rpartition(":")
-    if not (colon and port.isdigit()):
-        return
-    try:
+    if colon and port.isdigit():
         socket.create_connection((host, int(port)), _LONGEST_WAIT_S).close()
-    except OSError as error:
-        raise InputError(
-            f"--ray must be auto or the HOST:PORT of a running cluster, not {shown(address)}: "
-            f"{one_line(error)}"
-        ) from None
 
 
 def num_cpus(ray: Any) -> int:

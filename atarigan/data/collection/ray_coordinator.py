@@ -20,6 +20,8 @@ from atarigan.data.collection.supervisor import (
 from atarigan.data.collection.worker import Failure, Share, Tally
 from atarigan.errors import InputError
 
+_REPLACED = Failure("another task has taken its place")
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -136,7 +138,7 @@ class RayCoordinator:
         """Claim a ring for the steps that a task sends."""
         played = self._played[index]
         if attempt != played.attempt:
-            return Failure("another task has taken its place")
+            return _REPLACED
         share, columns = played.share, self._meta.columns
         try:
             played.ring = claim_ring(
@@ -156,7 +158,7 @@ class RayCoordinator:
         """Store steps that a task sent, and its progress with them."""
         played = self._played[index]
         if attempt != played.attempt or played.ring is None:
-            return Failure("another task has taken its place")
+            return _REPLACED
         try:
             played.ring.extend(rows)
         except OSError as error:
@@ -168,7 +170,7 @@ class RayCoordinator:
         """Append a line to a file of the ring that a task claimed."""
         played = self._played[index]
         if attempt != played.attempt or played.ring is None:
-            return Failure("another task has taken its place")
+            return _REPLACED
         try:
             played.ring.append_line(file_name, line)
         except OSError as error:

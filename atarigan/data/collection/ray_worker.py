@@ -53,9 +53,11 @@ def play_share(
     tally = signals.tally(0)
     _copy(began.tally, tally)
     link = _Link(ray, coordinator, (share.index, began.attempt), tally)
-    opened: Callable[[Path], OpenedBuffer] = link.open_shared
-    if streams:
-        opened = lambda _: StreamedBuffer(began.meta, link)  # noqa: E731
+    meta = began.meta
+
+    def opened(path: Path) -> OpenedBuffer:
+        return StreamedBuffer(meta, link) if streams else link.open_shared(path)
+
     with _in_folder(folder), _reporting(link, signals, patience_s):
         outcome = outcome_of(replace(share, index=0, attempt=began.attempt), signals, opened)
     link.report()

@@ -65,7 +65,6 @@ class Supervisor:
     """
 
     note = ""
-    steps_by_node: dict[str, int] = {}  # noqa: RUF012
 
     def __init__(self, shares: list[Share], patience_s: float) -> None:
         self._shares = shares
@@ -96,6 +95,11 @@ class Supervisor:
     @property
     def is_at_work(self) -> bool:
         return bool(self._running)
+
+    @property
+    def steps_by_node(self) -> dict[str, int]:
+        """Nothing: there is one machine."""
+        return {}
 
     @property
     def tallies(self) -> list[Tally]:

@@ -13,19 +13,21 @@ from atarigan.errors import InputError
 from atarigan.files import atomic
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
+from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.tree_tables import HEADS, Coding
 
-_DTYPES = {
-    "addresses": "int32",
-    "codings": "uint8",
-    "groups": "int16",
-    "rewards": "float32",
-    "features": "uint16",
-    "num_features": "int32",
-    "rows": "int64",
-    "num_rows": "int32",
+_DTYPES: dict[str, type] = {
+    "addresses": np.int32,
+    "codings": np.uint8,
+    "groups": np.int16,
+    "rewards": np.float32,
+    "features": np.uint16,
+    "num_features": np.int32,
+    "rows": np.int64,
+    "num_rows": np.int32,
 }
+_NOT_NEGATIVE = ("addresses", "num_features", "rows", "num_rows")
 
 
 class RowsOfTree(NamedTuple):
@@ -63,32 +65,29 @@ class MinedRows:
     num_rows: npt.NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        num_trees = len(self.addresses) + len(HEADS)
+        num_varying = self.addresses.size
+        num_trees = num_varying + len(HEADS)
         shapes = {
-            "codings": (len(self.addresses),),
-            "groups": (len(self.addresses),),
-            "features": (len(self.features), 3),
+            "addresses": (num_varying,),
+            "codings": (num_varying,),
+            "groups": (num_varying,),
+            "rewards": (self.rewards.size,),
+            "features": (self.features.size // 3, 3),
             "num_features": (num_trees,),
+            "rows": (self.rows.size,),
             "num_rows": (num_trees,),
         }
-        for name, dtype in _DTYPES.items():
+        check_shapes(self, _DTYPES, shapes)
+        for name in _NOT_NEGATIVE:
             table = getattr(self, name)
-            shape = shapes.get(name, (table.size,))
-            if table.dtype != dtype or table.shape != shape:
-                raise InputError(
-                    f"{name} must be {dtype} of the shape {shape}, "
-                    f"not {table.dtype} of the shape {table.shape}"
-                )
-            if (table < 0).any() and name not in ("groups", "rewards"):
+            if (table < 0).any():
                 raise InputError(f"{name} must be at least 0, not {table.min()}")
         for name in ("features", "rows"):
             found, expected = len(getattr(self, name)), int(getattr(self, f"num_{name}").sum())
             if found != expected:
                 raise InputError(f"num_{name} must add up to {found}, not {expected}")
-        if not np.isin(self.codings, list(Coding)).all():
-            raise InputError(f"codings must be {min(Coding)} to {max(Coding)}")
-        if ((self.groups < NO_GROUP) | (self.groups >= len(self.groups))).any():
-            raise InputError(f"groups must be {NO_GROUP} to {len(self.groups) - 1}")
+        check_range("codings", self.codings, len(Coding))
+        check_range("groups", self.groups, len(self.groups), NO_GROUP)
 
     @classmethod
     def of(
@@ -126,8 +125,7 @@ class MinedRows:
         layout = RegisterLayout(len(self.addresses), num_inputs, num_groups_of(self.groups))
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
-        if len(self.addresses) and self.addresses.max() >= num_bytes:
-            raise InputError(f"addresses must be below {num_bytes}, not {self.addresses.max()}")
+        check_range("addresses", self.addresses, num_bytes)
         if len(np.unique(self.addresses)) < len(self.addresses):
             raise InputError("addresses must be different")
         if len(self.features) and not are_valid(self.features, layout):

@@ -10,7 +10,7 @@ FOLDER/
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
+from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
 
 SETTINGS_FILE = "dynamics.json"
@@ -119,23 +120,17 @@ class TreeTables:
             "thresholds": (num_nodes,),
             "skips": (num_nodes,),
         }
-        for name, shape in shapes.items():
-            table, dtype = getattr(self, name), np.dtype(_DTYPES[name])
-            if table.dtype != dtype or table.shape != shape:
-                raise InputError(
-                    f"{name} must be {dtype} of the shape {shape}, "
-                    f"not {table.dtype} of the shape {table.shape}"
-                )
+        check_shapes(self, _DTYPES, shapes)
 
     def _check_values(self) -> None:
         for name, number in (("bytes", self.num_bytes), ("inputs", self.num_inputs)):
             if not 0 <= number <= _LARGEST:
                 raise InputError(f"there must be 0 to {_LARGEST} {name}, not {number}")
-        _check_range("addresses", self.addresses, self.num_bytes)
+        check_range("addresses", self.addresses, self.num_bytes)
         if len(np.unique(self.addresses)) < len(self.addresses):
             raise InputError("addresses must differ from each other")
-        _check_range("codings", self.codings, len(Coding))
-        _check_range("groups", self.groups, len(self.groups), NO_GROUP)
+        check_range("codings", self.codings, len(Coding))
+        check_range("groups", self.groups, len(self.groups), NO_GROUP)
         if not np.isfinite(self.rewards).all():
             raise InputError("rewards must be finite")
         if not are_valid(self.features, self.layout):
@@ -153,7 +148,7 @@ class TreeTables:
         skips = self.skips[inner].astype(np.int64)
         if (skips < 2).any() or (inner + skips >= ends[inner]).any():
             raise InputError("skips must lead to a later node of the same tree")
-        _check_range("node_features", self.node_features[inner], len(self.features))
+        check_range("node_features", self.node_features[inner], len(self.features))
         last = last_next_byte(self.features, self.groups)[self.node_features[inner]]
         if (last >= trees[inner]).any():
             raise InputError("node_features must read next values of earlier bytes alone")
@@ -201,9 +196,3 @@ def _read_settings(path: Path, folder: Path) -> _Settings:
         return typed_json.read_json(confined(path, folder), _Settings)
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
-
-
-def _check_range(name: str, numbers: npt.NDArray[Any], stop: int, start: int = 0) -> None:
-    if numbers.size and (numbers.min() < start or numbers.max() >= stop):
-        found = f"{numbers.min()} to {numbers.max()}"
-        raise InputError(f"{name} must be {start} to {stop - 1}, not {found}")

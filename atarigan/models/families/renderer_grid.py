@@ -37,6 +37,7 @@ class RendererGrid(SizedByData):
         self.size = size
         for name in ("steps", "offsets"):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
+        self._has_steps = False
 
     def find(self, number: int, values: Tensor, places: Tensor, errors: Tensor) -> None:
         """Find out whether a number is rounded, and remember it.
@@ -70,8 +71,11 @@ class RendererGrid(SizedByData):
         origin, slope = _line(values.double(), places)
         self.steps[number] = 1 / frequency / abs(slope)
         self.offsets[number] = (begin - origin) / slope
+        self._derive()
 
     def forward(self, states: Tensor) -> Tensor:
+        if not self._has_steps:
+            return states
         steps, offsets = self.steps.to(states.dtype), self.offsets.to(states.dtype)
         is_rounded = steps > 0
         lengths = torch.where(is_rounded, steps, torch.ones_like(steps))
@@ -92,6 +96,9 @@ class RendererGrid(SizedByData):
         for name in ("steps", "offsets"):
             if not bool(getattr(self, name).isfinite().all()):
                 raise ValueError(f"{name} must be finite")
+
+    def _derive(self) -> None:
+        self._has_steps = bool((self.steps > 0).any())
 
 
 def _waves(frequencies: Tensor, places: Tensor, errors: Tensor) -> Tensor:
