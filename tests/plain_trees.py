@@ -4,12 +4,15 @@ from functools import cache
 
 import numpy as np
 
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.features import Feature, Kind
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
 NUM_VARYING, NUM_INPUTS = 5, 2
 GROUPS = (0, 1, 0, -1, 1)  # of the bytes
 LAST_MEMBERS = (2, 4)  # of the groups
+POINTERS, CELLS = (3, 1), (4, 0, 2)  # the grid's
+NUM_COLUMNS, WIDTH, HEIGHT = 2, 90, 120  # of its columns and rows, by values of the pointers
 
 
 def plain_value(feature, present, following, inputs):
@@ -28,7 +31,31 @@ def plain_value(feature, present, following, inputs):
         Kind.NUM_CHANGED: lambda: sum(
             present[byte] != following[byte] for byte in range(5) if GROUPS[byte] == first
         ),
+        Kind.CELL: lambda: plain_cell(present),
     }[Kind(kind)]()
+
+
+def plain_cell(present):
+    """What stands at the grid's cell: columns have rows of one byte each, and four of its bits."""
+    across, along = (present[byte] for byte in POINTERS)
+    place = across // WIDTH + along // HEIGHT
+    if across >= NUM_COLUMNS * WIDTH or along == 0 or place >= len(CELLS):
+        return 0
+    bits = present[CELLS[place]] & (15 << across % 5)
+    return 256 * (place + 1) + bits if bits else 0
+
+
+def grid():
+    """The grid, as tables."""
+    values = np.arange(256)
+    columns = np.where(values < NUM_COLUMNS * WIDTH, values // WIDTH, -1)
+    rows = np.where(values > 0, values // HEIGHT, -1)
+    return Grids(
+        np.array([POINTERS], np.int16),
+        np.stack([columns, rows])[None].astype(np.int16),
+        (15 << values % 5 & 255).astype(np.uint8)[None],
+        np.array([(*CELLS, -1)], np.int16),
+    )
 
 
 def plain_step(tables, state, inputs):
@@ -72,6 +99,7 @@ def every_feature(number):
         Kind.NEXT_BIT: (number, 8),
         Kind.NEXT_LOW_NIBBLE: (number, 1),
         Kind.NUM_CHANGED: (sum(last < number for last in LAST_MEMBERS), 1),
+        Kind.CELL: (1, 1),
     }
     return [
         Feature(kind, first, second)
@@ -93,7 +121,9 @@ def random_tables(rng):
             return
         kind = Kind(rng.choice(list(allowed)))
         feature = allowed[kind][rng.integers(len(allowed[kind]))]
-        threshold = {"BIT": 0, "NIBBLE": 7, "CHANGED": 1}.get(kind.name.split("_")[-1], 64)
+        threshold = {"BIT": 0, "NIBBLE": 7, "CHANGED": 1, "CELL": 256}.get(
+            kind.name.split("_")[-1], 64
+        )
         here = len(nodes)
         nodes.append(None)
         grow(allowed, num_values, depth - 1)
@@ -115,6 +145,7 @@ def random_tables(rng):
         addresses=rng.permutation(8)[:NUM_VARYING].astype(np.int32),
         codings=rng.integers(0, 3, NUM_VARYING).astype(np.uint8),
         groups=np.array(GROUPS, np.int16),
+        grids=grid(),
         rewards=np.array([-1.0, 0.0, 2.5], np.float32),
         features=np.array(features, np.uint16),
         sizes=np.array(sizes, np.int32),

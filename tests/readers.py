@@ -34,6 +34,7 @@ from atarigan.models.checkpoint import (
     load_model_config,
     write_checkpoint,
 )
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.features import Feature, Kind
@@ -248,6 +249,7 @@ def small_trees(num_inputs: int) -> TreeDynamics:
         addresses=np.array([1], np.int32),
         codings=np.array([1], np.uint8),
         groups=np.array([0], np.int16),
+        grids=Grids.none(),
         rewards=np.zeros(1, np.float32),
         features=np.array([Feature(Kind.INPUT, 0), Feature(Kind.NEXT, 0)], np.uint16),
         sizes=np.array([3, 1, 3, 1], np.int32),

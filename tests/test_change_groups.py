@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import no_groups, with_new_groups
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind
@@ -103,7 +104,7 @@ def test_rows_of_earlier_versions_know_no_groups(tmp_path: Path) -> None:
 )
 def test_rows_with_damaged_groups_are_refused(groups: Any, message: str) -> None:
     rewards, addresses, codings = np.zeros(1, np.float32), [4, 5, 6], [0, 0, 0]
-    mined = MinedRows.of(addresses, codings, no_groups(3), rewards, [None] * 6)
+    mined = MinedRows.of(addresses, codings, no_groups(3), Grids.none(), rewards, [None] * 6)
     with pytest.raises(InputError, match=message):
         dataclasses.replace(mined, groups=groups)
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.features import Operands, operands
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
@@ -58,6 +59,7 @@ class DeviceTrees:
         rows = np.argsort(order)  # of each tree among the present values
         num_varying, self._num_trees = len(tables.addresses), len(order)
         self._num_groups = tables.layout.num_groups
+        self._cells = _Cells(tables.grids, torch.from_numpy(rows), device)
         reads = _with_rows(operands(tables.features, tables.layout), rows, tables)
         bounds = np.searchsorted(levels[order], np.arange(levels.max() + 2))
         self._levels = [
@@ -96,9 +98,9 @@ class DeviceTrees:
             stops_with_life: whether a game also stops at the frame that costs a life.
         """
         num, num_trees = len(states), self._num_trees
-        sizes = [1, num_trees, num_trees, inputs.shape[2], self._num_groups]
+        sizes = [1, num_trees, num_trees, inputs.shape[2], self._num_groups, len(self._cells)]
         registers = inputs.new_zeros(sum(sizes), num)
-        _, present, following, given, counts = registers.split(sizes)
+        _, present, following, given, counts, cells = registers.split(sizes)
         present.index_copy_(0, self._byte_rows, states.index_select(1, self._addresses).T.int())
         left = lives.int()
         rewards = inputs.new_zeros(num, dtype=torch.float32)
@@ -108,6 +110,7 @@ class DeviceTrees:
         for frame in range(inputs.shape[1]):
             given.copy_(inputs[:, frame].T)
             counts.zero_()
+            self._cells.read(present, cells)
             for level in self._levels:
                 level.predict(registers, present, following, counts)
             gained = self._rewards[following[self._reward]]
@@ -123,6 +126,44 @@ class DeviceTrees:
         bytes_after = present.index_select(0, self._byte_rows).T.byte()
         after = states.index_copy(1, self._addresses, bytes_after)
         return PlayedFrames(after, rewards, ends, left.byte(), num_frames)
+
+
+class _Cells:
+    """Grids as tensors.
+
+    Args:
+        grids: whose bytes are numbered.
+        rows: of each byte among the present values, int64 (bytes,).
+        device: of the tensors.
+    """
+
+    def __init__(self, grids: Grids, rows: Tensor, device: torch.device) -> None:
+        pointers, places, masks, members = (
+            torch.from_numpy(each.astype(np.int64)) for each in grids.arrays.values()
+        )
+        self._num = len(grids)
+        is_member = members != NO_PLACE
+        self._pointers = rows[pointers].T.to(device)  # (2, G)
+        self._across, self._along = places.unbind(1)
+        self._across, self._along = self._across.to(device), self._along.to(device)
+        self._masks = masks.to(device)
+        self._members = torch.where(is_member, rows[members.clamp(0)], NO_PLACE).to(device)
+
+    def __len__(self) -> int:
+        return self._num
+
+    def read(self, present: Tensor, cells: Tensor) -> None:
+        """Write what stands at the cells into `cells`, both rows int32 (rows, B)."""
+        if not self._num:
+            return
+        across, along = (present[rows].long() for rows in self._pointers)
+        column, row = self._across.gather(1, across), self._along.gather(1, along)
+        place = column + row
+        pointed = (column >= 0) & (row >= 0) & (place < self._members.shape[1])
+        members = self._members.gather(1, torch.where(pointed, place, 0))
+        pointed &= members >= 0
+        held = present.gather(0, members.clamp(0)) & self._masks.gather(1, across)
+        cells.copy_(torch.where(pointed & (held > 0), 256 * (place + 1) + held, 0))
 
 
 class _Level:
@@ -220,7 +261,8 @@ def levels_of(tables: TreeTables) -> Numbers:
         features = tables.node_features[nodes][tables.skips[nodes] > 0]
         registers = np.concatenate([reads.first[features], reads.second[features]])
         is_next = (registers >= layout.next) & (registers < layout.inputs)
-        counted = registers[registers >= layout.groups] - layout.groups
+        is_count = (registers >= layout.groups) & (registers < layout.grids)
+        counted = registers[is_count] - layout.groups
         of_groups = np.flatnonzero(np.isin(tables.groups, counted))
         read = np.concatenate([registers[is_next] - layout.next, of_groups])
         levels[tree] = levels[read].max(initial=-1) + 1
@@ -280,6 +322,8 @@ def _depth(nodes: _Nodes) -> int:
 def _with_rows(reads: Operands, rows: Numbers, tables: TreeTables) -> Operands:
     """Replace registers of `RegisterLayout` by rows, given the rows of the trees."""
     of_bytes, num_trees = rows[: len(tables.addresses)], len(rows)
-    others = 1 + 2 * num_trees + np.arange(tables.num_inputs + tables.layout.num_groups)
+    layout = tables.layout
+    num_others = layout.num_inputs + layout.num_groups + layout.num_grids
+    others = 1 + 2 * num_trees + np.arange(num_others)
     moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)
     return Operands(moved[reads.first], reads.mask, moved[reads.second])

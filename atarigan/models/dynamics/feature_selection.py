@@ -76,7 +76,8 @@ class CandidateFeatures:
         features += [Feature(Kind.DIFFERENCE, *pair) for pair in combinations(self._numeric, 2)]
         bits = self._bits(range(self._num_bytes))
         features += [Feature(Kind.BIT, byte, bit) for byte, bit in bits]
-        return features + [Feature(Kind.LOW_NIBBLE, byte) for byte in self._numeric]
+        features += [Feature(Kind.LOW_NIBBLE, byte) for byte in self._numeric]
+        return features + [Feature(Kind.CELL, grid) for grid in self._columns.grids.found]
 
     @cached_property
     def _numeric(self) -> list[int]:

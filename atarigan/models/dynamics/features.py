@@ -7,7 +7,8 @@ same formula of registers,
     (registers[first] & mask) - registers[second],
 
 so compiled code evaluates all kinds without a branch. The registers of a transition hold a zero,
-then the present bytes, their next values, the inputs, and how many bytes of each group change.
+then the present bytes, their next values, the inputs, how many bytes of each group change, and what
+stands at the cell of each grid that is pointed at.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import (
     NO_GROUP,
     Groups,
@@ -46,6 +48,7 @@ class Kind(IntEnum):
     NEXT_BIT = 8  # as BIT, of the next value
     NEXT_LOW_NIBBLE = 9  # as LOW_NIBBLE, of the next value
     NUM_CHANGED = 10  # how many bytes of group `first` differ from their next values
+    CELL = 11  # what stands at the cell of grid `first`, as in `Grids.cells`
 
 
 _KINDS = list(Kind)
@@ -73,11 +76,13 @@ class RegisterLayout:
         num_bytes: bytes that vary.
         num_inputs: inputs of a frame.
         num_groups: groups of bytes whose changes are counted.
+        num_grids: grids.
     """
 
     num_bytes: int
     num_inputs: int
     num_groups: int = 0
+    num_grids: int = 0
 
     @property
     def present(self) -> int:
@@ -95,6 +100,10 @@ class RegisterLayout:
     def groups(self) -> int:
         return self.inputs + self.num_inputs
 
+    @property
+    def grids(self) -> int:
+        return self.groups + self.num_groups
+
 
 class Operands(NamedTuple):
     """Features as `(registers[first] & mask) - registers[second]`, int32 (features,) each."""
@@ -110,6 +119,7 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
     begin = np.where(_FIRST_IS_NEXT[kind], layout.next, layout.present)
     begin = np.where(kind == Kind.INPUT, layout.inputs, begin)
     begin = np.where(kind == Kind.NUM_CHANGED, layout.groups, begin)
+    begin = np.where(kind == Kind.CELL, layout.grids, begin)
     subtracted = np.where(_SECOND_IS_PRESENT[kind], layout.present + second, 0)
     subtracted = np.where(_SECOND_IS_NEXT[kind], layout.next + second, subtracted)
     mask = np.where(_IS_LOW_NIBBLE[kind], 15, _WHOLE)
@@ -124,6 +134,7 @@ def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
         return False
     most_first = np.where(kind == Kind.INPUT, layout.num_inputs, layout.num_bytes)
     most_first = np.where(kind == Kind.NUM_CHANGED, layout.num_groups, most_first)
+    most_first = np.where(kind == Kind.CELL, layout.num_grids, most_first)
     most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
     most_second = np.where(_IS_BIT[kind], 8, most_second)
     is_valid = (first >= 0) & (first < most_first) & (second >= 0) & (second < most_second)
@@ -150,16 +161,19 @@ class Columns:
         next: their next values, uint8 (num_bytes, N).
         inputs: int32 (num_inputs, N).
         groups: the group of each byte, int16 (num_bytes,); empty where there is none.
+        grids: whose pointers and members are some of the bytes.
     """
 
     present: npt.NDArray[np.uint8]
     next: npt.NDArray[np.uint8]
     inputs: npt.NDArray[np.int32]
     groups: Groups = field(default_factory=lambda: np.zeros(0, np.int16))
+    grids: Grids = field(default_factory=Grids.none)
 
     @property
     def layout(self) -> RegisterLayout:
-        return RegisterLayout(len(self.present), len(self.inputs), num_groups_of(self.groups))
+        num_groups = num_groups_of(self.groups)
+        return RegisterLayout(len(self.present), len(self.inputs), num_groups, len(self.grids))
 
     @property
     def num_transitions(self) -> int:
@@ -168,7 +182,7 @@ class Columns:
     def at(self, rows: Rows) -> Self:
         """Return some of the N transitions."""
         present, following = self.present[:, rows], self.next[:, rows]
-        return type(self)(present, following, self.inputs[:, rows], self.groups)
+        return type(self)(present, following, self.inputs[:, rows], self.groups, self.grids)
 
     def values(self, features: Sequence[Feature], rows: Rows | slice = EVERYTHING) -> Integers:
         """Return features of some transitions, int32 (features, n)."""
@@ -182,6 +196,8 @@ class Columns:
 
     def _register(self, number: int, rows: Rows | slice) -> Any:
         layout = self.layout
+        if number >= layout.grids:
+            return self._cells[number - layout.grids, rows]
         if number >= layout.groups:
             return self._num_changed[number - layout.groups, rows]
         if number >= layout.inputs:
@@ -198,3 +214,8 @@ class Columns:
             if group != NO_GROUP:
                 counts[group] += self.present[byte] != self.next[byte]
         return counts
+
+    @cached_property
+    def _cells(self) -> Integers:
+        """What stands at the cells that are pointed at, int32 (grids, N)."""
+        return self.grids.cells(self.present)

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from atarigan.errors import InputError
 from atarigan.files import atomic
+from atarigan.models.dynamics.byte_grids import STORED_NAMES, Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
@@ -45,6 +46,7 @@ class MinedRows:
         addresses: of the bytes, int32 (T,).
         codings: of the bytes, uint8 (T,).
         groups: of the bytes, as in `TreeTables`, int16 (T,).
+        grids: of the bytes, as in `TreeTables`.
         rewards: the different rewards, float32 (R,).
         features: of all trees, one after the other, uint16 (F, 3).
         num_features: of each tree, int32 (T + heads,).
@@ -58,6 +60,7 @@ class MinedRows:
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     groups: Groups
+    grids: Grids
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     num_features: npt.NDArray[np.int32]
@@ -88,6 +91,7 @@ class MinedRows:
                 raise InputError(f"num_{name} must add up to {found}, not {expected}")
         check_range("codings", self.codings, len(Coding))
         check_range("groups", self.groups, len(self.groups), NO_GROUP)
+        self.grids.check_bytes(len(self.addresses))
 
     @classmethod
     def of(
@@ -95,6 +99,7 @@ class MinedRows:
         addresses: Sequence[int],
         codings: Sequence[Coding],
         groups: Groups,
+        grids: Grids,
         rewards: npt.NDArray[np.float32],
         trees: Sequence[RowsOfTree | None],
     ) -> Self:
@@ -105,6 +110,7 @@ class MinedRows:
             addresses=np.array(addresses, np.int32),
             codings=np.array(codings, np.uint8),
             groups=groups,
+            grids=grids,
             rewards=rewards,
             features=np.array(features, np.uint16).reshape(-1, 3),
             num_features=np.array([len(each.features) for each in known], np.int32),
@@ -122,7 +128,8 @@ class MinedRows:
 
     def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
         """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
-        layout = RegisterLayout(len(self.addresses), num_inputs, num_groups_of(self.groups))
+        num_groups = num_groups_of(self.groups)
+        layout = RegisterLayout(len(self.addresses), num_inputs, num_groups, len(self.grids))
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         check_range("addresses", self.addresses, num_bytes)
@@ -134,9 +141,8 @@ class MinedRows:
     def save(self, path: Path) -> None:
         """Write a file."""
         with atomic.new_file(path) as temporary:
-            save_file(
-                {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}, temporary
-            )
+            tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
+            save_file(tables | self.grids.stored(), temporary)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -146,10 +152,10 @@ class MinedRows:
             FileNotFoundError: it is missing.
             InputError: it is damaged.
         """
-        tables = read_tables(path, _DTYPES, later=("groups",))
+        tables = read_tables(path, _DTYPES, later=("groups", *STORED_NAMES))
         tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
-            return cls(**tables)
+            return cls(grids=Grids.from_stored(tables), **tables)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

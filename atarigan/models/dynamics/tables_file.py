@@ -22,7 +22,7 @@ def read_tables(
         path: the file.
         names: what it must hold.
         former: what it may hold besides, because earlier versions wrote it; not returned.
-        later: which of the names may be missing, because earlier versions did not write them.
+        later: what may be missing, because earlier versions did not write it.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -34,6 +34,6 @@ def read_tables(
         raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
     for name in former:
         tables.pop(name, None)
-    if not set(names) - set(later) <= tables.keys() <= set(names):
+    if not set(names) - set(later) <= tables.keys() <= {*names, *later}:
         raise InputError(f"{path} must hold {', '.join(names)}, not {', '.join(tables)}")
     return tables

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
 from atarigan.models.dynamics.change_groups import (
     NO_GROUP,
@@ -18,6 +19,7 @@ from atarigan.models.dynamics.change_groups import (
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.grid_search import find_grids
 from atarigan.models.dynamics.hard_examples import MOST_TURNS, MinedTree, mine
 from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
 from atarigan.models.dynamics.transitions import FrameTransitions
@@ -80,6 +82,7 @@ class TreeFitter:
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
         self._targets: list[_ByteTarget] = []
+        self._grids = Grids.none()
         self._heads = _Heads()
         self.transitions: FrameTransitions | None = None
 
@@ -102,6 +105,7 @@ class TreeFitter:
             [target.address for target in self._targets],
             [target.coding for target in self._targets],
             self._groups,
+            self._grids,
             self._heads.rewards,
             [
                 None if each is None else RowsOfTree(each.tree.features, each.rows)
@@ -128,7 +132,8 @@ class TreeFitter:
                 strict=True,
             )
         ]
-        columns = _columns(transitions, mined.addresses.tolist(), mined.groups)
+        self._grids = mined.grids
+        columns = self._columns(transitions)
         *of_bytes, of_rewards, of_ends, of_lives = mined.trees()
         for target, each in zip(self._targets, of_bytes, strict=True):
             target.mined = self._refitted(columns, target.classes(transitions), each)
@@ -174,8 +179,9 @@ class TreeFitter:
         transitions = self.transitions
         assert transitions is not None
         self._add_targets(transitions)
+        self._find_grids(transitions)
         addresses = [target.address for target in self._targets]
-        columns = _columns(transitions, addresses, self._groups)
+        columns = self._columns(transitions)
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)))
         num_trees = len(addresses) + len(HEADS)
@@ -212,6 +218,18 @@ class TreeFitter:
         for target, group in zip(self._targets, groups.tolist(), strict=True):
             target.group = group
 
+    def _find_grids(self, transitions: FrameTransitions) -> None:
+        """Find grids among the groups anew; one that is no longer found stays as it was."""
+        columns = self._columns(transitions)
+        addresses = np.array([target.address for target in self._targets], np.int64)
+        self._grids = find_grids(
+            columns.present, columns.next, columns.groups, addresses, self._grids
+        )
+
+    def _columns(self, transitions: FrameTransitions) -> Columns:
+        addresses = [target.address for target in self._targets]
+        return _columns(transitions, addresses, self._groups, self._grids)
+
     def _mined(
         self,
         columns: Columns,
@@ -228,15 +246,17 @@ class TreeFitter:
         return mine(columns, classes, candidates, self._rng, known, most_turns)
 
     def _tables(self, transitions: FrameTransitions) -> TreeTables:
-        trees = [each.tree.nodes() for each in self._mined_trees if each is not None]
+        trees = _joined([each.tree.nodes() for each in self._mined_trees if each is not None])
+        kinds, numbers, _ = trees["features"].T
         return TreeTables(
             num_bytes=transitions.states.shape[1],
             num_inputs=transitions.inputs.shape[1],
             addresses=np.array([target.address for target in self._targets], np.int32),
             codings=np.array([target.coding for target in self._targets], np.uint8),
             groups=self._groups,
+            grids=self._grids.only(numbers[kinds == Kind.CELL]),
             rewards=self._heads.rewards,
-            **_joined(trees),
+            **trees,
         )
 
 
@@ -294,7 +314,7 @@ def _easiest_first(
 ) -> list[_ByteTarget]:
     """Sort bytes by the error of a small tree of the present bytes and the inputs."""
     addresses = [target.address for target in targets]
-    columns = _columns(transitions, addresses, no_groups(len(targets)))
+    columns = _columns(transitions, addresses, no_groups(len(targets)), Grids.none())
     features = [Feature(Kind.PRESENT, each) for each in range(len(columns.present))]
     features += [Feature(Kind.INPUT, each) for each in range(len(columns.inputs))]
     errors = [_quick_error(columns, each.classes(transitions), features, rng) for each in targets]
@@ -313,12 +333,15 @@ def _quick_error(
     return float((tree.predict(values[:, num_fitted:]) != classes[num_fitted:]).mean())
 
 
-def _columns(transitions: FrameTransitions, addresses: list[int], groups: Groups) -> Columns:
+def _columns(
+    transitions: FrameTransitions, addresses: list[int], groups: Groups, grids: Grids
+) -> Columns:
     return Columns(
         np.ascontiguousarray(transitions.states[:, addresses].T),
         np.ascontiguousarray(transitions.next_states[:, addresses].T),
         np.ascontiguousarray(transitions.inputs.T),
         groups,
+        grids,
     )
 
 

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
+from atarigan.models.dynamics.byte_grids import STORED_NAMES, Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
@@ -75,6 +76,7 @@ class TreeTables:
         codings: a `Coding` of each of them, uint8 (varying,).
         groups: the group of each of them, -1 for none, int16 (varying,); features count the members
             that change.
+        grids: of some of these bytes, which are numbered in this order.
         rewards: reward of each class, float32 (classes,).
         features: kind, first and second number of each `Feature`, uint16 (features, 3).
         sizes: number of nodes of each tree, at least 1, int32 (varying + 3,).
@@ -91,6 +93,7 @@ class TreeTables:
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     groups: Groups
+    grids: Grids
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     sizes: npt.NDArray[np.int32]
@@ -100,7 +103,8 @@ class TreeTables:
 
     @property
     def layout(self) -> RegisterLayout:
-        return RegisterLayout(len(self.addresses), self.num_inputs, num_groups_of(self.groups))
+        num_groups = num_groups_of(self.groups)
+        return RegisterLayout(len(self.addresses), self.num_inputs, num_groups, len(self.grids))
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -131,6 +135,7 @@ class TreeTables:
             raise InputError("addresses must differ from each other")
         check_range("codings", self.codings, len(Coding))
         check_range("groups", self.groups, len(self.groups), NO_GROUP)
+        self.grids.check_bytes(len(self.addresses))
         if not np.isfinite(self.rewards).all():
             raise InputError("rewards must be finite")
         if not are_valid(self.features, self.layout):
@@ -166,6 +171,7 @@ class TreeTables:
         tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
         if (self.groups == NO_GROUP).all():  # a file without groups stays as it was, byte for byte
             del tables["groups"]
+        tables |= self.grids.stored()
         with atomic.new_file(folder / TREES_FILE) as temporary:
             temporary.write_bytes(save(tables))
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
@@ -181,12 +187,15 @@ class TreeTables:
         path = folder / TREES_FILE
         settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
-            tables = read_tables(confined(path, folder), _DTYPES, _FORMER, ("groups",))
+            tables = read_tables(
+                confined(path, folder), _DTYPES, _FORMER, ("groups", *STORED_NAMES)
+            )
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
         tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
-            return cls(settings.num_bytes, settings.num_inputs, **tables)
+            grids = Grids.from_stored(tables)
+            return cls(settings.num_bytes, settings.num_inputs, grids=grids, **tables)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -31,6 +31,7 @@ class Program(NamedTuple):
         counters: register that counts the changes of each tree's byte; 0 for none; uint16
             (varying + 3,).
         num_groups: registers of counts.
+        pointers, places, masks, members: as in `Grids`.
         addresses, codings, rewards: as in `TreeTables`.
     """
 
@@ -38,6 +39,10 @@ class Program(NamedTuple):
     roots: npt.NDArray[np.int32]
     counters: npt.NDArray[np.uint16]
     num_groups: int
+    pointers: npt.NDArray[np.int16]
+    places: npt.NDArray[np.int16]
+    masks: npt.NDArray[np.uint8]
+    members: npt.NDArray[np.int16]
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     rewards: npt.NDArray[np.float32]
@@ -53,13 +58,14 @@ def program_of(tables: TreeTables) -> Program:
     nodes["threshold"], nodes["skip"] = tables.thresholds, tables.skips
     roots = (tables.sizes.cumsum() - tables.sizes).astype(np.int32)
     return Program(
-        nodes,
-        roots,
-        _counters(tables),
-        tables.layout.num_groups,
-        tables.addresses.copy(),
-        tables.codings.copy(),
-        tables.rewards.copy(),
+        nodes=nodes,
+        roots=roots,
+        counters=_counters(tables),
+        num_groups=tables.layout.num_groups,
+        **tables.grids.arrays,
+        addresses=tables.addresses.copy(),
+        codings=tables.codings.copy(),
+        rewards=tables.rewards.copy(),
     )
 
 
@@ -95,7 +101,9 @@ def walk(
     num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
     first_group = first_input + num_inputs
-    registers = np.zeros((_BLOCK, first_group + num_groups), np.int32)
+    first_grid = first_group + num_groups
+    num_grids, num_places = program.members.shape
+    registers = np.zeros((_BLOCK, first_grid + num_grids), np.int32)
     heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
     games = np.zeros(_BLOCK, np.int64)  # that still play
     for begin in range(0, len(states), _BLOCK):
@@ -111,6 +119,20 @@ def walk(
                     registers[lane, first_input + number] = inputs[game, frame, number]
                 for number in range(num_groups):
                     registers[lane, first_group + number] = 0
+                for number in range(num_grids):
+                    registers[lane, first_grid + number] = 0
+                    across = registers[lane, 1 + program.pointers[number, 0]]
+                    along = registers[lane, 1 + program.pointers[number, 1]]
+                    column = program.places[number, 0, across]
+                    row = program.places[number, 1, along]
+                    if column < 0 or row < 0 or column + row >= num_places:
+                        continue
+                    member = program.members[number, column + row]
+                    if member >= 0:
+                        bits = registers[lane, 1 + member] & program.masks[number, across]
+                        if bits:
+                            cell = 256 * (column + row + 1) + bits
+                            registers[lane, first_grid + number] = cell
                 played.ends[game] = False
                 played.num_frames[game] += 1
             for tree in range(len(roots)):

@@ -32,6 +32,7 @@ def dream_model(dream: Dream) -> WebModel:
         raise InputError(f"a page plays trees, not {type(dream.dynamics).__name__}")
     trees = dream.dynamics.tables
     tables: Tables = {f"trees.{name}": getattr(trees, name) for name in _TREE_TABLES}
+    tables |= {f"trees.grid_{name}": array for name, array in trees.grids.arrays.items()}
     tables |= {
         "trees.features": np.stack(operands(trees.features, trees.layout), axis=1),
         "trees.roots": (trees.sizes.cumsum() - trees.sizes).astype(np.int32),

@@ -10,6 +10,11 @@ export class Trees {
     for (const name of ["addresses", "codings", "groups", "rewards"]) {
       this[name] = tables.get(`trees.${name}`);
     }
+    for (const name of ["pointers", "places", "masks", "members"]) {
+      this[name] = tables.get(`trees.grid_${name}`);
+    }
+    this.numGrids = this.pointers.length / 2;
+    this.numPlaces = this.members.length / Math.max(this.numGrids, 1);
     this.numGroups = 1 + this.groups.reduce((most, group) => Math.max(most, group), -1);
     this.firstNext = 1 + this.addresses.length;
     this.firstInput = 1 + 2 * this.addresses.length;
@@ -34,10 +39,25 @@ export class Trees {
   }
 
   registers(ram, inputs) {
-    const registers = new Int32Array(this.firstInput + inputs.length + this.numGroups);
+    const firstGrid = this.firstInput + inputs.length + this.numGroups;
+    const registers = new Int32Array(firstGrid + this.numGrids);
     this.addresses.forEach((address, number) => (registers[1 + number] = ram[address]));
     registers.set(inputs, this.firstInput);
+    for (let grid = 0; grid < this.numGrids; grid++) registers[firstGrid + grid] = this.cell(grid, registers);
     return registers;
+  }
+
+  // What stands at the cell of a grid that two bytes point at, as Grids.cells in byte_grids.py.
+  cell(grid, registers) {
+    const across = registers[1 + this.pointers[2 * grid]];
+    const along = registers[1 + this.pointers[2 * grid + 1]];
+    const column = this.places[512 * grid + across];
+    const row = this.places[512 * grid + 256 + along];
+    if (column < 0 || row < 0 || column + row >= this.numPlaces) return 0;
+    const member = this.members[grid * this.numPlaces + column + row];
+    if (member < 0) return 0;
+    const bits = registers[1 + member] & this.masks[256 * grid + across];
+    return bits ? 256 * (column + row + 1) + bits : 0;
   }
 
   value(tree, registers) {

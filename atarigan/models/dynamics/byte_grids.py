@@ -1,0 +1,130 @@
+"""Grids: bytes whose bits are cells, at one of which two other bytes point, as a ball at a brick.
+
+Which brick a ball is at takes a tree of single bytes many nodes: all columns, rows and bricks.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.errors import InputError
+from atarigan.models.dynamics.table_checks import check_range, check_shapes
+
+NO_PLACE = -1
+_NUM_VALUES = 256
+_DTYPES: dict[str, type] = {
+    "pointers": np.int16,
+    "places": np.int16,
+    "masks": np.uint8,
+    "members": np.int16,
+}
+_PREFIX = "grid_"
+STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
+
+
+@dataclass(frozen=True, eq=False)
+class Grids:
+    """G grids of at most M bytes each.
+
+    Attributes:
+        pointers: the two bytes that point at a cell, int16 (G, 2).
+        places: what each value of the two adds to the place, `NO_PLACE` where it points at no cell,
+            int16 (G, 2, 256).
+        masks: the cell's bits, by the value of the first pointer, uint8 (G, 256).
+        members: byte at each place, `NO_PLACE` for none, int16 (G, M).
+
+    Raises:
+        InputError: sizes or dtypes do not agree.
+    """
+
+    pointers: npt.NDArray[np.int16]
+    places: npt.NDArray[np.int16]
+    masks: npt.NDArray[np.uint8]
+    members: npt.NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        num = self.pointers.shape[0] if self.pointers.ndim else 0
+        shapes = {
+            "pointers": (num, 2),
+            "places": (num, 2, _NUM_VALUES),
+            "masks": (num, _NUM_VALUES),
+            "members": (num, self.members.shape[-1] if self.members.ndim else 0),
+        }
+        check_shapes(self, _DTYPES, shapes)
+        check_range("places", self.places, _NUM_VALUES, NO_PLACE)
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no grids."""
+        shapes = ((0, 2), (0, 2, _NUM_VALUES), (0, _NUM_VALUES), (0, 0))
+        return cls(*map(np.zeros, shapes, _DTYPES.values()))
+
+    @classmethod
+    def from_stored(cls, tables: dict[str, Any]) -> Self:
+        """Take the arrays of `stored` out of others, which may be without them.
+
+        Raises:
+            InputError: some are missing, or sizes or dtypes do not agree.
+        """
+        arrays = [tables.pop(name, None) for name in STORED_NAMES]
+        missing = [name for name, array in zip(STORED_NAMES, arrays, strict=True) if array is None]
+        if len(missing) == len(STORED_NAMES):
+            return cls.none()
+        if missing:
+            raise InputError(f"{', '.join(missing)} must be there, as other tables of grids are")
+        return cls(*arrays)
+
+    @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The attributes by name, in one block of memory each."""
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
+
+    def stored(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by the names under which files keep them; none without a grid."""
+        return {_PREFIX + name: each for name, each in self.arrays.items()} if len(self) else {}
+
+    def __len__(self) -> int:
+        return len(self.pointers)
+
+    @property
+    def found(self) -> list[int]:
+        """Numbers of the grids that have members."""
+        return np.flatnonzero((self.members != NO_PLACE).any(axis=1)).tolist()
+
+    def only(self, numbers: Collection[int]) -> Self:
+        """Return grids of which all but some are without members; no grids if none is left."""
+        others = np.setdiff1d(np.arange(len(self)), list(numbers))
+        if len(others) == len(self):
+            return self.none()
+        places, members = self.places.copy(), self.members.copy()
+        places[others], members[others] = NO_PLACE, NO_PLACE
+        return type(self)(self.pointers, places, self.masks, members)
+
+    def check_bytes(self, num_bytes: int) -> None:
+        """Raise InputError if a grid reads a byte beyond so many."""
+        check_range("pointers", self.pointers, num_bytes)
+        check_range("members", self.members, num_bytes, NO_PLACE)
+
+    def cells(self, present: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+        """Return what stands at the cells that are pointed at, int32 (G, N).
+
+        That is 256 times the place, counted from 1, plus the bits that are set; or 0 if none is
+        set, or nothing is pointed at.
+
+        Args:
+            present: bytes, uint8 (T, N).
+        """
+        found = np.zeros((len(self), present.shape[1]), np.int32)
+        for grid, row in enumerate(found):
+            across, along = present[self.pointers[grid]]
+            parts = self.places[grid, 0, across], self.places[grid, 1, along]
+            place = parts[0].astype(np.int32) + parts[1]
+            pointed = np.minimum(parts[0], parts[1]) >= 0
+            pointed &= place < self.members.shape[1]
+            members = self.members[grid, np.where(pointed, place, 0)]
+            bits = present[members, np.arange(len(row))] & self.masks[grid, across]
+            np.copyto(row, 256 * (place + 1) + bits, where=pointed & (members >= 0) & (bits > 0))
+        return found
