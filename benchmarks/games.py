@@ -149,7 +149,7 @@ def _train(arguments: GamesArguments, folder: Path) -> None:
     words = words if begins else ["--resume"]
     _python(
         *("-m", "atarigan.train", *words, "--out", str(run)),
-        *("--max-minutes", str(arguments.minutes), "--device", "cpu"),
+        *("--max-minutes", str(arguments.minutes), "--clock", "cpu", "--device", "cpu"),
     )
 
 

@@ -55,6 +55,7 @@ def trainer_of(folder: DreamFolder, collection: Path) -> DreamTrainer:
         seed=0,
         round_frames=100,
         policy_steps=1,
+        clock="wall",
         report=lambda _: None,
     )
 
@@ -319,6 +320,7 @@ def test_a_policy_that_a_collection_names_is_not_imported(
         seed=0,
         round_frames=10,
         policy_steps=0,
+        clock="wall",
         report=print,
     )
     assert trainer.rounds == []

@@ -1,6 +1,8 @@
 """The loop learns, stops where it is told, and goes on exactly where it was stopped."""
 
 import dataclasses
+import itertools
+import time
 
 import imageio.v3 as iio
 import numpy as np
@@ -49,6 +51,14 @@ def run(trainer, *observers):
 
 def weights(trainer):
     return torch.cat([p.detach().flatten() for p in trainer.updates.generator.parameters()])
+
+
+def test_minutes_are_counted_by_the_clock_that_is_chosen(monkeypatch):
+    times = itertools.count(0.0, 60.0)
+    monkeypatch.setattr(time, "process_time", lambda: next(times))
+    config = dataclasses.replace(SMALL, max_images=0, max_minutes=3.0, clock="cpu")
+    trainer = run(build_trainer(config))
+    assert (trainer.num_steps, trainer.elapsed_s) == (3, 180.0)
 
 
 def test_stops_at_the_image_limit_and_tells_its_observers():

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
@@ -30,6 +31,7 @@ class ProgressDisplay:
         max_seconds: time limit of the work; 0 means no limit.
         start: count of an earlier session, which does not enter the rate.
         spent_seconds: time of an earlier session, which counts towards the limit.
+        clock: tells the seconds that count towards the limit.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ProgressDisplay:
         max_seconds: float = 0.0,
         start: int = 0,
         spent_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
         self.unit = unit
@@ -50,6 +53,7 @@ class ProgressDisplay:
         self.spent_seconds = spent_seconds
         self._num_done = start
         self._began = time.monotonic()
+        self._clock, self._clock_began = clock, clock()
         self._next_update = 0.0
         self._unshown: tuple[int, str] | None = None
         self._bar: Progress | None = None
@@ -104,13 +108,15 @@ class ProgressDisplay:
         """Return the fraction done and the text next to the bar."""
         rate = (completed - self.start) / max(elapsed, 1e-9)
         by_count = completed / self.total if self.total else 0.0
-        spent = self.spent_seconds + elapsed
+        counted = self._clock() - self._clock_began
+        spent = self.spent_seconds + counted
         by_time = spent / self.max_seconds if self.max_seconds else 0.0
         limits_s = []
         if by_count >= _MIN_SHARE and rate > 0:
             limits_s.append((self.total - completed) / rate)
         if self.max_seconds:
-            limits_s.append(self.max_seconds - spent)
+            pace = max(elapsed, 1.0) / max(counted, 1.0)
+            limits_s.append((self.max_seconds - spent) * pace)
         left = f"{_clock(min(limits_s))} left" if limits_s else f"{_clock(elapsed)} so far"
         of_total = f"/{self.total:,}" if self.total else ""
         text = f"{completed:,}{of_total} {self.unit}  {rate:,.0f}/s  {left}"

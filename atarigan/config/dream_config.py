@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from atarigan.config.clock import Clock
 from atarigan.errors import InputError
 
 DREAM = "dream"  # as the name of a recipe
@@ -33,6 +34,8 @@ class DreamConfig:
     """
     max_minutes: float = 30.0
     """Stop after the round in which so many minutes are over."""
+    clock: Clock = "wall"
+    """What minutes are counted by, as for other trainings: the time that passes, or CPU time."""
     seed: int = 0
     """Seed of the play and of the trees."""
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from atarigan.config.clock import Clock
 from atarigan.config.condition import check_condition
 from atarigan.errors import InputError, shown
 
@@ -124,6 +125,10 @@ class RunConfig:
     max_minutes: float = 0.0
     """Stop after this many minutes of training, evaluations on the way included; 0: no limit. The
     start, and the evaluation and pictures at the end, come on top.
+    """
+    clock: Clock = "wall"
+    """What minutes of training are counted by: the time that passes, or the CPU time of all threads
+    of the process, so that other work on the machine takes nothing away.
     """
     max_images: int = 0
     """Stop after this many images; 0: no limit."""

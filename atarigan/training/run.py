@@ -10,6 +10,7 @@ from pathlib import Path
 from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay, report_phase
 from atarigan.cli.stop_request import StopRequest
+from atarigan.config.clock import clock_of
 from atarigan.config.run_config import RunConfig
 from atarigan.data.provenance import check_same_game
 from atarigan.errors import InputError
@@ -93,6 +94,7 @@ def _train_and_record(
         max_seconds=60 * config.max_minutes,
         start=trainer.num_images,
         spent_seconds=trainer.elapsed_s,
+        clock=clock_of(config.clock),
     )
     with display, StopRequest(group.stop_echo_s) as stop:
         trainer.run(_observers(folder, trainer, display, logs), stop, guard, report_phase)

@@ -4,13 +4,13 @@ import contextlib
 import copy
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
 
 from atarigan.cli.stop_request import StopRequest
+from atarigan.config.clock import clock_of
 from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import DataSource
 from atarigan.evaluation.metrics.score import Score
@@ -73,7 +73,7 @@ class Trainer:
         num_steps: steps so far, each with `reconstruction_steps`, `critic_steps` and
             `generator_steps` updates.
         num_images: real images used so far, by all processes together.
-        elapsed_s: seconds spent in `run` so far.
+        elapsed_s: seconds spent in `run` so far, by the clock of the configuration.
         num_rollbacks: how often training went back to an earlier state; each time halves the
             learning rates.
         stop_reason: why a guard ends the run; None lets it go on.
@@ -120,12 +120,13 @@ class Trainer:
         requested. `report` is called with a description of each phase at the end.
         """
         self._follow_first_process()
-        began = time.monotonic() - self.elapsed_s
+        now = clock_of(self.config.clock)
+        began = now() - self.elapsed_s
         while self._goes_on(stop):
             if self._batches is None:
                 self._batches = self.open_batches()
             self.train_step(self._batches, observers)
-            self.elapsed_s = self.group.broadcast(time.monotonic() - began)
+            self.elapsed_s = self.group.broadcast(now() - began)
             is_rolled_back = guard is not None and guard.check(self, is_end=False)
             for observer in observers:
                 (observer.after_rollback if is_rolled_back else observer.after_step)(self)

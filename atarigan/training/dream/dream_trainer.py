@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.cli.terminal import discarded_stderr
+from atarigan.config.clock import Clock, clock_of
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.replayed_frames import replayed_games
@@ -58,6 +59,7 @@ class DreamTrainer:
         seed: of play and trees.
         round_frames: frames of a round.
         policy_steps: agent steps that a policy learns before a round; 0 for none.
+        clock: what the seconds of training are counted by.
         report: is told what is done.
 
     Attributes:
@@ -77,6 +79,7 @@ class DreamTrainer:
         seed: int,
         round_frames: int,
         policy_steps: int,
+        clock: Clock,
         report: Callable[[str], None],
     ) -> None:
         self._folder, self._buffer = folder, buffer
@@ -117,12 +120,13 @@ class DreamTrainer:
             self._settings.sticky,
             seed + _SEED_STRIDE * (1 + len(folder.parts)),
         )
-        self._began = time.monotonic() - (self.rounds[-1].elapsed_s if self.rounds else 0.0)
+        self._now = clock_of(clock)
+        self._began = self._now() - (self.rounds[-1].elapsed_s if self.rounds else 0.0)
 
     @property
     def elapsed_s(self) -> float:
         """Seconds of training, those of earlier sessions included."""
-        return time.monotonic() - self._began
+        return self._now() - self._began
 
     def begin(self) -> None:
         """Take the frames of the collection, or those of earlier sessions.

@@ -51,6 +51,7 @@ def train_dream(out: Path, config: DreamConfig, *, resume: bool = False) -> int:
         seed=config.seed,
         round_frames=config.round_frames,
         policy_steps=config.policy_steps,
+        clock=config.clock,
         report=report_phase,
     )
     if config.generator and not generator:
