@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from atarigan.models.dynamics.byte_grids import Grids
+from atarigan.models.dynamics.byte_grids import OFFSETS, Grids
 from atarigan.models.dynamics.features import Feature, Kind
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
@@ -31,13 +31,14 @@ def plain_value(feature, present, following, inputs):
         Kind.NUM_CHANGED: lambda: sum(
             present[byte] != following[byte] for byte in range(5) if GROUPS[byte] == first
         ),
-        Kind.CELL: lambda: plain_cell(present),
+        Kind.CELL: lambda: plain_cell(present, OFFSETS[second]),
     }[Kind(kind)]()
 
 
-def plain_cell(present):
+def plain_cell(present, offset):
     """What stands at the grid's cell: columns have rows of one byte each, and four of its bits."""
-    across, along = (present[byte] for byte in POINTERS)
+    pairs = zip(POINTERS, offset, strict=True)
+    across, along = (min(max(present[byte] + more, 0), 255) for byte, more in pairs)
     place = across // WIDTH + along // HEIGHT
     if across >= NUM_COLUMNS * WIDTH or along == 0 or place >= len(CELLS):
         return 0
@@ -99,7 +100,7 @@ def every_feature(number):
         Kind.NEXT_BIT: (number, 8),
         Kind.NEXT_LOW_NIBBLE: (number, 1),
         Kind.NUM_CHANGED: (sum(last < number for last in LAST_MEMBERS), 1),
-        Kind.CELL: (1, 1),
+        Kind.CELL: (1, len(OFFSETS)),
     }
     return [
         Feature(kind, first, second)

@@ -72,7 +72,7 @@ def test_a_wall_is_found_with_the_two_bytes_of_the_ball() -> None:
         place, bits = brick_at(int(state[ACROSS]), int(state[ALONG]))
         standing = 0 if place == NO_PLACE else int(state[place] & bits)
         expected.append(256 * (place + 1) + standing if standing else 0)
-    np.testing.assert_array_equal(grids.cells(np.ascontiguousarray(unseen.T))[0], expected)
+    np.testing.assert_array_equal(grids.cells(0, np.ascontiguousarray(unseen.T)), expected)
     assert len(set(expected)) == 1 + NUM_BYTES * 4
 
 
@@ -99,7 +99,7 @@ def test_a_hit_is_learned_with_few_nodes_and_kept(tmp_path: Path) -> None:
     assert fitter.mined().grids.found == [0]
     unseen = wall(20_000, seed=1)
     found = TreeDynamics(tables).step(unseen.states, unseen.inputs)
-    assert (found.states == unseen.next_states).all(axis=1).mean() > 0.9995
+    assert (found.states == unseen.next_states).all(axis=1).mean() > 0.999
     assert tables.sizes[:-3][tables.addresses == CAN_HIT].item() < 10
     fitter.mined().save(tmp_path / "mined.safetensors")
     other.extend(wall(40_000, seed=0))

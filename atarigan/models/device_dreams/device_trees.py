@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
+from atarigan.models.dynamics.byte_grids import NO_PLACE, OFFSETS, Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.features import Operands, operands
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
@@ -148,22 +148,27 @@ class _Cells:
         self._across, self._along = self._across.to(device), self._along.to(device)
         self._masks = masks.to(device)
         self._members = torch.where(is_member, rows[members.clamp(0)], NO_PLACE).to(device)
+        self._offsets = torch.tensor(OFFSETS, dtype=torch.int32).T[:, None, :, None].to(device)
 
     def __len__(self) -> int:
-        return self._num
+        """Return the number of registers."""
+        return self._num * len(OFFSETS)
 
     def read(self, present: Tensor, cells: Tensor) -> None:
         """Write what stands at the cells into `cells`, both rows int32 (rows, B)."""
         if not self._num:
             return
-        across, along = (present[rows].long() for rows in self._pointers)
+        pointers = present[self._pointers][:, :, None] + self._offsets  # (2, G, offsets, B)
+        across, along = pointers.clamp(0, 255).long().flatten(2)
         column, row = self._across.gather(1, across), self._along.gather(1, along)
         place = column + row
         pointed = (column >= 0) & (row >= 0) & (place < self._members.shape[1])
         members = self._members.gather(1, torch.where(pointed, place, 0))
         pointed &= members >= 0
-        held = present.gather(0, members.clamp(0)) & self._masks.gather(1, across)
-        cells.copy_(torch.where(pointed & (held > 0), 256 * (place + 1) + held, 0))
+        columns = torch.arange(present.shape[1], device=present.device).repeat(len(OFFSETS))
+        held = present[members.clamp(0), columns] & self._masks.gather(1, across)
+        found = torch.where(pointed & (held > 0), 256 * (place + 1) + held, 0)
+        cells.copy_(found.view(cells.shape))
 
 
 class _Level:
@@ -323,7 +328,7 @@ def _with_rows(reads: Operands, rows: Numbers, tables: TreeTables) -> Operands:
     """Replace registers of `RegisterLayout` by rows, given the rows of the trees."""
     of_bytes, num_trees = rows[: len(tables.addresses)], len(rows)
     layout = tables.layout
-    num_others = layout.num_inputs + layout.num_groups + layout.num_grids
+    num_others = layout.num_inputs + layout.num_groups + layout.num_grids * len(OFFSETS)
     others = 1 + 2 * num_trees + np.arange(num_others)
     moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)
     return Operands(moved[reads.first], reads.mask, moved[reads.second])

@@ -1,6 +1,7 @@
 """Grids: bytes whose bits are cells, at one of which two other bytes point, as a ball at a brick.
 
-Which brick a ball is at takes a tree of single bytes many nodes: all columns, rows and bricks.
+Which brick a ball is at takes a tree of single bytes many nodes: all columns, rows and bricks. An
+object may reach into the next cell, so that the cells one further are read as well.
 """
 
 from collections.abc import Collection
@@ -22,6 +23,7 @@ _DTYPES: dict[str, type] = {
     "members": np.int16,
 }
 _PREFIX = "grid_"
+OFFSETS = ((0, 0), (0, 1), (0, -1), (1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1))
 STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
 
 
@@ -108,23 +110,25 @@ class Grids:
         check_range("pointers", self.pointers, num_bytes)
         check_range("members", self.members, num_bytes, NO_PLACE)
 
-    def cells(self, present: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        """Return what stands at the cells that are pointed at, int32 (G, N).
+    def cells(
+        self, grid: int, present: npt.NDArray[np.uint8], offset: int = 0
+    ) -> npt.NDArray[np.int32]:
+        """Return what stands at the cells that are pointed at, int32 (N,).
 
         That is 256 times the place, counted from 1, plus the bits that are set; or 0 if none is
         set, or nothing is pointed at.
 
         Args:
+            grid: number of the grid.
             present: bytes, uint8 (T, N).
+            offset: number of one of `OFFSETS`, which is added to the two pointers.
         """
-        found = np.zeros((len(self), present.shape[1]), np.int32)
-        for grid, row in enumerate(found):
-            across, along = present[self.pointers[grid]]
-            parts = self.places[grid, 0, across], self.places[grid, 1, along]
-            place = parts[0].astype(np.int32) + parts[1]
-            pointed = np.minimum(parts[0], parts[1]) >= 0
-            pointed &= place < self.members.shape[1]
-            members = self.members[grid, np.where(pointed, place, 0)]
-            bits = present[members, np.arange(len(row))] & self.masks[grid, across]
-            np.copyto(row, 256 * (place + 1) + bits, where=pointed & (members >= 0) & (bits > 0))
-        return found
+        pointers = present[self.pointers[grid]].astype(np.int16)
+        across, along = np.clip(pointers + np.array(OFFSETS[offset])[:, None], 0, 255)
+        parts = self.places[grid, 0, across], self.places[grid, 1, along]
+        place = parts[0].astype(np.int32) + parts[1]
+        pointed = (np.minimum(*parts) >= 0) & (place < self.members.shape[1])
+        members = self.members[grid, np.where(pointed, place, 0)]
+        bits = present[members, np.arange(len(place))] & self.masks[grid, across]
+        is_set = pointed & (members >= 0) & (bits > 0)
+        return np.where(is_set, 256 * (place + 1) + bits, 0).astype(np.int32)

@@ -8,11 +8,12 @@ that tree uses gains in rank.
 
 from collections.abc import Collection, Iterator
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.byte_grids import OFFSETS
 from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree, Values
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
@@ -77,7 +78,8 @@ class CandidateFeatures:
         bits = self._bits(range(self._num_bytes))
         features += [Feature(Kind.BIT, byte, bit) for byte, bit in bits]
         features += [Feature(Kind.LOW_NIBBLE, byte) for byte in self._numeric]
-        return features + [Feature(Kind.CELL, grid) for grid in self._columns.grids.found]
+        cells = product(self._columns.grids.found, range(len(OFFSETS)))
+        return features + [Feature(Kind.CELL, *cell) for cell in cells]
 
     @cached_property
     def _numeric(self) -> list[int]:

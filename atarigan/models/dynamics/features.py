@@ -8,7 +8,7 @@ same formula of registers,
 
 so compiled code evaluates all kinds without a branch. The registers of a transition hold a zero,
 then the present bytes, their next values, the inputs, how many bytes of each group change, and what
-stands at the cell of each grid that is pointed at.
+stands at and around the cell of each grid that is pointed at.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.byte_grids import Grids
+from atarigan.models.dynamics.byte_grids import OFFSETS, Grids
 from atarigan.models.dynamics.change_groups import (
     NO_GROUP,
     Groups,
@@ -48,7 +48,7 @@ class Kind(IntEnum):
     NEXT_BIT = 8  # as BIT, of the next value
     NEXT_LOW_NIBBLE = 9  # as LOW_NIBBLE, of the next value
     NUM_CHANGED = 10  # how many bytes of group `first` differ from their next values
-    CELL = 11  # what stands at the cell of grid `first`, as in `Grids.cells`
+    CELL = 11  # what stands at the cell of grid `first` at offset `second`, as in `Grids.cells`
 
 
 _KINDS = list(Kind)
@@ -119,7 +119,7 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
     begin = np.where(_FIRST_IS_NEXT[kind], layout.next, layout.present)
     begin = np.where(kind == Kind.INPUT, layout.inputs, begin)
     begin = np.where(kind == Kind.NUM_CHANGED, layout.groups, begin)
-    begin = np.where(kind == Kind.CELL, layout.grids, begin)
+    begin = np.where(kind == Kind.CELL, layout.grids + first * (len(OFFSETS) - 1) + second, begin)
     subtracted = np.where(_SECOND_IS_PRESENT[kind], layout.present + second, 0)
     subtracted = np.where(_SECOND_IS_NEXT[kind], layout.next + second, subtracted)
     mask = np.where(_IS_LOW_NIBBLE[kind], 15, _WHOLE)
@@ -137,6 +137,7 @@ def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
     most_first = np.where(kind == Kind.CELL, layout.num_grids, most_first)
     most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
     most_second = np.where(_IS_BIT[kind], 8, most_second)
+    most_second = np.where(kind == Kind.CELL, len(OFFSETS), most_second)
     is_valid = (first >= 0) & (first < most_first) & (second >= 0) & (second < most_second)
     return bool(is_valid.all())
 
@@ -169,6 +170,7 @@ class Columns:
     inputs: npt.NDArray[np.int32]
     groups: Groups = field(default_factory=lambda: np.zeros(0, np.int16))
     grids: Grids = field(default_factory=Grids.none)
+    _cells_read: dict[int, Integers] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def layout(self) -> RegisterLayout:
@@ -197,7 +199,7 @@ class Columns:
     def _register(self, number: int, rows: Rows | slice) -> Any:
         layout = self.layout
         if number >= layout.grids:
-            return self._cells[number - layout.grids, rows]
+            return self._cells(number - layout.grids)[rows]
         if number >= layout.groups:
             return self._num_changed[number - layout.groups, rows]
         if number >= layout.inputs:
@@ -215,7 +217,9 @@ class Columns:
                 counts[group] += self.present[byte] != self.next[byte]
         return counts
 
-    @cached_property
-    def _cells(self) -> Integers:
-        """What stands at the cells that are pointed at, int32 (grids, N)."""
-        return self.grids.cells(self.present)
+    def _cells(self, number: int) -> Integers:
+        """What stands at the cells of a grid at an offset, int32 (N,)."""
+        if number not in self._cells_read:
+            grid, offset = divmod(number, len(OFFSETS))
+            self._cells_read[number] = self.grids.cells(grid, self.present, offset)
+        return self._cells_read[number]

@@ -126,7 +126,7 @@ def _best_grid(members: Numbers, events: _Events) -> _Grid:
                 continue
             told_along = _best_told(events.states, pointers, along)
             grid = _grid(members, told_across, told_along, steps)
-            share = float((_together([grid]).cells(events.states)[0] == cells).mean())
+            share = float((_together([grid]).cells(0, events.states) == cells).mean())
             if share > most:
                 most, best = share, grid
     return best

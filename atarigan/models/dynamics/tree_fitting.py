@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.byte_grids import Grids
+from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
 from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
 from atarigan.models.dynamics.change_groups import (
     NO_GROUP,
@@ -219,12 +219,18 @@ class TreeFitter:
             target.group = group
 
     def _find_grids(self, transitions: FrameTransitions) -> None:
-        """Find grids among the groups anew; one that is no longer found stays as it was."""
+        """Find grids among the groups anew; one that is no longer found stays as it was.
+
+        Trees of the members of a new one are fitted from the beginning, as they knew no cell.
+        """
         columns = self._columns(transitions)
         addresses = np.array([target.address for target in self._targets], np.int64)
-        self._grids = find_grids(
-            columns.present, columns.next, columns.groups, addresses, self._grids
-        )
+        known = self._grids
+        self._grids = find_grids(columns.present, columns.next, columns.groups, addresses, known)
+        for grid in set(self._grids.found) - set(known.found):
+            for member in self._grids.members[grid].tolist():
+                if member != NO_PLACE:
+                    self._targets[member].mined = None
 
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]

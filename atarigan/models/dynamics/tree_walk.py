@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.config.extras import compiled
+from atarigan.models.dynamics.byte_grids import OFFSETS
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import Kind, operands
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
@@ -19,6 +20,7 @@ _NODE = np.dtype(
     }
 )
 _DIFFERENCE, _XOR = int(Coding.DIFFERENCE), int(Coding.XOR)
+_NUM_OFFSETS = len(OFFSETS)
 _BLOCK = 16  # states that go through one tree before the next; its nodes then stay in the cache
 
 
@@ -32,6 +34,7 @@ class Program(NamedTuple):
             (varying + 3,).
         num_groups: registers of counts.
         pointers, places, masks, members: as in `Grids`.
+        cells: grid, two offsets and register of each cell that nodes read, int32 (cells, 4).
         addresses, codings, rewards: as in `TreeTables`.
     """
 
@@ -43,6 +46,7 @@ class Program(NamedTuple):
     places: npt.NDArray[np.int16]
     masks: npt.NDArray[np.uint8]
     members: npt.NDArray[np.int16]
+    cells: npt.NDArray[np.int32]
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     rewards: npt.NDArray[np.float32]
@@ -63,10 +67,18 @@ def program_of(tables: TreeTables) -> Program:
         counters=_counters(tables),
         num_groups=tables.layout.num_groups,
         **tables.grids.arrays,
+        cells=_cells_read(chosen.first, tables),
         addresses=tables.addresses.copy(),
         codings=tables.codings.copy(),
         rewards=tables.rewards.copy(),
     )
+
+
+def _cells_read(registers: npt.NDArray[np.int32], tables: TreeTables) -> npt.NDArray[np.int32]:
+    """Return the cells of some registers."""
+    read = np.unique(registers[registers >= tables.layout.grids])
+    grids, offsets = np.divmod(read - tables.layout.grids, len(OFFSETS))
+    return np.column_stack([grids, np.array(OFFSETS)[offsets], read]).astype(np.int32)
 
 
 def _counters(tables: TreeTables) -> npt.NDArray[np.uint16]:
@@ -103,7 +115,7 @@ def walk(
     first_group = first_input + num_inputs
     first_grid = first_group + num_groups
     num_grids, num_places = program.members.shape
-    registers = np.zeros((_BLOCK, first_grid + num_grids), np.int32)
+    registers = np.zeros((_BLOCK, first_grid + num_grids * _NUM_OFFSETS), np.int32)
     heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
     games = np.zeros(_BLOCK, np.int64)  # that still play
     for begin in range(0, len(states), _BLOCK):
@@ -119,10 +131,11 @@ def walk(
                     registers[lane, first_input + number] = inputs[game, frame, number]
                 for number in range(num_groups):
                     registers[lane, first_group + number] = 0
-                for number in range(num_grids):
-                    registers[lane, first_grid + number] = 0
-                    across = registers[lane, 1 + program.pointers[number, 0]]
-                    along = registers[lane, 1 + program.pointers[number, 1]]
+                for number, offset_across, offset_along, register in program.cells:
+                    registers[lane, register] = 0
+                    across = registers[lane, 1 + program.pointers[number, 0]] + offset_across
+                    along = registers[lane, 1 + program.pointers[number, 1]] + offset_along
+                    across, along = min(max(across, 0), 255), min(max(along, 0), 255)
                     column = program.places[number, 0, across]
                     row = program.places[number, 1, along]
                     if column < 0 or row < 0 or column + row >= num_places:
@@ -131,8 +144,7 @@ def walk(
                     if member >= 0:
                         bits = registers[lane, 1 + member] & program.masks[number, across]
                         if bits:
-                            cell = 256 * (column + row + 1) + bits
-                            registers[lane, first_grid + number] = cell
+                            registers[lane, register] = 256 * (column + row + 1) + bits
                 played.ends[game] = False
                 played.num_frames[game] += 1
             for tree in range(len(roots)):

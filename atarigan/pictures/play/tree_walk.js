@@ -1,5 +1,7 @@
 // models/dynamics/tree_walk.py: predicts an emulator frame with one decision tree for each byte.
 
+// Of the cells around the one that is pointed at, as in byte_grids.py.
+const OFFSETS = [[0, 0], [0, 1], [0, -1], [1, 0], [1, 1], [1, -1], [-1, 0], [-1, 1], [-1, -1]];
 const DIFFERENCE = 1, XOR = 2; // codings, as in tree_tables.py
 
 export class Trees {
@@ -40,17 +42,23 @@ export class Trees {
 
   registers(ram, inputs) {
     const firstGrid = this.firstInput + inputs.length + this.numGroups;
-    const registers = new Int32Array(firstGrid + this.numGrids);
+    const registers = new Int32Array(firstGrid + this.numGrids * OFFSETS.length);
     this.addresses.forEach((address, number) => (registers[1 + number] = ram[address]));
     registers.set(inputs, this.firstInput);
-    for (let grid = 0; grid < this.numGrids; grid++) registers[firstGrid + grid] = this.cell(grid, registers);
+    for (let grid = 0; grid < this.numGrids; grid++) {
+      OFFSETS.forEach((offset, number) => {
+        registers[firstGrid + grid * OFFSETS.length + number] = this.cell(grid, offset, registers);
+      });
+    }
     return registers;
   }
 
   // What stands at the cell of a grid that two bytes point at, as Grids.cells in byte_grids.py.
-  cell(grid, registers) {
-    const across = registers[1 + this.pointers[2 * grid]];
-    const along = registers[1 + this.pointers[2 * grid + 1]];
+  cell(grid, offset, registers) {
+    const [across, along] = [0, 1].map((each) => {
+      const value = registers[1 + this.pointers[2 * grid + each]] + offset[each];
+      return Math.min(Math.max(value, 0), 255);
+    });
     const column = this.places[512 * grid + across];
     const row = this.places[512 * grid + 256 + along];
     if (column < 0 || row < 0 || column + row >= this.numPlaces) return 0;
