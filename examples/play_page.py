@@ -4,7 +4,8 @@
     python -m examples.play_page --page pong.html
 
 The player reads RAM from the page, as `--policy scripted` does from the emulator, so it knows Pong
-and Breakout. Other pages, and those without a dream, are only measured. It needs playwright
+and Breakout. In another game it holds one key, such as `--hold ArrowUp` in Freeway. Without a key,
+and without a dream, a page is only measured. It needs playwright
 (`pip install playwright`) and Chromium: `$ATARIGAN_CHROMIUM`, or one on the path.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 from atarigan.cli import command_line
 from atarigan.config.extras import imported
 from atarigan.data.collection.screen import RamScreen
-from atarigan.data.collection.scripted import GAMES, PaddlePlayer
+from atarigan.data.collection.scripted import GAMES, PaddleGame, PaddlePlayer
 from atarigan.errors import InputError
 
 CHROMIUM = "ATARIGAN_CHROMIUM"
@@ -42,6 +43,8 @@ class ExampleArguments:
     """How long to play, in real time."""
     seed: int = 0
     """Seed of the player."""
+    hold: str | None = None
+    """Name of the key, in JavaScript's KeyboardEvent, that is held instead of the player's keys."""
     screenshot: str | None = None
     """FILE.png for a picture of the page at the end."""
 
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         size = f"{file.stat().st_size / 1e6:.2f} MB"
         print(f"{file.name}: {size}, {step_ms:.1f} ms a frame, {1000 / step_ms:.0f} frames/s")
         if page.evaluate("atarigan.app.world.isPlayable"):
-            play(page, arguments.seconds, arguments.seed)
+            play(page, arguments.seconds, arguments.seed, arguments.hold)
         if arguments.screenshot is not None:
             page.screenshot(path=arguments.screenshot)
     return command_line.EXIT_OK
@@ -106,14 +109,59 @@ def opened(file: Path, **options: Any) -> Iterator[Any]:
         browser.close()
 
 
-def play(page: Any, seconds: float, seed: int) -> None:
-    """Press keys in real time, and print the score."""
+class HeldKey:
+    """A player that holds one key.
+
+    Args:
+        name: as JavaScript's KeyboardEvent names it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def begin_episode(self) -> None:
+        """Begin a new episode."""
+
+    def key(self, ram: Sequence[int]) -> str | None:
+        """Return the key to hold, or None."""
+        return self._name
+
+
+class ScriptedKeys:
+    """The scripted player of a game.
+
+    Args:
+        game: what the player knows of it.
+        meanings: of the page's actions.
+        seed: of the player.
+    """
+
+    def __init__(self, game: PaddleGame, meanings: tuple[str, ...], seed: int) -> None:
+        self._meanings = meanings
+        self._player = PaddlePlayer(game, meanings, np.random.default_rng(seed))
+
+    def begin_episode(self) -> None:
+        """Begin a new episode."""
+        self._player.begin_episode()
+
+    def key(self, ram: Sequence[int]) -> str | None:
+        """Return the key to hold, or None."""
+        action = self._player.act(RamScreen(np.array(ram, np.uint8)))
+        return _KEYS.get(self._meanings[action])
+
+
+def play(page: Any, seconds: float, seed: int, held: str | None = None) -> None:
+    """Press the scripted player's keys, or hold one, in real time; print the score."""
     game = GAMES.get(page.evaluate("atarigan.app.settings.title").lower())
-    if game is None:
-        print("no scripted player knows this game")
-        return
     meanings = tuple(page.evaluate("atarigan.app.settings.dream.actionMeanings"))
-    player = PaddlePlayer(game, meanings, np.random.default_rng(seed))
+    player: HeldKey | ScriptedKeys
+    if held is not None:
+        player = HeldKey(held)
+    elif game is not None:
+        player = ScriptedKeys(game, meanings, seed)
+    else:
+        print("no scripted player knows this game: name a key with --hold")
+        return
     player.begin_episode()
     keys, scores, last = KeysHeld(page), [], -1
     page.click("#play")
@@ -125,7 +173,7 @@ def play(page: Any, seconds: float, seed: int) -> None:
             page.click("#play")
             player.begin_episode()
         elif num_steps != last:
-            keys.hold(_KEYS.get(meanings[player.act(RamScreen(np.array(ram, np.uint8)))]))
+            keys.hold(player.key(ram))
         last = num_steps
         time.sleep(_POLL_S)
     keys.hold(None)
