@@ -2,9 +2,9 @@
 
 Splits are those of the least entropy (Quinlan 1986, "Induction of decision trees", section 4; with
 binary splits at thresholds as in Breiman et al. 1984, "Classification and regression trees"). The
-features are whole numbers of a few hundred values, so the transitions of a large node are counted by
-value and class, and those of a small one are sorted by counting; libraries compare floating-point
-numbers, which takes five to ten times as long.
+features are whole numbers of a few hundred values, so the transitions of a large node are counted
+by value and class, and those of a small one are sorted by counting; libraries compare
+floating-point numbers, which takes five to ten times as long.
 
 Importing this module needs numba, of the extra `dream`.
 """

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.images.pixels import floats_to_frames
+from atarigan.models.families.corner_waves import CornerWaves
 from atarigan.models.families.moving_origin import MovingOrigin
 from atarigan.models.families.network import (
     NETWORKS,
@@ -85,7 +86,8 @@ class CoordinatesGenerator(Generator):
     without fields where the window is the whole picture, or where all pixels outside of it show the
     background. The parts learn apart from each other, half-planes in the window and fields outside.
 
-    a, b, c and the inputs of the fields follow from the network's inputs by a residual network.
+    a, b, c and the inputs of the fields follow from the network's inputs by a residual network, to
+    whose first layer the places of corners are added (`CornerWaves`).
     g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first and 0
     for the others. Without vectors o is 0, and the window is the whole picture.
 
@@ -101,6 +103,7 @@ class CoordinatesGenerator(Generator):
         width = shape.generator_width or MIXING_WIDTH
         self.takes_state = shape.vector_size > 0
         self.origin = MovingOrigin(shape.vector_size) if self.takes_state else None
+        self.corners = CornerWaves(shape.vector_size, width) if self.takes_state else None
         self.window = OriginWindow(self.height, self.width)
         self.project = nn.Linear(shape.input_size, width)
         self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
@@ -144,9 +147,10 @@ class CoordinatesGenerator(Generator):
         how large that is.
         """
         self.fields.fit(samples)
-        if conditions is not None and self.origin is not None:
-            shown = self.fields.shown
-            self.origin.fit(samples, conditions, shown)
+        if conditions is not None and self.origin is not None and self.corners is not None:
+            shown, origin = self.fields.shown, self.origin
+            origin.fit(samples, conditions, shown)
+            self.corners.fit(samples, conditions, shown, origin.grid, origin.bins)
             self.window.fit(samples, conditions, self.origin(conditions), shown)
 
     @torch.no_grad()
@@ -156,6 +160,8 @@ class CoordinatesGenerator(Generator):
 
     def _moment(self, inputs: Tensor, state: Tensor | None) -> _Moment:
         features = self.project(functional.silu(inputs))
+        if state is not None and self.corners is not None:
+            features = features + self.corners(state)
         for layer in self.mix:
             features = features + layer(functional.silu(features))
         features = functional.silu(features)
