@@ -237,7 +237,7 @@ def read_records(folder: Path) -> None:
 
 
 def write_dynamics(folder: Path) -> None:
-    """A tree of three nodes for byte 1, which counts with the input, and three leaves."""
+    """A tree for byte 1, which counts with the input, and those of the heads; one reads a cell."""
     small_trees(num_inputs=1).save(folder)
     read_dynamics(folder)  # which compiles the walk, or loads it from the disk
 
@@ -249,13 +249,20 @@ def small_trees(num_inputs: int) -> TreeDynamics:
         addresses=np.array([1], np.int32),
         codings=np.array([1], np.uint8),
         groups=np.array([0], np.int16),
-        grids=Grids.none(),
+        grids=Grids(
+            pointers=np.zeros((1, 2), np.int16),
+            places=np.zeros((1, 2, 256), np.int16),
+            masks=np.full((1, 256), 255, np.uint8),
+            members=np.zeros((1, 1), np.int16),
+        ),
         rewards=np.zeros(1, np.float32),
-        features=np.array([Feature(Kind.INPUT, 0), Feature(Kind.NEXT, 0)], np.uint16),
-        sizes=np.array([3, 1, 3, 1], np.int32),
-        node_features=np.array([0, 0, 0, 0, 1, 0, 0, 0], np.uint16),
-        thresholds=np.array([0, 0, 1, 0, 254, 0, 1, 3], np.int32),
-        skips=np.array([2, 0, 0, 0, 2, 0, 0, 0], np.int32),
+        features=np.array(
+            [Feature(Kind.INPUT, 0), Feature(Kind.NEXT, 0), Feature(Kind.CELL, 0)], np.uint16
+        ),
+        sizes=np.array([3, 1, 3, 3], np.int32),
+        node_features=np.array([0, 0, 0, 0, 1, 0, 0, 2, 0, 0], np.uint16),
+        thresholds=np.array([0, 0, 1, 0, 254, 0, 1, 300, 3, 2], np.int32),
+        skips=np.array([2, 0, 0, 0, 2, 0, 0, 2, 0, 0], np.int32),
     )
     return TreeDynamics(tables)
 
