@@ -90,11 +90,12 @@ class VectorExactness:
         ]
         heads = ("error / deviation", *(f"{_steps(each)} ahead" for each in HORIZONS))
         errors = aligned([heads, *rows], (0,))
-        return (
-            f"{errors}\n\n{self.num_ends:,} ends: found {_short(self.end_recall)}, of the predicted "
-            f"ones right {_short(self.end_precision)}; reward error {_short(self.reward_error)} "
-            f"(deviation {_short(self.reward_deviation)})"
+        ends = (
+            f"{self.num_ends:,} ends: found {_short(self.end_recall)}, "
+            f"of the predicted ones right {_short(self.end_precision)}"
         )
+        reward = _short(self.reward_error), _short(self.reward_deviation)
+        return f"{errors}\n\n{ends}; reward error {reward[0]} (deviation {reward[1]})"
 
 
 def rollout(

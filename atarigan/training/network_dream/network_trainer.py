@@ -22,8 +22,8 @@ Numbers = npt.NDArray[np.float64]
 
 
 class NetworkTrainer:
-    """Fits a linear model by least squares, and two networks by gradient descent: one to the changes
-    that the linear model misses, one to ends and rewards.
+    """Fits a linear model by least squares, and two networks by gradient descent: one to the
+    changes that the linear model misses, one to ends and rewards.
 
     The second reads the next state that the first predicts. The true one is not stored where an
     episode ends, and an end often is a bound that the next state crosses.
