@@ -82,20 +82,29 @@ class VectorExactness:
 
     def table(self) -> str:
         """Return the figures as aligned text."""
+        return f"{aligned([self.heads(), *self.rows()], (0,))}\n\n{self.outcomes()}"
+
+    def heads(self) -> tuple[str, ...]:
+        """Return the heads of the columns of errors."""
+        return ("error / deviation", *(f"{_steps(each)} ahead" for each in HORIZONS))
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the errors of each number of the state."""
         size = max(map(len, self.errors))
         columns = [each or (None,) * size for each in self.errors]
-        rows = [
+        return [
             (f"number {number}", *(_short(column[number]) for column in columns))
             for number in range(size)
         ]
-        heads = ("error / deviation", *(f"{_steps(each)} ahead" for each in HORIZONS))
-        errors = aligned([heads, *rows], (0,))
+
+    def outcomes(self) -> str:
+        """Return the figures of ends and rewards in one line."""
         ends = (
             f"{self.num_ends:,} ends: found {_short(self.end_recall)}, "
             f"of the predicted ones right {_short(self.end_precision)}"
         )
         reward = _short(self.reward_error), _short(self.reward_deviation)
-        return f"{errors}\n\n{ends}; reward error {reward[0]} (deviation {reward[1]})"
+        return f"{ends}; reward error {reward[0]} (deviation {reward[1]})"
 
 
 def rollout(

@@ -27,7 +27,8 @@ from atarigan.data.buffer.episodes import whole_episodes
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.provenance import check_same_game
 from atarigan.errors import InputError
-from atarigan.evaluation.network_dream.vector_exactness import VectorExactness, rollout
+from atarigan.evaluation.network_dream.network_dream_evaluation import trajectory
+from atarigan.evaluation.network_dream.vector_exactness import VectorExactness
 from atarigan.files import atomic, typed_json
 from atarigan.files.writer_lock import take_lock
 from atarigan.images.pixels import Frames
@@ -36,9 +37,8 @@ from atarigan.models.dynamics.dream import GENERATOR_FOLDER
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.model_source import resolved
 from atarigan.models.network_dreams.network_dream import NetworkDream, StateRanges
-from atarigan.models.network_dreams.network_dynamics import NetworkDynamics
 from atarigan.models.network_dreams.vector_transitions import Vectors, VectorTransitions
-from atarigan.pictures import charts, grids
+from atarigan.pictures import grids
 from atarigan.training.network_dream.learned_env import LearnedEnv
 from atarigan.training.network_dream.network_trainer import NetworkTrainer
 
@@ -47,8 +47,6 @@ EXACTNESS_FILE = "exactness.json"
 PICTURE = "trajectories.png"
 _LEAST_EPISODES = 4
 _MOST_STARTS = 1000
-_MOST_PANELS = 12
-_SHOWN_STEPS = 200
 _UPDATES_APART = 20  # between looks at clock and signals
 
 
@@ -121,7 +119,7 @@ def train_network_dream(out: Path, config: NetworkDreamConfig) -> int:
         dynamics = trainer.dynamics()
         NetworkDream(env.settings, dynamics, ranges, env.actions).save(out)
         exactness = VectorExactness.of(dynamics, split.unseen, dynamics.tables.scales)
-        _record(out, exactness, _picture(dynamics, split.unseen))
+        _record(out, exactness, trajectory(dynamics, split.unseen))
     what = "interrupted" if stop.is_set else "done"
     print(
         f"{what} after {trainer.num_updates:,} updates with {len(data):,} steps of "
@@ -191,18 +189,3 @@ def _record(out: Path, exactness: VectorExactness, picture: Frames) -> None:
         text = json.dumps(exactness.record(), indent=2) + "\n"
         temporary.write_text(text, encoding="utf-8")
     grids.save_picture(out / PICTURE, picture)
-
-
-def _picture(dynamics: NetworkDynamics, episodes: list[VectorTransitions]) -> Frames:
-    """Draw the longest of some episodes, and what the dream makes of its first state and its
-    actions.
-    """
-    longest = max(episodes, key=len)
-    inputs = longest.inputs[: min(_SHOWN_STEPS, len(longest) - 1)]
-    real = longest.states[: len(inputs) + 1]
-    dreamt = np.concatenate([real[:1], rollout(dynamics, real[:1], inputs[None])[0]])
-    panels = [
-        (f"number {number}", real[:, number].astype(float), dreamt[:, number].astype(float))
-        for number in range(min(_MOST_PANELS, real.shape[1]))
-    ]
-    return charts.trajectories(panels, "steps of an unseen episode", ("real", "dreamt"))
