@@ -137,7 +137,7 @@ def _misses(
     if not begins:
         return np.zeros((0, episodes[0].states.shape[1]))
     found = rollout(model, np.stack(begins), np.stack(inputs))[:, -1]
-    return found.astype(np.float64) - np.stack(ends)
+    return np.asarray(found.astype(np.float64) - np.stack(ends))
 
 
 def _spread(num: int) -> range:

@@ -69,14 +69,14 @@ class ActionInputs:
         """Return the inputs of N actions of the space, float32 (N, num_inputs)."""
         if self.num_discrete:
             numbers = np.arange(self.first, self.first + self.num_discrete)
-            return (actions.reshape(-1, 1) == numbers).astype(np.float32)
+            return np.asarray(actions.reshape(-1, 1) == numbers, np.float32)
         low, high = self.low.ravel(), self.high.ravel()
         clipped = np.clip(actions.reshape(len(actions), -1), low, high)
         middle, half = np.zeros_like(low), np.ones_like(low)
         bounded = np.isfinite(low) & np.isfinite(high) & (low < high)
         middle[bounded] = (low[bounded] + high[bounded]) / 2
         half[bounded] = (high[bounded] - low[bounded]) / 2
-        return ((clipped - middle) / half).astype(np.float32)
+        return np.asarray((clipped - middle) / half, np.float32)
 
     def checked(self, actions: Any, num: int) -> npt.NDArray[Any]:
         """Return N actions, an array, a tensor or a list, as an array.

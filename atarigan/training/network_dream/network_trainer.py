@@ -55,11 +55,12 @@ class NetworkTrainer:
         self._reward_targets = _tensor((data.rewards - means) / _nonzero(deviations))
         torch.manual_seed(config.seed)
         hidden, size = config.hidden_size, len(self._means)
-        self._change = _network(features.shape[1], hidden, size)
-        self._outcome = _network(features.shape[1] + size, hidden, NUM_OUTCOMES)
+        last = nn.Linear(hidden, NUM_OUTCOMES)
+        self._change = _network(features.shape[1], hidden, nn.Linear(hidden, size))
+        self._outcome = _network(features.shape[1] + size, hidden, last)
         share = min(max(float(data.ends.mean()), _LEAST_SHARE), 1 - _LEAST_SHARE)
         with torch.no_grad():
-            self._outcome[-1].bias[0] = math.log(share / (1 - share))
+            last.bias[0] = math.log(share / (1 - share))
         weights = [*self._change.parameters(), *self._outcome.parameters()]
         self._optimizer = torch.optim.Adam(weights, config.learning_rate)
         self._rng = torch.Generator().manual_seed(config.seed)
@@ -133,17 +134,13 @@ class NetworkTrainer:
         return NetworkDynamics(tables)
 
 
-def _network(num_from: int, hidden: int, num_to: int) -> nn.Sequential:
-    network = nn.Sequential(
-        nn.Linear(num_from, hidden),
-        nn.SiLU(),
-        nn.Linear(hidden, hidden),
-        nn.SiLU(),
-        nn.Linear(hidden, num_to),
+def _network(num_from: int, hidden: int, last: nn.Linear) -> nn.Sequential:
+    """Return two hidden layers and a last one, whose outputs begin with 0."""
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(num_from, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
     )
-    nn.init.zeros_(network[-1].weight)
-    nn.init.zeros_(network[-1].bias)
-    return network
 
 
 def _weights(layer: nn.Module) -> npt.NDArray[np.float32]:
