@@ -146,9 +146,9 @@ def test_wrong_actions_and_options_are_named(tmp_path: Path) -> None:
             env.step(action)
     env = NetworkDreamEnv(random_dream(BOX))
     env.reset(seed=0)
-    for action in ([1], [1, np.nan]):
+    for numbers in ([1], [1, np.nan]):
         with pytest.raises(InputError, match=r"actions must be finite numbers \(1, 2\)"):
-            env.step(action)
+            env.step(numbers)
     with pytest.raises(InputError, match="observation must keep its 3 numbers, not change to 2"):
         env.set_state([1, 2])
     with pytest.raises(InputError, match="frameskip is no option of a dream of vectors"):

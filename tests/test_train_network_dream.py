@@ -48,7 +48,7 @@ def test_the_dream_is_like_the_environment(run: Path) -> None:
     dream, real = gym.make("atarigan:atarigan/Dream-v0", model=run), gym.make("CartPole-v1")
     assert dream.observation_space == real.observation_space
     assert dream.action_space == real.action_space
-    settings = dream.unwrapped._games.dream.settings
+    settings = NetworkDream.load(run).settings
     assert (settings.env_id, settings.max_steps) == ("CartPole-v1", 500)
 
     def length(env: gym.Env, seed: int) -> int:

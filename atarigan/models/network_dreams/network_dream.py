@@ -30,7 +30,6 @@ from atarigan.models.dynamics.dream import (
     refuse_module,
 )
 from atarigan.models.dynamics.tables_file import read_tables
-from atarigan.models.model_source import NETWORK
 from atarigan.models.network_dreams.action_inputs import ActionInputs
 from atarigan.models.network_dreams.network_dynamics import NetworkDynamics
 
@@ -72,7 +71,7 @@ class NetworkDreamSettings:
     first_action: int = 0
     max_steps: int = 0
     frame_skip: int = 1
-    family: Literal["network"] = NETWORK
+    family: Literal["network"] = "network"  # as in `model_source`
     format_version: int = field(default=1)
 
     def __post_init__(self) -> None:
@@ -124,7 +123,7 @@ class StateRanges:
     def is_unseen(self, states: Vectors) -> npt.NDArray[np.bool_]:
         """Return which states (B, size) have a number outside of the range of real play."""
         beyond = (states < self.seen_low) | (states > self.seen_high)
-        return beyond.any(1)
+        return np.asarray(beyond.any(1))
 
 
 @dataclass(frozen=True, eq=False)
