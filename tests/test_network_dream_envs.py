@@ -51,6 +51,18 @@ def test_a_batch_plays_what_single_environments_play(space: gym.Space[Any] | Non
             assert (*found, last.tolist()) == expected
 
 
+@pytest.mark.parametrize("space", [None, BOX], ids=["discrete", "box"])
+def test_all_episodes_of_a_batch_may_begin_at_once(space: gym.Space[Any] | None) -> None:
+    envs = NetworkDreamVectorEnv(random_dream(space, max_steps=1), 3)
+    envs.reset(seed=0)
+    actions = envs.action_space.sample()
+    assert envs.step(actions)[3].all()
+    observations, rewards, *_ = envs.step(actions)
+    assert not rewards.any()
+    starts = envs._games.dream.ranges.starts
+    assert all((starts == each).all(1).any() for each in observations)
+
+
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized")
 @pytest.mark.parametrize("space", [None, BOX], ids=["discrete", "box"])
 def test_the_checkers_of_both_libraries_pass(tmp_path: Path, space: Any) -> None:

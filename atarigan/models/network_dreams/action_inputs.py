@@ -71,7 +71,7 @@ class ActionInputs:
             numbers = np.arange(self.first, self.first + self.num_discrete)
             return np.asarray(actions.reshape(-1, 1) == numbers, np.float32)
         low, high = self.low.ravel(), self.high.ravel()
-        clipped = np.clip(actions.reshape(len(actions), -1), low, high)
+        clipped = np.clip(actions.reshape(len(actions), low.size), low, high)
         middle, half = np.zeros_like(low), np.ones_like(low)
         bounded = np.isfinite(low) & np.isfinite(high) & (low < high)
         middle[bounded] = (low[bounded] + high[bounded]) / 2
