@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from atarigan.models.dynamics.dream import Dream
     from atarigan.models.frame_generator import FrameGenerator
     from atarigan.models.generated_replay import GeneratedReplay
+    from atarigan.models.network_dreams.network_dream import NetworkDream
 
 __all__ = [
     "Dream",
@@ -24,6 +25,7 @@ __all__ = [
     "FrameGenerator",
     "GeneratedReplay",
     "InputError",
+    "NetworkDream",
     "TransitionDataset",
     "__version__",
 ]
@@ -31,6 +33,7 @@ _LOADED_LATE = {
     "Dream": "models.dynamics.dream",
     "FrameGenerator": "models.frame_generator",
     "GeneratedReplay": "models.generated_replay",
+    "NetworkDream": "models.network_dreams.network_dream",
     "TransitionDataset": "data.loading.transition_dataset",
 }
 __version__ = "0.1.0"
@@ -43,8 +46,8 @@ gymnasium.register(
 )
 gymnasium.register(
     id="atarigan/Dream-v0",
-    entry_point="atarigan.envs.dream_env:DreamEnv",
-    vector_entry_point="atarigan.envs.dream_vector_env:DreamVectorEnv",
+    entry_point="atarigan.envs.dream_registration:make_dream",
+    vector_entry_point="atarigan.envs.dream_registration:make_dream_vec",
     disable_env_checker=True,
 )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from atarigan.envs.observation_stream import GeneratedFrames
     from atarigan.evaluation.drawn_samples import DrawnSamples
     from atarigan.evaluation.dream.dream_evaluation import DreamEvaluation
+    from atarigan.evaluation.network_dream.network_dream_evaluation import NetworkDreamEvaluation
     from atarigan.evaluation.policy.played_policy import PlayedPolicy
     from atarigan.evaluation.policy.policy_evaluation import PolicyEvaluation
     from atarigan.evaluation.report import Evaluation
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate, print the table, write JSON and page; return the exit status."""
     arguments = command_line.parse(EvaluateArguments, argv, command="evaluate")
-    evaluation: Evaluation | PolicyEvaluation | DreamEvaluation
+    evaluation: Evaluation | PolicyEvaluation | DreamEvaluation | NetworkDreamEvaluation
     status = command_line.EXIT_OK
     if arguments.is_dream:
         evaluation = evaluate_dream(arguments)
@@ -183,12 +184,24 @@ def _check_game(
     )
 
 
-def evaluate_dream(arguments: EvaluateArguments) -> "DreamEvaluation":
-    """Compare a dream with its game.
+def evaluate_dream(
+    arguments: EvaluateArguments,
+) -> "DreamEvaluation | NetworkDreamEvaluation":
+    """Compare a dream with its game; one of vectors, with a collection alone.
 
     Raises:
         InputError: dream or collection are missing, damaged, or of different games.
     """
+    from atarigan.models.model_source import is_network_dream
+
+    if is_network_dream(str(arguments.run)):
+        from atarigan.evaluation.network_dream.network_dream_evaluation import (
+            evaluate_network_dream,
+        )
+        from atarigan.models.network_dreams.network_dream import NetworkDream
+
+        network_dream = NetworkDream.load(str(arguments.run))
+        return evaluate_network_dream(network_dream, arguments.name, str(arguments.data))
     from atarigan.evaluation.dream import dream_evaluator
     from atarigan.models.dynamics.dream import Dream
 

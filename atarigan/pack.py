@@ -7,7 +7,7 @@ from pathlib import Path
 from atarigan.cli import command_line
 from atarigan.errors import InputError
 from atarigan.models import hub
-from atarigan.models.model_source import is_dream, resolved
+from atarigan.models.model_source import is_dream, is_network_dream, resolved
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,10 @@ def pack(source: str, out: Path) -> int:
         InputError: the model is missing or damaged.
         OSError: the disk is full or not writable.
     """
+    if is_network_dream(source):
+        from atarigan.models.network_dreams.network_dream import NetworkDream
+
+        return NetworkDream.load(source).pack(out)
     if is_dream(source):
         from atarigan.models.dynamics.dream import Dream
 

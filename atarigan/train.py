@@ -14,6 +14,7 @@ import tyro
 from atarigan.cli import command_line
 from atarigan.config.condition import CODE, NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
+from atarigan.config.network_dream_config import NetworkDreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
 from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError
@@ -93,6 +94,21 @@ class DreamArguments:
     """Go on with the frames and settings in --out; other flags override the settings."""
 
 
+@dataclass(frozen=True)
+class NetworkDreamArguments:
+    """Train a dream of vectors: a model of an environment's next state, reward and end, which is an
+    environment.
+
+    Two networks learn most of the episodes, and the others tell how exact they are.
+    """
+
+    out: str
+    """Folder for everything the run leaves behind."""
+    run: Annotated[NetworkDreamConfig, tyro.conf.arg(name="")]
+    recipe: str = DREAM
+    """dream."""
+
+
 def is_dream(words: Sequence[str]) -> bool:
     """Return whether flags ask for a dream: by --recipe dream, or by --resume of one."""
     flags = _early_flags(words, ("--recipe", "--out"))
@@ -105,7 +121,9 @@ def is_dream(words: Sequence[str]) -> bool:
 
 def train_dream(words: Sequence[str]) -> int:
     """Parse, compose and run the training of a dream; returns the exit status."""
-    flags = _early_flags(_with_current_names(words), ("--recipe", "--out"))
+    flags = _early_flags(_with_current_names(words), ("--recipe", "--out", "--data"))
+    if flags and flags.data and _stored_kind(Path(flags.data)) != RAM:
+        return _train_network_dream(words)
     folder = DreamFolder(Path(flags.out)) if flags and flags.resume and flags.out else None
     config = folder.read_config() if folder else DreamConfig()
     default = DreamArguments(out=tyro.MISSING_NONPROP, run=config)
@@ -121,6 +139,22 @@ def train_dream(words: Sequence[str]) -> int:
     from atarigan.training.dream.run import train_dream
 
     return train_dream(Path(arguments.out), arguments.run, resume=arguments.resume)
+
+
+def _train_network_dream(words: Sequence[str]) -> int:
+    """Train the dream of a buffer of vectors."""
+    default = NetworkDreamArguments(out=tyro.MISSING_NONPROP, run=NetworkDreamConfig())
+    words = _with_current_names(words)
+    if "--resume" in words:
+        raise InputError("--resume is for dreams of ALE's games: train one of vectors again")
+    arguments = command_line.parse(NetworkDreamArguments, words, command="train", default=default)
+    out = Path(arguments.out)
+    if (out / "config.json").exists() or (out / "training.json").exists():
+        raise InputError(f"--out must be a new folder, and {out} holds a run")
+    refuse_occupied(out)
+    from atarigan.training.network_dream.run import train_network_dream
+
+    return train_network_dream(out, arguments.run)
 
 
 def parse(words: Sequence[str]) -> TrainArguments:

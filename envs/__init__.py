@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .dream_vector_env import DreamVectorEnv
     from .frame_capture_callback import FrameCaptureCallback
     from .generated_vec_env import GeneratedVecEnv
+    from .network_dream_env import NetworkDreamEnv
+    from .network_dream_vector_env import NetworkDreamVectorEnv
     from .walking_vector_env import WalkingVectorEnv
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "GeneratedObservation",
     "GeneratedVecEnv",
     "GeneratedVectorObservation",
+    "NetworkDreamEnv",
+    "NetworkDreamVectorEnv",
     "RamInfo",
     "VectorFrameCapture",
     "WalkingVectorEnv",
@@ -45,6 +49,8 @@ _LOADED_LATE = {
     "DreamVectorEnv": "dream_vector_env",
     "FrameCaptureCallback": "frame_capture_callback",
     "GeneratedVecEnv": "generated_vec_env",
+    "NetworkDreamEnv": "network_dream_env",
+    "NetworkDreamVectorEnv": "network_dream_vector_env",
     "WalkingVectorEnv": "walking_vector_env",
 }
 

@@ -5,23 +5,19 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
 
 from atarigan.errors import InputError, shown
-from atarigan.images.pixels import Frames
 from atarigan.models.dynamics.dream import Dream
 
 from .dream_games import DreamGames, DreamState
 from .dream_options import DreamKwargs, DreamOptions
-from .json_spec import HasJsonSpec
+from .games_env import ONLY, GamesEnv
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
-_ONLY = np.zeros(1, np.intp)
 
-
-class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
+class DreamEnv(GamesEnv):
     """A learned Atari game: no emulator plays it.
 
     From RAM, the console's 128 bytes of memory, and an action, the dream predicts the RAM, the
@@ -75,8 +71,6 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
         >>> other = env.step(3)  # doctest: +SKIP
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  (as in gym.Env)
-
     def __init__(
         self,
         model: Dream | str | Path | None = None,
@@ -85,49 +79,12 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
     ) -> None:
         chosen = DreamOptions(**options)
         self._games = DreamGames(model, generator, 1, chosen)
-        self.render_mode = chosen.render_mode
-        self.observation_space = self._games.seen.space
-        self.action_space = gym.spaces.Discrete(len(self.get_action_meanings()))
+        actions = gym.spaces.Discrete(len(self.get_action_meanings()))
+        super().__init__(self._games, actions, chosen.render_mode)
 
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action, such as "UPRIGHTFIRE"."""
         return list(self._games.dream.settings.action_meanings)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode; `seed` determines all that follows, and None continues the stream."""
-        super().reset(seed=seed)
-        self._games.reset(_ONLY, [seed], self.np_random)
-        return self._observation(), self._info()
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Play an agent step.
-
-        Raises:
-            InputError: the action is not a whole number in range.
-            ResetNeeded: there was no reset, or the episode has ended.
-        """
-        self._games.check_begun()
-        if self._games.is_over[0]:
-            raise ResetNeeded("the episode has ended: reset the environment first")
-        outcomes = self._games.play(self._checked(action))
-        self._games.show()
-        return (
-            self._observation(),
-            float(outcomes.rewards[0]),
-            bool(outcomes.ends[0]),
-            bool(outcomes.truncations[0]),
-            self._info(),
-        )
-
-    def render(self) -> Frames | None:
-        """Return the newest frame, RGB uint8 (H, W, 3); None without a render mode.
-
-        Raises:
-            ResetNeeded: there was no reset.
-        """
-        return None if self.render_mode is None else self._games.pictures()[0]
 
     def clone_state(self, include_rng: bool = True) -> DreamState:
         """Return a copy of the game, its frames and its random stream.
@@ -149,7 +106,7 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
             InputError: the state is of another dream, or its observations are of another kind.
             ResetNeeded: there was no reset.
         """
-        self._games.restore(_ONLY, state)
+        self._games.restore(ONLY, state)
 
     def set_state(
         self, ram: Any, *, lives: int | None = None, resistance: int | None = None
@@ -167,7 +124,7 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
                 paddle.
             ResetNeeded: there was no reset.
         """
-        self._games.set_state(_ONLY, ram, lives, resistance)
+        self._games.set_state(ONLY, ram, lives, resistance)
         return self._observation()
 
     def _checked(self, action: Any) -> Any:
@@ -177,14 +134,3 @@ class DreamEnv(HasJsonSpec, gym.Env[Any, Any]):
                 f"action must be a whole number from 0 to {largest}, not {shown(action)}"
             )
         return np.array([action], np.int64)
-
-    def _observation(self) -> Any:
-        batch = self._games.observations()
-        if isinstance(batch, dict):
-            return {name: values[0] for name, values in batch.items()}
-        return batch[0]
-
-    def _info(self) -> dict[str, Any]:
-        infos = self._games.infos()
-        ram = infos.pop("ram")[0]
-        return {**{name: values[0].item() for name, values in infos.items()}, "ram": ram}

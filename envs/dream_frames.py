@@ -1,4 +1,4 @@
-"""DreamFrames: the last frames of several games, drawn from their RAM."""
+"""DreamFrames: the last frames of several games, drawn from their states."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from atarigan.data.provenance import Provenance, check_same_game
-from atarigan.data.sample_spec import Ram
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 from atarigan.models.dream_frames import fixed_latent
@@ -15,19 +15,20 @@ from atarigan.models.frame_generator import FrameGenerator
 from .device_frames import DeviceFrames
 from .vector_api import Indices
 
-Rams = Ram | Tensor
+States = State | Tensor
 
 
 class DreamFrames:
     """Draws the frames of N games on the generator's device and keeps the last K of each.
 
-    All frames have the same latent, so RAM alone determines a frame. RAM is an array or a tensor.
+    All frames have the same latent, so the state alone determines a frame. States are RAM uint8
+    (N, bytes) or vectors float32 (N, size), arrays or tensors.
 
     Args:
-        generator: draws a frame of RAM.
+        generator: draws a frame of a state.
         num: N, the number of games.
         stack_num: K, at least 1.
-        num_bytes: bytes of RAM.
+        state: what the states are.
         provenance: of the games, compared with that of the generator's.
         allow_other_game: whether the generator may have learned another game.
 
@@ -36,8 +37,7 @@ class DreamFrames:
         shape: of a game's stack: (K, H, W) if frames are gray, else RGB (K, H, W, 3).
 
     Raises:
-        InputError: the generator makes points, does not read RAM of this size, or learned another
-            game.
+        InputError: the generator makes points, does not read such states, or learned another game.
     """
 
     def __init__(
@@ -45,15 +45,14 @@ class DreamFrames:
         generator: FrameGenerator,
         num: int,
         stack_num: int,
-        num_bytes: int,
+        state: StateSpec,
         provenance: Provenance,
         *,
         allow_other_game: bool,
     ) -> None:
-        condition_shape = generator.model.sample.condition_shape
-        if not generator.reads_ram or condition_shape != (num_bytes,):
-            found = f"conditions {condition_shape}" if condition_shape else "nothing"
-            raise InputError(f"generator must read RAM of {num_bytes} bytes, not {found}")
+        if generator.state != state:
+            found = generator.state or "nothing"
+            raise InputError(f"generator must read {state}, not {found}")
         check_same_game(
             generator.provenance,
             provenance,
@@ -71,27 +70,27 @@ class DreamFrames:
         blank = torch.zeros(num, *self._frame_shape, dtype=torch.uint8, device=self.device)
         self._frames = deque([blank.clone() for _ in range(stack_num)], maxlen=stack_num)
 
-    def push(self, rams: Rams, begun: Indices) -> None:
-        """Draw the next frame of every game, from RAM uint8 (N, bytes); games in `begun` (n,) begin
+    def push(self, states: States, begun: Indices) -> None:
+        """Draw the next frame of every game, from its state; games in `begun` (n,) begin
         an episode with it.
         """
-        self._append(self._drawn(rams), begun)
+        self._append(self._drawn(states), begun)
 
-    def push_with_finals(self, rams: Rams, begun: Indices, final_rams: Rams) -> Tensor:
+    def push_with_finals(self, states: States, begun: Indices, final_states: States) -> Tensor:
         """Do the same, and return the stacks that ended the episodes before, uint8 (n, *shape), of
-        RAM uint8 (n, bytes). It is one call of the generator.
+        states (n, size). It is one call of the generator.
         """
-        drawn = self._drawn(torch.cat([self._on_device(final_rams), self._on_device(rams)]))
+        drawn = self._drawn(torch.cat([self._on_device(final_states), self._on_device(states)]))
         rows = self._on_device(begun)
         finals, frames = drawn[: len(rows)], drawn[len(rows) :]
         older = [each[rows] for each in list(self._frames)[1:]]
         self._append(frames, begun)
         return torch.stack([*older, finals], 1)
 
-    def begin(self, rows: Indices, rams: Rams) -> None:
-        """Begin the stacks of some games (n,) anew, from RAM uint8 (n, bytes)."""
+    def begin(self, rows: Indices, states: States) -> None:
+        """Begin the stacks of some games (n,) anew, from states (n, size)."""
         self._clear_older(rows)
-        self._frames[-1][self._on_device(rows)] = self._drawn(rams)
+        self._frames[-1][self._on_device(rows)] = self._drawn(states)
 
     def stacks(self) -> Tensor:
         """Return a copy of all stacks, uint8 (N, *shape)."""
@@ -107,14 +106,14 @@ class DreamFrames:
         for frames, frame in zip(self._frames, torch.from_numpy(stack), strict=True):
             frames[chosen] = frame.to(self.device)
 
-    def pictures(self, rams: Rams) -> Frames:
-        """Draw RAM uint8 (M, bytes) as RGB, uint8 (M, H, W, 3)."""
-        drawn = self._drawn(rams).cpu().numpy()
+    def pictures(self, states: States) -> Frames:
+        """Draw states (M, size) as RGB, uint8 (M, H, W, 3)."""
+        drawn = self._drawn(states).cpu().numpy()
         return self._frame_format.to_rgb(drawn.reshape(-1, *self._frame_format.shape)).copy()
 
-    def _drawn(self, rams: Rams) -> Tensor:
-        latents = self._latent.expand(len(rams), -1)
-        drawn = self._drawing.decode(latents, self._on_device(rams))
+    def _drawn(self, states: States) -> Tensor:
+        latents = self._latent.expand(len(states), -1)
+        drawn = self._drawing.decode(latents, self._on_device(states))
         return drawn.reshape(-1, *self._frame_shape)
 
     def _append(self, frames: Tensor, begun: Indices) -> None:
@@ -127,5 +126,5 @@ class DreamFrames:
             for frames in list(self._frames)[:-1]:
                 frames[chosen] = 0
 
-    def _on_device(self, values: Rams | Indices) -> Tensor:
+    def _on_device(self, values: States | Indices) -> Tensor:
         return torch.as_tensor(values, device=self.device)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
+from atarigan.config.condition import RAM
 from atarigan.data.collection import paddles
 from atarigan.data.sample_spec import Ram
+from atarigan.data.states import StateSpec
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import Frames
 from atarigan.models import shipped
@@ -25,8 +28,9 @@ from atarigan.models.dynamics.dream_batch import (
 )
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 
-from .dream_observations import DreamObservations
+from .dream_observations import DreamObservations, ShownStates
 from .dream_options import DreamOptions, check_whole
+from .games import Infos
 from .vector_api import Indices, Output, new_seeds
 
 if TYPE_CHECKING:
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
     from atarigan.models.device_dreams.device_batch import DeviceDreamBatch, DeviceGames
     from atarigan.models.frame_generator import FrameGenerator
 
-Infos = dict[str, npt.NDArray[Any]]
 _NOBODY = np.zeros(0, np.intp)
 _NUM_SEEDS = 2**64
 _MAX_LIVES = 255
@@ -71,7 +74,7 @@ class DreamGames:
 
     Args:
         model: a Dream, or what `Dream.load` takes.
-        generator: as for `DreamObservations`.
+        generator: a FrameGenerator, or what `FrameGenerator.load` takes; None for the dream's own.
         num: N.
         options: how to play and show.
         output: kind of the observations.
@@ -104,7 +107,15 @@ class DreamGames:
             from atarigan.models.dream_frames import with_drawn_starts
 
             self.dream = with_drawn_starts(self.dream, generator)
-        self.seen = DreamObservations(self.dream, generator, num, options, output)
+        num_bytes = self.dream.dynamics.num_bytes
+        states = ShownStates(
+            "ram",
+            StateSpec.of(RAM, num_bytes),
+            gym.spaces.Box(0, 255, (num_bytes,), np.uint8),
+            self.dream.settings.provenance,
+            self.dream.generator_source if generator is None else generator,
+        )
+        self.seen = DreamObservations(states, num, options, output)
         self._options = options
         self._batch = _batch(self.dream, num, options, self.seen.device)
         self._num_actions = len(self.dream.settings.action_meanings)
@@ -180,6 +191,14 @@ class DreamGames:
         if self._options.reward_clipping:
             return outcomes._replace(rewards=np.sign(outcomes.rewards))
         return outcomes
+
+    def restart(self, rows: Indices) -> Any:
+        """Begin episodes in some games (n,), show all, and return the last observations of the
+        episodes before, (n, ...).
+        """
+        final_rams = self.states.rams[rows]
+        self.begin(rows)
+        return self.seen.push_with_finals(self.states.rams, rows, final_rams)
 
     def show(self, begun: Indices = _NOBODY) -> None:
         """Show the next state of every game; those in `begun` (n,) begin an episode with it."""

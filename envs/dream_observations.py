@@ -2,17 +2,17 @@
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.data.provenance import Provenance
+from atarigan.data.states import StateSpec
 from atarigan.errors import InputError, shown
 from atarigan.images.pixels import Frames
-from atarigan.models.dynamics.dream import Dream
 
-from .dream_options import DreamOptions
 from .vector_api import Indices, Output
 
 if TYPE_CHECKING:
@@ -20,23 +20,56 @@ if TYPE_CHECKING:
 
     from atarigan.models.frame_generator import FrameGenerator
 
-    from .dream_frames import DreamFrames, Rams
+    from .dream_frames import DreamFrames, States
+
+
+class ShownStates(NamedTuple):
+    """The states of a dream.
+
+    Attributes:
+        name: of the states in observations of several parts, "ram" or "state".
+        spec: what they are.
+        space: of a state.
+        provenance: of the dream's environment.
+        generator: draws the states, or what `FrameGenerator.load` takes; None if nothing draws
+            them.
+    """
+
+    name: str
+    spec: StateSpec
+    space: gym.spaces.Box
+    provenance: Provenance
+    generator: "FrameGenerator | str | Path | None"
+
+
+class ShowOptions(Protocol):
+    """How a dream is shown; see `DreamOptions`."""
+
+    @property
+    def obs_type(self) -> str | None: ...
+    @property
+    def stack_num(self) -> int: ...
+    @property
+    def render_mode(self) -> str | None: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def allow_other_game(self) -> bool: ...
 
 
 class DreamObservations:
-    """Makes observations of RAM uint8 (N, bytes), an array or a tensor. Torch is loaded for frames
-    and tensors only.
+    """Makes observations of states, RAM uint8 (N, bytes) or vectors float32 (N, size), an array or
+    a tensor. Torch is loaded for frames and tensors only.
 
     Args:
-        dream: the learned game.
-        generator: a FrameGenerator, or what `FrameGenerator.load` takes; None for the dream's own.
+        shown: the states of the dream.
         num: N, the number of games.
         options: what to show.
         output: kind of the observations.
 
     Attributes:
-        space: of a game's observations: pixels uint8 (K, H, W), or RGB (K, H, W, 3); RAM uint8
-            (bytes,); or a Dict of both, "pixels" and "ram".
+        space: of a game's observations: pixels uint8 (K, H, W), or RGB (K, H, W, 3); a state; or a
+            Dict of both, "pixels" and the name of the states.
         stack_shape: shape of the pixels; None without pixels.
         device: where tensors are; None if observations are arrays.
 
@@ -47,52 +80,51 @@ class DreamObservations:
 
     def __init__(
         self,
-        dream: Dream,
-        generator: "FrameGenerator | str | Path | None",
+        shown: ShownStates,
         num: int,
-        options: DreamOptions,
+        options: ShowOptions,
         output: Output,
     ) -> None:
-        source = dream.generator_source if generator is None else generator
-        obs_type = options.obs_type or ("ram" if source is None else "pixels")
-        self._has_pixels, self._has_ram = obs_type != "ram", obs_type != "pixels"
+        source, self._shown = shown.generator, shown
+        obs_type = options.obs_type or (shown.name if source is None else "pixels")
+        self._has_pixels, self._has_state = obs_type != shown.name, obs_type != "pixels"
         self._output = output
         self._frames = None
         if self._has_pixels or options.render_mode is not None:
             if source is None:
                 asked = f"obs_type {obs_type!r} and render_mode {options.render_mode!r}"
                 raise InputError(f"generator must be given for {asked}: the dream has none")
-            self._frames = self._opened(dream, source, num, options)
+            self._frames = self._opened(source, num, options)
         self.stack_shape = self._frames.shape if self._frames and self._has_pixels else None
         self.device = self._device_of_outputs(options.device)
-        self.space = self._space(dream.dynamics.num_bytes)
+        self.space = self._space()
 
-    def push(self, rams: "Rams", begun: Indices) -> None:
+    def push(self, states: "States", begun: Indices) -> None:
         """Show the next state of every game; games in `begun` (n,) begin an episode with it."""
         if self._has_pixels:
-            self._drawn.push(rams, begun)
+            self._drawn.push(states, begun)
 
-    def push_with_finals(self, rams: "Rams", begun: Indices, final_rams: "Rams") -> Any:
-        """Do the same, and return the last observations of the episodes before, of RAM uint8
-        (n, bytes).
+    def push_with_finals(self, states: "States", begun: Indices, final_states: "States") -> Any:
+        """Do the same, and return the last observations of the episodes before, of states
+        (n, size).
         """
         finals = None
         if self._has_pixels:
-            finals = self._drawn.push_with_finals(rams, begun, final_rams)
-        return self._composed(finals, final_rams)
+            finals = self._drawn.push_with_finals(states, begun, final_states)
+        return self._composed(finals, final_states)
 
-    def begin(self, rows: Indices, rams: "Rams") -> None:
-        """Begin the stacks of some games (n,) anew, from RAM uint8 (n, bytes)."""
+    def begin(self, rows: Indices, states: "States") -> None:
+        """Begin the stacks of some games (n,) anew, from states (n, size)."""
         if self._has_pixels:
-            self._drawn.begin(rows, rams)
+            self._drawn.begin(rows, states)
 
-    def observations(self, rams: "Rams") -> Any:
+    def observations(self, states: "States") -> Any:
         """Return a copy of the observations of all games."""
-        return self._composed(self._drawn.stacks() if self._has_pixels else None, deepcopy(rams))
+        return self._composed(self._drawn.stacks() if self._has_pixels else None, deepcopy(states))
 
-    def pictures(self, rams: "Rams") -> Frames:
-        """Return frames of RAM uint8 (N, bytes), RGB uint8 (N, H, W, 3)."""
-        return self._drawn.pictures(rams)
+    def pictures(self, states: "States") -> Frames:
+        """Return frames of states (N, size), RGB uint8 (N, H, W, 3)."""
+        return self._drawn.pictures(states)
 
     def stack(self, row: int) -> Frames | None:
         """Return a copy of a game's pixels; None without pixels."""
@@ -118,10 +150,9 @@ class DreamObservations:
 
     def _opened(
         self,
-        dream: Dream,
         source: "FrameGenerator | str | Path",
         num: int,
-        options: DreamOptions,
+        options: ShowOptions,
     ) -> "DreamFrames":
         from atarigan.models.frame_generator import FrameGenerator
 
@@ -135,8 +166,8 @@ class DreamObservations:
             source,
             num,
             options.stack_num if self._has_pixels else 1,
-            dream.dynamics.num_bytes,
-            dream.settings.provenance,
+            self._shown.spec,
+            self._shown.provenance,
             allow_other_game=options.allow_other_game,
         )
 
@@ -149,17 +180,19 @@ class DreamObservations:
 
         return choose_device(name)
 
-    def _space(self, num_bytes: int) -> gym.Space[Any]:
+    def _space(self) -> gym.Space[Any]:
         spaces: dict[str, gym.Space[Any]] = {}
         if self.stack_shape is not None:
             spaces["pixels"] = gym.spaces.Box(0, 255, self.stack_shape, np.uint8)
-        if self._has_ram:
-            spaces["ram"] = gym.spaces.Box(0, 255, (num_bytes,), np.uint8)
+        if self._has_state:
+            spaces[self._shown.name] = self._shown.space
         return gym.spaces.Dict(spaces) if len(spaces) > 1 else next(iter(spaces.values()))
 
-    def _composed(self, stacks: "Tensor | None", rams: "Rams") -> Any:
-        """Return observations of frames, of RAM, or a dictionary of both."""
+    def _composed(self, stacks: "Tensor | None", states: "States") -> Any:
+        """Return observations of frames, of states, or a dictionary of both."""
         if stacks is None:
-            return self.as_output(rams)
+            return self.as_output(states)
         pixels = stacks if self._output == "torch" else stacks.cpu().numpy()
-        return {"pixels": pixels, "ram": self.as_output(rams)} if self._has_ram else pixels
+        if not self._has_state:
+            return pixels
+        return {"pixels": pixels, self._shown.name: self.as_output(states)}

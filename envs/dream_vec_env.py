@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -11,17 +11,17 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from atarigan.models.dynamics.dream import Dream
+from atarigan.models.network_dreams.network_dream import NetworkDream
 
-from .dream_options import DreamKwargs
-from .dream_vector_env import DreamVectorEnv
+from .dream_registration import make_dream_vec
 
 
 class DreamVecEnv(VecEnv):
     """Many games of a dream for stable-baselines3, played in one call a step.
 
-    After `seed(s)` and `reset()`, environment i plays what a `DreamEnv` plays after
-    `reset(seed=s + i)`. infos[i] has "lives" and "is_unseen"; at an episode's end also
-    "terminal_observation" and "TimeLimit.truncated".
+    After `seed(s)` and `reset()`, environment i plays what a `DreamEnv`, or a `NetworkDreamEnv`,
+    plays after `reset(seed=s + i)`. infos[i] has "is_unseen" and, of Atari games, "lives"; at an
+    episode's end also "terminal_observation" and "TimeLimit.truncated".
 
     Args:
         model: as for `DreamEnv`.
@@ -44,12 +44,12 @@ class DreamVecEnv(VecEnv):
 
     def __init__(
         self,
-        model: Dream | str | Path,
+        model: Dream | NetworkDream | str | Path,
         num_envs: int = 1,
         generator: Any = None,
-        **options: Unpack[DreamKwargs],
+        **options: Any,
     ) -> None:
-        self.envs = DreamVectorEnv(
+        self.envs = make_dream_vec(
             model, num_envs, generator, autoreset_mode=AutoresetMode.SAME_STEP, **options
         )
         self.render_mode = self.envs.render_mode
@@ -107,8 +107,9 @@ class DreamVecEnv(VecEnv):
 
 def _told(infos: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the infos of each game."""
-    told = zip(infos["lives"].tolist(), infos["is_unseen"].tolist(), strict=True)
-    return [{"lives": lives, "is_unseen": is_unseen} for lives, is_unseen in told]
+    names = [name for name in ("lives", "is_unseen") if name in infos]
+    rows = zip(*(infos[name].tolist() for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _at(observations: Any, index: int) -> Any:

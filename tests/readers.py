@@ -21,6 +21,7 @@ from atarigan.data.buffer.meta import Origin
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources import SOURCES
+from atarigan.envs import NetworkDreamVectorEnv
 from atarigan.files import typed_json
 from atarigan.files.npz_samples import note_of, read_samples
 from atarigan.images.pixels import FrameFormat
@@ -45,6 +46,7 @@ from atarigan.models.dynamics.tree_fitting import TreeFitter
 from atarigan.models.dynamics.tree_tables import TreeTables
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.model_config import ModelConfig
+from atarigan.models.network_dreams.network_dream import NetworkDream
 from atarigan.train import config_file
 from atarigan.training.build import build_trainer
 from atarigan.training.dream.byte_roles import ByteRoles
@@ -54,6 +56,7 @@ from atarigan.training.observers.history import COLUMNS, History
 from atarigan.training.prepare import restore
 from atarigan.training.run_folder import RunFolder
 from atarigan.training.trainer import Trainer
+from tests.network_dreams import random_dream
 
 SINE = RunConfig(source="sine", network="mlp", generator_layers=(4, 4), critic_layers=(4, 4),
                  latent_size=2, batch_size=4, device="cpu")  # fmt: skip
@@ -290,6 +293,17 @@ def read_dream(folder: Path) -> None:
     batch.dream.is_unseen(batch.games.rams)
 
 
+def write_network_dream(folder: Path) -> None:
+    random_dream().save(folder)
+    read_network_dream(folder)
+
+
+def read_network_dream(folder: Path) -> None:
+    envs = NetworkDreamVectorEnv(NetworkDream.load(folder), 3)
+    envs.reset(seed=0)
+    envs.step(envs.action_space.sample())
+
+
 def write_roles(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     DreamFolder(folder).write_roles(ByteRoles((1, 20), (13,)))
@@ -358,6 +372,11 @@ READERS = {
     "dynamics": Reader(write_dynamics, read_dynamics, ("dynamics.json", "trees.safetensors")),
     "dream": Reader(
         write_dream, read_dream, ("dream.json", "starts.safetensors", "seen_states.safetensors")
+    ),
+    "network dream": Reader(
+        write_network_dream,
+        read_network_dream,
+        ("dream.json", "network.safetensors", "vectors.safetensors"),
     ),
     "rows of trees": Reader(write_mined, read_mined, ("mined.safetensors",)),
     "roles of bytes": Reader(

@@ -41,7 +41,11 @@ FENCE = re.compile(
 # Pages are run with these numbers in the place of their own.
 SHORTER = [
     (r"--num-steps \d+", "--num-steps 512"),
-    (r"(--recipe dream .*--max-minutes) \d+", r"\1 0.01 --round-frames 2000"),
+    (
+        r"(--recipe dream (?!--data data/cartpole).*--max-minutes) \d+",
+        r"\1 0.01 --round-frames 2000",
+    ),
+    (r"(--recipe dream --data data/cartpole .*--max-minutes) \d+", r"\1 0.01"),
     (r"--max-minutes [1-9]\d*", "--max-images 128"),
     (r"--batch-size 512", "--batch-size 16"),
     (r"--num-envs (8|64)\b", "--num-envs 2"),

@@ -315,7 +315,10 @@ def test_torch_output_equals_numpy(
         ({"output": "jax"}, "output must be 'numpy' or 'torch', not 'jax'"),
         ({"autoreset_mode": "SameSteps"}, "did you mean 'SameStep'"),
         ({"model": "no-such"}, "no-such does not exist"),
-        ({"generator": "breakout", "obs_type": "pixels"}, "RAM of 2 bytes, not conditions"),
+        (
+            {"generator": "breakout", "obs_type": "pixels"},
+            "2 bytes of RAM, not 128 bytes",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(kwargs: dict[str, Any], message: str) -> None:

@@ -1,6 +1,5 @@
 """What DreamEnv and DreamVectorEnv show: frames of the generator, stacked, in their colors."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +10,7 @@ from ale_py.vector_env import AtariVectorEnv
 
 from atarigan import FrameGenerator
 from atarigan.data.provenance import Provenance
+from atarigan.data.states import StateSpec
 from atarigan.envs import DreamVectorEnv
 from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import FrameFormat, ale_palette
@@ -70,9 +70,8 @@ class PaletteGenerator:
 
     frame_format = FrameFormat("palette", 8, 9, "ntsc")
     device = torch.device("cpu")
-    model = SimpleNamespace(sample=SimpleNamespace(condition_shape=(2,)))
     provenance = Provenance()
-    reads_ram = True
+    state = StateSpec.of("ram", 2)
     largest_batch = 2
 
     def latents(self, num: int, seed: int) -> np.ndarray:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from atarigan.errors import InputError, did_you_mean
+from atarigan.files import typed_json
 from atarigan.models import hub, shipped
 from atarigan.models.shipped import DREAM_FOLDER, DREAM_SETTINGS
+
+NETWORK = "network"  # the family of dreams that networks predict; trees predict all others
 
 
 def resolved(source: str | Path) -> Path:
@@ -46,6 +49,28 @@ def is_dream(source: str | Path) -> bool:
     name = str(source).removesuffix(f"/{DREAM_FOLDER}")
     return name in shipped.names_of_dreams() and (
         name != str(source) or name not in shipped.names()
+    )
+
+
+def family_of(folder: Path) -> str | None:
+    """Return the family that a dream's settings name; None for trees.
+
+    Raises:
+        InputError: the settings are missing or damaged.
+    """
+    settings = typed_json.load_json(folder / DREAM_SETTINGS)
+    return settings.get("family") if isinstance(settings, dict) else None
+
+
+def is_network_dream(source: str | Path) -> bool:
+    """Return whether a path or a name is that of a dream that networks predict.
+
+    Raises:
+        InputError: it names a model on the Hub, which cannot be downloaded, or is damaged.
+    """
+    folder = _folder(source)
+    return (
+        folder is not None and (folder / DREAM_SETTINGS).is_file() and family_of(folder) == NETWORK
     )
 
 

@@ -145,6 +145,36 @@ def survival(lengths: Column, shares: Column, x_label: str, y_label: str) -> Fra
     return _drawn(figure)
 
 
+def trajectories(
+    panels: Sequence[tuple[str, Column, Column]], x_label: str, names: tuple[str, str]
+) -> Frames:
+    """Draw pairs of lines over time, each pair in a panel; two panels in a row.
+
+    Args:
+        panels: title, first and second line (T,) of each panel; at least one.
+        x_label: label of the x axis.
+        names: of the first and the second lines.
+
+    Returns:
+        RGB picture, uint8 (H, W, 3).
+    """
+    num_rows = -(-len(panels) // 2)
+    figure = _figure((10, 2.1 * num_rows), 80)
+    grid = figure.subplots(num_rows, 2, squeeze=False).ravel()
+    for axes, (title, first, second) in zip(grid, panels, strict=False):
+        axes.plot(first, color="0.2", linewidth=2.2, label=names[0])
+        axes.plot(second, color="C3", linewidth=1.2, linestyle="--", label=names[1])
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[max(0, len(panels) - 2) : len(panels)]:
+        axes.set_xlabel(x_label)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    grid[0].legend(frameon=False, fontsize=9)
+    return _drawn(figure)
+
+
 def agreement(points: Mapping[str, tuple[Column, Column]], x_label: str, y_label: str) -> Frames:
     """Draw means of two samples against each other, with standard errors, and the line y = x.
 

@@ -196,12 +196,7 @@ class Dream(HubModel):
             return (
                 shipped.FOLDER / self.settings.generator
             )  # not a folder of that name that is here
-        found = self.folder / GENERATOR_FOLDER if self.folder else None
-        if self.folder is None or found is None or not found.is_dir():
-            return None
-        if not found.resolve().is_relative_to(self.folder.resolve()):
-            raise InputError(f"{found} must lie in {self.folder}, not lead to {found.resolve()}")
-        return found
+        return None if self.folder is None else generator_folder(self.folder)
 
     def save(self, folder: str | Path) -> None:
         """Write all but the generator into a folder, which is made if it is missing.
@@ -250,8 +245,11 @@ class Dream(HubModel):
                 another format.
         """
         folder = model_source.resolved_dream(source)
-        settings = typed_json.read_json(_found(folder, SETTINGS_FILE), DreamSettings)
-        starts = _read_starts(_found(folder, STARTS_FILE))
+        path = found_file(folder, SETTINGS_FILE)
+        if model_source.family_of(folder) == model_source.NETWORK:
+            raise InputError(f"{source} must be the dream of a game of ALE, not one of vectors")
+        settings = typed_json.read_json(path, DreamSettings)
+        starts = _read_starts(found_file(folder, STARTS_FILE))
         dynamics = TreeDynamics.load(folder)
         return cls(settings, dynamics, starts, folder, _read_seen_states(folder))
 
@@ -274,7 +272,22 @@ class Dream(HubModel):
         hub_card.write_card(folder, repository, facts, measured, self.folder)
 
 
-def _found(folder: Path, name: str) -> Path:
+def generator_folder(folder: Path) -> Path | None:
+    """Return the folder of the generator in a dream's; None if there is none.
+
+    Raises:
+        InputError: it is a link that leads out of the dream's folder.
+    """
+    found = folder / GENERATOR_FOLDER
+    if not found.is_dir():
+        return None
+    if not found.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{found} must lie in {folder}, not lead to {found.resolve()}")
+    return found
+
+
+def found_file(folder: Path, name: str) -> Path:
+    """Return the path of a file of a dream. Raises InputError if it is missing."""
     try:
         return confined(folder / name, folder)
     except FileNotFoundError:

@@ -1,14 +1,14 @@
 """DreamBatch: plays many games of a dream at once, agent step by agent step."""
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.frame_player import NO_OP
 from atarigan.models.dynamics.dream import Dream
+from atarigan.models.dynamics.game_arrays import GameArrays
 from atarigan.models.dynamics.random_streams import keys_of, uniforms
 
 Mask = npt.NDArray[np.bool_]
@@ -17,7 +17,7 @@ EVERYONE = slice(None)
 
 
 @dataclass(eq=False)
-class GameStates:
+class GameStates(GameArrays):
     """All that determines how N games go on.
 
     Attributes:
@@ -37,21 +37,6 @@ class GameStates:
     num_frames: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint64]
     num_drawn: npt.NDArray[np.uint64]
-
-    def array_of(self, name: str) -> npt.NDArray[Any]:
-        """Return a copy of an attribute."""
-        return np.array(getattr(self, name))
-
-    def __getitem__(self, rows: Any) -> Self:
-        """Return a copy of some games."""
-        return type(self)(*(np.array(array[rows]) for array in self._arrays()))
-
-    def __setitem__(self, rows: Any, games: "GameStates") -> None:
-        for array, others in zip(self._arrays(), games._arrays(), strict=True):
-            array[rows] = others
-
-    def _arrays(self) -> list[npt.NDArray[Any]]:
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]
 
 
 class Outcomes(NamedTuple):

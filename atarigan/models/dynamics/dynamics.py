@@ -1,10 +1,41 @@
-"""Dynamics: what every model of the next state can do."""
+"""What every model of the next state can do: trees over bytes, and networks over vectors."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+
+class Successors(Protocol):
+    """What a step of B environments leads to: their next states (B, size), rewards float32 (B,),
+    and whether the episode ends, bool (B,).
+    """
+
+    @property
+    def states(self) -> npt.NDArray[Any]: ...
+    @property
+    def rewards(self) -> npt.NDArray[np.float32]: ...
+    @property
+    def ends(self) -> npt.NDArray[np.bool_]: ...
+
+
+class TransitionModel(ABC):
+    """Predicts one step for a batch of states. A row of a batch does not depend on the others."""
+
+    @property
+    @abstractmethod
+    def state_size(self) -> int:
+        """Numbers of a state."""
+
+    @property
+    @abstractmethod
+    def num_inputs(self) -> int:
+        """Inputs of a step."""
+
+    @abstractmethod
+    def step(self, states: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> Successors:
+        """Predict the step after states (B, state_size) with inputs (B, num_inputs)."""
 
 
 class NextStates(NamedTuple):
@@ -25,8 +56,12 @@ class NextStates(NamedTuple):
     num_frames: npt.NDArray[np.int64]
 
 
-class Dynamics(ABC):
+class Dynamics(TransitionModel):
     """Predicts emulator frames for a batch of states."""
+
+    @property
+    def state_size(self) -> int:
+        return self.num_bytes
 
     @property
     @abstractmethod

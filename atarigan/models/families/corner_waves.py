@@ -81,7 +81,9 @@ class CornerWaves(SizedByData):
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         for name in ("waves", "weights"):  # which earlier versions lack
-            state_dict.setdefault(prefix + name, torch.zeros_like(getattr(self, name)))
+            missing = getattr(self, name)
+            empty = torch.zeros(missing.shape, dtype=missing.dtype, device="cpu")
+            state_dict.setdefault(prefix + name, empty)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:

@@ -1,0 +1,1 @@
+"""How exact networks predict an environment."""

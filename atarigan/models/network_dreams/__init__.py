@@ -1,0 +1,1 @@
+"""Dreams of environments whose state is a vector of numbers, learned by networks."""
