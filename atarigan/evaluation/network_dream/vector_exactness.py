@@ -100,8 +100,8 @@ class VectorExactness:
     def outcomes(self) -> str:
         """Return the figures of ends and rewards in one line."""
         ends = (
-            f"{self.num_ends:,} ends: found {_short(self.end_recall)}, "
-            f"of the predicted ones right {_short(self.end_precision)}"
+            f"{self.num_ends:,} ends: recall {_short(self.end_recall)}, "
+            f"precision {_short(self.end_precision)}"
         )
         reward = _short(self.reward_error), _short(self.reward_deviation)
         return f"{ends}; reward error {reward[0]} (deviation {reward[1]})"
