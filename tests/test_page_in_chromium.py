@@ -168,10 +168,10 @@ def test_a_game_that_is_over_says_so_and_begins_again(pong: Any) -> None:
 
 
 def test_a_page_without_a_dream_says_that_it_cannot_be_played(pages: Path) -> None:
-    with play_page.opened(pages / "breakout.html") as page:
+    with play_page.opened(pages / "tennis.html") as page:
         assert "not played" in page.inner_text("#about")
         first = shown(page)
-        np.testing.assert_array_equal(first, drawn_as_shown(page, "breakout"))
+        np.testing.assert_array_equal(first, drawn_as_shown(page, "tennis"))
         page.click("#reset")
         assert (shown(page) != first).any()
         page.click("#play")
