@@ -63,7 +63,7 @@ def test_the_window_is_everywhere_where_states_do_not_tell_the_rest() -> None:
 
 def generator(floor: str) -> tuple[Generator, torch.Tensor, torch.Tensor]:
     """A generator with random weights that is fitted to scenes, and features and states."""
-    torch.manual_seed(0)
+    torch.manual_seed(3)
     shape = NetworkShape((1, *SIZE), 2, condition_size=8, vector_size=4, generator_width=16)
     network = CoordinatesFamily().generator(shape)
     frames, states, _ = scenes(400, floor=floor)

@@ -89,3 +89,12 @@ def test_drawn_states_are_like_those_of_the_data() -> None:
     assert set(drawn[:, 2].tolist()) == {0, 1}
     assert float(np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1]) > 0.9
     assert not VectorBins.is_outside(prior.bins, drawn).any()
+
+
+def test_numbers_are_spread_over_their_range_and_beyond_it() -> None:
+    bins = VectorBins(4, 16)
+    bins.fit(states())
+    bins.knots[1, 0], bins.knots[1, -1] = -3.0, 3.0
+    bins.load_state_dict(bins.state_dict())
+    numbers = torch.tensor([[1.0, -3.0, 0.0, 7.0], [1.0, 4.5, 1.0, 7.5], [1.0, 1e30, 1.0, 7.0]])
+    assert bins.spread(numbers)[:, 1:].tolist() == [[-2, -2, 0], [3, 2, 0], [4, 2, 0]]

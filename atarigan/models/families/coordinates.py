@@ -87,7 +87,9 @@ class CoordinatesGenerator(Generator):
     background. The parts learn apart from each other, half-planes in the window and fields outside.
 
     a, b, c and the inputs of the fields follow from the network's inputs by a residual network, to
-    whose first layer the places of corners are added (`CornerWaves`).
+    whose first layer the places of corners are added (`CornerWaves`). To the inputs of the fields a
+    linear function of the vector is added, which holds for vectors unlike those of the data as
+    well, such as those of another terrain.
     g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first and 0
     for the others. Without vectors o is 0, and the window is the whole picture.
 
@@ -109,7 +111,8 @@ class CoordinatesGenerator(Generator):
         self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.to_planes = nn.Linear(width, NUM_PLANES * 3)
         self.to_fields = nn.Linear(width, NUM_FIELD_INPUTS)
-        self.straight_to_fields = nn.Linear(shape.input_size, NUM_FIELD_INPUTS, bias=False)
+        straight_size = shape.vector_size or shape.input_size
+        self.straight_to_fields = nn.Linear(straight_size, NUM_FIELD_INPUTS, bias=False)
         moves = (torch.arange(NUM_PLANES) < _MOVING_SHARE * NUM_PLANES).float()
         self.moves = nn.Parameter(moves) if self.takes_state else None
         widths = itertools.pairwise((NUM_PLANES + NUM_FIELDS, *COMBINED_WIDTHS))
@@ -128,8 +131,7 @@ class CoordinatesGenerator(Generator):
     def _initialize(self, shape: NetworkShape) -> None:
         """Begin with half-planes around the origin that nothing but the origin moves much."""
         if shape.condition_size:
-            for layer in (self.project, self.straight_to_fields):
-                layer.weight[:, : shape.latent_size] = 0
+            self.project.weight[:, : shape.latent_size] = 0
         device = self.to_planes.bias.device
         normals = functional.normalize(torch.randn(NUM_PLANES, 2, device=device), dim=1)
         places = (2 * torch.rand(NUM_PLANES, 2, device=device) - 1) * _SPREAD / UNIT
@@ -166,9 +168,11 @@ class CoordinatesGenerator(Generator):
             features = features + layer(functional.silu(features))
         features = functional.silu(features)
         planes: Tensor = self.to_planes(features).unflatten(1, (NUM_PLANES, 3)).float()
-        of_fields = self.to_fields(features.detach()) + self.straight_to_fields(inputs.detach())
+        of_fields = self.to_fields(features.detach())
         if state is None or self.origin is None or self.moves is None:
+            of_fields = of_fields + self.straight_to_fields(inputs.detach())
             return _Moment(planes, of_fields.float(), None)
+        of_fields = of_fields + self.straight_to_fields(self.origin.bins.spread(state))
         origin = self.origin(state)
         moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
         planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)

@@ -63,6 +63,16 @@ class VectorBins(SizedByData):
         passed = ((numbers[:, :, None] - self.starts) / self.widths).clamp(0, 1)
         return passed[:, :, :-1] - passed[:, :, 1:]
 
+    def spread(self, states: Tensor) -> Tensor:
+        """Return each number's distance from the middle of its range in the data, in quarters of
+        the range and at most 4 either way, float (B, size); 0 for numbers that never vary.
+        """
+        quarters = (self.most - self.least) / 4
+        varies = quarters > 0
+        apart = states.double() - (self.most + self.least) / 2
+        apart = apart / torch.where(varies, quarters, torch.ones_like(quarters))
+        return torch.where(varies, apart.clamp(-4, 4), torch.zeros_like(apart)).float()
+
     def bytes(self, states: Tensor) -> Tensor:
         """Return the nearest knot of each number of states (B, size), uint8 (B, size); 0 for
         numbers that never vary.
