@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.error import ResetNeeded
 
 from atarigan.config.condition import RAM
 from atarigan.data.collection import paddles
@@ -27,11 +26,12 @@ from atarigan.models.dynamics.dream_batch import (
     Rows,
 )
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
+from atarigan.models.network_dreams.action_inputs import ActionInputs
 
 from .dream_observations import DreamObservations, ShownStates
 from .dream_options import DreamOptions, check_whole
-from .games import Infos
-from .vector_api import Indices, Output, new_seeds
+from .games import Games, Infos
+from .vector_api import Indices, Output
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from atarigan.models.device_dreams.device_batch import DeviceDreamBatch, DeviceGames
     from atarigan.models.frame_generator import FrameGenerator
 
-_NOBODY = np.zeros(0, np.intp)
-_NUM_SEEDS = 2**64
 _MAX_LIVES = 255
 _PLAYING_DEVICES = ("cuda",)
 
@@ -66,11 +64,8 @@ class DreamState:
     settings: DreamSettings
 
 
-class DreamGames:
-    """N games of a dream, their random streams and their observations.
-
-    A game depends only on its own seed. Observations are drawn apart from playing, so that one call
-    of the generator draws those of all games.
+class DreamGames(Games):
+    """N games of a dream of a console.
 
     Args:
         model: a Dream, or what `Dream.load` takes.
@@ -87,6 +82,8 @@ class DreamGames:
     Raises:
         InputError: the dream cannot be loaded, or as for `DreamObservations`.
     """
+
+    dream: Dream
 
     def __init__(
         self,
@@ -115,24 +112,24 @@ class DreamGames:
             self.dream.settings.provenance,
             self.dream.generator_source if generator is None else generator,
         )
-        self.seen = DreamObservations(states, num, options, output)
+        super().__init__(DreamObservations(states, num, options, output), num)
         self._options = options
         self._batch = _batch(self.dream, num, options, self.seen.device)
-        self._num_actions = len(self.dream.settings.action_meanings)
-        self.is_over = np.zeros(num, np.bool_)
-        self._is_seeded = np.zeros(num, np.bool_)
+        num_actions = len(self.dream.settings.action_meanings)
+        self._actions = ActionInputs.of_space(gym.spaces.Discrete(num_actions))
         self._num_frames_before = np.zeros(num, np.int64)
-        self._has_begun = False
 
     @property
     def states(self) -> "GameStates | DeviceGames":
         """The states of all games, which change in place."""
         return self._batch.games
 
-    def check_begun(self) -> None:
-        """Raise ResetNeeded before the first reset."""
-        if not self._has_begun:
-            raise ResetNeeded("the environment must be reset first")
+    @property
+    def shown_states(self) -> Any:
+        return self.states.rams
+
+    def _seed(self, rows: Indices, numbers: npt.NDArray[np.uint64]) -> None:
+        self._batch.seed(rows, numbers)
 
     def checked_actions(self, actions: Any) -> npt.NDArray[np.int64]:
         """Return actions, an array, a tensor or a list, as int64 (N,).
@@ -140,40 +137,15 @@ class DreamGames:
         Raises:
             InputError: they are not one whole number in range for each game.
         """
-        try:
-            found = np.asarray(actions.cpu() if hasattr(actions, "cpu") else actions)
-        except ValueError:  # lists of different lengths
-            found = np.zeros(0)
-        is_right = found.shape == self.is_over.shape and found.dtype.kind in "iu"
-        if not is_right or found.min() < 0 or found.max() >= self._num_actions:
-            raise InputError(
-                f"actions must be {len(self.is_over)} whole numbers from 0 to "
-                f"{self._num_actions - 1}, not {shown(actions)}"
-            )
-        return found.astype(np.int64, copy=False)
+        return self._actions.checked(actions, len(self.is_over)).astype(np.int64, copy=False)
 
-    def reset(self, rows: Indices, seeds: Sequence[int | None], rng: np.random.Generator) -> None:
-        """Begin episodes in some games (n,), and show them.
-
-        Args:
-            rows: the games; the first time, all of them.
-            seeds: of their random streams, at least 0; None continues a stream.
-            rng: draws the seeds of streams that never had one.
-
-        Raises:
-            InputError: it is the first time, and not of all games.
-        """
-        if not self._has_begun and len(rows) < len(self.is_over):
-            raise InputError("the first reset must be of all sub-environments, without reset_mask")
-        given = new_seeds(rows.tolist(), seeds, self._is_seeded, rng)
-        seeded = np.array(list(given), np.intp)
-        numbers = [seed % _NUM_SEEDS for seed in given.values()]
-        self._batch.seed(seeded, np.array(numbers, np.uint64))
-        self._is_seeded[seeded] = True
-        self.begin(rows)
-        self._num_frames_before[seeded] = 0  # ALE loads the game anew with a seed
-        self._has_begun = True
-        self.seen.begin(rows, self.states.rams[rows])
+    def reset(
+        self, rows: Indices, seeds: Sequence[int | None], rng: np.random.Generator
+    ) -> Indices:
+        """As `Games.reset`; ALE loads the game anew with a seed."""
+        seeded = super().reset(rows, seeds, rng)
+        self._num_frames_before[seeded] = 0
+        return seeded
 
     def begin(self, rows: Indices) -> None:
         """Begin episodes in some games (n,), without showing them."""
@@ -191,29 +163,6 @@ class DreamGames:
         if self._options.reward_clipping:
             return outcomes._replace(rewards=np.sign(outcomes.rewards))
         return outcomes
-
-    def restart(self, rows: Indices) -> Any:
-        """Begin episodes in some games (n,), show all, and return the last observations of the
-        episodes before, (n, ...).
-        """
-        final_rams = self.states.rams[rows]
-        self.begin(rows)
-        return self.seen.push_with_finals(self.states.rams, rows, final_rams)
-
-    def show(self, begun: Indices = _NOBODY) -> None:
-        """Show the next state of every game; those in `begun` (n,) begin an episode with it."""
-        self.seen.push(self.states.rams, begun)
-
-    def observations(self) -> Any:
-        """Return a copy of the observations of all games."""
-        return self.seen.observations(self.states.rams)
-
-    def pictures(self) -> Frames:
-        """Return the newest frames, RGB uint8 (N, H, W, 3). Raises ResetNeeded before the first
-        reset.
-        """
-        self.check_begun()
-        return self.seen.pictures(self.states.rams)
 
     def infos(self) -> Infos:
         """Return what ALE tells of each game, whether no real play reaches its state, and its RAM,
@@ -248,30 +197,16 @@ class DreamGames:
             InputError: the state is of another dream, or its observations are of another kind.
             ResetNeeded: before the first reset.
         """
-        self.check_begun()
-        if not isinstance(state, DreamState):
-            raise InputError(f"state must be one that clone_state returned, not {shown(state)}")
-        states = self.states
-        if state.settings != self.dream.settings:
-            raise InputError(
-                f"state must be of this dream of {self.dream.settings.env_id}, "
-                f"not of another one of {state.settings.env_id}"
-            )
-        expected = states.rams.shape[1:], self.seen.stack_shape
+        self._check_same_dream(state, DreamState)
+        expected = self.shown_states.shape[1:], self.seen.stack_shape
         found = state.game.rams.shape[1:], None if state.stack is None else state.stack.shape
         if found != expected:
             raise InputError(
                 f"state must be of RAM {expected[0]} and pixels {expected[1]}, "
                 f"not of RAM {found[0]} and pixels {found[1]}"
             )
-        game = state.game
-        if not state.includes_rng:
-            before = states[rows]
-            game = replace(game, keys=before.keys, num_drawn=before.num_drawn)
-        states[rows] = game
+        self._continue_from(rows, state)
         self._num_frames_before[rows] = state.num_frames_before
-        self.is_over[rows] = state.is_over
-        self.seen.set_stack(rows, state.stack)
 
     def set_state(self, rows: Indices, ram: Any, lives: int | None, resistance: int | None) -> None:
         """Change what some games (n,) hold, and show them as at an episode's begin.

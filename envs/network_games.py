@@ -1,14 +1,12 @@
 """NetworkGames: the episodes that the environments of a dream of vectors play."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.error import ResetNeeded
 
 from atarigan.errors import InputError, did_you_mean, shown
 from atarigan.images.pixels import Frames
@@ -19,15 +17,13 @@ from atarigan.models.network_dreams.network_dream import NetworkDream, NetworkDr
 
 from .dream_observations import DreamObservations, ShownStates
 from .dream_options import check_whole
-from .games import Infos
-from .vector_api import Indices, Output, check_render_mode, new_seeds
+from .games import Games, Infos
+from .vector_api import Indices, Output, check_render_mode
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
 ObsType = Literal["pixels", "state", "both"]
-_NOBODY = np.zeros(0, np.intp)
-_NUM_SEEDS = 2**64
 
 
 class NetworkDreamKwargs(TypedDict, total=False):
@@ -126,10 +122,8 @@ class NetworkDreamState:
     settings: NetworkDreamSettings
 
 
-class NetworkGames:
-    """N episodes of a dream of vectors, their random streams and their observations.
-
-    An episode depends only on its own seed, which chooses the state that it begins with.
+class NetworkGames(Games):
+    """N episodes of a dream of vectors. The seed of one chooses the state that it begins with.
 
     Args:
         model: a NetworkDream, or what `NetworkDream.load` takes.
@@ -147,6 +141,8 @@ class NetworkGames:
     Raises:
         InputError: the dream cannot be loaded, or as for `DreamObservations`.
     """
+
+    dream: NetworkDream
 
     def __init__(
         self,
@@ -167,7 +163,7 @@ class NetworkGames:
             settings.provenance,
             source,
         )
-        self.seen = DreamObservations(states, num, options, output)
+        super().__init__(DreamObservations(states, num, options, output), num)
         self._options = options
         self._max_steps = settings.max_steps or np.iinfo(np.int64).max
         self._games = NetworkGameStates(
@@ -176,14 +172,17 @@ class NetworkGames:
             keys=np.zeros(num, np.uint64),
             num_drawn=np.zeros(num, np.uint64),
         )
-        self.is_over = np.zeros(num, np.bool_)
-        self._is_seeded = np.zeros(num, np.bool_)
-        self._has_begun = False
 
-    def check_begun(self) -> None:
-        """Raise ResetNeeded before the first reset."""
-        if not self._has_begun:
-            raise ResetNeeded("the environment must be reset first")
+    @property
+    def states(self) -> NetworkGameStates:
+        return self._games
+
+    @property
+    def shown_states(self) -> npt.NDArray[np.float32]:
+        return self._games.states
+
+    def _seed(self, rows: Indices, numbers: npt.NDArray[np.uint64]) -> None:
+        self._games.keys[rows], self._games.num_drawn[rows] = keys_of(numbers), 0
 
     def checked_actions(self, actions: Any) -> npt.NDArray[Any]:
         """Return actions, an array, a tensor or a list, as an array (N, ...).
@@ -194,28 +193,6 @@ class NetworkGames:
         """
         return self.dream.actions.checked(actions, len(self.is_over))
 
-    def reset(self, rows: Indices, seeds: Sequence[int | None], rng: np.random.Generator) -> None:
-        """Begin episodes in some games (n,), and show them.
-
-        Args:
-            rows: the games; the first time, all of them.
-            seeds: of their random streams, at least 0; None continues a stream.
-            rng: draws the seeds of streams that never had one.
-
-        Raises:
-            InputError: it is the first time, and not of all games.
-        """
-        if not self._has_begun and len(rows) < len(self.is_over):
-            raise InputError("the first reset must be of all sub-environments, without reset_mask")
-        given = new_seeds(rows.tolist(), seeds, self._is_seeded, rng)
-        seeded = np.array(list(given), np.intp)
-        numbers = np.array([seed % _NUM_SEEDS for seed in given.values()], np.uint64)
-        self._games.keys[seeded], self._games.num_drawn[seeded] = keys_of(numbers), 0
-        self._is_seeded[seeded] = True
-        self.begin(rows)
-        self._has_begun = True
-        self.seen.begin(rows, self._games.states[rows])
-
     def begin(self, rows: Indices) -> None:
         """Begin episodes in some games (n,), without showing them."""
         games, starts = self._games, self.dream.ranges.starts
@@ -224,14 +201,6 @@ class NetworkGames:
         games.states[rows] = starts[(drawn * len(starts)).astype(np.intp)]
         games.num_steps[rows] = 0
         self.is_over[rows] = False
-
-    def restart(self, rows: Indices) -> Any:
-        """Begin episodes in some games (n,), show all, and return the last observations of the
-        episodes before, (n, ...).
-        """
-        finals = self._games.states[rows]
-        self.begin(rows)
-        return self.seen.push_with_finals(self._games.states, rows, finals)
 
     def play(self, actions: npt.NDArray[Any], rows: Rows = EVERYONE) -> Outcomes:
         """Play an agent step in some games (n,) with actions (n, ...), without showing it."""
@@ -244,21 +213,6 @@ class NetworkGames:
             truncations |= dream.ranges.is_unseen(found.states)
         self.is_over[rows] = found.ends | truncations
         return Outcomes(found.rewards, found.ends, truncations)
-
-    def show(self, begun: Indices = _NOBODY) -> None:
-        """Show the next state of every game; those in `begun` (n,) begin an episode with it."""
-        self.seen.push(self._games.states, begun)
-
-    def observations(self) -> Any:
-        """Return a copy of the observations of all games."""
-        return self.seen.observations(self._games.states)
-
-    def pictures(self) -> Frames:
-        """Return the newest frames, RGB uint8 (N, H, W, 3). Raises ResetNeeded before the first
-        reset.
-        """
-        self.check_begun()
-        return self.seen.pictures(self._games.states)
 
     def infos(self) -> Infos:
         """Return whether a number of each state is outside of the range that was seen, and the
@@ -288,24 +242,11 @@ class NetworkGames:
             InputError: the state is of another dream, or its observations are of another kind.
             ResetNeeded: before the first reset.
         """
-        self.check_begun()
-        if not isinstance(state, NetworkDreamState):
-            raise InputError(f"state must be one that clone_state returned, not {shown(state)}")
-        if state.settings != self.dream.settings:
-            raise InputError(
-                f"state must be of this dream of {self.dream.settings.env_id}, "
-                f"not of another one of {state.settings.env_id}"
-            )
+        self._check_same_dream(state, NetworkDreamState)
         found = None if state.stack is None else state.stack.shape
         if found != self.seen.stack_shape:
             raise InputError(f"state must be of pixels {self.seen.stack_shape}, not {found}")
-        game = state.game
-        if not state.includes_rng:
-            before = self._games[rows]
-            game = replace(game, keys=before.keys, num_drawn=before.num_drawn)
-        self._games[rows] = game
-        self.is_over[rows] = state.is_over
-        self.seen.set_stack(rows, state.stack)
+        self._continue_from(rows, state)
 
     def set_state(self, rows: Indices, state: Any) -> None:
         """Change the state of some games (n,), and show it as at an episode's begin.
