@@ -84,6 +84,11 @@ class RegisterLayout:
     num_groups: int = 0
     num_grids: int = 0
 
+    @classmethod
+    def of(cls, num_bytes: int, num_inputs: int, groups: Groups, grids: Grids) -> Self:
+        """Return the layout for these groups and grids."""
+        return cls(num_bytes, num_inputs, num_groups_of(groups), len(grids))
+
     @property
     def present(self) -> int:
         return 1
@@ -174,8 +179,7 @@ class Columns:
 
     @property
     def layout(self) -> RegisterLayout:
-        num_groups = num_groups_of(self.groups)
-        return RegisterLayout(len(self.present), len(self.inputs), num_groups, len(self.grids))
+        return RegisterLayout.of(len(self.present), len(self.inputs), self.groups, self.grids)
 
     @property
     def num_transitions(self) -> int:

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from atarigan.errors import InputError
 from atarigan.files import atomic
 from atarigan.models.dynamics.byte_grids import STORED_NAMES, Grids
-from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
+from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
@@ -128,8 +128,7 @@ class MinedRows:
 
     def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
         """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
-        num_groups = num_groups_of(self.groups)
-        layout = RegisterLayout(len(self.addresses), num_inputs, num_groups, len(self.grids))
+        layout = RegisterLayout.of(len(self.addresses), num_inputs, self.groups, self.grids)
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         check_range("addresses", self.addresses, num_bytes)

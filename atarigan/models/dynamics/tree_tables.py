@@ -20,7 +20,7 @@ from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
 from atarigan.models.dynamics.byte_grids import STORED_NAMES, Grids
-from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups, num_groups_of
+from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
@@ -103,8 +103,7 @@ class TreeTables:
 
     @property
     def layout(self) -> RegisterLayout:
-        num_groups = num_groups_of(self.groups)
-        return RegisterLayout(len(self.addresses), self.num_inputs, num_groups, len(self.grids))
+        return RegisterLayout.of(len(self.addresses), self.num_inputs, self.groups, self.grids)
 
     def __post_init__(self) -> None:
         self._check_shapes()
