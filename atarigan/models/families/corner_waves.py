@@ -7,7 +7,6 @@ the numbers does not find.
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,15 +75,6 @@ class CornerWaves(SizedByData):
         multiples = torch.cat([angles * (1 + each) for each in range(NUM_HARMONICS)], dim=1)
         features = torch.cat([multiples.sin(), multiples.cos() - 1], dim=1)
         return features @ self.weights.T
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        for name in ("waves", "weights"):  # which earlier versions lack
-            missing = getattr(self, name)
-            empty = torch.zeros(missing.shape, dtype=missing.dtype, device="cpu")
-            state_dict.setdefault(prefix + name, empty)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
         self._expect("waves", (NUM_WAVES, self.size))

@@ -6,7 +6,6 @@ would blur these steps, and with them the borders of things.
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,14 +80,6 @@ class RendererGrid(SizedByData):
         lengths = torch.where(is_rounded, steps, torch.ones_like(steps))
         middles = (torch.floor((states - offsets) / lengths) + 0.5) * lengths + offsets
         return torch.where(is_rounded, middles, states)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        for name in ("steps", "offsets"):  # which earlier versions lack
-            empty = torch.zeros(self.size, dtype=torch.float64, device="cpu")
-            state_dict.setdefault(prefix + name, empty)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
         self._expect("steps", (self.size,))
