@@ -69,8 +69,9 @@ def test_episodes_end_after_some_minutes(env, monkeypatch):
 
 def test_the_game_also_goes_on_from_what_was_predicted_and_then_from_the_truth(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_BRANCH_FRAMES", 20)
+    monkeypatch.setattr(frame_games, "_BRANCHES_APART", 40)
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
-    monkeypatch.setattr(frame_games, "_MOST_BRANCHES", 2)
+    monkeypatch.setattr(frame_games, "_DONATED_SHARE", 0)
     games = FrameGames(env, None, 0.25, seed=0)
     played = games.play(60, Frozen(BALL))
     assert [len(branch) for branch in played.branches] == [20, 20]
@@ -84,6 +85,7 @@ def test_the_first_frame_after_a_change_of_the_score_is_left_out(env, monkeypatc
     """Its reward would be the difference to the score before the change."""
     monkeypatch.setattr(frame_games, "_BRANCH_FRAMES", 20)
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
+    monkeypatch.setattr(frame_games, "_DONATED_SHARE", 0)
     played = FrameGames(env, None, 0.25, seed=0).play(30, Frozen(SCORE), ByteRoles((), (SCORE,)))
     assert {len(branch) for branch in played.branches} == {19}
     assert not any(branch.rewards.any() for branch in played.branches)
@@ -93,6 +95,7 @@ def test_the_first_frame_after_a_change_of_the_score_is_left_out(env, monkeypatc
 def test_a_few_bytes_take_values_of_other_states(env, monkeypatch):
     monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 1)
     monkeypatch.setattr(frame_games, "_DONATED_SHARE", 1)
+    monkeypatch.setattr(frame_games, "_VARIATIONS_APART", 10**6)
     games = FrameGames(env, None, 0.25, seed=0)
     played = games.play(400, Frozen(BALL), ByteRoles((BALL,), (76, SCORE)))
     seen, usual = played.frames.next_states, played.frames.next_states[3::4]
@@ -102,6 +105,32 @@ def test_a_few_bytes_take_values_of_other_states(env, monkeypatch):
     assert max(nearest) > 0
     follows = (played.frames.states[1:] == seen[:-1]).all(1)
     assert follows.all()
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_frame_that_is_predicted_wrongly_is_played_again_from_states_like_its_own(
+    env, monkeypatch, is_last
+):
+    monkeypatch.setattr(frame_games, "_ALTERED_SHARE", 0)
+    monkeypatch.setattr(frame_games, "_DONATED_SHARE", 1)
+    monkeypatch.setattr(frame_games, "_BRANCHES_APART", 10**6)
+    monkeypatch.setattr(frame_games, "_VARIATIONS_APART", 10**6 if is_last else 40)
+    games = FrameGames(env, None, 0.25, seed=0)
+    played = games.play(1600 if is_last else 100, Frozen(BALL), ByteRoles((), (76, SCORE)))
+    varied = [branch for branch in played.branches if len(branch) == 32]
+    num_ends = int(played.frames.ends.sum())
+    assert len(varied) == (1 + 2 * num_ends if is_last else 3)
+    assert num_ends or not is_last
+    for branch in varied:
+        distances = (played.frames.states[:, None] != branch.states[:8]).sum(2)
+        nearest = distances.max(1).argmin()
+        assert 1 <= distances[nearest].min() <= distances[nearest].max() <= 3
+        same = played.frames.inputs[nearest]
+        assert (branch.inputs == same).all()
+        unscored = branch.states[:, [76, SCORE]] == played.frames.states[nearest, [76, SCORE]]
+        assert unscored.all()
+    follows = (played.frames.states[1:] == played.frames.next_states[:-1]).all(1)
+    assert (~follows == played.frames.ends[:-1]).all()
 
 
 def test_bytes_that_nothing_reads_need_not_be_predicted(env, monkeypatch):

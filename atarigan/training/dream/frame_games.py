@@ -16,8 +16,10 @@ from atarigan.models.dynamics.dynamics import Dynamics
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.training.dream.byte_roles import NO_ROLES, ByteRoles
 
-_MOST_BRANCHES = 8  # from predicted states, in an episode
 _BRANCH_FRAMES = 240
+_BRANCHES_APART = 960  # frames of an episode, at least
+_NUM_VARIATIONS = 32  # of a frame that is predicted wrongly
+_VARIATIONS_APART = 128  # frames of an episode, at least
 _VISITED_FRAMES = 8  # from a state that a dream visited
 _ALTERED_SHARE = 0.05  # of the agent steps that frames with altered RAM follow
 _ALTERED_FRAMES = 8
@@ -116,9 +118,10 @@ class FrameGames:
 
         With dynamics, the game also goes on in other ways, and then from where it was. An agent
         step whose last state they predict wrongly is followed by some hundred frames from the
-        predicted state, as in a dream. And now and then a few bytes take values of another state:
-        what is rare in play, such as the last point of a game, then happens with all kinds of other
-        bytes, so that trees tell causes from what merely comes with them.
+        predicted state, as in a dream, and its last frame is played again from states in which a
+        few bytes take values of other states. And now and then a few bytes do so elsewhere: what is
+        rare in play, such as the last frame of a game, then happens with all kinds of other bytes,
+        so that trees tell causes from what merely comes with them.
 
         Args:
             num_frames: at least 1.
@@ -135,7 +138,7 @@ class FrameGames:
             self._num_frames += len(step)
             self._is_over = self._is_over or self._num_frames >= _MOST_FRAMES
             self._remember(step[-1])
-            if dynamics is not None and not self._is_over:
+            if dynamics is not None:
                 branches += self._branches(step[-1], dynamics, roles)
         return PlayedFrames(self._transitions(frames), branches)
 
@@ -145,7 +148,7 @@ class FrameGames:
         self._policy = self._policies[len(self.starts) % len(self._policies)]
         self._policy.begin_episode()
         self._is_over = False
-        self._num_branches, self._num_frames = _MOST_BRANCHES, 0
+        self._num_frames, self._branches_from, self._variations_from = 0, 0, 0
         self.starts.append((self._player.ram, self._player.state.lives))
 
     def _agent_step(self, policy: Policy | EpsilonMixture) -> list[_Frame]:
@@ -153,6 +156,7 @@ class FrameGames:
         frames: list[_Frame] = []
         for _ in range(self._env.frame_skip):
             persists = persists and self._rng.random() < self._sticky
+            self._before = self._player.saved()
             frames.append(self._frame(self._player.last_action if persists else action))
             if self._is_over:
                 break
@@ -177,21 +181,41 @@ class FrameGames:
         self, last: _Frame, dynamics: Dynamics, roles: ByteRoles
     ) -> Iterator[FrameTransitions]:
         """Go on from other states than the present one, and return to it."""
-        unread = roles.unread
-        guessed = self._wrong_prediction(last, dynamics, unread) if self._num_branches else None
-        if guessed is not None:
-            self._num_branches -= 1
-            yield self._branch(guessed, _BRANCH_FRAMES, roles.score)
-        if any(self._donors) and self._rng.random() < _ALTERED_SHARE:
-            altered = self._altered(last.next_state, unread)
+        is_over, has_donors = self._is_over, any(self._donors)
+        may_branch = self._num_frames >= self._branches_from and not is_over
+        may_vary = (self._num_frames >= self._variations_from or is_over) and has_donors
+        if may_branch or may_vary:
+            guessed = self._wrong_prediction(last, dynamics, roles.unread)
+            if guessed is not None and may_vary:
+                self._variations_from = self._num_frames + _VARIATIONS_APART
+                yield self._variations(last, roles)
+            if guessed is not None and may_branch:
+                self._branches_from = self._num_frames + _BRANCHES_APART
+                yield self._branch(guessed, _BRANCH_FRAMES, roles.score)
+        if has_donors and not is_over and self._rng.random() < _ALTERED_SHARE:
+            altered = self._altered(last.next_state, roles.unread)
             yield self._branch(altered, _ALTERED_FRAMES, roles.score)
 
-    def _altered(self, ram: npt.NDArray[np.uint8], unread: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Return RAM in which a few bytes that the game reads have values of another state."""
+    def _variations(self, frame: _Frame, roles: ByteRoles) -> FrameTransitions:
+        """Play the newest frame again from states that differ from its own in a few bytes, and
+        return to where the game was.
+        """
+        saved, is_over, before = self._player.saved(), self._is_over, self._before
+        frames = []
+        for _ in range(_NUM_VARIATIONS):
+            self._player.restore(before)
+            self._player.write_ram(self._altered(frame.state, (*roles.unread, *roles.score)))
+            frames.append(self._frame(frame.action))
+        self._player.restore(saved)
+        self._is_over = is_over
+        return self._transitions(frames)
+
+    def _altered(self, ram: npt.NDArray[np.uint8], kept: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Return RAM in which a few bytes have values of another state, other than those kept."""
         kinds = [donors for donors in self._donors if donors]
         donors = kinds[self._rng.integers(len(kinds))]
         donor = donors[self._rng.integers(len(donors))]
-        differing = np.setdiff1d(np.flatnonzero(donor != ram), unread)
+        differing = np.setdiff1d(np.flatnonzero(donor != ram), kept)
         num = min(len(differing), int(self._rng.integers(1, _MOST_ALTERED + 1)))
         chosen = self._rng.choice(differing, num, replace=False)
         altered = ram.copy()
