@@ -30,7 +30,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     """
     if installed("ray.cluster_utils") is None:
         return
-    num_steps = stopwatch.sized(full=8000, quick=200)
+    num_steps = stopwatch.sized(full=30_000, quick=200)  # Ray itself is busy in the first seconds
     with _nodes(max(NUM_NODES)):
         for num in stopwatch.sized(full=NUM_NODES, quick=NUM_NODES[:1]):
             local = f"{num} processes, without Ray"
