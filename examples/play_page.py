@@ -4,9 +4,9 @@
     python -m examples.play_page --page pong.html
 
 The player reads RAM from the page, as `--policy scripted` does from the emulator, so it knows Pong
-and Breakout. In another game it holds one key, such as `--hold ArrowUp` in Freeway. Without a key,
-and without a dream, a page is only measured. It needs playwright
-(`pip install playwright`) and Chromium: `$ATARIGAN_CHROMIUM`, or one on the path.
+and Breakout. In another game it holds keys in turns, such as `--keys ArrowUp` in Freeway and
+`--keys Space none` in Bowling. Without keys, and without a dream, a page is only measured. It needs
+playwright (`pip install playwright`) and Chromium: `$ATARIGAN_CHROMIUM`, or one on the path.
 """
 
 import os
@@ -30,6 +30,8 @@ CHROMIUM = "ATARIGAN_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _KEYS = {"RIGHT": "ArrowRight", "LEFT": "ArrowLeft", "FIRE": "Space"}
 _POLL_S = 0.005
+_STEPS_OF_A_KEY = 8
+_NO_KEY = "none"
 _MEASURED_MS = 2000
 
 
@@ -43,8 +45,9 @@ class ExampleArguments:
     """How long to play, in real time."""
     seed: int = 0
     """Seed of the player."""
-    hold: str | None = None
-    """Name of the key, in JavaScript's KeyboardEvent, that is held instead of the player's keys."""
+    keys: tuple[str, ...] = ()
+    """Keys that are held for half a second each, in turns, instead of the player's: names in
+    JavaScript's KeyboardEvent, or none for no key."""
     screenshot: str | None = None
     """FILE.png for a picture of the page at the end."""
 
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         size = f"{file.stat().st_size / 1e6:.2f} MB"
         print(f"{file.name}: {size}, {step_ms:.1f} ms a frame, {1000 / step_ms:.0f} frames/s")
         if page.evaluate("atarigan.app.world.isPlayable"):
-            play(page, arguments.seconds, arguments.seed, arguments.hold)
+            play(page, arguments.seconds, arguments.seed, arguments.keys)
         if arguments.screenshot is not None:
             page.screenshot(path=arguments.screenshot)
     return command_line.EXIT_OK
@@ -109,22 +112,25 @@ def opened(file: Path, **options: Any) -> Iterator[Any]:
         browser.close()
 
 
-class HeldKey:
-    """A player that holds one key.
+class KeysInTurns:
+    """A player that holds a few keys in turns, for eight agent steps each.
 
     Args:
-        name: as JavaScript's KeyboardEvent names it.
+        names: as JavaScript's KeyboardEvent names them; "none" for no key.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
 
     def begin_episode(self) -> None:
         """Begin a new episode."""
+        self._num_steps = 0
 
     def key(self, ram: Sequence[int]) -> str | None:
         """Return the key to hold, or None."""
-        return self._name
+        name = self._names[self._num_steps // _STEPS_OF_A_KEY % len(self._names)]
+        self._num_steps += 1
+        return None if name == _NO_KEY else name
 
 
 class ScriptedKeys:
@@ -150,20 +156,20 @@ class ScriptedKeys:
         return _KEYS.get(self._meanings[action])
 
 
-def play(page: Any, seconds: float, seed: int, held: str | None = None) -> None:
-    """Press the scripted player's keys, or hold one, in real time; print the score."""
+def play(page: Any, seconds: float, seed: int, keys: Sequence[str] = ()) -> None:
+    """Press the scripted player's keys, or others in turns, in real time; print the score."""
     game = GAMES.get(page.evaluate("atarigan.app.settings.title").lower())
     meanings = tuple(page.evaluate("atarigan.app.settings.dream.actionMeanings"))
-    player: HeldKey | ScriptedKeys
-    if held is not None:
-        player = HeldKey(held)
+    player: KeysInTurns | ScriptedKeys
+    if keys:
+        player = KeysInTurns(keys)
     elif game is not None:
         player = ScriptedKeys(game, meanings, seed)
     else:
-        print("no scripted player knows this game: name a key with --hold")
+        print("no scripted player knows this game: name keys with --keys")
         return
     player.begin_episode()
-    keys, scores, last = KeysHeld(page), [], -1
+    held, scores, last = HeldKey(page), [], -1
     page.click("#play")
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -173,10 +179,10 @@ def play(page: Any, seconds: float, seed: int, held: str | None = None) -> None:
             page.click("#play")
             player.begin_episode()
         elif num_steps != last:
-            keys.hold(player.key(ram))
+            held.hold(player.key(ram))
         last = num_steps
         time.sleep(_POLL_S)
-    keys.hold(None)
+    held.hold(None)
     page.click("#play")
     scores.append(page.evaluate("atarigan.app.world.score"))
     shown = ", ".join(f"{each:g}" for each in scores)
@@ -189,7 +195,7 @@ _LOOK = """() => {
 }"""
 
 
-class KeysHeld:
+class HeldKey:
     """Holds at most one key of a page."""
 
     def __init__(self, page: Any) -> None:

@@ -105,6 +105,17 @@ class EmulatedSteps:
             progress(1)
         return is_same
 
+    def put(self, state: Bytes, inputs: npt.NDArray[np.int32]) -> None:
+        """Put the game into a state, with the paddle where a frame with these inputs begins.
+
+        Args:
+            state: RAM, uint8 (bytes,).
+            inputs: of the frame that begins with it, int32 (inputs,).
+        """
+        resistance = int(inputs[-2]) if self._has_paddle else NO_PADDLE
+        self._player.restore(self._moments[resistance])
+        self._player.write_ram(state)
+
     def play_before(self, previous: Bytes, inputs: npt.NDArray[np.int32]) -> None:
         """Play the frame before a state.
 
@@ -112,22 +123,20 @@ class EmulatedSteps:
             previous: RAM before that frame, uint8 (bytes,).
             inputs: of that frame, int32 (inputs,).
         """
-        player = self._player
-        resistance = int(inputs[-2]) if self._has_paddle else NO_PADDLE
-        player.restore(self._moments[resistance])
-        player.write_ram(previous)
-        player.play_exactly(self._action_of(inputs))
+        self.put(previous, inputs)
+        self._player.play_exactly(self.action_of(inputs))
 
     def _play(self, previous: Bytes, state: Bytes, inputs: npt.NDArray[np.int32]) -> None:
         """Play the frame before, and then the step, until the frame that ends the game."""
         self.play_before(previous, inputs[0])
         self._player.write_ram(state)
         for each in inputs[1:]:
-            self._player.play_exactly(self._action_of(each))
+            self._player.play_exactly(self.action_of(each))
             if self._player.is_over:
                 return
 
-    def _action_of(self, inputs: npt.NDArray[np.int32]) -> int:
+    def action_of(self, inputs: npt.NDArray[np.int32]) -> int:
+        """Return the number of the action that gives a frame these inputs, int32 (inputs,)."""
         return self._actions[tuple(inputs[:_JOYSTICK].tolist())]
 
 

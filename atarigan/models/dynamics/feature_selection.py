@@ -16,7 +16,7 @@ import numpy.typing as npt
 from atarigan.models.dynamics.byte_grids import OFFSETS
 from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree, Values
-from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
+from atarigan.models.dynamics.features import FIRST_IS_NEXT, Columns, Feature, Kind, Rows
 
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
@@ -32,17 +32,25 @@ _SMALLEST = 1e-9  # importance that a rank is divided by
 _TRIED_SHARE = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
 _FEWEST_VALUES = 16  # bytes with more values are numeric
+_LEAST_SHARED = 0.5
+_PRESENT_BYTE, _NEXT_BYTE = "present", "next"
 
 
 class CandidateFeatures:
     """All features that the tree of a byte may use.
 
     Differences are taken among numeric bytes alone: up to 16 with the most values.
+
+    Args:
+        columns: what features read, of some transitions.
+        influences: whether the byte of a row decides the one of a column, as far as is known, bool
+            (num_bytes, num_bytes); None if nothing is.
     """
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, influences: npt.NDArray[np.bool_] | None = None) -> None:
         self._columns = columns
         self._num_bytes = len(columns.present)
+        self._influences = influences
 
     def after(self, numbers: Collection[int]) -> list[Feature]:
         """Return the candidates of what is read off some bytes after a frame, or off their change.
@@ -69,6 +77,23 @@ class CandidateFeatures:
             if byte in self._numeric and number in self._numeric:
                 known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
         return self._present + known + self._counts(range(number))
+
+    def likely(self, number: int) -> list[Feature]:
+        """Return those of `before` that read what decides byte `number`, as far as is known.
+
+        The next value of another byte is read if most of what decides it decides this one, too.
+        """
+        if self._influences is None:
+            return self.before(number)
+        causes = self._influences | np.eye(self._num_bytes, dtype=np.bool_)
+        of_this = causes[:, number]
+        shared = (causes & of_this[:, None]).sum(0) / causes.sum(0)
+        is_likely = {_PRESENT_BYTE: of_this, _NEXT_BYTE: shared >= _LEAST_SHARED}
+        return [
+            feature
+            for feature in self.before(number)
+            if all(is_likely[when][byte] for when, byte in _bytes_read(feature))
+        ]
 
     @cached_property
     def _present(self) -> list[Feature]:
@@ -100,6 +125,20 @@ class CandidateFeatures:
             column = self._columns.present[byte]
             varying = int(np.bitwise_or.reduce(column ^ column[0]))
             yield from ((byte, bit) for bit in range(8) if varying >> bit & 1)
+
+
+def _bytes_read(feature: Feature) -> Iterator[tuple[str, int]]:
+    """Yield the bytes that a feature compares, with when it reads them; none for a feature that
+    reads an input, a group or a grid.
+    """
+    kind, first, second = feature
+    if kind in (Kind.INPUT, Kind.NUM_CHANGED, Kind.CELL):
+        return
+    yield _NEXT_BYTE if kind in FIRST_IS_NEXT else _PRESENT_BYTE, first
+    if kind in (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT):
+        yield _PRESENT_BYTE, second
+    elif kind == Kind.NEXT_DIFFERENCE:
+        yield _NEXT_BYTE, second
 
 
 def select_features(

@@ -52,8 +52,14 @@ class Kind(IntEnum):
 
 
 _KINDS = list(Kind)
-_OF_NEXT = (Kind.NEXT, Kind.NEXT_MINUS_PRESENT, Kind.NEXT_DIFFERENCE)
-_FIRST_IS_NEXT = np.isin(_KINDS, (*_OF_NEXT, Kind.NEXT_BIT, Kind.NEXT_LOW_NIBBLE))
+FIRST_IS_NEXT = (
+    Kind.NEXT,
+    Kind.NEXT_MINUS_PRESENT,
+    Kind.NEXT_DIFFERENCE,
+    Kind.NEXT_BIT,
+    Kind.NEXT_LOW_NIBBLE,
+)
+_FIRST_IS_NEXT = np.isin(_KINDS, FIRST_IS_NEXT)
 _SECOND_IS_PRESENT = np.isin(_KINDS, (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT))
 _SECOND_IS_NEXT = np.isin(_KINDS, (Kind.NEXT_DIFFERENCE,))
 _IS_BIT = np.isin(_KINDS, (Kind.BIT, Kind.NEXT_BIT))

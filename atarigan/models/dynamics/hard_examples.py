@@ -20,11 +20,13 @@ _NUM_PASSES = 4
 _MOST_WRONG = 10_000  # that are added in a pass
 _MOST_ALIKE = 10_000
 _NUMS_SELECTED = (40, 160)  # in turns, with what was hard in the turn before
+_MOST_WRONG_SHARE = 2e-4  # with the likely features; with more, others are tried
 MOST_TURNS = len(_NUMS_SELECTED)
 _NUMS_TRIED = (2, 3, 4, 6, 8, 12, 16, 24, 40, 60, 90, 120, 160)
 _MOST_LEFT_OUT = 16  # of so many features, each is left out by way of trial
 _FITTED_SHARE = 0.7  # of the transitions, the first ones; the rest tell how many features to use
-_NUM_VALIDATED = 100_000
+_NUM_VALIDATED = 200_000
+_NUM_VALIDATION_PASSES = 3
 
 
 class MinedTree(NamedTuple):
@@ -40,6 +42,7 @@ def mine(
     candidates: list[Feature],
     rng: np.random.Generator,
     known: MinedTree | None = None,
+    likely: list[Feature] | None = None,
     most_turns: int = MOST_TURNS,
 ) -> MinedTree:
     """Fit a tree that predicts as many transitions as possible, in the order in which they were
@@ -51,6 +54,8 @@ def mine(
         candidates: features that the tree may use.
         rng: of all choices.
         known: a tree of the first of these transitions. It stays if it predicts the rest.
+        likely: candidates that the tree uses alone if few transitions are then wrong; all by
+            default.
         most_turns: how often features are selected, at least 1, while something is wrong.
     """
     if known is None:
@@ -61,11 +66,15 @@ def mine(
             return known
         rows = np.union1d(known.rows, found)
     others = [known.tree.features] if known is not None and known.tree.features else []
+    likely = candidates if likely is None else likely
+    tried = likely
     for num_selected in _NUMS_SELECTED[:most_turns]:
-        mined, is_right = _mined_with(columns, classes, candidates, rows, num_selected, others, rng)
+        mined, is_right = _mined_with(columns, classes, tried, rows, num_selected, others, rng)
         if is_right:
             break
         rows, others = mined.rows, [mined.tree.features]
+        wrong = mined.tree.predicted(mined.tree.leaves(columns)) != classes
+        tried = likely if wrong.mean() <= _MOST_WRONG_SHARE else candidates
     return mined
 
 
@@ -87,7 +96,32 @@ def _mined_with(
         return mined, True
     simplest = simplest_features(columns, classes, candidates, mined.rows, rng)
     fewer = _best_features(columns, classes, features, [simplest, *others], mined.rows, rng)
-    return _grown(columns, classes, fewer, mined.rows, rng)
+    mined, is_right = _grown(columns, classes, fewer, mined.rows, rng)
+    if not is_right:
+        more = _with_added(columns, classes, candidates, mined, rng)
+        if more != fewer:
+            return _grown(columns, classes, more, mined.rows, rng)
+    return mined, is_right
+
+
+def _with_added(
+    columns: Columns,
+    classes: Classes,
+    candidates: list[Feature],
+    mined: MinedTree,
+    rng: np.random.Generator,
+) -> list[Feature]:
+    """Return the features of a tree, and the few that tell what it predicts wrongly from what is in
+    the same leaves, if they predict other episodes better.
+
+    What is rare, such as the last frame of a game, decides nothing among all transitions.
+    """
+    features = mined.tree.features
+    hard = _hard_rows(mined.tree, columns, classes, rng)
+    added = simplest_features(columns, classes, candidates, hard, rng)
+    more = features + [each for each in added if each not in features]
+    validation = _Validation(columns, classes, np.union1d(mined.rows, hard), rng)
+    return min([features, more], key=validation.cost)
 
 
 def _grown(
@@ -156,19 +190,21 @@ def _best_features(
 
 
 class _Validation:
-    """Trees of the first transitions predict all of the rows, and a sample of the last ones.
+    """Trees of the first transitions predict all of the rows, and a sample of the others.
 
-    Rows that a tree was fitted to are wrong where the features do not suffice.
+    What is hard depends on the features. So a tree is fitted again with what it predicts wrongly of
+    the first transitions. Rows that it was fitted to are wrong where the features do not suffice.
     """
 
     def __init__(
         self, columns: Columns, classes: Classes, rows: Rows, rng: np.random.Generator
     ) -> None:
         split = int(_FITTED_SHARE * len(classes))
-        sample = _at_most(np.arange(split, len(classes)), _NUM_VALIDATED, rng)
+        sample = _at_most(np.arange(len(classes)), _NUM_VALIDATED, rng)
         predicted = np.union1d(rows, sample)
         self._columns, self._classes = columns.at(predicted), classes[predicted]
         self._fitted = np.flatnonzero(np.isin(predicted, rows[rows < split]))
+        self._num_first = int(np.searchsorted(predicted, split))
         self._rng = rng
         self._known: dict[tuple[Feature, ...], tuple[int, int]] = {}
 
@@ -176,7 +212,14 @@ class _Validation:
         """Return how many are predicted wrongly with these features, and the tree's nodes."""
         key = tuple(features)
         if key not in self._known:
-            tree = ByteTree(self._columns, self._classes, features, self._fitted, self._rng)
+            fitted = self._fitted
+            for _ in range(_NUM_VALIDATION_PASSES):
+                tree = ByteTree(self._columns, self._classes, features, fitted, self._rng)
+                hard = _hard_rows(tree, self._columns, self._classes, self._rng)
+                grown = np.union1d(fitted, hard[hard < self._num_first])
+                if len(grown) == len(fitted):
+                    break
+                fitted = grown
             predicted = tree.predicted(tree.leaves(self._columns))
             num_wrong = int((predicted != self._classes).sum())
             self._known[key] = num_wrong, len(tree.nodes().skips)

@@ -163,6 +163,7 @@ class TreeFitter:
         self,
         unread: Collection[int] = (),
         score: Collection[int] = (),
+        influences: npt.NDArray[np.bool_] | None = None,
         progress: Progress = lambda done, num: None,
     ) -> TreeTables:
         """Return trees of all transitions so far, of which there must be some.
@@ -171,6 +172,8 @@ class TreeFitter:
             unread: addresses of bytes that nothing reads, which need not be exact.
             score: addresses of the bytes that the score is read off, if known; the reward's tree
                 reads their next values and changes alone.
+            influences: whether the byte of a row decides the one of a column, bool (bytes, bytes),
+                as far as is known; a tree reads what decides its byte alone if that suffices.
             progress: is told how many of how many trees are done.
 
         Raises:
@@ -183,7 +186,8 @@ class TreeFitter:
         addresses = [target.address for target in self._targets]
         columns = self._columns(transitions)
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
-        candidates = CandidateFeatures(columns.at(some.astype(np.int64)))
+        among = None if influences is None else influences[np.ix_(addresses, addresses)]
+        candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among)
         num_trees = len(addresses) + len(HEADS)
         for number, target in enumerate(self._targets):
             target.mined = self._mined(
@@ -191,6 +195,7 @@ class TreeFitter:
                 target.classes(transitions),
                 candidates.before(number),
                 target.mined,
+                candidates.likely(number),
                 is_read=target.address not in unread,
             )
             progress(number + 1, num_trees)
@@ -242,6 +247,7 @@ class TreeFitter:
         classes: Classes,
         candidates: list[Feature],
         known: MinedTree | None,
+        likely: list[Feature] | None = None,
         *,
         is_read: bool = True,
     ) -> MinedTree:
@@ -249,7 +255,7 @@ class TreeFitter:
             first = np.zeros(1, np.int64)
             return MinedTree(ByteTree(columns, classes, [], first, self._rng), first)
         most_turns = MOST_TURNS if is_read else 1
-        return mine(columns, classes, candidates, self._rng, known, most_turns)
+        return mine(columns, classes, candidates, self._rng, known, likely, most_turns)
 
     def _tables(self, transitions: FrameTransitions) -> TreeTables:
         trees = _joined([each.tree.nodes() for each in self._mined_trees if each is not None])

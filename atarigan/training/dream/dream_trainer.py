@@ -39,6 +39,7 @@ from atarigan.models.dynamics.tree_fitting import Progress, TreeFitter
 from atarigan.training.dream.byte_roles import ByteRoles, byte_roles
 from atarigan.training.dream.dream_folder import DreamFolder, PartOfFrames, Round
 from atarigan.training.dream.frame_games import FrameGames
+from atarigan.training.dream.influences import Influences
 from atarigan.training.dream.learned_policy import LearnedPolicy, learn_policy
 from atarigan.training.dream.ppo import Policy as PolicyNetwork
 
@@ -120,6 +121,7 @@ class DreamTrainer:
             self._settings.sticky,
             seed + _SEED_STRIDE * (1 + len(folder.parts)),
         )
+        self._influences = Influences(self._env, self._games.controls, seed)
         self._now = clock_of(clock)
         self._began = self._now() - (self.rounds[-1].elapsed_s if self.rounds else 0.0)
 
@@ -148,10 +150,21 @@ class DreamTrainer:
         parts = [self._folder.read_part(path) for path in self._folder.parts]
         self._fitter.extend(FrameTransitions.concatenate([part.frames for part in parts]))
         self._is_real = [part.is_real for part in parts]
+        self._ask_influences(self._real_frames())
         mined = self._folder.read_mined()
         if mined is not None:
             self._report("fitting the trees of the last session again")
             self._fitter.restore(mined)
+
+    def _real_frames(self) -> FrameTransitions:
+        transitions = self._fitter.transitions
+        assert transitions is not None
+        return transitions[np.concatenate(self._is_real)]
+
+    def _ask_influences(self, frames: FrameTransitions) -> None:
+        self._report("asking the emulator which bytes decide which")
+        with discarded_stderr():  # the emulator tells of code that a changed stack leads to
+            self._influences.ask(frames)
 
     def _ask_roles(self) -> ByteRoles:
         self._report("asking the emulator which bytes nothing reads, and which are the score")
@@ -175,7 +188,10 @@ class DreamTrainer:
             progress(num_done, total)
 
         try:
-            dynamics = TreeDynamics(self._fitter.fit(roles.unread, roles.score, keep_and_report))
+            tables = self._fitter.fit(
+                roles.unread, roles.score, self._influences.found, keep_and_report
+            )
+            dynamics = TreeDynamics(tables)
         finally:
             self._fitter.mined().save(self._folder.mined)
         starts = self._all_starts()
@@ -225,6 +241,7 @@ class DreamTrainer:
             elapsed_s=self.elapsed_s,
         )
         added = FrameTransitions.concatenate([*visited, *played.branches, played.frames])
+        self._ask_influences(played.frames)
         self._fitter.extend(added)  # which refuses what could not be gone on with
         part = PartOfFrames(added, len(added) - len(played.frames))
         self._folder.add_part(part)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.frame_player import SavedGame
 from atarigan.data.collection.held_actions import HeldActions
 from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
 from atarigan.evaluation.dream.visited_states import EmulatedSteps, StepsFrom
@@ -37,6 +38,9 @@ class _Frame(NamedTuple):
     reward: float
     ends: bool
     lives: int
+
+
+_Newest = deque[tuple[SavedGame, _Frame]]  # frames, and where the game was before them
 
 
 class PlayedFrames(NamedTuple):
@@ -78,6 +82,7 @@ class FrameGames:
         self._num_fixed = len(self._policies)
         self._emulated = EmulatedSteps(env, self.controls)
         self.starts: list[tuple[npt.NDArray[np.uint8], int]] = []
+        self._newest: _Newest = deque(maxlen=2)
         self._donors: list[deque[npt.NDArray[np.uint8]]] = [
             deque(maxlen=_NUM_DONORS) for _ in range(3)
         ]
@@ -133,7 +138,7 @@ class FrameGames:
         while len(frames) < num_frames:
             if self._is_over:
                 self._begin_episode()
-            step = self._agent_step(self._policy)
+            step = self._agent_step(self._policy, self._newest)
             frames += step
             self._num_frames += len(step)
             self._is_over = self._is_over or self._num_frames >= _MOST_FRAMES
@@ -148,16 +153,24 @@ class FrameGames:
         self._policy = self._policies[len(self.starts) % len(self._policies)]
         self._policy.begin_episode()
         self._is_over = False
+        self._newest.clear()
         self._num_frames, self._branches_from, self._variations_from = 0, 0, 0
         self.starts.append((self._player.ram, self._player.state.lives))
 
-    def _agent_step(self, policy: Policy | EpsilonMixture) -> list[_Frame]:
+    def _agent_step(
+        self,
+        policy: Policy | EpsilonMixture,
+        newest: _Newest | None = None,
+    ) -> list[_Frame]:
+        """Play; keep the frames and where the game was before them in `newest`."""
         action, persists = policy.act(self._env.screen), True
         frames: list[_Frame] = []
         for _ in range(self._env.frame_skip):
             persists = persists and self._rng.random() < self._sticky
-            self._before = self._player.saved()
+            saved = None if newest is None else self._player.saved()
             frames.append(self._frame(self._player.last_action if persists else action))
+            if newest is not None and saved is not None:
+                newest.append((saved, frames[-1]))
             if self._is_over:
                 break
         return frames
@@ -183,12 +196,13 @@ class FrameGames:
         """Go on from other states than the present one, and return to it."""
         is_over, has_donors = self._is_over, any(self._donors)
         may_branch = self._num_frames >= self._branches_from and not is_over
-        may_vary = (self._num_frames >= self._variations_from or is_over) and has_donors
+        may_vary = self._num_frames >= self._variations_from or is_over
+        may_vary = may_vary and has_donors and len(self._newest) == 2
         if may_branch or may_vary:
             guessed = self._wrong_prediction(last, dynamics, roles.unread)
             if guessed is not None and may_vary:
                 self._variations_from = self._num_frames + _VARIATIONS_APART
-                yield self._variations(last, roles)
+                yield from self._variations(roles)
             if guessed is not None and may_branch:
                 self._branches_from = self._num_frames + _BRANCHES_APART
                 yield self._branch(guessed, _BRANCH_FRAMES, roles.score)
@@ -196,19 +210,26 @@ class FrameGames:
             altered = self._altered(last.next_state, roles.unread)
             yield self._branch(altered, _ALTERED_FRAMES, roles.score)
 
-    def _variations(self, frame: _Frame, roles: ByteRoles) -> FrameTransitions:
-        """Play the newest frame again from states that differ from its own in a few bytes, and
-        return to where the game was.
+    def _variations(self, roles: ByteRoles) -> list[FrameTransitions]:
+        """Play the newest two frames again with a few other bytes before the first, and return to
+        where the game was. The first is played because the console's chips keep which objects
+        touched in its picture.
+
+        Returns:
+            the second frames, of which there may be none.
         """
-        saved, is_over, before = self._player.saved(), self._is_over, self._before
+        (before, first), (_, second) = self._newest
+        saved, is_over = self._player.saved(), self._is_over
         frames = []
         for _ in range(_NUM_VARIATIONS):
             self._player.restore(before)
-            self._player.write_ram(self._altered(frame.state, (*roles.unread, *roles.score)))
-            frames.append(self._frame(frame.action))
+            self._player.write_ram(self._altered(first.state, (*roles.unread, *roles.score)))
+            self._frame(first.action)
+            if not self._is_over:
+                frames.append(self._frame(second.action))
         self._player.restore(saved)
         self._is_over = is_over
-        return self._transitions(frames)
+        return [self._transitions(frames)] if frames else []
 
     def _altered(self, ram: npt.NDArray[np.uint8], kept: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Return RAM in which a few bytes have values of another state, other than those kept."""

@@ -1,0 +1,115 @@
+"""Asks the emulator which bytes of RAM decide which: it plays frames again after changing one."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.evaluation.dream.visited_states import EmulatedSteps
+from atarigan.models.dynamics.controls import Controls
+from atarigan.models.dynamics.transitions import FrameTransitions
+
+_NUM_BYTES = 128  # of the console's RAM
+_MOST_OF_A_BYTE = 40  # frames, the rarest changes of a byte first
+_FRAMES_FOR_ONE = 50  # at most every fiftieth frame
+_NUM_DONORS = 8  # states of which a byte's other value is one
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class _Pair(NamedTuple):
+    """Two frames, one after the other, of real play."""
+
+    before: Bytes
+    between: Bytes
+    after: Bytes
+    inputs: npt.NDArray[np.int32]  # of both, (2, inputs)
+
+
+class Influences:
+    """Which bytes decide which, as far as the emulator was asked.
+
+    A byte decides another if another value of it, in the state before a frame or a frame earlier,
+    leads to another next value. The frame earlier counts because the console's chips keep which
+    objects touched in its picture.
+
+    Args:
+        env: a game whose frames are played one by one. It is reset.
+        controls: translate its actions.
+        seed: of the choice of frames and values.
+
+    Attributes:
+        found: whether the byte of the row decides the byte of the column, bool (bytes, bytes).
+    """
+
+    def __init__(self, env: AgentSteps, controls: Controls, seed: int) -> None:
+        assert env.frame_player is not None
+        self._player = env.frame_player
+        self._emulated = EmulatedSteps(env, controls)
+        self._rng = np.random.default_rng(seed)
+        self.found = np.zeros((_NUM_BYTES, _NUM_BYTES), np.bool_)
+
+    def ask(self, frames: FrameTransitions) -> None:
+        """Ask about frames of real play, of which those that change a byte in a rare way are the
+        most telling. Then the game is where it was.
+        """
+        rows = _rare_rows(frames, self._rng)
+        varying = np.flatnonzero((frames.states != frames.states[0]).any(0)).tolist()
+        saved = self._player.saved()
+        for row in rows.tolist():
+            donors = frames.states[self._rng.integers(len(frames), size=_NUM_DONORS)]
+            self._ask_about(_pair(frames, row), varying, donors)
+        self._player.restore(saved)
+
+    def _ask_about(self, pair: _Pair, addresses: list[int], donors: Bytes) -> None:
+        player, emulated = self._player, self._emulated
+        first, second = (emulated.action_of(inputs) for inputs in pair.inputs)
+        emulated.put(pair.before, pair.inputs[0])
+        before = player.saved()
+        player.play_exactly(first)
+        between = player.saved()
+        if player.is_over:
+            return
+        player.play_exactly(second)
+        if not np.array_equal(player.ram, pair.after):
+            return  # what is not in RAM decides here
+        for address in addresses:
+            for moment, state, actions in (
+                (before, pair.before, (first, second)),
+                (between, pair.between, (second,)),
+            ):
+                values = np.setdiff1d(donors[:, address], state[address])
+                if not len(values):
+                    continue
+                changed = state.copy()
+                changed[address] = self._rng.choice(values)
+                player.restore(moment)
+                player.write_ram(changed)
+                for action in actions:
+                    player.play_exactly(action)
+                self.found[address] |= player.ram != pair.after
+
+
+def _rare_rows(frames: FrameTransitions, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return frames that follow others of these, with the rarest changes of each byte."""
+    states, following = frames.states, frames.next_states
+    follows = np.flatnonzero((states[1:] == following[:-1]).all(1)) + 1
+    changing = np.flatnonzero((states != following).any(0)).tolist()
+    num = min(len(follows) // _FRAMES_FOR_ONE, _MOST_OF_A_BYTE * len(changing))
+    chosen: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    for number, address in enumerate(changing):
+        changes = following[follows, address] - states[follows, address]
+        weights = 1 / np.bincount(changes, minlength=256)[changes]
+        share = num // len(changing) + (number < num % len(changing))
+        chosen.append(rng.choice(follows, share, replace=False, p=weights / weights.sum()))
+    return np.unique(np.concatenate(chosen))
+
+
+def _pair(frames: FrameTransitions, row: int) -> _Pair:
+    return _Pair(
+        before=frames.states[row - 1],
+        between=frames.states[row],
+        after=frames.next_states[row],
+        inputs=frames.inputs[row - 1 : row + 1],
+    )
