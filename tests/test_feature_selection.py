@@ -85,3 +85,22 @@ def test_rare_classes_are_more_frequent_in_a_balanced_subsample():
     assert 50 < classes[rows].sum() < 80
     everything = balanced_rows(classes, 10_000, np.random.default_rng(0))
     assert sorted(everything.tolist()) == list(range(10_000))
+
+
+def test_likely_candidates_read_what_decides_a_byte():
+    """Byte 0 decides bytes 1 and 2; byte 3 decides itself alone."""
+    rng = np.random.default_rng(0)
+    present = rng.integers(0, 17, (4, 4000)).astype(np.uint8)
+    columns = Columns(present, present, np.zeros((1, 4000), np.int32))
+    influences = np.zeros((4, 4), np.bool_)
+    influences[0, 1:3] = True
+    candidates = CandidateFeatures(columns, influences)
+    read = {feature.first for feature in candidates.likely(3) if feature.kind != Kind.INPUT}
+    assert read == {3}
+    likely = set(candidates.likely(2))
+    assert likely < set(candidates.before(2))
+    assert Feature(Kind.INPUT, 0) in likely
+    assert Feature(Kind.NEXT, 1) in likely  # half of what decides it decides byte 2
+    assert Feature(Kind.DIFFERENCE, 0, 2) in likely
+    assert not {Feature(Kind.PRESENT, 1), Feature(Kind.DIFFERENCE, 0, 3)} & likely
+    assert CandidateFeatures(columns).likely(2) == CandidateFeatures(columns).before(2)

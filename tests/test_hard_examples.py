@@ -8,6 +8,7 @@ from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.hard_examples import mine
 
 NUM = 20_000
+NUM_MANY = 100_000
 CANDIDATES = [Feature(Kind.PRESENT, byte) for byte in range(6)]
 
 
@@ -70,3 +71,31 @@ def test_noise_ends(few_sampled):
     noise = rng.integers(0, 2, 3000).astype(np.uint8)
     mined = mine(columns, noise, CANDIDATES[:2], rng)
     assert share_wrong(mined, columns, noise) < 0.5
+
+
+def test_likely_features_are_used_alone_if_they_suffice(few_sampled):
+    columns, classes = rarely_decided(0)
+    columns.present[3:] = columns.present[:3]  # as good as what decides
+    mined = mine(columns, classes, CANDIDATES, np.random.default_rng(0), likely=CANDIDATES[3:])
+    assert {feature.first for feature in mined.tree.features} <= {3, 4, 5}
+    assert share_wrong(mined, columns, classes) == 0
+
+
+def test_all_features_are_tried_if_the_likely_ones_do_not_suffice(few_sampled):
+    columns, classes = rarely_decided(0)
+    mined = mine(columns, classes, CANDIDATES, np.random.default_rng(0), likely=CANDIDATES[:1])
+    assert {feature.first for feature in mined.tree.features[:3]} == {0, 1, 2}
+    assert share_wrong(mined, columns, classes) == 0
+
+
+def test_what_decides_a_rare_event_alone_is_found():
+    """An event in four thousand, decided by four of sixty bytes together."""
+    rng = np.random.default_rng(0)
+    present = rng.integers(0, 8, (60, NUM_MANY)).astype(np.uint8)
+    is_rare = (present[[7, 19, 31, 43]] == 5).all(0)
+    classes = np.where(is_rare, 9, present[0] > 3).astype(np.uint8)
+    columns = Columns(present, present, np.zeros((0, NUM_MANY), np.int32))
+    candidates = [Feature(Kind.PRESENT, byte) for byte in range(60)]
+    mined = mine(columns, classes, candidates, rng)
+    assert {0, 7, 19, 31, 43} <= {feature.first for feature in mined.tree.features}
+    assert share_wrong(mined, columns, classes) < 1e-4
