@@ -94,6 +94,7 @@ def test_likely_candidates_read_what_decides_a_byte():
     columns = Columns(present, present, np.zeros((1, 4000), np.int32))
     influences = np.zeros((4, 4), np.bool_)
     influences[0, 1:3] = True
+    influences[3, 3] = True
     candidates = CandidateFeatures(columns, influences)
     read = {feature.first for feature in candidates.likely(3) if feature.kind != Kind.INPUT}
     assert read == {3}
@@ -103,4 +104,5 @@ def test_likely_candidates_read_what_decides_a_byte():
     assert Feature(Kind.NEXT, 1) in likely  # half of what decides it decides byte 2
     assert Feature(Kind.DIFFERENCE, 0, 2) in likely
     assert not {Feature(Kind.PRESENT, 1), Feature(Kind.DIFFERENCE, 0, 3)} & likely
-    assert CandidateFeatures(columns).likely(2) == CandidateFeatures(columns).before(2)
+    assert candidates.likely(0) == candidates.before(0)  # of which nothing is known
+    assert CandidateFeatures(columns).likely(2) == candidates.before(2)

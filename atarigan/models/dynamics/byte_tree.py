@@ -64,6 +64,10 @@ class ByteTree:
             return np.full(len(leaves), self._value, np.uint8)
         return self._fitted.thresholds[leaves].astype(np.uint8)
 
+    @property
+    def num_nodes(self) -> int:
+        return 1 if self._fitted is None else self._fitted.num_nodes
+
     def nodes(self) -> Nodes:
         """Return the tree's nodes."""
         tree = self._fitted

@@ -83,7 +83,7 @@ class CandidateFeatures:
 
         The next value of another byte is read if most of what decides it decides this one, too.
         """
-        if self._influences is None:
+        if self._influences is None or not self._influences[:, number].any():
             return self.before(number)
         causes = self._influences | np.eye(self._num_bytes, dtype=np.bool_)
         of_this = causes[:, number]

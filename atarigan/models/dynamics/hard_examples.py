@@ -20,7 +20,8 @@ _NUM_PASSES = 4
 _MOST_WRONG = 10_000  # that are added in a pass
 _MOST_ALIKE = 10_000
 _NUMS_SELECTED = (40, 160)  # in turns, with what was hard in the turn before
-_MOST_WRONG_SHARE = 2e-4  # with the likely features; with more, others are tried
+_FEW_WRONG, _MANY_WRONG = 2e-5, 2e-4  # shares: with more, another turn; with many, of all features
+_MOST_GROWTH, _FEW_NODES = 1.1, 8  # of a tree that needs no other features
 MOST_TURNS = len(_NUMS_SELECTED)
 _NUMS_TRIED = (2, 3, 4, 6, 8, 12, 16, 24, 40, 60, 90, 120, 160)
 _MOST_LEFT_OUT = 16  # of so many features, each is left out by way of trial
@@ -65,6 +66,10 @@ def mine(
         if not len(found):
             return known
         rows = np.union1d(known.rows, found)
+        mined, is_right = _grown(columns, classes, known.tree.features, rows, rng)
+        most_nodes = known.tree.num_nodes * _MOST_GROWTH + _FEW_NODES
+        if is_right and mined.tree.num_nodes <= most_nodes:
+            return mined
     others = [known.tree.features] if known is not None and known.tree.features else []
     likely = candidates if likely is None else likely
     tried = likely
@@ -73,8 +78,10 @@ def mine(
         if is_right:
             break
         rows, others = mined.rows, [mined.tree.features]
-        wrong = mined.tree.predicted(mined.tree.leaves(columns)) != classes
-        tried = likely if wrong.mean() <= _MOST_WRONG_SHARE else candidates
+        wrong = (mined.tree.predicted(mined.tree.leaves(columns)) != classes).mean()
+        if wrong <= _FEW_WRONG:
+            break
+        tried = likely if wrong <= _MANY_WRONG else candidates
     return mined
 
 
@@ -222,5 +229,5 @@ class _Validation:
                 fitted = grown
             predicted = tree.predicted(tree.leaves(self._columns))
             num_wrong = int((predicted != self._classes).sum())
-            self._known[key] = num_wrong, len(tree.nodes().skips)
+            self._known[key] = num_wrong, tree.num_nodes
         return self._known[key]

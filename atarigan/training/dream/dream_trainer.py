@@ -121,7 +121,7 @@ class DreamTrainer:
             self._settings.sticky,
             seed + _SEED_STRIDE * (1 + len(folder.parts)),
         )
-        self._influences = Influences(self._env, self._games.controls, seed)
+        self._influences, self._num_asked = Influences(self._env, self._games.controls, seed), 0
         self._now = clock_of(clock)
         self._began = self._now() - (self.rounds[-1].elapsed_s if self.rounds else 0.0)
 
@@ -150,21 +150,19 @@ class DreamTrainer:
         parts = [self._folder.read_part(path) for path in self._folder.parts]
         self._fitter.extend(FrameTransitions.concatenate([part.frames for part in parts]))
         self._is_real = [part.is_real for part in parts]
-        self._ask_influences(self._real_frames())
         mined = self._folder.read_mined()
         if mined is not None:
             self._report("fitting the trees of the last session again")
             self._fitter.restore(mined)
 
-    def _real_frames(self) -> FrameTransitions:
+    def ask_influences(self, progress: Progress) -> None:
+        """Ask the emulator which bytes decide which, by the real frames that are new."""
         transitions = self._fitter.transitions
         assert transitions is not None
-        return transitions[np.concatenate(self._is_real)]
-
-    def _ask_influences(self, frames: FrameTransitions) -> None:
-        self._report("asking the emulator which bytes decide which")
-        with discarded_stderr():  # the emulator tells of code that a changed stack leads to
-            self._influences.ask(frames)
+        is_real = np.concatenate(self._is_real)
+        is_real[: self._num_asked] = False
+        self._influences.ask(transitions[is_real], progress)
+        self._num_asked = len(is_real)
 
     def _ask_roles(self) -> ByteRoles:
         self._report("asking the emulator which bytes nothing reads, and which are the score")
@@ -241,7 +239,6 @@ class DreamTrainer:
             elapsed_s=self.elapsed_s,
         )
         added = FrameTransitions.concatenate([*visited, *played.branches, played.frames])
-        self._ask_influences(played.frames)
         self._fitter.extend(added)  # which refuses what could not be gone on with
         part = PartOfFrames(added, len(added) - len(played.frames))
         self._folder.add_part(part)

@@ -1,20 +1,23 @@
 """Asks the emulator which bytes of RAM decide which: it plays frames again after changing one."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.cli.terminal import discarded_stderr
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.evaluation.dream.visited_states import EmulatedSteps
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.transitions import FrameTransitions
 
 _NUM_BYTES = 128  # of the console's RAM
-_MOST_OF_A_BYTE = 40  # frames, the rarest changes of a byte first
-_FRAMES_FOR_ONE = 50  # at most every fiftieth frame
+_MOST_OF_A_BYTE = 16  # frames, the rarest changes of a byte first
+_FRAMES_FOR_ONE = 100  # at most one in so many frames
 _NUM_DONORS = 8  # states of which a byte's other value is one
 
+Progress = Callable[[int, int], None]
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -50,17 +53,25 @@ class Influences:
         self._rng = np.random.default_rng(seed)
         self.found = np.zeros((_NUM_BYTES, _NUM_BYTES), np.bool_)
 
-    def ask(self, frames: FrameTransitions) -> None:
-        """Ask about frames of real play, of which those that change a byte in a rare way are the
-        most telling. Then the game is where it was.
+    def ask(self, frames: FrameTransitions, progress: Progress = lambda done, num: None) -> None:
+        """Ask about some frames of real play, mostly those that change a byte in a rare way. Then
+        the game is where it was.
+
+        Args:
+            frames: in the order in which they were played.
+            progress: is told how many of how many frames are done.
         """
         rows = _rare_rows(frames, self._rng)
         varying = np.flatnonzero((frames.states != frames.states[0]).any(0)).tolist()
         saved = self._player.saved()
-        for row in rows.tolist():
-            donors = frames.states[self._rng.integers(len(frames), size=_NUM_DONORS)]
-            self._ask_about(_pair(frames, row), varying, donors)
-        self._player.restore(saved)
+        try:
+            for number, row in enumerate(rows.tolist()):
+                donors = frames.states[self._rng.integers(len(frames), size=_NUM_DONORS)]
+                with discarded_stderr():  # of code that a changed stack leads to
+                    self._ask_about(_pair(frames, row), varying, donors)
+                progress(number + 1, len(rows))
+        finally:
+            self._player.restore(saved)
 
     def _ask_about(self, pair: _Pair, addresses: list[int], donors: Bytes) -> None:
         player, emulated = self._player, self._emulated

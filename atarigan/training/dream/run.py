@@ -78,6 +78,8 @@ def _rounds(
     """
     trainer.begin()
     while True:
+        with ProgressDisplay("asking the emulator which bytes decide which", "frames") as display:
+            trainer.ask_influences(partial(_show, display, stop))
         with ProgressDisplay("fitting", "trees") as display:
             trainer.fit(partial(_show, display, stop))
         if config.policy_steps:
