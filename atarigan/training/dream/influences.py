@@ -90,11 +90,11 @@ class Influences:
                 (before, pair.before, (first, second)),
                 (between, pair.between, (second,)),
             ):
-                values = np.setdiff1d(donors[:, address], state[address])
+                values = donors[donors[:, address] != state[address], address]
                 if not len(values):
                     continue
                 changed = state.copy()
-                changed[address] = self._rng.choice(values)
+                changed[address] = values[0]
                 player.restore(moment)
                 player.write_ram(changed)
                 for action in actions:
