@@ -9,11 +9,12 @@ are used as predict other episodes best.
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.models.dynamics.byte_tree import ByteTree
-from atarigan.models.dynamics.decision_tree import Classes
+from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import select_features, simplest_features
-from atarigan.models.dynamics.features import Columns, Feature, Rows
+from atarigan.models.dynamics.features import Columns, Feature, Integers, Rows
 
 NUM_SAMPLED = 50_000
 _NUM_PASSES = 4
@@ -26,8 +27,8 @@ MOST_TURNS = len(_NUMS_SELECTED)
 _NUMS_TRIED = (2, 3, 4, 6, 8, 12, 16, 24, 40, 60, 90, 120, 160)
 _MOST_LEFT_OUT = 16  # of so many features, each is left out by way of trial
 _FITTED_SHARE = 0.7  # of the transitions, the first ones; the rest tell how many features to use
-_NUM_VALIDATED = 200_000
-_NUM_VALIDATION_PASSES = 3
+_NUM_VALIDATED = 100_000
+_NUM_VALIDATION_PASSES = 2
 
 
 class MinedTree(NamedTuple):
@@ -62,7 +63,7 @@ def mine(
     if known is None:
         rows = _at_most(np.arange(len(classes)), NUM_SAMPLED, rng)
     else:
-        found = _hard_rows(known.tree, columns, classes, rng)
+        found = _hard_rows_of(known.tree, columns, classes, rng)
         if not len(found):
             return known
         rows = np.union1d(known.rows, found)
@@ -124,7 +125,7 @@ def _with_added(
     What is rare, such as the last frame of a game, decides nothing among all transitions.
     """
     features = mined.tree.features
-    hard = _hard_rows(mined.tree, columns, classes, rng)
+    hard = _hard_rows_of(mined.tree, columns, classes, rng)
     added = simplest_features(columns, classes, candidates, hard, rng)
     more = features + [each for each in added if each not in features]
     validation = _Validation(columns, classes, np.union1d(mined.rows, hard), rng)
@@ -143,7 +144,7 @@ def _grown(
     """
     for number in range(_NUM_PASSES):
         tree = ByteTree(columns, classes, features, rows, rng)
-        hard = _hard_rows(tree, columns, classes, rng)
+        hard = _hard_rows_of(tree, columns, classes, rng)
         if not len(hard) or number == _NUM_PASSES - 1:
             break
         grown = np.union1d(rows, hard)
@@ -153,12 +154,16 @@ def _grown(
     return MinedTree(tree, rows), not len(hard)
 
 
-def _hard_rows(
+def _hard_rows_of(
     tree: ByteTree, columns: Columns, classes: Classes, rng: np.random.Generator
 ) -> Rows:
-    """Return rows that are predicted wrongly, and others of their leaves; none if all are right."""
     leaves = tree.leaves(columns)
-    wrong = np.flatnonzero(tree.predicted(leaves) != classes)
+    return _hard_rows(leaves, tree.predicted(leaves) != classes, rng)
+
+
+def _hard_rows(leaves: Rows, is_wrong: npt.NDArray[np.bool_], rng: np.random.Generator) -> Rows:
+    """Return rows that are predicted wrongly, and others of their leaves; none if all are right."""
+    wrong = np.flatnonzero(is_wrong)
     if not len(wrong):
         return wrong
     is_wrong_leaf = np.zeros(int(leaves.max()) + 1, np.bool_)
@@ -210,24 +215,35 @@ class _Validation:
         sample = _at_most(np.arange(len(classes)), _NUM_VALIDATED, rng)
         predicted = np.union1d(rows, sample)
         self._columns, self._classes = columns.at(predicted), classes[predicted]
-        self._fitted = np.flatnonzero(np.isin(predicted, rows[rows < split]))
+        self._fitted = np.isin(predicted, rows[rows < split])
         self._num_first = int(np.searchsorted(predicted, split))
         self._rng = rng
+        self._values: dict[Feature, Integers] = {}
         self._known: dict[tuple[Feature, ...], tuple[int, int]] = {}
 
     def cost(self, features: list[Feature]) -> tuple[int, int]:
-        """Return how many are predicted wrongly with these features, and the tree's nodes."""
+        """Return how many are predicted wrongly with these features, at least one, and the tree's
+        nodes.
+        """
         key = tuple(features)
         if key not in self._known:
-            fitted = self._fitted
-            for _ in range(_NUM_VALIDATION_PASSES):
-                tree = ByteTree(self._columns, self._classes, features, fitted, self._rng)
-                hard = _hard_rows(tree, self._columns, self._classes, self._rng)
-                grown = np.union1d(fitted, hard[hard < self._num_first])
-                if len(grown) == len(fitted):
-                    break
-                fitted = grown
-            predicted = tree.predicted(tree.leaves(self._columns))
-            num_wrong = int((predicted != self._classes).sum())
-            self._known[key] = num_wrong, tree.num_nodes
+            self._known[key] = self._cost(np.stack([self._read(each) for each in features]))
         return self._known[key]
+
+    def _cost(self, values: Integers) -> tuple[int, int]:
+        is_fitted = self._fitted.copy()
+        for _ in range(_NUM_VALIDATION_PASSES):
+            tree = DecisionTree.fit(values[:, is_fitted], self._classes[is_fitted], self._rng)
+            leaves = tree.leaves(values)
+            is_wrong = tree.thresholds[leaves] != self._classes
+            first = leaves[: self._num_first]
+            hard = _hard_rows(first, is_wrong[: self._num_first], self._rng)
+            if is_fitted[hard].all():
+                break
+            is_fitted[hard] = True
+        return int(is_wrong.sum()), tree.num_nodes
+
+    def _read(self, feature: Feature) -> Integers:
+        if feature not in self._values:
+            self._values[feature] = self._columns.values([feature])[0]
+        return self._values[feature]
