@@ -97,16 +97,20 @@ def opened(file: Path, **options: Any) -> Iterator[Any]:
         options: of playwright's `new_context`.
 
     Raises:
-        InputError: there is no playwright or no Chromium.
+        InputError: there is no playwright or no Chromium, or the file is no page of ours.
     """
     api = imported("playwright.sync_api", "dev")
     chromium = find_chromium()
     if chromium is None:
         raise InputError(f"there is no Chromium: set ${CHROMIUM}")
+    if not Path(chromium).is_file():
+        raise InputError(f"${CHROMIUM} must be a file, and {chromium} is none")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context(**options).new_page()
         page.goto(file.resolve().as_uri())
+        if page.query_selector('meta[name="generator"][content="atarigan"]') is None:
+            raise InputError(f"--page must be a page of atarigan.export, and {file} is none")
         page.wait_for_selector("body.ready")
         yield page
         browser.close()
@@ -162,6 +166,7 @@ def play(page: Any, seconds: float, seed: int, keys: Sequence[str] = ()) -> None
     meanings = tuple(page.evaluate("atarigan.app.settings.dream.actionMeanings"))
     player: KeysInTurns | ScriptedKeys
     if keys:
+        check_keys(page, keys)
         player = KeysInTurns(keys)
     elif game is not None:
         player = ScriptedKeys(game, meanings, seed)
@@ -187,6 +192,16 @@ def play(page: Any, seconds: float, seed: int, keys: Sequence[str] = ()) -> None
     scores.append(page.evaluate("atarigan.app.world.score"))
     shown = ", ".join(f"{each:g}" for each in scores)
     print(f"{seconds:g} s of play, {last} agent steps, score: {shown}")
+
+
+def check_keys(page: Any, names: Sequence[str]) -> None:
+    """Raise InputError if a name is not that of a key."""
+    api = imported("playwright.sync_api", "dev")
+    for name in set(names) - {_NO_KEY}:
+        try:
+            page.keyboard.up(name)
+        except api.Error:
+            raise InputError(f"--keys must be names of keys or none, not {name!r}") from None
 
 
 _LOOK = """() => {

@@ -10,6 +10,7 @@ import pytest
 
 from atarigan import FrameGenerator, export
 from atarigan.envs import DreamEnv
+from atarigan.errors import InputError
 from atarigan.models.dream_frames import frames_of
 from examples import play_page
 
@@ -212,3 +213,17 @@ def test_a_scripted_player_plays_with_keys(
     assert size.startswith("pong.html: 1.9")
     assert played.startswith("3 s of play, ")
     assert picture.stat().st_size > 10_000
+
+
+def test_what_cannot_be_played_is_named(
+    pages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pong, other = str(pages / "pong.html"), tmp_path / "other.html"
+    other.write_text("<!DOCTYPE html><title>Another page</title>")
+    with pytest.raises(InputError, match="--page must be a page of atarigan.export, and "):
+        play_page.main(["--page", str(other)])
+    with pytest.raises(InputError, match="--keys must be names of keys or none, not 'Up'"):
+        play_page.main(["--page", pong, "--keys", "Up", "none"])
+    monkeypatch.setenv(play_page.CHROMIUM, str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="ATARIGAN_CHROMIUM must be a file, and "):
+        play_page.main(["--page", pong])
