@@ -312,6 +312,14 @@ def test_what_is_not_there_is_named(
         FrameGenerator.from_pretrained(name.split("@")[0], revision=name.split("@")[1])
 
 
+def test_a_repository_without_a_model_is_named(server: Hub) -> None:
+    server.add("lab/texts", {"README.md": b"# A model to come"})
+    with pytest.raises(
+        InputError, match="hf://lab/texts must hold a model of atarigan, and has no"
+    ):
+        FrameGenerator.load("hf://lab/texts")
+
+
 def test_without_a_network_the_cache_is_taken(
     server: Hub, run: Path, small: dict[str, bytes], monkeypatch: Any
 ) -> None:
@@ -373,7 +381,7 @@ def test_a_missing_extra_is_named(monkeypatch: Any) -> None:
     ("words", "message"),
     [
         ([], "name --out DIR, --push USER/NAME, or both"),
-        (["--push", "pong"], "must be hf://USER/NAME"),
+        (["--push", "pong"], "a repository to push to must be USER/NAME, not 'pong'"),
         (["--push", "lab/pong@v1"], "a repository to push to must be USER/NAME"),
         (["--out", "x", "--private"], "--private needs --push"),
     ],

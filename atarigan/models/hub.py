@@ -232,6 +232,10 @@ def _plain_copy(name: HubName, snapshot: Path) -> Path:
     out of a model's folder are refused, as in `atarigan.files.untrusted_paths`.
     """
     paths = [path for path in sorted(snapshot.rglob("*")) if path.is_file()]
+    if not any(path.suffix.lower() in _READ for path in paths):
+        raise InputError(
+            f"{name} must hold a model of atarigan, and has no safetensors and no JSON"
+        )
     _refuse_other_files(name, (path.relative_to(snapshot).as_posix() for path in paths))
     place = Path(tempfile.mkdtemp(prefix="atarigan-"))
     atexit.register(_remove, place, os.getpid())
@@ -256,9 +260,9 @@ def check_repository(repository: str) -> HubName:
     Raises:
         InputError: it is not of the form USER/NAME, or huggingface_hub is not installed.
     """
-    name = parsed(repository)
-    if name.revision:
+    if not _REPOSITORY.fullmatch(repository.removeprefix(PREFIX)):
         raise InputError(f"a repository to push to must be USER/NAME, not {repository!r}")
+    name = parsed(repository)
     imported("huggingface_hub", "hub")
     return name
 
