@@ -38,6 +38,20 @@ class MinedTree(NamedTuple):
     rows: Rows
 
 
+class _Grown(NamedTuple):
+    """A tree, which transitions are hard for it, none if all are right, and the share of wrong
+    ones.
+    """
+
+    mined: MinedTree
+    hard: Rows
+    share_wrong: float
+
+    @property
+    def is_right(self) -> bool:
+        return not len(self.hard)
+
+
 def mine(
     columns: Columns,
     classes: Classes,
@@ -63,27 +77,24 @@ def mine(
     if known is None:
         rows = _at_most(np.arange(len(classes)), NUM_SAMPLED, rng)
     else:
-        found = _hard_rows_of(known.tree, columns, classes, rng)
-        if not len(found):
+        found = _examined(known, columns, classes, rng)
+        if found.is_right:
             return known
-        rows = np.union1d(known.rows, found)
-        mined, is_right = _grown(columns, classes, known.tree.features, rows, rng)
+        rows = np.union1d(known.rows, found.hard)
+        grown = _grown(columns, classes, known.tree.features, rows, rng)
         most_nodes = known.tree.num_nodes * _MOST_GROWTH + _FEW_NODES
-        if is_right and mined.tree.num_nodes <= most_nodes:
-            return mined
+        if grown.is_right and grown.mined.tree.num_nodes <= most_nodes:
+            return grown.mined
     others = [known.tree.features] if known is not None and known.tree.features else []
     likely = candidates if likely is None else likely
     tried = likely
     for num_selected in _NUMS_SELECTED[:most_turns]:
-        mined, is_right = _mined_with(columns, classes, tried, rows, num_selected, others, rng)
-        if is_right:
+        grown, is_done = _mined_with(columns, classes, tried, rows, num_selected, others, rng)
+        if is_done or grown.share_wrong <= _FEW_WRONG:
             break
-        rows, others = mined.rows, [mined.tree.features]
-        wrong = (mined.tree.predicted(mined.tree.leaves(columns)) != classes).mean()
-        if wrong <= _FEW_WRONG:
-            break
-        tried = likely if wrong <= _MANY_WRONG else candidates
-    return mined
+        rows, others = grown.mined.rows, [grown.mined.tree.features]
+        tried = likely if grown.share_wrong <= _MANY_WRONG else candidates
+    return grown.mined
 
 
 def _mined_with(
@@ -94,29 +105,30 @@ def _mined_with(
     num_selected: int,
     others: list[list[Feature]],
     rng: np.random.Generator,
-) -> tuple[MinedTree, bool]:
+) -> tuple[_Grown, bool]:
     """Return a tree of at most so many features, or of one of other sets of features, and whether
     it is done: it predicts all transitions, or no feature is left to try.
     """
     features = select_features(columns.at(rows), classes[rows], candidates, rng, num_selected)
-    mined, is_right = _grown(columns, classes, features, rows, rng)
-    if not features or (is_right and len(mined.rows) == len(rows)):
-        return mined, True
+    grown = _grown(columns, classes, features, rows, rng)
+    mined = grown.mined
+    if not features or (grown.is_right and len(mined.rows) == len(rows)):
+        return grown, True
     simplest = simplest_features(columns, classes, candidates, mined.rows, rng)
     fewer = _best_features(columns, classes, features, [simplest, *others], mined.rows, rng)
-    mined, is_right = _grown(columns, classes, fewer, mined.rows, rng)
-    if not is_right:
-        more = _with_added(columns, classes, candidates, mined, rng)
+    grown = _grown(columns, classes, fewer, mined.rows, rng)
+    if not grown.is_right:
+        more = _with_added(columns, classes, candidates, grown, rng)
         if more != fewer:
-            return _grown(columns, classes, more, mined.rows, rng)
-    return mined, is_right
+            grown = _grown(columns, classes, more, grown.mined.rows, rng)
+    return grown, grown.is_right
 
 
 def _with_added(
     columns: Columns,
     classes: Classes,
     candidates: list[Feature],
-    mined: MinedTree,
+    grown: _Grown,
     rng: np.random.Generator,
 ) -> list[Feature]:
     """Return the features of a tree, and the few that tell what it predicts wrongly from what is in
@@ -124,11 +136,11 @@ def _with_added(
 
     What is rare, such as the last frame of a game, decides nothing among all transitions.
     """
-    features = mined.tree.features
-    hard = _hard_rows_of(mined.tree, columns, classes, rng)
+    (tree, rows), hard, _ = grown
+    features = tree.features
     added = simplest_features(columns, classes, candidates, hard, rng)
     more = features + [each for each in added if each not in features]
-    validation = _Validation(columns, classes, np.union1d(mined.rows, hard), rng)
+    validation = _Validation(columns, classes, np.union1d(rows, hard), rng)
     return min([features, more], key=validation.cost)
 
 
@@ -138,27 +150,27 @@ def _grown(
     features: list[Feature],
     rows: Rows,
     rng: np.random.Generator,
-) -> tuple[MinedTree, bool]:
-    """Fit, and add what is hard, until nothing is wrong or the passes are over; return also whether
-    all transitions are predicted.
-    """
+) -> _Grown:
+    """Fit, and add what is hard, until nothing is wrong or the passes are over."""
     for number in range(_NUM_PASSES):
-        tree = ByteTree(columns, classes, features, rows, rng)
-        hard = _hard_rows_of(tree, columns, classes, rng)
-        if not len(hard) or number == _NUM_PASSES - 1:
+        mined = MinedTree(ByteTree(columns, classes, features, rows, rng), rows)
+        grown = _examined(mined, columns, classes, rng)
+        if grown.is_right or number == _NUM_PASSES - 1:
             break
-        grown = np.union1d(rows, hard)
-        if len(grown) == len(rows):  # the same features and another class
+        more = np.union1d(rows, grown.hard)
+        if len(more) == len(rows):  # the same features and another class
             break
-        rows = grown
-    return MinedTree(tree, rows), not len(hard)
+        rows = more
+    return grown
 
 
-def _hard_rows_of(
-    tree: ByteTree, columns: Columns, classes: Classes, rng: np.random.Generator
-) -> Rows:
-    leaves = tree.leaves(columns)
-    return _hard_rows(leaves, tree.predicted(leaves) != classes, rng)
+def _examined(
+    mined: MinedTree, columns: Columns, classes: Classes, rng: np.random.Generator
+) -> _Grown:
+    """Tell what a tree predicts wrongly of all transitions."""
+    leaves = mined.tree.leaves(columns)
+    is_wrong = mined.tree.predicted(leaves) != classes
+    return _Grown(mined, _hard_rows(leaves, is_wrong, rng), float(is_wrong.mean()))
 
 
 def _hard_rows(leaves: Rows, is_wrong: npt.NDArray[np.bool_], rng: np.random.Generator) -> Rows:
