@@ -15,7 +15,7 @@ SPEED_X, SPEED_Y = 105, 103
 def influences():
     env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
     games = FrameGames(env, "scripted", 0.25, seed=0)
-    found = Influences(env, games.controls, seed=0)
+    found = Influences(games.emulated, seed=0)
     frames = games.play(4000).frames
     found.ask(frames)
     after = games.play(4).frames
@@ -45,7 +45,7 @@ def test_few_bytes_decide_a_byte(influences):
 def test_too_few_frames_tell_nothing():
     env = AgentSteps("ALE/Breakout-v5", sticky=0.25)
     games = FrameGames(env, None, 0.25, seed=0)
-    found = Influences(env, games.controls, seed=0)
+    found = Influences(games.emulated, seed=0)
     found.ask(games.play(1).frames)
     env.close()
     assert found.found.shape == (128, 128)

@@ -62,11 +62,14 @@ class EmulatedSteps:
     Args:
         env: the game.
         controls: translate its actions.
+
+    Attributes:
+        player: of the game's frames.
     """
 
     def __init__(self, env: AgentSteps, controls: Controls) -> None:
         assert env.frame_player is not None
-        self._player = env.frame_player
+        self.player = env.frame_player
         env.reset(0)
         joysticks = controls.joysticks[: controls.num_actions].tolist()
         self._actions = {tuple(each): number for number, each in enumerate(joysticks)}
@@ -76,7 +79,7 @@ class EmulatedSteps:
 
     def _with_every_resistance(self, sides: Sequence[int]) -> dict[int, SavedGame]:
         """Return moments of the game by the resistance of the paddle, all that actions lead to."""
-        player = self._player
+        player = self.player
         moments = {player.state.paddle: player.saved()}
         waiting = list(moments.values())
         while waiting:
@@ -93,7 +96,7 @@ class EmulatedSteps:
         self, steps: StepsFrom, is_read: npt.NDArray[np.bool_], progress: Progress
     ) -> npt.NDArray[np.bool_]:
         """Return which steps lead to the same bytes of those read, end and lives, bool (n,)."""
-        player, is_same = self._player, np.zeros(len(steps.states), np.bool_)
+        player, is_same = self.player, np.zeros(len(steps.states), np.bool_)
         for row, inputs in enumerate(steps.inputs):
             with discarded_stderr():  # the emulator tells of code that a wrong stack leads to
                 self._play(steps.previous[row], steps.states[row], inputs)
@@ -113,8 +116,8 @@ class EmulatedSteps:
             inputs: of the frame that begins with it, int32 (inputs,).
         """
         resistance = int(inputs[-2]) if self._has_paddle else NO_PADDLE
-        self._player.restore(self._moments[resistance])
-        self._player.write_ram(state)
+        self.player.restore(self._moments[resistance])
+        self.player.write_ram(state)
 
     def play_before(self, previous: Bytes, inputs: npt.NDArray[np.int32]) -> None:
         """Play the frame before a state.
@@ -124,15 +127,15 @@ class EmulatedSteps:
             inputs: of that frame, int32 (inputs,).
         """
         self.put(previous, inputs)
-        self._player.play_exactly(self.action_of(inputs))
+        self.player.play_exactly(self.action_of(inputs))
 
     def _play(self, previous: Bytes, state: Bytes, inputs: npt.NDArray[np.int32]) -> None:
         """Play the frame before, and then the step, until the frame that ends the game."""
         self.play_before(previous, inputs[0])
-        self._player.write_ram(state)
+        self.player.write_ram(state)
         for each in inputs[1:]:
-            self._player.play_exactly(self.action_of(each))
-            if self._player.is_over:
+            self.player.play_exactly(self.action_of(each))
+            if self.player.is_over:
                 return
 
     def action_of(self, inputs: npt.NDArray[np.int32]) -> int:

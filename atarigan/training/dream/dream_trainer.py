@@ -121,7 +121,7 @@ class DreamTrainer:
             self._settings.sticky,
             seed + _SEED_STRIDE * (1 + len(folder.parts)),
         )
-        self._influences, self._num_asked = Influences(self._env, self._games.controls, seed), 0
+        self._influences, self._num_asked = Influences(self._games.emulated, seed), 0
         self._now = clock_of(clock)
         self._began = self._now() - (self.rounds[-1].elapsed_s if self.rounds else 0.0)
 

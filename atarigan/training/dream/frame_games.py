@@ -64,6 +64,7 @@ class FrameGames:
 
     Attributes:
         controls: translates actions to inputs of frames.
+        emulated: the same game, played from any RAM.
         starts: RAM and lives at the begin of each episode.
     """
 
@@ -80,7 +81,7 @@ class FrameGames:
         if policy is not None:
             self._policies.append(self._varied(policy_maker(policy, env)(self._rng)))
         self._num_fixed = len(self._policies)
-        self._emulated = EmulatedSteps(env, self.controls)
+        self.emulated = EmulatedSteps(env, self.controls)
         self.starts: list[tuple[npt.NDArray[np.uint8], int]] = []
         self._newest: _Newest = deque(maxlen=2)
         self._donors: list[deque[npt.NDArray[np.uint8]]] = [
@@ -105,7 +106,7 @@ class FrameGames:
         for previous, state, inputs in zip(
             visited.previous, visited.states, visited.inputs[:, 0], strict=True
         ):
-            self._emulated.play_before(previous, inputs)
+            self.emulated.play_before(previous, inputs)
             if not self._player.is_over:
                 self._is_over = False
                 parts.append(self._branch(state, _VISITED_FRAMES, score))

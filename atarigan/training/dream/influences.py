@@ -1,15 +1,12 @@
 """Asks the emulator which bytes of RAM decide which: it plays frames again after changing one."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.cli.terminal import discarded_stderr
-from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.evaluation.dream.visited_states import EmulatedSteps
-from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.transitions import FrameTransitions
 
 _NUM_BYTES = 128  # of the console's RAM
@@ -21,15 +18,6 @@ Progress = Callable[[int, int], None]
 Bytes = npt.NDArray[np.uint8]
 
 
-class _Pair(NamedTuple):
-    """Two frames, one after the other, of real play."""
-
-    before: Bytes
-    between: Bytes
-    after: Bytes
-    inputs: npt.NDArray[np.int32]  # of both, (2, inputs)
-
-
 class Influences:
     """Which bytes decide which, as far as the emulator was asked.
 
@@ -38,18 +26,15 @@ class Influences:
     objects touched in its picture.
 
     Args:
-        env: a game whose frames are played one by one. It is reset.
-        controls: translate its actions.
+        emulated: the game.
         seed: of the choice of frames and values.
 
     Attributes:
         found: whether the byte of the row decides the byte of the column, bool (bytes, bytes).
     """
 
-    def __init__(self, env: AgentSteps, controls: Controls, seed: int) -> None:
-        assert env.frame_player is not None
-        self._player = env.frame_player
-        self._emulated = EmulatedSteps(env, controls)
+    def __init__(self, emulated: EmulatedSteps, seed: int) -> None:
+        self._emulated, self._player = emulated, emulated.player
         self._rng = np.random.default_rng(seed)
         self.found = np.zeros((_NUM_BYTES, _NUM_BYTES), np.bool_)
 
@@ -68,27 +53,29 @@ class Influences:
             for number, row in enumerate(rows.tolist()):
                 donors = frames.states[self._rng.integers(len(frames), size=_NUM_DONORS)]
                 with discarded_stderr():  # of code that a changed stack leads to
-                    self._ask_about(_pair(frames, row), varying, donors)
+                    self._ask_about(frames[row - 1 : row + 1], varying, donors)
                 progress(number + 1, len(rows))
         finally:
             self._player.restore(saved)
 
-    def _ask_about(self, pair: _Pair, addresses: list[int], donors: Bytes) -> None:
+    def _ask_about(self, pair: FrameTransitions, addresses: list[int], donors: Bytes) -> None:
+        """Ask about the second of two frames, of which it follows the first."""
         player, emulated = self._player, self._emulated
         first, second = (emulated.action_of(inputs) for inputs in pair.inputs)
-        emulated.put(pair.before, pair.inputs[0])
+        after = pair.next_states[1]
+        emulated.put(pair.states[0], pair.inputs[0])
         before = player.saved()
         player.play_exactly(first)
         between = player.saved()
         if player.is_over:
             return
         player.play_exactly(second)
-        if not np.array_equal(player.ram, pair.after):
+        if not np.array_equal(player.ram, after):
             return  # what is not in RAM decides here
         for address in addresses:
             for moment, state, actions in (
-                (before, pair.before, (first, second)),
-                (between, pair.between, (second,)),
+                (before, pair.states[0], (first, second)),
+                (between, pair.states[1], (second,)),
             ):
                 values = donors[donors[:, address] != state[address], address]
                 if not len(values):
@@ -99,7 +86,7 @@ class Influences:
                 player.write_ram(changed)
                 for action in actions:
                     player.play_exactly(action)
-                self.found[address] |= player.ram != pair.after
+                self.found[address] |= player.ram != after
 
 
 def _rare_rows(frames: FrameTransitions, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -115,12 +102,3 @@ def _rare_rows(frames: FrameTransitions, rng: np.random.Generator) -> npt.NDArra
         share = num // len(changing) + (number < num % len(changing))
         chosen.append(rng.choice(follows, share, replace=False, p=weights / weights.sum()))
     return np.unique(np.concatenate(chosen))
-
-
-def _pair(frames: FrameTransitions, row: int) -> _Pair:
-    return _Pair(
-        before=frames.states[row - 1],
-        between=frames.states[row],
-        after=frames.next_states[row],
-        inputs=frames.inputs[row - 1 : row + 1],
-    )
