@@ -224,6 +224,7 @@ def test_what_takes_a_name_takes_one_of_the_hub(
         "hf://",
         "hf:a/b",
         "HF://a/b",
+        "https://huggingface.co/a/b",
     ],
 )
 def test_a_malformed_name_is_refused_without_a_call(server: Hub, name: str) -> None:

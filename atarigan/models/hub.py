@@ -148,8 +148,10 @@ class HubModel(ABC):
 
 
 def is_name(source: str | Path) -> bool:
-    """Return whether a source is meant as a name on the Hub, which `hf:` without slashes is too."""
-    return isinstance(source, str) and source.lower().startswith(PREFIX.rstrip("/"))
+    """Return whether a source is meant as a name on the Hub: `hf:` without slashes and an address
+    in the web are too, which `parsed` refuses.
+    """
+    return isinstance(source, str) and source.lower().startswith(("hf:", "http:", "https:"))
 
 
 def parsed(name: str, revision: str | None = None) -> HubName:
