@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
 
-class DreamEnv(GamesEnv):
+class DreamEnv(GamesEnv[DreamState]):
     """A learned Atari game: no emulator plays it.
 
     From RAM, the console's 128 bytes of memory, and an action, the dream predicts the RAM, the
@@ -85,28 +85,6 @@ class DreamEnv(GamesEnv):
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action, such as "UPRIGHTFIRE"."""
         return list(self._games.dream.settings.action_meanings)
-
-    def clone_state(self, include_rng: bool = True) -> DreamState:
-        """Return a copy of the game, its frames and its random stream.
-
-        Args:
-            include_rng: whether `restore_state` also restores the random stream, so that the game
-                goes on in the same way. False keeps the stream as it is then, so that sticky
-                actions differ.
-
-        Raises:
-            ResetNeeded: there was no reset.
-        """
-        return self._games.clone(0, include_rng=include_rng)
-
-    def restore_state(self, state: DreamState) -> None:
-        """Continue from a state, which may be of another environment of the same dream.
-
-        Raises:
-            InputError: the state is of another dream, or its observations are of another kind.
-            ResetNeeded: there was no reset.
-        """
-        self._games.restore(ONLY, state)
 
     def set_state(
         self, ram: Any, *, lives: int | None = None, resistance: int | None = None

@@ -64,7 +64,7 @@ class DreamState:
     settings: DreamSettings
 
 
-class DreamGames(Games):
+class DreamGames(Games[DreamState]):
     """N games of a dream of a console.
 
     Args:
@@ -179,7 +179,6 @@ class DreamGames(Games):
         }
 
     def clone(self, row: int, *, include_rng: bool) -> DreamState:
-        """Return a copy of a game. Raises ResetNeeded before the first reset."""
         self.check_begun()
         return DreamState(
             game=self.states[[row]],
@@ -191,12 +190,6 @@ class DreamGames(Games):
         )
 
     def restore(self, rows: Indices, state: DreamState) -> None:
-        """Continue some games (n,) from a state.
-
-        Raises:
-            InputError: the state is of another dream, or its observations are of another kind.
-            ResetNeeded: before the first reset.
-        """
         self._check_same_dream(state, DreamState)
         expected = self.shown_states.shape[1:], self.seen.stack_shape
         found = state.game.rams.shape[1:], None if state.stack is None else state.stack.shape

@@ -37,7 +37,7 @@ def make_dream(model: AnyDream = None, generator: Any = None, **options: Any) ->
 
 def make_dream_vec(
     model: AnyDream = None, num_envs: int = 1, generator: Any = None, **options: Any
-) -> GamesVectorEnv:
+) -> GamesVectorEnv[Any]:
     """Make a vector of atarigan/Dream-v0; the entry point for `gymnasium.make_vec`.
 
     Args:

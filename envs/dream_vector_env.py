@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
 
-class DreamVectorEnv(GamesVectorEnv):
+class DreamVectorEnv(GamesVectorEnv[DreamState]):
     """Many games of a dream at once: a step predicts and draws all of them together.
 
     Sub-environment i after `reset(seed=s)` returns what a `DreamEnv` returns after
@@ -80,25 +80,6 @@ class DreamVectorEnv(GamesVectorEnv):
     def get_action_meanings(self) -> list[str]:
         """Return the name of each action, such as "UPRIGHTFIRE"."""
         return list(self._games.dream.settings.action_meanings)
-
-    def clone_state(self, index: int, include_rng: bool = True) -> DreamState:
-        """Return a copy of the game of a sub-environment, as `DreamEnv.clone_state` does.
-
-        Raises:
-            InputError: there is no such sub-environment.
-            ResetNeeded: there was no reset.
-        """
-        [row] = self._rows(index)
-        return self._games.clone(row, include_rng=include_rng)
-
-    def restore_state(self, index: int | None, state: DreamState) -> None:
-        """Continue a sub-environment from a state, or all of them with None.
-
-        Raises:
-            InputError: there is no such sub-environment, or as for `DreamEnv.restore_state`.
-            ResetNeeded: there was no reset.
-        """
-        self._games.restore(self._rows(index), state)
 
     def set_state(
         self,

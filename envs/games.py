@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,14 @@ from .vector_api import Indices, new_seeds
 Infos = dict[str, npt.NDArray[Any]]
 _NOBODY = np.zeros(0, np.intp)
 _NUM_SEEDS = 2**64
+StateT = TypeVar("StateT")
 
 
-class Games(ABC):
+class Games(ABC, Generic[StateT]):
     """N games, their random streams and their observations.
 
-    A game depends only on its own seed. Observations are drawn apart from playing, so that one call
-    of the generator draws those of all games.
+    A game depends only on its own seed. A `StateT` holds one of them at one moment. Observations
+    are drawn apart from playing, so that one call of the generator draws those of all games.
 
     Args:
         seen: the observations.
@@ -78,6 +79,19 @@ class Games(ABC):
     @abstractmethod
     def infos(self) -> Infos:
         """Return what is told of each game besides, as copies, (N, ...) each."""
+
+    @abstractmethod
+    def clone(self, row: int, *, include_rng: bool) -> StateT:
+        """Return a copy of a game. Raises ResetNeeded before the first reset."""
+
+    @abstractmethod
+    def restore(self, rows: Indices, state: StateT) -> None:
+        """Continue some games (n,) from a state.
+
+        Raises:
+            InputError: the state is of another dream, or its observations are of another kind.
+            ResetNeeded: before the first reset.
+        """
 
     def check_begun(self) -> None:
         """Raise ResetNeeded before the first reset."""

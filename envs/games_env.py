@@ -1,6 +1,6 @@
 """GamesEnv: one game of a dream as an environment."""
 
-from typing import Any
+from typing import Any, Generic
 
 import gymnasium as gym
 import numpy as np
@@ -8,14 +8,14 @@ from gymnasium.error import ResetNeeded
 
 from atarigan.images.pixels import Frames
 
-from .games import Games
+from .games import Games, StateT
 from .json_spec import HasJsonSpec
 
 ONLY = np.zeros(1, np.intp)
 
 
-class GamesEnv(HasJsonSpec, gym.Env[Any, Any]):
-    """Plays a game.
+class GamesEnv(HasJsonSpec, gym.Env[Any, Any], Generic[StateT]):
+    """Plays a game, which a `StateT` holds at one moment.
 
     Args:
         games: one game.
@@ -25,7 +25,9 @@ class GamesEnv(HasJsonSpec, gym.Env[Any, Any]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  (as in gym.Env)
 
-    def __init__(self, games: Games, actions: gym.Space[Any], render_mode: str | None) -> None:
+    def __init__(
+        self, games: Games[StateT], actions: gym.Space[Any], render_mode: str | None
+    ) -> None:
         self._played = games
         self.render_mode = render_mode
         self.observation_space = games.seen.space
@@ -66,6 +68,28 @@ class GamesEnv(HasJsonSpec, gym.Env[Any, Any]):
             ResetNeeded: there was no reset.
         """
         return None if self.render_mode is None else self._played.pictures()[0]
+
+    def clone_state(self, include_rng: bool = True) -> StateT:
+        """Return a copy of the game, its frames and its random stream.
+
+        Args:
+            include_rng: whether `restore_state` also restores the random stream, so that the game
+                goes on in the same way. False keeps the stream as it is then, so that what is
+                random, such as sticky actions or the begin of later episodes, differs.
+
+        Raises:
+            ResetNeeded: there was no reset.
+        """
+        return self._played.clone(0, include_rng=include_rng)
+
+    def restore_state(self, state: StateT) -> None:
+        """Continue from a state, which may be of another environment of the same dream.
+
+        Raises:
+            InputError: the state is of another dream, or its observations are of another kind.
+            ResetNeeded: there was no reset.
+        """
+        self._played.restore(ONLY, state)
 
     def _checked(self, action: Any) -> Any:
         """Return an action as an array of one. Raises InputError if it is not of the space."""

@@ -1,6 +1,6 @@
 """GamesVectorEnv: the games of a dream as a vector environment, in each autoreset mode."""
 
-from typing import Any
+from typing import Any, Generic
 
 import gymnasium as gym
 import numpy as np
@@ -12,15 +12,15 @@ from gymnasium.vector.utils import batch_space
 from atarigan.models.dynamics.dream_batch import Outcomes
 
 from .dream_options import check_whole
-from .games import Games, Infos
+from .games import Games, Infos, StateT
 from .json_spec import HasJsonSpec
 from .vector_api import Indices, Mask, checked_reset_mask, seeds_of_reset
 
 _NOBODY = np.zeros(0, np.intp)
 
 
-class GamesVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any]):
-    """Plays games, all of them in one call a step.
+class GamesVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any], Generic[StateT]):
+    """Plays games, all of them in one call a step. A `StateT` holds one of them at one moment.
 
     Args:
         games: N games.
@@ -31,7 +31,7 @@ class GamesVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any]):
 
     def __init__(
         self,
-        games: Games,
+        games: Games[StateT],
         actions: gym.Space[Any],
         mode: AutoresetMode,
         render_mode: str | None,
@@ -104,6 +104,31 @@ class GamesVectorEnv(HasJsonSpec, VectorEnv[Any, Any, Any]):
             ResetNeeded: there was no reset.
         """
         return None if self.render_mode is None else tuple(self._played.pictures())
+
+    def clone_state(self, index: int, include_rng: bool = True) -> StateT:
+        """Return a copy of the game of a sub-environment, its frames and its random stream.
+
+        Args:
+            index: number of the sub-environment.
+            include_rng: whether `restore_state` also restores the random stream, so that the game
+                goes on in the same way.
+
+        Raises:
+            InputError: there is no such sub-environment.
+            ResetNeeded: there was no reset.
+        """
+        [row] = self._rows(index)
+        return self._played.clone(row, include_rng=include_rng)
+
+    def restore_state(self, index: int | None, state: StateT) -> None:
+        """Continue a sub-environment from a state, or all of them with None.
+
+        Raises:
+            InputError: there is no such sub-environment, the state is of another dream, or its
+                observations are of another kind.
+            ResetNeeded: there was no reset.
+        """
+        self._played.restore(self._rows(index), state)
 
     def _rows(self, index: int | None) -> Indices:
         if index is None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
 
-class NetworkDreamEnv(GamesEnv):
+class NetworkDreamEnv(GamesEnv[NetworkDreamState]):
     """A learned environment whose state is a vector of numbers, such as CartPole.
 
     From the vector and an action, two networks predict the next vector, the reward and whether the
@@ -59,27 +59,6 @@ class NetworkDreamEnv(GamesEnv):
         super().__init__(self._games, self._games.dream.actions.space, chosen.render_mode)
         if not self._games.is_drawn:
             self.metadata = {**self.metadata, "render_modes": []}
-
-    def clone_state(self, include_rng: bool = True) -> NetworkDreamState:
-        """Return a copy of the episode, its frames and its random stream.
-
-        Args:
-            include_rng: whether `restore_state` also restores the random stream, which chooses how
-                later episodes begin.
-
-        Raises:
-            ResetNeeded: there was no reset.
-        """
-        return self._games.clone(0, include_rng=include_rng)
-
-    def restore_state(self, state: NetworkDreamState) -> None:
-        """Continue from a state, which may be of another environment of the same dream.
-
-        Raises:
-            InputError: the state is of another dream, or its observations are of another kind.
-            ResetNeeded: there was no reset.
-        """
-        self._games.restore(ONLY, state)
 
     def set_state(self, state: Any) -> Any:
         """Continue from a vector of finite numbers (size,) and return its observation, as at an

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
 
 
-class NetworkDreamVectorEnv(GamesVectorEnv):
+class NetworkDreamVectorEnv(GamesVectorEnv[NetworkDreamState]):
     """Many episodes of a dream of vectors at once: a step predicts and draws all of them together.
 
     Sub-environment i after `reset(seed=s)` returns what a `NetworkDreamEnv` returns after
@@ -65,25 +65,6 @@ class NetworkDreamVectorEnv(GamesVectorEnv):
         mode, chosen = autoreset_mode_named(autoreset_mode), NetworkDreamOptions.of(options)
         self._games = NetworkGames(model, generator, num_envs, chosen, output)
         super().__init__(self._games, self._games.dream.actions.space, mode, chosen.render_mode)
-
-    def clone_state(self, index: int, include_rng: bool = True) -> NetworkDreamState:
-        """Return a copy of the episode of a sub-environment, as `NetworkDreamEnv.clone_state` does.
-
-        Raises:
-            InputError: there is no such sub-environment.
-            ResetNeeded: there was no reset.
-        """
-        [row] = self._rows(index)
-        return self._games.clone(row, include_rng=include_rng)
-
-    def restore_state(self, index: int | None, state: NetworkDreamState) -> None:
-        """Continue a sub-environment from a state, or all of them with None.
-
-        Raises:
-            InputError: there is no such sub-environment, or as for `NetworkDreamEnv`.
-            ResetNeeded: there was no reset.
-        """
-        self._games.restore(self._rows(index), state)
 
     def set_state(self, index: int | None, state: Any) -> Any:
         """Continue a sub-environment from a vector, or all of them with None; return the

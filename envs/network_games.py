@@ -122,7 +122,7 @@ class NetworkDreamState:
     settings: NetworkDreamSettings
 
 
-class NetworkGames(Games):
+class NetworkGames(Games[NetworkDreamState]):
     """N episodes of a dream of vectors. The seed of one chooses the state that it begins with.
 
     Args:
@@ -225,7 +225,6 @@ class NetworkGames(Games):
         }
 
     def clone(self, row: int, *, include_rng: bool) -> NetworkDreamState:
-        """Return a copy of an episode. Raises ResetNeeded before the first reset."""
         self.check_begun()
         return NetworkDreamState(
             game=self._games[[row]],
@@ -236,12 +235,6 @@ class NetworkGames(Games):
         )
 
     def restore(self, rows: Indices, state: NetworkDreamState) -> None:
-        """Continue some games (n,) from a state.
-
-        Raises:
-            InputError: the state is of another dream, or its observations are of another kind.
-            ResetNeeded: before the first reset.
-        """
         self._check_same_dream(state, NetworkDreamState)
         found = None if state.stack is None else state.stack.shape
         if found != self.seen.stack_shape:
