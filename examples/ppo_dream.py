@@ -12,7 +12,6 @@ pixels too. `scores.csv` has a line for each measurement: agent steps, minutes o
 """
 
 import csv
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from atarigan.cli import command_line
+from atarigan.config.clock import Clock, clock_of
 from atarigan.errors import InputError
 from atarigan.models.device import choose_device
 from atarigan.models.dynamics.dream import Dream, DreamSettings
@@ -77,6 +77,8 @@ class ExampleArguments:
     """Real games of a measurement."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the policy learns and a dream is played, in the fast loop."""
+    clock: Clock = "wall"
+    """What minutes are counted by: the time that passes, or CPU time."""
     seed: int = 0
     """Seed of games and weights."""
 
@@ -106,6 +108,7 @@ class Measurements:
         self._arguments = arguments
         self._games = real_games(settings, arguments.num_games, arguments.observations)
         self._games.reset(seed=arguments.seed + _MEASURED_SEED)
+        self._now = clock_of(arguments.clock)
         self._next, self._measured_s, self._began = 0, 0.0, 0.0
         self.rows: list[tuple[int, float, float]] = []
 
@@ -114,12 +117,12 @@ class Measurements:
         if num_steps < min(self._next, self._arguments.num_steps):
             return
         self._next += self._arguments.measure_every
-        before = time.monotonic()
+        before = self._now()
         if not self.rows:  # training begins now
             self._began = before
         minutes = (before - self._began - self._measured_s) / 60
         mean = mean_return(act, self._games)
-        self._measured_s += time.monotonic() - before
+        self._measured_s += self._now() - before
         self.rows.append((num_steps, minutes, mean))
         print(f"{num_steps:,} steps, {minutes:.2f} minutes: {mean:.2f}", flush=True)
 
