@@ -20,7 +20,7 @@ from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.grid_search import find_grids
-from atarigan.models.dynamics.hard_examples import MOST_TURNS, MinedTree, mine
+from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
 from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
@@ -254,8 +254,9 @@ class TreeFitter:
         if (classes == classes[0]).all():
             first = np.zeros(1, np.int64)
             return MinedTree(ByteTree(columns, classes, [], first, self._rng), first)
-        most_turns = MOST_TURNS if is_read else 1
-        return mine(columns, classes, candidates, self._rng, known, likely, most_turns)
+        if not is_read:
+            return fit_sample(columns, classes, likely or candidates, self._rng)
+        return mine(columns, classes, candidates, self._rng, known, likely)
 
     def _tables(self, transitions: FrameTransitions) -> TreeTables:
         trees = _joined([each.tree.nodes() for each in self._mined_trees if each is not None])
