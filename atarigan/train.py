@@ -233,6 +233,8 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
         model = typed_json.read_json(path, ModelConfig)
         if flags.data is None:
             refuse_missing_data(model, flags.out)
+        if model.run.device == "cuda":  # and is resumed, perhaps, where there is none
+            return dataclasses.replace(model.run, device="auto")
         return model.run
     if flags.config:
         return config_file(Path(flags.config))

@@ -46,9 +46,14 @@ class DevicePlan:
     num_threads: int = 1
 
     @property
+    def kind(self) -> str:
+        """Kind of the device, "cpu" or "cuda"; each has random streams of its own."""
+        return self.device.type
+
+    @property
     def is_cuda(self) -> bool:
         """Whether the device is a CUDA GPU."""
-        return self.device.type == "cuda"
+        return self.kind == "cuda"
 
     def place(self, module: M) -> M:
         """Move a module to the device, convolutions in channels_last."""
@@ -86,13 +91,18 @@ class DevicePlan:
         return torch.cuda.get_rng_state(self.device) if self.is_cuda else torch.get_rng_state()
 
     def set_layers_rng_state(self, state: Tensor) -> None:
-        """Continue that stream from a state; ignore a state of another kind of device."""
-        if state.shape != self.layers_rng_state().shape:
-            return
+        """Continue that stream from a state of the same kind of device."""
         if self.is_cuda:
             torch.cuda.set_rng_state(state, self.device)
         else:
             torch.set_rng_state(state)
+
+    def seed_layers_rng(self, seed: int) -> None:
+        """Start that stream over."""
+        if self.is_cuda:
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
 
     def __str__(self) -> str:
         num = self.num_threads

@@ -26,8 +26,9 @@ class FixedSamples:
 
     def __init__(self, trainer: Trainer, num: int, seed: int) -> None:
         config, device = trainer.config, trainer.plan.device
-        rng = torch.Generator(device).manual_seed(seed)
-        self._latents = draw_latents(num, config.latent_size, config.latent_prior, rng)
+        rng = torch.Generator().manual_seed(seed)  # on the CPU: the same on every device
+        latents = draw_latents(num, config.latent_size, config.latent_prior, rng)
+        self._latents = latents.to(device)
         self._conditions = _usual_conditions(trainer, num)
 
     @torch.inference_mode()

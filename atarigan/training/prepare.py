@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from atarigan.config.machine import free_memory, kilobytes
@@ -32,23 +31,21 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
         InputError: it is damaged, or was written for other networks.
     """
     state = load_training_state(checkpoint)
-    num_threads = trainer.plan.num_threads
     try:
         _check_counts(state)
         trainer.load_state_dict(state)
-        if not trainer.updates.continues_stream_of(state):
-            seed = [trainer.config.seed, trainer.num_images]
-            trainer.updates.rng.manual_seed(int(np.random.default_rng(seed).integers(1 << 62)))
-            trainer.use_threads(num_threads)  # not those of the other machine
-            print(
-                f"{checkpoint.name} was saved on another kind of device than "
-                f"{trainer.plan.device.type}: training continues with new random numbers",
-                file=sys.stderr,
-            )
+        was_saved_here = trainer.was_saved_here(state)
     except Exception as error:  # the file may hold anything
         raise InputError(
             f"{checkpoint} does not fit this configuration: {one_line(error)}"
         ) from None
+    if not was_saved_here:
+        choose_num_threads(trainer)
+        print(
+            f"{checkpoint.name} was saved on another kind of device than {trainer.plan.kind}: "
+            "training continues with new random numbers",
+            file=sys.stderr,
+        )
 
 
 def _check_counts(state: dict[str, Any]) -> None:

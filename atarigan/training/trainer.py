@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from atarigan.cli.stop_request import StopRequest
@@ -213,6 +214,8 @@ class Trainer:
         return {
             **self.updates.state_dict(),
             "averaged_generator": self.averaged_generator.state_dict(),
+            "device": self.plan.kind,
+            "rng": self.updates.rng.get_state(),
             "layers_rng": self.plan.layers_rng_state(),
             "num_steps": self.num_steps,
             "num_images": self.num_images,
@@ -222,16 +225,33 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken. On another kind of device random numbers are new,
+        determined by the seed and the number of images, and the number of CPU threads stays.
+        """
         self.updates.load_state_dict(state)
         self.averaged_generator.load_state_dict(state["averaged_generator"])
-        self.plan.set_layers_rng_state(state["layers_rng"])
         self.num_steps = state["num_steps"]
         self.num_images = state["num_images"]
         self.elapsed_s = state["elapsed_s"]
         self.num_rollbacks = state["num_rollbacks"]
         self._batches = None
-        self.use_threads(state["num_threads"])
+        if self.was_saved_here(state):
+            self.updates.rng.set_state(state["rng"])
+            self.plan.set_layers_rng_state(state["layers_rng"])
+            self.use_threads(state["num_threads"])
+        else:
+            numbers = np.random.default_rng([self.config.seed, self.num_images])
+            seed, layers_seed = (int(each) for each in numbers.integers(1 << 62, size=2))
+            self.updates.rng.manual_seed(seed)
+            self.plan.seed_layers_rng(layers_seed)
+
+    def was_saved_here(self, state: dict[str, Any]) -> bool:
+        """Whether a state was saved on this kind of device, so that its random streams go on. In
+        old states, which do not tell, the streams have different sizes.
+        """
+        if "device" in state:
+            return bool(state["device"] == self.plan.kind)
+        return bool(state["rng"].shape == self.updates.rng.get_state().shape)
 
     @contextlib.contextmanager
     def undone(self) -> Iterator[None]:

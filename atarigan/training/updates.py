@@ -242,14 +242,15 @@ class Updates:
                     settings["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how the next updates go: tensors, and containers of them."""
+        """Everything that decides how the next updates go, except the random streams: tensors, and
+        containers of them.
+        """
         return {
             "generator": self.generator.state_dict(),
             "critic": self.critic.state_dict(),
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "objective": self.objective.state_dict(),
-            "rng": self.rng.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -266,17 +267,8 @@ class Updates:
             for settings, kept in zip(optimizer.param_groups, of_this_device, strict=True):
                 settings.update(kept)
         self.objective.load_state_dict(state["objective"])
-        if self.continues_stream_of(state):
-            self.rng.set_state(state["rng"])
         self.losses, self.outputs = {}, None
         self._reconstruction_step = self._new_reconstruction_step()
-
-    def continues_stream_of(self, state: dict[str, Any]) -> bool:
-        """Whether the random stream of a saved state can be continued: not on another kind of
-        device.
-        """
-        stream: Tensor = state["rng"]
-        return stream.shape == self.rng.get_state().shape
 
     def _new_reconstruction_step(self) -> Callable[..., Tensor]:
         """The update by reconstruction; captured as a CUDA graph where one process trains."""
@@ -304,8 +296,9 @@ class Updates:
         config = self.config
         if not config.latent_bank:
             return None
-        rng = torch.Generator(self.plan.device).manual_seed(config.seed)
-        return draw_latents(config.latent_bank, config.latent_size, config.latent_prior, rng)
+        rng = torch.Generator().manual_seed(config.seed)  # on the CPU: the same on every device
+        bank = draw_latents(config.latent_bank, config.latent_size, config.latent_prior, rng)
+        return bank.to(self.plan.device)
 
 
 def _make_dense(network: nn.Module) -> None:
