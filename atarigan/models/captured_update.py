@@ -1,6 +1,7 @@
-"""An update of a network or of games, captured as a CUDA graph."""
+"""Work on a GPU that is captured as a CUDA graph: updates, and functions of batches."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -51,3 +52,55 @@ class CapturedUpdate(Generic[Result]):
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._result = self._update(*self._inputs)
         return graph
+
+
+class CapturedBatches:
+    """A function of batches, captured once for each power of two of rows and then replayed, in
+    inference mode.
+
+    Batches in between are padded with zeros, and larger ones than `largest` run as usual, because
+    their kernels take longer than launching them. Several threads may call it, on one CUDA stream.
+
+    Args:
+        function: takes tensors (B, ...) or None, and returns a tensor (B, ...) whose rows depend on
+            the same rows of the inputs. It must not wait for the device.
+        largest: rows of the largest batch that is captured.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], largest: int) -> None:
+        self._function = function
+        self._largest = largest
+        self._captured: dict[tuple[int, ...], CapturedUpdate[Tensor]] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the function alone: a graph belongs to its process and its tensors."""
+        return CapturedBatches, (self._function, self._largest)
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor | None) -> Tensor:
+        """Return what the function returns of a batch."""
+        num = next(len(each) for each in inputs if each is not None)
+        if not 0 < num <= self._largest:
+            return self._function(*inputs)
+        size = 1 << (num - 1).bit_length()
+        key = (size, *(each is not None for each in inputs))
+        padded = [None if each is None else _padded(each, size) for each in inputs]
+        with self._lock:
+            if key not in self._captured:
+                self._captured[key] = CapturedUpdate(self._function)
+            return self._captured[key](*padded)[:num].clone()
+
+
+def replayed(
+    function: Callable[..., Tensor], largest: int, device: torch.device
+) -> Callable[..., Tensor]:
+    """Return the `CapturedBatches` of a function on CUDA, and the function itself elsewhere."""
+    return CapturedBatches(function, largest) if device.type == "cuda" else function
+
+
+def _padded(rows: Tensor, size: int) -> Tensor:
+    """Return rows (N, ...) followed by rows of zeros, (size, ...)."""
+    if len(rows) == size:
+        return rows
+    return torch.cat([rows, rows.new_zeros(size - len(rows), *rows.shape[1:])])

@@ -16,6 +16,7 @@ from atarigan.errors import InputError
 from atarigan.files.checksum import sha256_of
 from atarigan.images.pixels import FrameFormat, Frames
 from atarigan.models import hub_card, model_source
+from atarigan.models.captured_update import replayed
 from atarigan.models.checkpoint import (
     WEIGHTS_FILE,
     find_checkpoint,
@@ -39,6 +40,7 @@ from atarigan.models.state_conditioned import StateConditionedGenerator
 
 Conditions = npt.NDArray[np.float32]
 _LARGEST_ON_CPU = 64
+_LARGEST_STATES, _LARGEST_FRAMES = 65_536, 1024  # batches that are replayed on CUDA
 
 
 class FrameGenerator(HubModel):
@@ -86,6 +88,8 @@ class FrameGenerator(HubModel):
         self.device = device
         self.num_clipped = 0
         self._network = network.to(device).requires_grad_(False).eval()
+        self._frames = replayed(self._network.frames, _LARGEST_FRAMES, device)
+        self._states = replayed(self._drawn_states, _LARGEST_STATES, device)
 
     @classmethod
     def load(cls, source: str | Path, device: str = "auto") -> Self:
@@ -203,14 +207,12 @@ class FrameGenerator(HubModel):
             InputError: it was trained without states, or the latents have another shape.
         """
         if self._state_prior is None:
-            raise InputError(
-                "this generator was trained without RAM or another state, and draws none"
-            )
+            raise InputError("this generator was trained without states, and draws none")
         self._check_latents(latents)
         return self._states(torch.from_numpy(latents).to(self.device)).cpu().numpy()
 
     @torch.inference_mode()
-    def _states(self, latents: Tensor) -> Tensor:
+    def _drawn_states(self, latents: Tensor) -> Tensor:
         assert self._state_prior is not None
         numbers = latents[:, self.model.run.latent_size :]
         return self._state_prior.states(on_unit_interval(numbers, self.latent_distribution))
@@ -283,7 +285,7 @@ class FrameGenerator(HubModel):
         latents = self.latents(num, seed)
         if labels is None and self.num_classes:
             labels = np.arange(num) % self.num_classes
-        return self.decode(latents, None if labels is None else self.conditions(labels))
+        return self.decode(latents, labels if labels is None else self.conditions(labels))
 
     def num_outside(self, states: State) -> int:
         """Return how many states (N, size) have a number outside of the range in the training data;
@@ -316,15 +318,13 @@ class FrameGenerator(HubModel):
 
     @torch.inference_mode()
     def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
-        """Do the same as `decode` with tensors on the `device`, in one batch.
-
-        Latents, classes and vectors are float32, RAM and codes uint8, and so are the frames (N, H,
-        W, C).
+        """Do the same as `decode` with tensors on the `device`, in one batch: latents, classes and
+        vectors float32; RAM, codes and frames uint8.
         """
         if self.state is not None and conditions is None:
             conditions = self._states(latents)
         numbers = latents[:, : self.model.run.latent_size]
-        return self._network.frames(*network_inputs(numbers, conditions))
+        return self._frames(*network_inputs(numbers, conditions))
 
     def sample_points(self, num: int, seed: Seed = 0) -> npt.NDArray[np.float32]:
         """Generate points, float32 (num, 2). Raises InputError if it generates images."""

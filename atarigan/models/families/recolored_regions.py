@@ -104,7 +104,7 @@ class RecoloredRegions(SizedByData):
             return frames
         told = self._told(states)
         # Which frames these are is asked on a CPU only: a device would wait, an export be fixed.
-        if torch.compiler.is_exporting() or frames.is_cuda:
+        if torch.compiler.is_exporting() or frames.device.type != "cpu":
             return self._with_exchanged(frames, told, is_back=is_back)
         (rare,) = (told != self.usual).any((1, 2)).nonzero(as_tuple=True)
         if not len(rare):

@@ -18,7 +18,7 @@ WIDTH = 48
 _SLOPE = 0.1
 _RARE = 0.01
 _PENALTY = 8.0  # nats
-_MAX_DRAWN = 4096  # states at once
+_MAX_DRAWN = 4096  # states at once on a CPU
 _BAND_LIMITS = (256, 96, 32, 8, 0)
 _Band = tuple[slice, int]
 
@@ -122,6 +122,8 @@ class StatePrior(SizedByData):
 
     def states(self, quantiles: Tensor) -> Tensor:
         """Return the RAM uint8 (B, bytes) of quantiles (B, num_quantiles) in [0, 1)."""
+        if quantiles.device.type != "cpu":
+            return self.groups.ram(self._codes(quantiles))
         with _one_thread():
             codes = torch.cat([self._codes(part) for part in quantiles.split(_MAX_DRAWN)])
         return self.groups.ram(codes)
