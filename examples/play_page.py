@@ -23,7 +23,7 @@ import numpy as np
 from atarigan.cli import command_line
 from atarigan.config.extras import imported
 from atarigan.data.collection.screen import RamScreen
-from atarigan.data.collection.scripted import GAMES, PaddleGame, PaddlePlayer
+from atarigan.data.collection.scripted.scripts import SCRIPTS, Script
 from atarigan.errors import InputError
 
 CHROMIUM = "ATARIGAN_CHROMIUM"
@@ -141,14 +141,14 @@ class ScriptedKeys:
     """The scripted player of a game.
 
     Args:
-        game: what the player knows of it.
+        script: how the game is played.
         meanings: of the page's actions.
         seed: of the player.
     """
 
-    def __init__(self, game: PaddleGame, meanings: tuple[str, ...], seed: int) -> None:
+    def __init__(self, script: Script, meanings: tuple[str, ...], seed: int) -> None:
         self._meanings = meanings
-        self._player = PaddlePlayer(game, meanings, np.random.default_rng(seed))
+        self._player = script.player(meanings, np.random.default_rng(seed))
 
     def begin_episode(self) -> None:
         """Begin a new episode."""
@@ -162,14 +162,14 @@ class ScriptedKeys:
 
 def play(page: Any, seconds: float, seed: int, keys: Sequence[str] = ()) -> None:
     """Press the scripted player's keys, or others in turns, in real time; print the score."""
-    game = GAMES.get(page.evaluate("atarigan.app.settings.title").lower())
+    script = SCRIPTS.get(page.evaluate("atarigan.app.settings.title").lower())
     meanings = tuple(page.evaluate("atarigan.app.settings.dream.actionMeanings"))
     player: KeysInTurns | ScriptedKeys
     if keys:
         check_keys(page, keys)
         player = KeysInTurns(keys)
-    elif game is not None:
-        player = ScriptedKeys(game, meanings, seed)
+    elif script is not None:
+        player = ScriptedKeys(script, meanings, seed)
     else:
         print("no scripted player knows this game: name keys with --keys")
         return

@@ -11,7 +11,7 @@ from stable_baselines3 import PPO
 from atarigan import clone, collect
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.scripted import NUM_FEATURES, PaddleTeacher, scripted_game
+from atarigan.data.collection.scripted.scripts import script_of
 from atarigan.errors import InputError
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
@@ -79,7 +79,7 @@ def test_a_teacher_scores_and_is_deterministic(game, least):
     played = []
     for num_steps in (1500, 300):
         env.reset(0)
-        teacher = PaddleTeacher(scripted_game(env), env.action_meanings)
+        teacher = script_of(env).teacher(env.action_meanings)
         teacher.begin_episode()
         score, actions = 0.0, []
         for _ in range(num_steps):
@@ -109,7 +109,6 @@ def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
     assert shares[-1] == pytest.approx(0.1)
     assert cloning.num_steps == 192
     cloning.close()
-    assert NUM_FEATURES == 7
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.policies import Policy
+from atarigan.data.collection.policy import Policy
 from atarigan.evaluation.dream.visited_states import StepsFrom
 from atarigan.models.dynamics.dynamics import Dynamics, NextStates
 from atarigan.training.dream import frame_games

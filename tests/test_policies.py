@@ -15,7 +15,8 @@ from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.held_actions import ActionShares, HeldActions
 from atarigan.data.collection.new_buffer import create_buffer
-from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.data.collection.policies import EpsilonMixture, policy_maker
+from atarigan.data.collection.policy import Policy
 from atarigan.data.collection.preprocessing import PREPROCESSINGS
 from atarigan.data.collection.screen import Screen
 from atarigan.data.collection.worker import Share, Signals, collect_share

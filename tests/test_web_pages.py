@@ -192,7 +192,7 @@ def test_the_page_needs_nothing_else_and_is_small(pong_page: Path) -> None:
 
 def test_bytes_that_move_things_are_found(pong: FrameGenerator) -> None:
     moves = {each.address: each.moves for each in shown_bytes(pong)}
-    assert moves[49] == "across"  # the ball, as in data/collection/scripted.py
+    assert moves[49] == "across"  # the ball, as in data/collection/scripted/paddle_games.py
     assert moves[54] == moves[51] == "along"
     assert moves[13] == moves[14] == ""  # the score
 

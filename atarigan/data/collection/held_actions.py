@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.collection.policies import Policy
+from atarigan.data.collection.policy import Policy
 from atarigan.data.collection.screen import Screen
 
 _CONCENTRATION = 0.7  # of the distribution of actions: some are frequent, some rare

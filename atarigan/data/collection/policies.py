@@ -7,29 +7,19 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.model_policy import ModelPolicy, named_model
+from atarigan.data.collection.policy import Policy
 from atarigan.data.collection.screen import Screen
-from atarigan.data.collection.scripted import PaddlePlayer, scripted_game
+from atarigan.data.collection.scripted.scripts import script_of
 from atarigan.errors import InputError, did_you_mean
 
 NAMES = ("random", "scripted", "sb3:ALGO:FILE.zip", "module:function")
-
-
-class Policy(Protocol):
-    """Chooses an action at each agent step."""
-
-    def begin_episode(self) -> None:
-        """Forget the last episode."""
-        return
-
-    def act(self, screen: Screen) -> Any:
-        """Return an action of the environment's action space."""
 
 
 PolicyMaker = Callable[[np.random.Generator], Policy]
@@ -62,7 +52,7 @@ def policy_maker(
     if name == "random":
         return partial(RandomPolicy, env.action_space)
     if name == "scripted":
-        return partial(PaddlePlayer, scripted_game(env), env.action_meanings)
+        return partial(script_of(env).player, env.action_meanings)
     if kind == "sb3":
         algorithm, file = named_model(name)
         return partial(ModelPolicy, algorithm, file, env, preprocessing=preprocessing, axes=axes)

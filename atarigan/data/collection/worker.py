@@ -22,7 +22,8 @@ from atarigan.data.buffer.meta import BufferMeta
 from atarigan.data.buffer.ring import ring_number
 from atarigan.data.buffer.writer import BufferWriter
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.data.collection.policies import EpsilonMixture, policy_maker
+from atarigan.data.collection.policy import Policy
 from atarigan.data.collection.screen import read_frame
 from atarigan.errors import InputError
 from atarigan.images.layout import LayoutGuessWarning

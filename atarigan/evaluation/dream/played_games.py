@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.collection import scripted
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.held_actions import ActionShares, HeldActions
 from atarigan.data.collection.policies import EpsilonMixture, PolicyMaker
 from atarigan.data.collection.screen import RamScreen
+from atarigan.data.collection.scripted.scripts import SCRIPTS, script_of
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.dream_batch import DreamBatch
 
@@ -66,11 +66,11 @@ class PlayedGames:
 def evaluation_policies(env: AgentSteps, num: int, seed: int) -> list[NamedPolicy]:
     """Return policies of different strength and habits, at least one.
 
-    In Pong and Breakout, half of them are scripted players with different shares of random actions.
-    The others hold random actions, each by a distribution of its own.
+    In games of `SCRIPTS`, half of them are scripted players with different shares of random
+    actions. The others hold random actions, each by a distribution of its own.
     """
     num_actions = len(env.action_meanings)
-    num_scripted = num // 2 if env.game in scripted.GAMES else 0
+    num_scripted = num // 2 if env.game in SCRIPTS else 0
     policies = []
     for share in np.linspace(0, _MOST_RANDOM, num_scripted).round(2).tolist():
         policies.append(NamedPolicy(f"scripted, {share:.0%} random", _scripted(env, share)))
@@ -83,7 +83,7 @@ def evaluation_policies(env: AgentSteps, num: int, seed: int) -> list[NamedPolic
 
 def _scripted(env: AgentSteps, share: float) -> PolicyMaker:
     def make(rng: np.random.Generator) -> EpsilonMixture:
-        player = scripted.PaddlePlayer(scripted.scripted_game(env), env.action_meanings, rng)
+        player = script_of(env).player(env.action_meanings, rng)
         return EpsilonMixture(player, share, env.action_space, rng)
 
     return make

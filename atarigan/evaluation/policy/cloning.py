@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import read_frame
-from atarigan.data.collection.scripted import NUM_FEATURES, PaddleTeacher, scripted_game
+from atarigan.data.collection.scripted.scripts import script_of
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.images.frame_stack import FrameStacks
 from atarigan.images.pixels import Frames
@@ -38,7 +38,7 @@ class Cloning:
     another game (swap noise), so that the policy tolerates wrong pixels of generated frames.
 
     Args:
-        env_id: the game, Pong or Breakout.
+        env_id: the game, one of `SCRIPTS`.
         num_steps: total agent steps to play and label.
         seed: seed of weights, games, the choice of who acts, and batches.
 
@@ -52,9 +52,10 @@ class Cloning:
     def __init__(self, env_id: str, num_steps: int, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._envs = [AgentSteps(env_id) for _ in range(NUM_GAMES)]
-        game, meanings = scripted_game(self._envs[0]), self._envs[0].action_meanings
-        self._teachers = [PaddleTeacher(game, meanings) for _ in self._envs]
-        self.policy = ClonedPolicy(len(meanings), NUM_FEATURES, seed)
+        script, meanings = script_of(self._envs[0]), self._envs[0].action_meanings
+        self._teachers = [script.teacher(meanings) for _ in self._envs]
+        num_features = self._teachers[0].num_features
+        self.policy = ClonedPolicy(len(meanings), num_features, seed)
         self.policy.model.trained_on = {
             "preprocessing": "clone",
             "env_id": env_id,
@@ -68,7 +69,7 @@ class Cloning:
         capacity = min(num_steps, CAPACITY) // NUM_GAMES * NUM_GAMES
         self._features = np.zeros((capacity, self.policy.num_features), np.float16)
         self._labels = np.zeros(capacity, np.int64)
-        self._targets = np.zeros((capacity, NUM_FEATURES), np.float32)
+        self._targets = np.zeros((capacity, num_features), np.float32)
         for env, teacher in zip(self._envs, self._teachers, strict=True):
             env.reset(int(self._rng.integers(2**31)))
             teacher.begin_episode()

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.frame_player import SavedGame
 from atarigan.data.collection.held_actions import HeldActions
-from atarigan.data.collection.policies import EpsilonMixture, Policy, policy_maker
+from atarigan.data.collection.policies import EpsilonMixture, policy_maker
+from atarigan.data.collection.policy import Policy
 from atarigan.evaluation.dream.visited_states import EmulatedSteps, StepsFrom
 from atarigan.models.dynamics.controls import Controls
 from atarigan.models.dynamics.dynamics import Dynamics

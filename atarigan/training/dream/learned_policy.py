@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from atarigan.data.collection.policies import Policy
+from atarigan.data.collection.policy import Policy
 from atarigan.data.collection.screen import Screen
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.dream_batch import DreamBatch

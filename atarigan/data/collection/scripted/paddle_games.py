@@ -1,4 +1,4 @@
-"""Scripted players of Pong and Breakout, which read ball and paddle from RAM."""
+"""Players of games with a ball and a paddle, which read both from RAM."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import Screen
-from atarigan.errors import InputError
 
 Places = tuple[int, int]
-NUM_FEATURES = 7
 _LARGEST_GAP = 100
 # A clone estimates the ball's speed from pixels. Predicting further would amplify its errors.
 _TAUGHT_LEAD, _TAUGHT_REACH = 2, 8
@@ -77,38 +74,36 @@ class PaddleGame:
 
 # Measured: addresses by regression of RAM bytes on screen positions of ball and paddle, dynamics by
 # single presses without sticky actions.
-GAMES = {
-    "breakout": PaddleGame(
-        across=101,
-        along=99,
-        paddle=72,
-        line=179,
-        walls=(57, 200),
-        middle=9,
-        drift=(12.5, 1),
-        momentum=0.4,
-        home=119,
-        reach=(7, 10),
-        outward=0,
-        back="LEFT",
-        forth="RIGHT",
-    ),
-    "pong": PaddleGame(
-        across=49,
-        along=54,
-        paddle=51,
-        line=189.5,
-        walls=(44, 207),
-        middle=6.5,
-        drift=(12, 3),
-        momentum=0.4,
-        home=118,
-        reach=(9, 12),
-        outward=3,
-        back="RIGHT",
-        forth="LEFT",
-    ),
-}
+BREAKOUT = PaddleGame(
+    across=101,
+    along=99,
+    paddle=72,
+    line=179,
+    walls=(57, 200),
+    middle=9,
+    drift=(12.5, 1),
+    momentum=0.4,
+    home=119,
+    reach=(7, 10),
+    outward=0,
+    back="LEFT",
+    forth="RIGHT",
+)
+PONG = PaddleGame(
+    across=49,
+    along=54,
+    paddle=51,
+    line=189.5,
+    walls=(44, 207),
+    middle=6.5,
+    drift=(12, 3),
+    momentum=0.4,
+    home=118,
+    reach=(9, 12),
+    outward=3,
+    back="RIGHT",
+    forth="LEFT",
+)
 
 
 class PaddlePlayer:
@@ -118,7 +113,7 @@ class PaddlePlayer:
     arrive out of reach.
 
     Args:
-        game: one of `GAMES`.
+        game: the game.
         meanings: name of each action.
         rng: draws the reach.
     """
@@ -169,7 +164,7 @@ class PaddleTeacher:
     Its action is a function of the positions in this agent step and in the last.
 
     Args:
-        game: one of `GAMES`.
+        game: the game.
         meanings: name of each action.
 
     Attributes:
@@ -178,6 +173,7 @@ class PaddleTeacher:
             from the paddle to its target. NaN without a ball.
     """
 
+    num_features = 7
     features: npt.NDArray[np.float32]
 
     def __init__(self, game: PaddleGame, meanings: tuple[str, ...]) -> None:
@@ -194,7 +190,7 @@ class PaddleTeacher:
         before = self._before
         now = int(ram[game.across]), int(ram[game.along]), int(ram[game.paddle])
         self._before = now if 0 not in now[:2] else None
-        self.features = np.full(NUM_FEATURES, np.nan, np.float32)
+        self.features = np.full(self.num_features, np.nan, np.float32)
         if self._before is None:
             return self._serve
         if before is None:
@@ -219,17 +215,3 @@ class PaddleTeacher:
 def _way(gap: float, reach: float) -> int:
     """Return the direction of a gap, -1 or 1; 0 if it is within reach."""
     return 0 if abs(gap) <= reach else 1 if gap > 0 else -1
-
-
-def scripted_game(env: AgentSteps) -> PaddleGame:
-    """Return the game that an environment plays.
-
-    Raises:
-        InputError: no scripted player can play it.
-    """
-    if env.game not in GAMES or not env.action_meanings:
-        raise InputError(
-            "policy scripted plays Pong and Breakout with discrete actions, "
-            f"not {env.game or 'an environment that is not ALE'}"
-        )
-    return GAMES[env.game]
