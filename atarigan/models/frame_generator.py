@@ -285,7 +285,7 @@ class FrameGenerator(HubModel):
         latents = self.latents(num, seed)
         if labels is None and self.num_classes:
             labels = np.arange(num) % self.num_classes
-        return self.decode(latents, labels if labels is None else self.conditions(labels))
+        return self.decode(latents, None if labels is None else self.conditions(labels))
 
     def num_outside(self, states: State) -> int:
         """Return how many states (N, size) have a number outside of the range in the training data;
