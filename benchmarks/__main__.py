@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Report
 
 MODULES = {
+    "device": "on_device",
     "collect": "collection",
     "buffer": "buffer",
     "train": "training",
@@ -29,6 +30,9 @@ MODULES = {
 }
 
 
+ON_CUDA = ("device", "generate", "buffer", "env", "dream", "train")
+
+
 @dataclass(frozen=True)
 class BenchmarkArguments:
     """Measure the speed of atarigan, compared with the bare limit and a peer in the same run.
@@ -37,7 +41,9 @@ class BenchmarkArguments:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """Which: collect, buffer, train, generate, env, dream, render, ray, codes; none means all."""
+    """Which: device, collect, buffer, train, generate, env, dream, render, ray, codes; none means
+    all, on CUDA those that compute there.
+    """
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where networks compute; auto takes CUDA where there is one."""
     json: str | None = None
@@ -58,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return quality.main(words[1:])
     arguments = command_line.parse(BenchmarkArguments, words, command="benchmarks", package="")
-    names = arguments.names or tuple(MODULES)
-    for name in names:
+    for name in arguments.names:
         if name not in MODULES:
             raise InputError(f"unknown benchmark {name!r}: {did_you_mean(name, MODULES)}")
     from atarigan.models.device import choose_device
@@ -70,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks.report_charts import write_charts
 
     device = choose_device(arguments.device)
+    names = arguments.names or (ON_CUDA if device.type == "cuda" else tuple(MODULES))
     after = print_profile if arguments.profile else None
     stopwatch = Stopwatch("cuda" if device.type == "cuda" else "cpu", arguments.quick, after)
     report = Report(machine.describe_machine(), machine.versions(), machine.commit(), rows=[])

@@ -25,6 +25,7 @@ from benchmarks.emulator import FRAME_SKIP, Emulator
 from benchmarks.measurement import Case
 
 GRAY = FrameFormat("gray", 84, 84)
+NATIVE = FrameFormat("rgb", 210, 160)
 RAM_SIZE = 128
 STATE_RECIPE = "atari"
 _NUM_PLAYED = 500
@@ -82,6 +83,24 @@ def untrained_generator(network: str, device: str) -> FrameGenerator:
 def state_generator(device: str) -> FrameGenerator:
     """The one that comes with atarigan, of the recipe atari: it reads memory."""
     return FrameGenerator.load("breakout", device)
+
+
+def native_generator(device: str) -> FrameGenerator:
+    """One of native RGB frames that reads RAM, fitted to played frames and not trained."""
+    emulator = Emulator(seed=0)
+    screen = AleScreen(emulator.ale)
+    frames, rams = [], []
+    for _ in range(64):
+        frames.append(read_frame(screen, NATIVE))
+        rams.append(emulator.ale.getRAM())
+        emulator.act()
+    spec = SampleSpec((3, NATIVE.height, NATIVE.width), NATIVE, (RAM_SIZE,))
+    model = ModelConfig(RunConfig(network="profiles", condition="ram", latent_size=4), spec)
+    generator = build_generator(model)
+    states = torch.from_numpy(np.stack(rams))
+    generator.fit_states(states)
+    generator.fit(torch.from_numpy(np.stack(frames)), states)
+    return FrameGenerator(model, generator, torch.device(device))
 
 
 def bare_env() -> gym.Env[Any, Any]:

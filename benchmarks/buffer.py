@@ -1,5 +1,6 @@
 """`buffer`: drawing batches, and bytes on disk."""
 
+import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,16 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from stable_baselines3.common.buffers import ReplayBuffer
+from torch import Tensor
 
+from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.sources import SOURCES
+from atarigan.data.sources.source import Batch
 from atarigan.models.generated_replay import GeneratedReplay
+from atarigan.training.device_plan import plan_for
 from benchmarks import breakout, peers
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows
@@ -31,6 +38,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
         replay = replay_buffer(buffer)
         yield from transitions(stopwatch, buffer, replay, Path(folder) / "torchrl")
         yield from bytes_per_step(buffer, states, replay)
+        yield from batches_on_device(stopwatch, buffer)
 
 
 def single_frames(stopwatch: Stopwatch, buffer: FrameBuffer, states: FrameBuffer) -> Iterator[Row]:
@@ -95,6 +103,37 @@ def bytes_per_step(buffer: FrameBuffer, states: FrameBuffer, replay: ReplayBuffe
         case = f"FrameBuffer, {name} on disk"
         yield Row("buffer", case, ours, "bytes/step", peer, theirs / ours)
     yield Row("buffer", peer, theirs, "bytes/step")
+
+
+def batches_on_device(stopwatch: Stopwatch, buffer: FrameBuffer) -> Iterator[Row]:
+    """Batches as a training takes them, floats on the device: on a GPU read ahead into page-locked
+    memory and copied meanwhile. Against batches read when they are asked for, and the copy alone.
+    """
+    config = RunConfig(data=str(buffer.path), device=stopwatch.device)
+    source, plan = SOURCES["frames"](config), plan_for(config)
+    for size in stopwatch.sized(full=(256, 4096), quick=(16,)):
+        ahead = plan.on_device(source.batches(size, seed=0))
+        asked = source.batches(size, seed=0)
+        host = torch.from_numpy(next(asked).samples)
+        host = host.pin_memory() if plan.is_cuda else host
+        target = torch.empty_like(host, device=plan.device)
+
+        def read(batches: Iterator[Batch] = asked) -> None:
+            plan.samples(next(batches).samples)
+
+        def copy(target: Tensor = target, host: Tensor = host) -> None:
+            target.copy_(host, non_blocking=True)
+
+        ours, peer, limit = (
+            f"{name}, batch {size}"
+            for name in ("batches on the device", "batches read when asked for", "the copy alone")
+        )
+        cases = [
+            Case(ours, size, functools.partial(next, ahead), (peer, limit)),
+            Case(peer, size, read),
+            Case(limit, size, copy),
+        ]
+        yield from rate_rows("buffer", "frames/s", cases, stopwatch.timings(cases))
 
 
 def replay_buffer(buffer: FrameBuffer) -> ReplayBuffer:

@@ -1,13 +1,17 @@
 """A GAN's training loop as one writes it without this package: the peer of the trainer."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
+from atarigan.config.run_config import RunConfig
+from atarigan.data.sample_spec import Ram
 from atarigan.images.pixels import Frames
 from atarigan.images.subset import drawn
 from atarigan.models.build import build_generator, network_shape
 from atarigan.models.device import choose_device
-from atarigan.models.families import NETWORKS
+from atarigan.models.families import NETWORKS, Generator
 from atarigan.models.model_config import ModelConfig
 from atarigan.training.objectives import OBJECTIVES
 
@@ -78,3 +82,36 @@ class EagerLoop:
         (gradients,) = torch.autograd.grad(self.critic(samples).sum(), samples, create_graph=True)
         norms: Tensor = gradients.flatten(1).norm(dim=1)
         return norms
+
+
+class EagerReconstruction:
+    """The same for updates towards real frames of states, by the generator's own loss.
+
+    Args:
+        generator: the one to copy.
+        config: batch size, learning rate and device.
+        frames: uint8 (N, H, W, C).
+        states: of these frames, uint8 (N, bytes).
+    """
+
+    def __init__(
+        self, generator: Generator, config: RunConfig, frames: Frames, states: Ram
+    ) -> None:
+        self.config = config
+        self.device = choose_device(config.device)
+        self.frames = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
+        self.states = torch.from_numpy(states)
+        self.generator = copy.deepcopy(generator).to(self.device).requires_grad_(True).train()
+        betas = (config.beta1, config.beta2)
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), config.generator_lr, betas)
+
+    def update(self, batch_size: int) -> None:
+        """One update of the generator."""
+        chosen = torch.randint(len(self.frames), (batch_size,))
+        real = self.frames[chosen].to(self.device).float() / 127.5 - 1
+        states = self.states[chosen].to(self.device)
+        latents = torch.randn(batch_size, self.config.latent_size, device=self.device)
+        loss = self.generator.reconstruction_loss(latents, states, real)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()

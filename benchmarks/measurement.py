@@ -1,12 +1,15 @@
 """How speed is measured: warm-up, waiting for the device, repeats that take turns."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import torch
+
+from atarigan.config.machine import num_cores
 
 T = TypeVar("T")
 DeviceName = Literal["cpu", "cuda"]
@@ -27,7 +30,7 @@ class Case:
     """
 
     name: str
-    num_units: int
+    num_units: float
     work: Callable[[], Any]
     against: tuple[str, ...] = ()
     times_itself: bool = False
@@ -49,17 +52,17 @@ class Stopwatch:
 
     @property
     def num_repeats(self) -> int:
-        return self.sized(full=7, quick=5)
+        return self.sized(full=5 if self.device == "cuda" else 7, quick=5)
 
     @property
     def repeat_s(self) -> float:
-        """How long one repeat of one case goes on, at least."""
-        return self.sized(full=0.4, quick=0.01)
+        """How long one repeat of one case goes on, at least; less on a GPU, which nobody shares."""
+        return self.sized(full=0.15 if self.device == "cuda" else 0.4, quick=0.01)
 
     @property
     def num_envs(self) -> int:
-        """Environments in a vector."""
-        return self.sized(full=16, quick=2)
+        """Environments in a vector: enough to keep all cores busy."""
+        return self.sized(full=max(16, 8 * num_cores()), quick=2)
 
     def sized(self, full: T, quick: T) -> T:
         """Whichever suits how thoroughly is measured."""
@@ -68,10 +71,12 @@ class Stopwatch:
     def timings(self, cases: Sequence[Case]) -> Timings:
         """Seconds that a unit of work takes: name of the case to one figure a repeat.
 
-        Every case is warmed up. Then each repeat goes through all of them, there and back in turn,
-        so that whatever else the machine does hurts them alike.
+        Every case is warmed up, and left out if the device lacks the memory for it. Then each
+        repeat goes through all of them, there and back in turn, so that whatever else the machine
+        does hurts them alike.
         """
-        num_calls = {case.name: self._warm_up(case) for case in cases}
+        num_calls = {case.name: num for case in cases if (num := self._fitting_calls(case))}
+        cases = [case for case in cases if case.name in num_calls]
         found: Timings = {case.name: [] for case in cases}
         for repeat in range(self.num_repeats):
             for case in cases if repeat % 2 == 0 else reversed(cases):
@@ -81,6 +86,15 @@ class Stopwatch:
             for case in cases:
                 self.after(case)
         return found
+
+    def _fitting_calls(self, case: Case) -> int:
+        """Warm a case up; return how many calls fill a repeat, 0 if memory does not hold it."""
+        try:
+            return self._warm_up(case)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            print(f"without {case.name}, which takes more memory than is free", file=sys.stderr)
+            return 0
 
     def _warm_up(self, case: Case) -> int:
         """Call it once, then for a repeat's time; returns how many calls fill a repeat."""

@@ -68,12 +68,14 @@ class Report:
 
 
 def rate_rows(benchmark: str, unit: str, cases: Sequence[Case], timings: Timings) -> Iterator[Row]:
-    """Rows of units per second: one a case and what it is compared with."""
+    """Rows of units per second: one a case that was timed and what it is compared with."""
     rates = {name: [1 / seconds for seconds in times] for name, times in timings.items()}
     medians = {name: statistics.median(values) for name, values in rates.items()}
     for case in cases:
+        if case.name not in medians:
+            continue
         value, spread = medians[case.name], interquartile_range(rates[case.name])
-        for other in case.against or (None,):
+        for other in [each for each in case.against if each in medians] or (None,):
             ratio = value / medians[other] if other else None
             yield Row(benchmark, case.name, value, unit, other, ratio, spread)
 

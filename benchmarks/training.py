@@ -1,6 +1,7 @@
 """`train`: images a second of the trainer."""
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -15,15 +16,18 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.models.device import choose_device
 from atarigan.training.build import build_trainer
+from atarigan.training.device_plan import DeviceBatch
 from atarigan.training.prepare import choose_num_threads
+from atarigan.training.trainer import Trainer
 from benchmarks import breakout
-from benchmarks.eager_loop import EagerLoop
+from benchmarks.eager_loop import EagerLoop, EagerReconstruction
 from benchmarks.matrix_work import matrix_work
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows
 from benchmarks.threads import Threads
 
 BOUND = "the matrix work alone"
+_NUM_IN_MEMORY = 10_000
 
 
 def measure(stopwatch: Stopwatch) -> Iterator[Row]:
@@ -38,6 +42,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
             for name, config in configurations(stopwatch).items()
             for case in training_cases(stopwatch, name, config, buffer, against=emulator.name)
         ]
+        cases += reconstruction_cases(stopwatch, buffer, against=emulator.name)
         timings = stopwatch.timings([*cases, emulator])
         yield from rate_rows("train", "images/s", [*cases, emulator], timings)
         if choose_device(stopwatch.device).type == "cuda":
@@ -71,10 +76,16 @@ def _peak_bytes(work: Callable[[], object]) -> int:
 
 
 def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
-    """The recipe for frames alone, and Wasserstein with gradient penalty on each network family."""
+    """Recipes of frames alone and of images, where MNIST is at hand, and Wasserstein with gradient
+    penalty on each network family.
+    """
     networks = stopwatch.sized(full=("codebook", "subpixel", "dcgan"), quick=("subpixel",))
-    frames = dataclasses.replace(load_recipe("atari-frames"), max_minutes=0.0)
-    configs = {"recipe atari-frames": frames} | {
+    names = stopwatch.sized(full=("atari-frames", "atari-wgan-gp"), quick=("atari-frames",))
+    recipes = [*names, *(["images"] if has_mnist() else [])]
+    configs = {
+        f"recipe {name}": dataclasses.replace(load_recipe(name), max_minutes=0.0)
+        for name in recipes
+    } | {
         f"{network}, wasserstein + gradient": RunConfig(network=network, batch_size=64)
         for network in networks
     }
@@ -87,19 +98,51 @@ def configurations(stopwatch: Stopwatch) -> dict[str, RunConfig]:
     }
 
 
+def has_mnist() -> bool:
+    """Whether MNIST is at hand, so that nothing has to be downloaded."""
+    folder = os.environ.get("ATARIGAN_DATA")
+    return folder is not None and (Path(folder) / "mnist").is_dir()
+
+
+def reconstruction_cases(stopwatch: Stopwatch, buffer: FrameBuffer, against: str) -> Iterator[Case]:
+    """Updates of the recipe atari towards the frames of states, and their peer."""
+    config = dataclasses.replace(
+        load_recipe("atari"), data=str(buffer.path), device=stopwatch.device, max_minutes=0.0
+    )
+    trainer = build_trainer(config)
+    threads = Threads(stopwatch.device, choose_num_threads(trainer))
+    frames, states = (buffer.values_at(name, np.arange(len(buffer))) for name in ("frames", "ram"))
+    eager = EagerReconstruction(trainer.averaged_generator, config, frames, states)
+    for size in stopwatch.sized(full=(64, 512, 2048), quick=(8,)):
+        batches = trainer.open_batches(size)
+        peer, ours = (
+            f"{name}, reconstruction, recipe atari, batch {size}, {threads}"
+            for name in ("eager fp32 PyTorch loop", "Trainer in fp32")
+        )
+        update = partial(_reconstruct, trainer, batches)
+        yield Case(ours, size, threads.running(update), (peer, against))
+        yield Case(peer, size, threads.running(partial(eager.update, size)))
+
+
+def _reconstruct(trainer: Trainer, batches: Iterator[DeviceBatch]) -> None:
+    trainer.updates.update_reconstruction(*next(batches))
+
+
 def training_cases(
     stopwatch: Stopwatch, name: str, config: RunConfig, buffer: FrameBuffer, against: str
 ) -> Iterator[Case]:
     """The trainer in both precisions and its peer, on as many threads; a call is as many steps as
     have one penalty.
     """
-    config = dataclasses.replace(config, data=str(buffer.path))
+    if config.source == "frames":
+        config = dataclasses.replace(config, data=str(buffer.path))
     trainers = {
         precision: build_trainer(dataclasses.replace(config, precision=precision))
         for precision in ("fp32", "bf16")
     }
     threads = Threads(stopwatch.device, choose_num_threads(trainers["fp32"]))
-    frames = buffer.values_at("frames", np.arange(len(buffer)))
+    source = trainers["fp32"].source
+    frames = source.samples_at(np.arange(min(source.num_samples, _NUM_IN_MEMORY)))
     eager_loop = EagerLoop(trainers["fp32"].model, frames)
     num_images = config.penalty_every * config.critic_steps * config.batch_size
 

@@ -16,6 +16,7 @@ from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, added_rows, latency_rows, rate_rows
 
 UNITS = {
+    "device": {"GB/s", "TFLOP/s", "frames/s", "agent steps/s", "share of pixels"},
     "collect": {"agent steps/s"},
     "buffer": {"frames/s", "transitions/s", "bytes/step"},
     "train": {"images/s", "MB"} if torch.cuda.is_available() else {"images/s"},
@@ -25,7 +26,7 @@ UNITS = {
     "render": {"frames/s"},
     "ray": {"agent steps/s"},
 }
-COUNTED = ("bytes/step", "MB")  # exact, where times spread
+COUNTED = ("bytes/step", "MB", "share of pixels")  # exact, where times spread
 
 
 def installed_modules():
@@ -67,8 +68,9 @@ def test_every_benchmark_has_rows_in_its_units(names, report):
         assert {row["unit"] for row in rows} == UNITS[benchmark]
         for row in rows:
             assert set(row) == set(Row.__annotations__)
-            # What is added is a difference, which noise can make negative.
-            assert row["value"] > 0 or row["case"].startswith("added by ")
+            # What is added is a difference, which noise can make negative; pixels may be the same.
+            can_vanish = row["case"].startswith("added by ") or row["unit"] == "share of pixels"
+            assert row["value"] > 0 or can_vanish
             is_counted = row["unit"] in COUNTED
             assert (row["spread"] == 0) == is_counted, row
 
