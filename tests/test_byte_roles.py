@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.training.dream.byte_roles import byte_roles
+from atarigan.training.dream.byte_roles import ByteRoles, byte_roles
 
 COUNTER, SHOWN, LEFT_OVER, LATE, CONSTANT, SOUND, SCORE = range(7)
 
@@ -70,6 +70,15 @@ def test_what_nothing_reads_is_found_even_if_others_are_read_late():
 
 def test_the_score_is_what_rewards_are_the_change_of():
     assert byte_roles(Env()).score == (SCORE,)
+
+
+def test_what_decides_a_byte_that_is_read_is_read():
+    """Byte 3 decides byte 4 in a rare frame, and byte 2 decides byte 3."""
+    roles = ByteRoles(unread=(1, 2, 3, 6), score=(5,))
+    found = np.zeros((128, 128), np.bool_)
+    found[[1, 6, 2, 3], [6, 1, 3, 4]] = True
+    assert roles.with_influences(found) == ByteRoles(unread=(1, 6), score=(5,))
+    assert roles.with_influences(np.zeros_like(found)) == roles
 
 
 @pytest.mark.slow

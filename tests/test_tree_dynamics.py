@@ -15,6 +15,7 @@ from atarigan.errors import InputError
 from atarigan.models import dynamics
 from atarigan.models.dynamics import tree_walk
 from atarigan.models.dynamics.dynamics import Dynamics
+from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns
 from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
@@ -360,6 +361,26 @@ def test_a_fit_that_was_interrupted_goes_on(tmp_path: Path) -> None:
         assert before is not None
         assert after is not None
         assert before.features == after.features
+
+
+def test_no_other_tree_reads_a_byte_that_nothing_reads():
+    """Its tree is of a sample, and would spoil theirs; also if they read it in the fit before."""
+    fitter = TreeFitter(0)
+    fitter.extend(made_up(4000, 0))
+    fitter.fit()
+    assert len(readers_of(X, fitter.mined())) > 1
+    fitter.fit(unread={X})
+    assert readers_of(X, fitter.mined()) == [X]
+
+
+def readers_of(address, mined):
+    """Addresses of the bytes whose trees read a byte, and None for rewards, ends and lives."""
+    num = len(mined.addresses)
+    columns = Columns(*np.zeros((2, num, 1), np.uint8), np.zeros((NUM_INPUTS, 1), np.int32))
+    unread = np.flatnonzero(mined.addresses == address).tolist()
+    reads = CandidateFeatures(columns, unread=unread).reads_unread
+    of_trees = zip([*mined.addresses.tolist(), None, None, None], mined.trees(), strict=True)
+    return [each for each, tree in of_trees if tree and any(map(reads, tree.features))]
 
 
 def test_rows_of_other_transitions_are_refused() -> None:

@@ -45,10 +45,17 @@ class CandidateFeatures:
         columns: what features read, of some transitions.
         influences: whether the byte of a row decides the one of a column, as far as is known, bool
             (num_bytes, num_bytes); None if nothing is.
+        unread: numbers of bytes that only their own trees and each other's may read.
     """
 
-    def __init__(self, columns: Columns, influences: npt.NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        influences: npt.NDArray[np.bool_] | None = None,
+        unread: Collection[int] = (),
+    ) -> None:
         self._columns = columns
+        self._unread = frozenset(unread)
         self._num_bytes = len(columns.present)
         self._influences = influences
 
@@ -76,7 +83,14 @@ class CandidateFeatures:
             known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, byte))
             if byte in self._numeric and number in self._numeric:
                 known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
-        return self._present + known + self._counts(range(number))
+        features = self._present + known + self._counts(range(number))
+        if number in self._unread:
+            return features
+        return [each for each in features if not self.reads_unread(each)]
+
+    def reads_unread(self, feature: Feature) -> bool:
+        """Return whether a feature reads a byte that few may read."""
+        return any(byte in self._unread for _, byte in _bytes_read(feature))
 
     def likely(self, number: int) -> list[Feature]:
         """Return those of `before` that read what decides byte `number`, as far as is known.

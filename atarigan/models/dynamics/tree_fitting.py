@@ -169,7 +169,8 @@ class TreeFitter:
         """Return trees of all transitions so far, of which there must be some.
 
         Args:
-            unread: addresses of bytes that nothing reads, which need not be exact.
+            unread: addresses of bytes that nothing reads, which need not be exact. Other trees do
+                not read them.
             score: addresses of the bytes that the score is read off, if known; the reward's tree
                 reads their next values and changes alone.
             influences: whether the byte of a row decides the one of a column, bool (bytes, bytes),
@@ -187,24 +188,28 @@ class TreeFitter:
         columns = self._columns(transitions)
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
-        candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among)
+        unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
+        candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
         num_trees = len(addresses) + len(HEADS)
         for number, target in enumerate(self._targets):
             target.mined = self._mined(
                 columns,
                 target.classes(transitions),
                 candidates.before(number),
-                target.mined,
+                _if_allowed(target.mined, candidates),
                 candidates.likely(number),
-                is_read=target.address not in unread,
+                is_read=number not in unread_numbers,
             )
             progress(number + 1, num_trees)
-        of_any = candidates.after(range(len(addresses)))
+        of_any = candidates.after([n for n in range(len(addresses)) if n not in unread_numbers])
         of_score = candidates.after([n for n, each in enumerate(addresses) if each in score])
         of_heads = (of_score or of_any, of_any, of_any)
         for number, classes in enumerate(self._heads.classes(transitions)):
             self._heads.mined[number] = self._mined(
-                columns, classes, of_heads[number], self._heads.mined[number]
+                columns,
+                classes,
+                of_heads[number],
+                _if_allowed(self._heads.mined[number], candidates),
             )
             progress(len(addresses) + number + 1, num_trees)
         return self._tables(transitions)
@@ -271,6 +276,13 @@ class TreeFitter:
             rewards=self._heads.rewards,
             **trees,
         )
+
+
+def _if_allowed(mined: MinedTree | None, candidates: CandidateFeatures) -> MinedTree | None:
+    """Return a known tree, or None if it reads what it may not; trees of earlier fits do."""
+    if mined is None or any(map(candidates.reads_unread, mined.tree.features)):
+        return None
+    return mined
 
 
 def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Asks the emulator what bytes of RAM are for: it plays on after one of them was changed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,18 @@ class ByteRoles:
                 raise InputError(
                     f"{name} must be ascending addresses below {_NUM_BYTES}, not {shown(addresses)}"
                 )
+
+    def with_influences(self, found: npt.NDArray[np.bool_]) -> "ByteRoles":
+        """Return the roles without those unread bytes that decide others, themselves unread or not,
+        and so decide a byte that is read.
+
+        Args:
+            found: whether the byte of the row decides the byte of the column, bool (bytes, bytes).
+        """
+        unread = set(self.unread)
+        while read := {each for each in unread if set(np.flatnonzero(found[each])) - unread}:
+            unread -= read
+        return replace(self, unread=tuple(sorted(unread)))
 
 
 NO_ROLES = ByteRoles((), ())

@@ -156,13 +156,17 @@ class DreamTrainer:
             self._fitter.restore(mined)
 
     def ask_influences(self, progress: Progress) -> None:
-        """Ask the emulator which bytes decide which, by the real frames that are new."""
+        """Ask the emulator which bytes decide which, by the real frames that are new. A byte that
+        decides others is read, even if that happens too seldom to be seen in `byte_roles`.
+        """
         transitions = self._fitter.transitions
         assert transitions is not None
         is_real = np.concatenate(self._is_real)
         is_real[: self._num_asked] = False
         self._influences.ask(transitions[is_real], progress)
         self._num_asked = len(is_real)
+        self._roles = self._roles.with_influences(self._influences.found)
+        self._folder.write_roles(self._roles)
 
     def _ask_roles(self) -> ByteRoles:
         self._report("asking the emulator which bytes nothing reads, and which are the score")
