@@ -1,5 +1,6 @@
 """Where a benchmark ran: the machine, the versions, the commit."""
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -23,8 +24,10 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit that is checked out, "-dirty" behind it where files differ; None where git knows
-    none.
+    none. ATARIGAN_COMMIT names that of a copy without a history.
     """
+    if named := os.environ.get("ATARIGAN_COMMIT"):
+        return named
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         found = subprocess.run(

@@ -43,6 +43,18 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs CUDA where there is none."""
+    of_cuda = [item for item in items if item.get_closest_marker("cuda")]
+    if not of_cuda:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in of_cuda:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _games_loaded_once(request: pytest.FixtureRequest) -> Iterator[None]:
     """Spare the fast tests hundreds of loadings; with the slow ones, all games are loaded anew."""

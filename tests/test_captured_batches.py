@@ -13,7 +13,7 @@ from atarigan.models import captured_update
 from atarigan.models.captured_update import CapturedBatches
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.training.build import build_trainer
-from tests.test_captured_update import CONFIG, FAMILIES, data, needs_cuda  # noqa: F401
+from tests.test_captured_update import CONFIG, FAMILIES, data  # noqa: F401
 from tests.test_every_combination import LAYERS
 
 SIZES = (1, 3, 16, 70)
@@ -91,7 +91,7 @@ def test_frames_are_drawn_without_waiting_for_a_device(data: str, network: str) 
     assert frames.dtype == torch.uint8
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("network", FAMILIES)
 def test_captured_batches_are_those_of_a_cpu(data: str, network: str) -> None:  # noqa: F811
     here, there = (generator_of(data, network, device) for device in ("cpu", "cuda"))

@@ -14,7 +14,6 @@ from atarigan.training import updates
 from atarigan.training.build import build_trainer
 from tests.test_every_combination import LAYERS
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="captures on CUDA only")
 CONFIG = RunConfig(
     condition="ram",
     objective="non_saturating",
@@ -63,7 +62,7 @@ def similarity(first, second):
     return torch.cosine_similarity(first, second, dim=0)
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("network", FAMILIES)
 def test_a_captured_run_is_the_run(data, network, monkeypatch):
     config = dataclasses.replace(CONFIG, data=data, network=network, **LAYERS.get(network, {}))
@@ -74,7 +73,7 @@ def test_a_captured_run_is_the_run(data, network, monkeypatch):
     assert change.norm() == pytest.approx(expected.norm(), rel=0.05)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_captured_run_goes_on_where_a_state_was_taken(data):
     config = dataclasses.replace(CONFIG, data=data, network="profiles")
     trainer, _ = trained(config)

@@ -22,8 +22,7 @@ from tests.learned_games import assert_equal, counting_dream, learned_breakout
 from tests.plain_trees import NUM_INPUTS, random_tables
 
 CPU, META = torch.device("cpu"), torch.device("meta")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="plays on CUDA only")
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FIELDS = [field.name for field in dataclasses.fields(GameStates)]
 
 
@@ -265,7 +264,7 @@ def test_games_without_trees_are_played_in_numpy(monkeypatch: pytest.MonkeyPatch
     assert envs.step([0, 1])[0].shape == (2, 2)
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_environments_on_cuda_play_the_same_games(mode: AutoresetMode) -> None:
     options: dict[str, Any] = {

@@ -29,7 +29,6 @@ from atarigan.training.prepare import restore
 from atarigan.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("no_curves_in_module")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="moves to CUDA only")
 NOTE = "was saved on another kind of device than {}: training continues with new random numbers"
 KINDS = ("cpu", "cuda")
 Place = Callable[[str], AbstractContextManager[str]]
@@ -49,7 +48,7 @@ def called_cuda(kind: str) -> Iterator[str]:
         yield "cpu"
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=needs_cuda)])
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cuda)])
 def place(request: pytest.FixtureRequest) -> Place:
     """A context in which a kind of device is at hand, and how it is named on the command line."""
     return called_cuda if request.param == "fake" else contextlib.nullcontext
@@ -145,7 +144,7 @@ def test_everything_but_random_numbers_moves(place: Place, begins: str, words: l
     assert not torch.equal(again["layers_rng"], saved["layers_rng"])
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_latents_that_are_drawn_once_are_the_same_on_every_device(data: str) -> None:
     config = RunConfig(data=data, network="mlp", latent_size=4, latent_bank=20, batch_size=4)
     drawn = []

@@ -1,6 +1,7 @@
 """GIF and MP4 files."""
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 
 SUFFIXES = (".gif", ".mp4")
+
+
+def can_save(suffix: str) -> bool:
+    """Return whether files of a suffix can be written: MP4 needs imageio-ffmpeg."""
+    return suffix != ".mp4" or find_spec("imageio_ffmpeg") is not None
 
 
 def save_animation(

@@ -128,7 +128,7 @@ class SamplePictures(Observer):
         frames = [np.asarray(iio.imread(path)) for path in paths]
         same_size = [frame for frame in frames if frame.shape == frames[-1].shape]
         pictures_per_s = POINTS_PER_S if self._shows_points else IMAGES_PER_S
-        for suffix in animations.SUFFIXES:
+        for suffix in filter(animations.can_save, animations.SUFFIXES):
             path = self._folder.animation(suffix)
             animations.save_animation(path, same_size, pictures_per_s)
 
