@@ -162,5 +162,8 @@ def training_cases(
         ours = f"Trainer in {precision}, {name}, {threads}"
         yield Case(ours, num_images, step, against=(peer, *limits, against))
         if limits:
-            yield Case(bound, num_images, threads.running(matrix_work(step)))
+            trainer.updates.capture(False)  # what is replayed cannot be recorded
+            work = matrix_work(step)
+            trainer.updates.capture(trainer.plan.is_cuda)
+            yield Case(bound, num_images, threads.running(work))
     yield Case(peer, num_images, repeated(eager_loop.train_step))

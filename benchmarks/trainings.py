@@ -66,7 +66,7 @@ TRAININGS = (
     Training("conv-wasserstein", 1),
     Training("images", 1, ("--source", "cifar10")),
 )
-QUICK = (TRAININGS[0], TRAININGS[3])
+QUICK = (Training("mlp-gan", 1), Training("atari", 1, ("--reconstruction-steps", "4")))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def called_cuda(kind: str) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if kind == "cuda":
             patch.setattr(DevicePlan, "kind", "cuda")
-            patch.setattr(updates, "CapturedUpdate", lambda update: update)
+            patch.setattr(updates, "CapturedUpdate", lambda update, *_: update)
             patch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
             patch.setattr(torch.cuda, "get_rng_state", lambda _: torch.get_rng_state())
             patch.setattr(torch.cuda, "set_rng_state", lambda state, _: torch.set_rng_state(state))

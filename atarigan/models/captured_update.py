@@ -1,11 +1,15 @@
 """Work on a GPU that is captured as a CUDA graph: updates, and functions of batches."""
 
+import math
+import warnings
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+from atarigan.errors import one_line
 
 Result = TypeVar("Result")
 _NUM_WARMUP = 3
@@ -15,18 +19,22 @@ class CapturedUpdate(Generic[Result]):
     """An update whose kernels are captured once and then replayed together.
 
     A GPU runs hundreds of small kernels faster than they can be launched one by one. The first
-    updates run as usual, so that everything they set up exists when the next one is captured.
+    updates run as usual, so that everything they set up exists when the next one is captured. If
+    that fails, all run as usual, and a warning says why.
 
     Args:
         update: takes tensors or None, always of the same shapes, and returns a tensor, such as its
-            loss, or None. It must not wait for the device, and may draw random numbers only from
-            the device's default stream. Where the tensors that it works on are replaced, a new one
+            loss, several, or None. It must not wait for the device, nor leave anything but tensors
+            that it changes in place, and may draw random numbers only from the device's default
+            stream and the given ones. Where the tensors that it works on are replaced, a new one
             has to be captured.
+        rngs: random streams of the device that it draws from.
     """
 
-    def __init__(self, update: Callable[..., Result]) -> None:
+    def __init__(self, update: Callable[..., Result], *rngs: torch.Generator) -> None:
         self._update = update
-        self._num_warmup = _NUM_WARMUP
+        self._rngs = rngs
+        self._num_warmup: float = _NUM_WARMUP
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: list[Tensor | None] = []
         self._result: Any = None
@@ -37,7 +45,12 @@ class CapturedUpdate(Generic[Result]):
             self._num_warmup -= 1
             return self._update(*inputs)
         if self._graph is None:
-            self._graph = self._capture(inputs)
+            try:
+                self._graph = self._capture(inputs)
+            except RuntimeError as error:
+                self._num_warmup = math.inf
+                warnings.warn(f"an update is not captured: {one_line(error)}", stacklevel=2)
+                return self._update(*inputs)
         for kept, given in zip(self._inputs, inputs, strict=True):
             if kept is not None and given is not None:
                 kept.copy_(given)
@@ -48,6 +61,8 @@ class CapturedUpdate(Generic[Result]):
     def _capture(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
         self._inputs = [None if each is None else each.clone() for each in inputs]
         graph = torch.cuda.CUDAGraph()
+        for rng in self._rngs:
+            graph.register_generator_state(rng)
         # Another thread may be reading ahead, into memory that it requests from CUDA.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._result = self._update(*self._inputs)

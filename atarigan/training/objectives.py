@@ -221,7 +221,8 @@ class Began(Objective):
     @torch.no_grad()
     def after_critic_step(self, real_logits: Logits, fake_logits: Logits) -> None:
         lead = self.diversity_ratio * real_logits.mean() - fake_logits.mean()
-        self.balance = (self.balance.to(lead) + self.balance_rate * lead).clamp(0, 1)
+        self.balance = self.balance.to(lead)  # changed in place, as a captured update needs
+        self.balance.add_(self.balance_rate * lead).clamp_(0, 1)
 
     def state_dict(self) -> dict[str, Any]:
         return {"balance": self.balance}

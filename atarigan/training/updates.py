@@ -64,10 +64,45 @@ class Updates:
         self._latent_bank = self._new_latent_bank()
         self.losses: dict[str, Tensor] = {}
         self.outputs: tuple[Tensor, Tensor] | None = None
-        self._reconstruction_step = self._new_reconstruction_step()
+        self.capture(plan.is_cuda and group.size == 1)
+
+    def capture(self, is_captured: bool) -> None:
+        """Capture updates as CUDA graphs from now on, anew if they are already, or no longer."""
+        self._is_captured = is_captured
+        self._reconstruction_step = self._step_of(self._reconstruct)
+        self._generator_step = self._step_of(self._improve_generator)
+        self._critic_steps = [
+            self._step_of(partial(self._improve_critic, with_penalty))
+            for with_penalty in (False, True)
+        ]
+
+    def _step_of(self, update: Callable[..., Any]) -> Callable[..., Any]:
+        return CapturedUpdate(update, self.rng) if self._is_captured else update
 
     def update_critic(self, real: Tensor, condition: Tensor | None, *, with_penalty: bool) -> None:
         """Update the critic once, on real samples (B, …) and as many generated ones."""
+        found = self._critic_steps[with_penalty](real, condition)
+        self.losses["critic_loss"], real_logits, fake_logits, *penalties = found
+        self.outputs = (real_logits, fake_logits)
+        if penalties:
+            (self.losses["penalty"],) = penalties
+
+    def update_generator(self, real: Tensor, condition: Tensor | None) -> None:
+        """Update the generator once against the critic, on as many samples as there are real ones
+        (B, …). Some objectives compare the two.
+        """
+        self.losses["generator_loss"] = self._generator_step(real, condition)
+
+    def update_reconstruction(self, real: Tensor, condition: Tensor | None) -> None:
+        """Update the generator once towards the real samples (B, …) of these conditions."""
+        self.losses["reconstruction_loss"] = self._reconstruction_step(real, condition)
+
+    def _improve_critic(
+        self, with_penalty: bool, real: Tensor, condition: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Update the critic as `update_critic` does. Return the loss, the outputs for real and for
+        generated samples, and the penalty if there is one.
+        """
         fake = self._generate(len(real), condition)
         points = self._penalty_points(real, fake, condition) if with_penalty else (None, None)
         self.critic_optimizer.zero_grad(set_to_none=True)
@@ -87,16 +122,11 @@ class Updates:
         self._step(self.critic, self.critic_optimizer)
         self.penalty.constrain(self.critic)
         real_logits, fake_logits = (_concatenated(list(kind)) for kind in zip(*logits, strict=True))
-        self.outputs = (real_logits, fake_logits)
         self.objective.after_critic_step(real_logits, fake_logits)
-        self.losses["critic_loss"] = _mean(losses)
-        if penalties:
-            self.losses["penalty"] = _mean(penalties)
+        return _mean(losses), real_logits, fake_logits, *([_mean(penalties)] if penalties else [])
 
-    def update_generator(self, real: Tensor, condition: Tensor | None) -> None:
-        """Update the generator once against the critic, on as many samples as there are real ones
-        (B, …). Some objectives compare the two.
-        """
+    def _improve_generator(self, real: Tensor, condition: Tensor | None) -> Tensor:
+        """Update the generator as `update_generator` does. Return the loss."""
         latents = self._own_latents(len(real))
         self.critic.requires_grad_(False)
         self.generator_optimizer.zero_grad(set_to_none=True)
@@ -107,12 +137,7 @@ class Updates:
             losses.append(loss.detach())
         self._step(self.generator, self.generator_optimizer)
         self.critic.requires_grad_(True)
-        self.losses["generator_loss"] = _mean(losses)
-
-    def update_reconstruction(self, real: Tensor, condition: Tensor | None) -> None:
-        """Update the generator once towards the real samples (B, …) of these conditions."""
-        latents = self._own_latents(len(real))
-        self.losses["reconstruction_loss"] = self._reconstruction_step(latents, real, condition)
+        return _mean(losses)
 
     def extend(self, samples: Tensor, condition: Tensor) -> None:
         """Extend the generator by what it does not draw yet of frames uint8 (N, H, W, C) with
@@ -122,12 +147,11 @@ class Updates:
         self.generator.extend(samples, latents, condition)
         _make_dense(self.generator)
         self.generator_optimizer.state.clear()
-        self._reconstruction_step = self._new_reconstruction_step()
+        self.capture(self._is_captured)
 
-    def _reconstruct(self, latents: Tensor, real: Tensor, condition: Tensor | None) -> Tensor:
-        """Update the generator as `update_reconstruction` does, with latents (B, latent_size).
-        Return the loss.
-        """
+    def _reconstruct(self, real: Tensor, condition: Tensor | None) -> Tensor:
+        """Update the generator as `update_reconstruction` does. Return the loss."""
+        latents = self._own_latents(len(real))
         self.generator_optimizer.zero_grad(set_to_none=True)
         losses = []
         for latents_part, real_part, condition_part in self._parts(latents, real, condition):
@@ -268,12 +292,7 @@ class Updates:
                 settings.update(kept)
         self.objective.load_state_dict(state["objective"])
         self.losses, self.outputs = {}, None
-        self._reconstruction_step = self._new_reconstruction_step()
-
-    def _new_reconstruction_step(self) -> Callable[..., Tensor]:
-        """The update by reconstruction; captured as a CUDA graph where one process trains."""
-        is_captured = self.plan.is_cuda and self.group.size == 1
-        return CapturedUpdate(self._reconstruct) if is_captured else self._reconstruct
+        self.capture(self._is_captured)
 
     def _new_optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
         """Adam. On CUDA the learning rate is a tensor, so that a captured update can read it."""
