@@ -33,7 +33,7 @@ class CloneArguments:
     out: str
     """Output file of the policy, FILE.zip."""
     env_id: str = "ALE/Pong-v5"
-    """Game: Pong or Breakout, which the scripted player knows."""
+    """Game that a scripted player knows: Pong, Breakout, Boxing or Bowling."""
     num_steps: int = 500_000
     """Agent steps to play and learn from."""
     max_minutes: float = 0.0

@@ -83,8 +83,8 @@ class EvaluateArguments:
     max_frames: int = 20_000
     """Emulator frames after which such an episode is truncated."""
     num_policies: int = 10
-    """Policies that play a dream and its game: random actions of different habits, and in Pong and
-    Breakout scripted players that make mistakes.
+    """Policies that play a dream and its game: random actions of different habits, and where
+    there is a scripted player, that one with mistakes.
     """
     out: str | None = None
     """Folder for evaluation.html and metrics.json. Default: the folder of the run, or

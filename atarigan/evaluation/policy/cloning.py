@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
@@ -49,13 +50,17 @@ class Cloning:
         InputError: the game has no scripted player.
     """
 
-    def __init__(self, env_id: str, num_steps: int, seed: int) -> None:
+    def __init__(
+        self, env_id: str, num_steps: int, seed: int, frame_skip: int | None = None
+    ) -> None:
         self._rng = np.random.default_rng(seed)
-        self._envs = [AgentSteps(env_id) for _ in range(NUM_GAMES)]
-        script, meanings = script_of(self._envs[0]), self._envs[0].action_meanings
-        self._teachers = [script.teacher(meanings) for _ in self._envs]
+        self._envs = [AgentSteps(env_id, frame_skip) for _ in range(NUM_GAMES)]
+        script = script_of(self._envs[0])
+        self._teachers = [script.teacher(env.action_meanings) for env in self._envs]
         num_features = self._teachers[0].num_features
-        self.policy = ClonedPolicy(len(meanings), num_features, seed)
+        actions = self._envs[0].action_space
+        assert isinstance(actions, gym.spaces.Discrete)
+        self.policy = ClonedPolicy(int(actions.n), num_features, seed)
         self.policy.model.trained_on = {
             "preprocessing": "clone",
             "env_id": env_id,

@@ -8,6 +8,8 @@ import numpy as np
 
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.policy import Policy
+from atarigan.data.collection.scripted.bowling import BowlingTeacher
+from atarigan.data.collection.scripted.boxing import BoxingTeacher
 from atarigan.data.collection.scripted.paddle_games import (
     BREAKOUT,
     PONG,
@@ -26,20 +28,27 @@ class Script:
 
     Attributes:
         title: what messages call the game.
-        player: makes the player from the name of each action and a random generator.
         teacher: makes the teacher from the name of each action.
+        drawn: makes a player that draws at random as well, from the name of each action and a
+            random generator; None if the teacher plays.
     """
 
     title: str
-    player: Callable[[Meanings, np.random.Generator], Policy]
     teacher: Callable[[Meanings], Teacher]
+    drawn: Callable[[Meanings, np.random.Generator], Policy] | None = None
+
+    def player(self, meanings: Meanings, rng: np.random.Generator) -> Policy:
+        """Make the player."""
+        return self.teacher(meanings) if self.drawn is None else self.drawn(meanings, rng)
 
 
 SCRIPTS = {
-    "pong": Script("Pong", partial(PaddlePlayer, PONG), partial(PaddleTeacher, PONG)),
+    "pong": Script("Pong", partial(PaddleTeacher, PONG), partial(PaddlePlayer, PONG)),
     "breakout": Script(
-        "Breakout", partial(PaddlePlayer, BREAKOUT), partial(PaddleTeacher, BREAKOUT)
+        "Breakout", partial(PaddleTeacher, BREAKOUT), partial(PaddlePlayer, BREAKOUT)
     ),
+    "boxing": Script("Boxing", BoxingTeacher),
+    "bowling": Script("Bowling", BowlingTeacher),
 }
 
 
@@ -55,9 +64,10 @@ def script_of(env: AgentSteps) -> Script:
     Raises:
         InputError: no scripted player can play it.
     """
-    if env.game not in SCRIPTS or not env.action_meanings:
+    spec = env.env.spec
+    name = env.game or (spec.id if spec else "this environment")
+    if name not in SCRIPTS or not env.action_meanings:
         raise InputError(
-            f"policy scripted plays {known_titles()} with discrete actions, "
-            f"not {env.game or 'an environment that is not ALE'}"
+            f"policy scripted plays {known_titles()} with discrete actions, not {name}"
         )
-    return SCRIPTS[env.game]
+    return SCRIPTS[name]
