@@ -24,18 +24,20 @@ _FINAL_LR_SHARE = 0.02
 
 @dataclass(frozen=True)
 class CloneArguments:
-    """Clone a scripted player that reads RAM into a policy that sees pixels.
+    """Clone a scripted player that reads the state into a policy that sees pixels.
 
-    The policy is a stable-baselines3 PPO model of the last four gray 84x84 frames, with a frame
-    skip of 4 and no max-pooling. Ctrl-C keeps what was learned.
+    The policy is a stable-baselines3 PPO model of the last four gray 84x84 frames, without
+    max-pooling. Ctrl-C keeps what was learned.
     """
 
     out: str
     """Output file of the policy, FILE.zip."""
     env_id: str = "ALE/Pong-v5"
-    """Game that a scripted player knows: Pong, Breakout, Boxing or Bowling."""
+    """Environment that a scripted player knows: Pong, Breakout, Boxing, Bowling, or CartPole-v1."""
     num_steps: int = 500_000
     """Agent steps to play and learn from."""
+    frame_skip: int | None = None
+    """Number of frames that each action is repeated for: 4 for ALE's games, else 1, by default."""
     max_minutes: float = 0.0
     """Stop after this many minutes, if --num-steps takes longer; 0: no limit."""
     learning_rate: float = 1e-3
@@ -50,6 +52,8 @@ class CloneArguments:
             raise InputError(f"--out must end in .zip, not {self.out!r}")
         if self.num_steps < MIN_STEPS:
             raise InputError(f"--num-steps must be at least {MIN_STEPS}, not {self.num_steps}")
+        if self.frame_skip is not None and self.frame_skip < 1:
+            raise InputError(f"--frame-skip must be at least 1, not {self.frame_skip}")
         if not 0 <= self.max_minutes < math.inf:
             raise InputError(f"--max-minutes must be at least 0, not {self.max_minutes}")
         if not 0 < self.learning_rate <= 1:
@@ -71,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if arguments.file.exists() and not arguments.overwrite:
         raise InputError(f"{arguments.file} exists: name another --out, or add --overwrite")
-    cloning = Cloning(arguments.env_id, arguments.num_steps, arguments.seed)
+    cloning = Cloning(arguments.env_id, arguments.num_steps, arguments.seed, arguments.frame_skip)
     with contextlib.closing(cloning), StopRequest() as stop:
         try:
             agreement = _train(arguments, cloning, stop)

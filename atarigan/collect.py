@@ -72,9 +72,9 @@ class CollectArguments:
     each CPU core, at most 8, with at least 1000 steps each. The number chosen is printed.
     """
     policy: Annotated[str | None, _default("random", "NAME")] = None
-    """random; scripted (Pong, Breakout, Boxing and Bowling); sb3:ALGO:FILE.zip, a stable-baselines3
-    model (only one that you trust, because loading can run code); or module:function, called as
-    function(frame_rgb, state, action_space, rng).
+    """random; scripted (Pong, Breakout, Boxing, Bowling and CartPole-v1); sb3:ALGO:FILE.zip, a
+    stable-baselines3 model (only one that you trust, because loading can run code); or
+    module:function, called as function(frame_rgb, state, action_space, rng).
     """
     policy_preprocessing: Annotated[
         str | None, _default("as recorded in the file, else sb3", "NAME")

@@ -15,6 +15,7 @@ from atarigan.data.collection.scripted.scripts import script_of
 from atarigan.errors import InputError
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
 from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
+from atarigan.evaluation.policy.played_policy import PlayedPolicy
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +61,9 @@ def test_a_saved_policy_is_small_and_acts_alike(trained, tmp_path):
     np.testing.assert_array_equal(actions, trained.actions(trained.features(unseen)))
 
 
-def test_one_in_a_hundred_blocks_is_swapped():
+def test_a_share_of_blocks_is_swapped():
     frames = np.arange(50, dtype=np.uint8)[:, None, None, None].repeat(84, 1).repeat(84, 2)
-    seen = with_swapped_blocks(frames, np.random.default_rng(0))
+    seen = with_swapped_blocks(frames, 0.01, np.random.default_rng(0))
     blocks = seen.reshape(50, 21, 4, 21, 4).transpose(0, 1, 3, 2, 4).reshape(50 * 441, 16)
     assert (blocks == blocks[:, :1]).all()
     is_swapped = blocks[:, 0] != np.repeat(np.arange(50), 441)
@@ -100,6 +101,35 @@ def test_a_teacher_scores_and_is_deterministic(game, least):
     assert score >= least
     assert actions[:300] == again
     assert len(set(actions)) >= 3
+
+
+def test_a_teacher_of_cartpole_balances():
+    pytest.importorskip("pygame")
+    env = AgentSteps("CartPole-v1")
+    teacher = script_of(env).teacher(env.action_meanings)
+    actions = []
+    for _ in range(2):
+        env.reset(0)
+        teacher.begin_episode()
+        played = []
+        for _ in range(60):
+            played.append(teacher.act(env.screen))
+            assert not env.step(played[-1])[1]
+            assert np.abs(teacher.features).max() <= 3
+        actions.append(played)
+    assert actions[0] == actions[1]
+    assert 20 < sum(actions[0]) < 40
+
+
+@pytest.mark.slow
+def test_a_policy_sees_cartpole_and_is_played_without_its_pictures(tmp_path):
+    pytest.importorskip("pygame")
+    file = tmp_path / "balancer.zip"
+    words = ["--env-id", "CartPole-v1", "--num-steps", "512", "--frame-skip", "2"]
+    assert clone.main([*words, "--out", str(file)]) == 0
+    played = PlayedPolicy.load(str(file), "CartPole-v1", 400)
+    assert (played.config.frame_skip, played.layout.frame_format.shape) == (2, (84, 84, 1))
+    assert played.model.action_space == gym.spaces.Discrete(2)
 
 
 def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):
@@ -155,6 +185,7 @@ def test_time_limit_ends_cloning_with_what_was_learned(tmp_path, capsys, monkeyp
         (["--out", "a.zip", "--learning-rate", "0"], "must be above 0 and at most 1, not 0.0"),
         (["--out", "a.zip", "--learning-rate", "inf"], "must be above 0 and at most 1, not inf"),
         (["--out", "a.zip", "--learning-rate", "nan"], "must be above 0 and at most 1, not nan"),
+        (["--out", "a.zip", "--frame-skip", "0"], "--frame-skip must be at least 1, not 0"),
         (["--out", "a.zip", "--seed", "-1"], "--seed must be from 0 to 4294967295, not -1"),
         (["--out", "a.zip", "--seed", "4294967296"], "--seed must be from 0 to 4294967295, not 4"),
         (["--out", "a.zip", "--max-minutes", "-1"], "--max-minutes must be at least 0, not -1.0"),

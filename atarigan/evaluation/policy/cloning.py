@@ -16,7 +16,7 @@ from atarigan.images.pixels import Frames
 NUM_GAMES = 16
 CAPACITY = 200_000
 _MAX_TEACHER_SHARE, _MIN_TEACHER_SHARE = 0.8, 0.1
-_SWAPPED_SHARE, _BLOCK = 0.01, 4
+_BLOCK = 4
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,27 @@ class TrainingStats:
 
 class Cloning:
     """DAgger (Ross, Gordon and Bagnell 2011, algorithm 3.1) with a scripted player as the expert,
-    which reads RAM (the console's 128 bytes of memory).
+    which reads the environment's state: RAM (the console's 128 bytes of memory) or a vector.
 
     Sixteen games are played at once. First the teacher plays alone. Then it acts with a probability
     that falls from 0.8 to 0.1 over the first third of the steps; otherwise the policy acts. The
     teacher's action is the label of every state, and the newest 200,000 states are kept.
 
     The policy sees pixels only. One in a hundred blocks of 4 × 4 pixels is replaced by that of
-    another game (swap noise), so that the policy tolerates wrong pixels of generated frames.
+    another game (swap noise), so that the policy tolerates wrong pixels of generated frames;
+    `Script.swapped_share` may say otherwise.
 
     Args:
-        env_id: the game, one of `SCRIPTS`.
+        env_id: the environment, one of `SCRIPTS`.
         num_steps: total agent steps to play and label.
         seed: seed of weights, games, the choice of who acts, and batches.
+        frame_skip: as in `AgentSteps`.
 
     Attributes:
         time_done: the share of a time limit that has passed, 0 without one.
 
     Raises:
-        InputError: the game has no scripted player.
+        InputError: the environment has no scripted player.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Cloning:
         self._rng = np.random.default_rng(seed)
         self._envs = [AgentSteps(env_id, frame_skip) for _ in range(NUM_GAMES)]
         script = script_of(self._envs[0])
+        self._swapped_share = script.swapped_share
         self._teachers = [script.teacher(env.action_meanings) for env in self._envs]
         num_features = self._teachers[0].num_features
         actions = self._envs[0].action_space
@@ -130,7 +133,7 @@ class Cloning:
         """Return the policy's observations of all games, uint8 (16, 4, 84, 84)."""
         frame_format = self.policy.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
-        frames = with_swapped_blocks(frames, self._rng)
+        frames = with_swapped_blocks(frames, self._swapped_share, self._rng)
         observations: npt.NDArray[np.uint8] = self._stacks.push_each(
             range(NUM_GAMES), frames, self._is_first
         )
@@ -153,14 +156,15 @@ class Cloning:
         return label, targets
 
 
-def with_swapped_blocks(frames: Frames, rng: np.random.Generator) -> Frames:
-    """Replace one in a hundred blocks of 4 × 4 pixels by the same block of another frame.
+def with_swapped_blocks(frames: Frames, share: float, rng: np.random.Generator) -> Frames:
+    """Replace a share of the blocks of 4 × 4 pixels by the same block of another frame.
 
     Args:
         frames: uint8 (N, H, W, C), with H and W multiples of 4.
+        share: from 0 to 1.
         rng: source of randomness.
     """
     num, height, width, _ = frames.shape
-    is_swapped = rng.random((num, height // _BLOCK, width // _BLOCK, 1)) < _SWAPPED_SHARE
+    is_swapped = rng.random((num, height // _BLOCK, width // _BLOCK, 1)) < share
     is_swapped = is_swapped.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
     return np.where(is_swapped, frames[rng.permutation(num)], frames)

@@ -10,6 +10,7 @@ from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.policy import Policy
 from atarigan.data.collection.scripted.bowling import BowlingTeacher
 from atarigan.data.collection.scripted.boxing import BoxingTeacher
+from atarigan.data.collection.scripted.cart_pole import CartPoleTeacher
 from atarigan.data.collection.scripted.paddle_games import (
     BREAKOUT,
     PONG,
@@ -31,11 +32,14 @@ class Script:
         teacher: makes the teacher from the name of each action.
         drawn: makes a player that draws at random as well, from the name of each action and a
             random generator; None if the teacher plays.
+        swapped_share: share of blocks of pixels that come from other games while a policy learns
+            from the teacher. It makes the policy tolerate wrong pixels, and less exact.
     """
 
     title: str
     teacher: Callable[[Meanings], Teacher]
     drawn: Callable[[Meanings, np.random.Generator], Policy] | None = None
+    swapped_share: float = 0.01
 
     def player(self, meanings: Meanings, rng: np.random.Generator) -> Policy:
         """Make the player."""
@@ -49,6 +53,8 @@ SCRIPTS = {
     ),
     "boxing": Script("Boxing", BoxingTeacher),
     "bowling": Script("Bowling", BowlingTeacher),
+    # its velocities show in tenths of pixels
+    "CartPole-v1": Script("CartPole-v1", CartPoleTeacher, swapped_share=0),
 }
 
 
@@ -66,7 +72,7 @@ def script_of(env: AgentSteps) -> Script:
     """
     spec = env.env.spec
     name = env.game or (spec.id if spec else "this environment")
-    if name not in SCRIPTS or not env.action_meanings:
+    if name not in SCRIPTS or (env.is_ale and not env.action_meanings):
         raise InputError(
             f"policy scripted plays {known_titles()} with discrete actions, not {name}"
         )
