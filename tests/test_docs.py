@@ -4,6 +4,7 @@ import contextlib
 import doctest
 import importlib
 import io
+import itertools
 import os
 import pkgutil
 import re
@@ -281,7 +282,8 @@ def test_every_flag_exists(command: str) -> None:
         if re.match(r"atarigan|bench|ex|te", word)
     )
     main = importlib.import_module(f"{module}.__main__" if module == "benchmarks" else module).main
-    asked = ["quality", "--help"] if "quality" in flags else ["--help"]
+    sub_command = itertools.takewhile(lambda word: not word.startswith("-"), flags[1:])
+    asked = [*sub_command, "--help"]
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main(asked)
