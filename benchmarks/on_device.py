@@ -10,8 +10,10 @@ from torch import Tensor
 
 from atarigan.envs import DreamVectorEnv, WalkingVectorEnv
 from atarigan.models import shipped
+from atarigan.models.captured_update import replayed
 from atarigan.models.frame_generator import FrameGenerator
-from benchmarks import breakout
+from atarigan.models.state.state_prior import StatePrior
+from benchmarks import breakout, peers
 from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, rate_rows
 from benchmarks.roofline import Roofline, Work, limit_cases, limit_rows, roofline_rows, work_of
@@ -39,6 +41,7 @@ def measure(stopwatch: Stopwatch) -> Iterator[Row]:
     }
     for name, make in makers.items():
         yield from frames(stopwatch, name, make, roofline)
+    yield from drawn_states(stopwatch)
     yield from faster_arithmetic(stopwatch)
     yield from vectors(stopwatch, roofline)
     yield from differing_pixels(stopwatch)
@@ -80,6 +83,43 @@ def frames(
     rows = list(rate_rows(BENCHMARK, "frames/s", cases, stopwatch.timings(cases)))
     yield from rows
     yield from roofline_rows(rows, works, roofline)
+
+
+def drawn_states(stopwatch: Stopwatch) -> Iterator[Row]:
+    """States alone: by the captured loop over groups, and on a GPU by one Triton kernel."""
+    prior = prior_of(breakout.state_generator(stopwatch.device))
+    draws: dict[str, Callable[[Tensor], Tensor]] = {
+        "loop over groups": replayed(
+            prior.states, max(batch_sizes(stopwatch)), torch.device(stopwatch.device)
+        )
+    }
+    if stopwatch.device == "cuda" and peers.installed("triton") is not None:
+        from benchmarks.state_kernel import StateKernel
+
+        draws["one Triton kernel"] = StateKernel(prior).states
+    cases, differing = [], []
+    for size in batch_sizes(stopwatch):
+        quantiles = torch.rand(size, prior.num_quantiles, device=stopwatch.device)
+        names = [f"{breakout.STATE_RECIPE}, states, {name}, batch {size}" for name in draws]
+        for name, draw in zip(names, draws.values(), strict=True):
+            against = () if name == names[0] else (names[0],)
+            work = functools.partial(in_inference, functools.partial(draw, quantiles))
+            cases.append(Case(name, size, work, against))
+        first, *others = (
+            in_inference(functools.partial(each, quantiles)) for each in draws.values()
+        )
+        for name, found in zip(names[1:], others, strict=True):
+            share = (found != first).float().mean().item()
+            differing.append(Row(BENCHMARK, f"{name}: that differ", share, "share of bytes"))
+    yield from rate_rows(BENCHMARK, "states/s", cases, stopwatch.timings(cases))
+    yield from differing
+
+
+def prior_of(generator: FrameGenerator) -> StatePrior:
+    """The prior of a generator that reads RAM."""
+    network: Any = generator.network()
+    prior: StatePrior = network.network.prior
+    return prior
 
 
 def faster_arithmetic(stopwatch: Stopwatch) -> Iterator[Row]:

@@ -188,8 +188,8 @@ def table(rows: Sequence[Trained]) -> str:
 
 
 def write_results(out: Path, rows: Sequence[Trained]) -> None:
-    """Write the table, and JSON with machine, versions and commit."""
-    (out / "trainings.md").write_text(table(rows), encoding="utf-8")
+    """Print the table, and write JSON with machine, versions and commit."""
+    print(table(rows), flush=True)
     report = {
         "machine": machine.describe_machine(),
         "versions": machine.versions(),
@@ -251,7 +251,6 @@ def main(words: Sequence[str] | None = None) -> int:
             limit_s = limit_s if flags.quick else min(limit_s, seconds + 2 * _STARTS_S)
             run = Path(folder) / f"run-{number}"
             rows.append(train(training, run, data, seconds, limit_s, flags.device))
-            print(table(rows[-1:]), flush=True)
             write_results(flags.out, rows)
             if rows[-1].num_images:
                 keep(flags.out, training.name, run)

@@ -16,7 +16,7 @@ from benchmarks.measurement import Case, Stopwatch
 from benchmarks.report import Row, added_rows, latency_rows, rate_rows
 
 UNITS = {
-    "device": {"GB/s", "TFLOP/s", "frames/s", "agent steps/s", "share of pixels"},
+    "device": {"GB/s", "TFLOP/s", "states/s", "frames/s", "agent steps/s", "share of pixels"},
     "collect": {"agent steps/s"},
     "buffer": {"frames/s", "transitions/s", "bytes/step"},
     "train": {"images/s", "MB"} if torch.cuda.is_available() else {"images/s"},
