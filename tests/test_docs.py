@@ -148,6 +148,7 @@ def run(words: list[str]) -> None:
         if module.split(".")[0] in LEFT_TO_OTHER_TESTS or lacks_chromium(module):
             return
         always = ALWAYS_OF_DREAMS if is_of_dream(flags) else ALWAYS
+        always = {} if "--policy" in flags else always
         for flag in pairs(shlex.split(always.get(module.removeprefix("atarigan."), ""))):
             flags += flag if flag[0] not in flags else []
         assert importlib.import_module(module).main(flags) in (0, None), words

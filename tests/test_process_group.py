@@ -56,9 +56,9 @@ def flat(state):
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_are_one_with_twice_the_batch(tmp_path, buffer, name):
     words = [
-        "--data", str(buffer), "--network", "subpixel", "--generator-width", "4",
-        "--critic-width", "4", "--critic-steps", "2", "--max-images", "128", "--momentum", "0.5",
-        *COMMON, *RUNS[name],
+        "--data", str(buffer), "--recipe", "atari-frames", "--network", "subpixel",
+        "--generator-width", "4", "--critic-width", "4", "--critic-steps", "2",
+        "--max-images", "128", "--momentum", "0.5", *COMMON, *RUNS[name],
     ]  # fmt: skip
     together, alone = tmp_path / "together", tmp_path / "alone"
     process = two_processes(*words, "--batch-size", "8", "--out", str(together))

@@ -1,6 +1,6 @@
 """Conditions: what a generator is told of a sample, as --condition names it."""
 
-from atarigan.errors import InputError, did_you_mean
+from atarigan.errors import InputError, did_you_mean, shown
 
 NONE, CLASS, RAM, OBSERVATION, CODE = "none", "class", "ram", "observation", "code"
 INFO = "info:"  # the name of an entry of info follows
@@ -19,7 +19,9 @@ def check_condition(condition: str, name: str = "--condition") -> None:
         return
     if condition in (INFO, INFO.rstrip(":")):
         raise InputError(f"{name} info needs the name of an entry of info, info:KEY")
-    raise InputError(f"{name} must be a known condition, not {condition!r}: {_hint(condition)}")
+    raise InputError(
+        f"{name} must be a known condition, not {shown(condition)}: {_hint(condition)}"
+    )
 
 
 def is_state(condition: str) -> bool:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 
 if TYPE_CHECKING:  # collection converts frames without loading torch
     import torch
@@ -46,7 +46,7 @@ class FrameFormat:
     def __post_init__(self) -> None:
         if self.name not in get_args(FormatName):
             known = ", ".join(get_args(FormatName))
-            raise InputError(f"frame format must be one of {known}, not {self.name!r}")
+            raise InputError(f"frame format must be one of {known}, not {shown(self.name)}")
         if self.height < 1 or self.width < 1:
             raise InputError(
                 f"frame size must be at least 1x1, not {self.height}x{self.width} (height x width)"
@@ -54,7 +54,7 @@ class FrameFormat:
         if (self.palette in PALETTES) != (self.name == "palette"):
             raise InputError(
                 f"frame format {self.name!r} goes with palette "
-                f"{'ntsc or pal' if self.name == 'palette' else None}, not {self.palette!r}"
+                f"{'ntsc or pal' if self.name == 'palette' else None}, not {shown(self.palette)}"
             )
 
     @property
@@ -132,7 +132,9 @@ def parse_size(text: str, flag: str, *, other: str = "") -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if min(size) < 1:
-        raise InputError(f"{flag} must be HEIGHTxWIDTH{other}, both sides at least 1, not {text!r}")
+        raise InputError(
+            f"{flag} must be HEIGHTxWIDTH{other}, both sides at least 1, not {shown(text)}"
+        )
     return size
 
 

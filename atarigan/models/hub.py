@@ -162,9 +162,11 @@ def parsed(name: str, revision: str | None = None) -> HubName:
     """
     repository, at, found = name.removeprefix(PREFIX).partition("@")
     if not _REPOSITORY.fullmatch(repository) or (at and not found):
-        raise InputError(f"a model on the Hub must be {PREFIX}USER/NAME[@REVISION], not {name!r}")
+        raise InputError(
+            f"a model on the Hub must be {PREFIX}USER/NAME[@REVISION], not {shown(name)}"
+        )
     if found and revision not in (None, found):
-        raise InputError(f"revision must be that of {name}, or None, not {revision!r}")
+        raise InputError(f"revision must be that of {name}, or None, not {shown(revision)}")
     return HubName(repository, found or revision)
 
 
@@ -263,7 +265,7 @@ def check_repository(repository: str) -> HubName:
         InputError: it is not of the form USER/NAME, or huggingface_hub is not installed.
     """
     if not _REPOSITORY.fullmatch(repository.removeprefix(PREFIX)):
-        raise InputError(f"a repository to push to must be USER/NAME, not {repository!r}")
+        raise InputError(f"a repository to push to must be USER/NAME, not {shown(repository)}")
     name = parsed(repository)
     imported("huggingface_hub", "hub")
     return name

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, get_args
 from atarigan.config.condition import RAM
 from atarigan.data.buffer.ring import Column
 from atarigan.data.states import StateSpec
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.files import typed_json
 from atarigan.images.pixels import FrameFormat
 
@@ -124,7 +124,7 @@ class BufferMeta:
             raise InputError(f"buffer capacity must be at least 1 step, not {self.capacity}")
         if self.action_dtype not in get_args(ActionDtype):
             known = ", ".join(get_args(ActionDtype))
-            raise InputError(f"action_dtype must be one of {known}, not {self.action_dtype!r}")
+            raise InputError(f"action_dtype must be one of {known}, not {shown(self.action_dtype)}")
         if any(size < 1 for size in self.action_shape):
             raise InputError(f"action_shape must hold sizes of at least 1, not {self.action_shape}")
         if not self.stores_frames and self.state is None:

@@ -82,7 +82,7 @@ class DreamSettings:
         if self.generator and self.generator not in shipped.names():
             raise InputError(
                 f"generator must be a shipped one ({', '.join(shipped.names())}), "
-                f"not {self.generator!r}"
+                f"not {shown(self.generator)}"
             )
         if min(self.unread, default=0) < 0 or [*self.unread] != sorted(set(self.unread)):
             raise InputError(f"unread must be ascending addresses, not {shown(self.unread)}")
@@ -313,4 +313,6 @@ def _read_seen_states(folder: Path) -> SeenStates | None:
 def refuse_module(env_id: str) -> None:
     """Raise InputError if an id from a file names a module, which is imported and runs its code."""
     if ":" in env_id:
-        raise InputError(f"env_id must be that of a game of ALE, without a module, not {env_id!r}")
+        raise InputError(
+            f"env_id must be that of a game of ALE, without a module, not {shown(env_id)}"
+        )
