@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import operator
 import re
 import subprocess
 import sys
@@ -22,11 +23,12 @@ UNITS = {
     "train": {"images/s", "MB"} if torch.cuda.is_available() else {"images/s"},
     "generate": {"frames/s"},
     "env": {"agent steps/s", "ms"},
-    "dream": {"agent steps/s"},
+    "dream": {"agent steps/s", "ms"},
+    "codes": {"frames/s", "bytes/frame"},
     "render": {"frames/s"},
     "ray": {"agent steps/s"},
 }
-COUNTED = ("bytes/step", "MB", "share of pixels")  # exact, where times spread
+COUNTED = ("bytes/step", "bytes/frame", "MB", "share of pixels")  # exact, where times spread
 
 
 def installed_modules():
@@ -76,12 +78,13 @@ def test_every_benchmark_has_rows_in_its_units(names, report):
 
 
 def test_whatever_is_compared_with_is_measured_in_the_same_run(names, report):
-    values = {(row["benchmark"], row["case"]): row["value"] for row in report["rows"]}
+    key = operator.itemgetter("benchmark", "case", "unit")
+    values = {key(row): row["value"] for row in report["rows"]}
     compared = [row for row in report["rows"] if row["against"] is not None]
     assert {row["benchmark"] for row in compared} == set(names)
     for row in compared:
-        ratio = row["value"] / values[row["benchmark"], row["against"]]
-        less_is_better = row["unit"] in ("ms", "bytes/step", "MB")
+        ratio = row["value"] / values[key({**row, "case": row["against"]})]
+        less_is_better = row["unit"] in ("ms", "bytes/step", "bytes/frame", "MB")
         assert row["ratio"] == pytest.approx(1 / ratio if less_is_better else ratio)
     assert all(row["ratio"] is None for row in report["rows"] if row["against"] is None)
 
