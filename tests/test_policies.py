@@ -74,6 +74,7 @@ def test_random_policy_takes_every_action(breakout: AgentSteps) -> None:
         ("ALE/Breakout-v5", {}, 800, 20),
         ("BreakoutNoFrameskip-v4", {"full_action_space": True}, 800, 20),
         ("ALE/Pong-v5", {}, 2500, 2),
+        ("ALE/Bowling-v5", {}, 450, 20),
         pytest.param(
             "PongNoFrameskip-v4", {"full_action_space": True}, 2500, 2, marks=pytest.mark.slow
         ),

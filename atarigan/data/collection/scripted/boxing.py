@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.screen import Screen
+from atarigan.data.collection.scripted.direction import direction
 
 # Addresses by regression of RAM bytes on screen positions; one unit is a pixel. The player is white
 # and always on the left.
@@ -49,16 +50,13 @@ class BoxingTeacher:
         places = np.array([*white, *black], np.float32) / 32 - 1.7
         self.features = np.append(places, np.clip(gap, -40, 40) / np.float32(20))
         is_apart = abs(along) > _MOST_BELOW
-        right = -1 if is_apart and across < _DANGER else _way(gap[0], _NEAR)
+        right = -1 if is_apart and across < _DANGER else direction(gap[0], _NEAR)
         in_reach = across <= _REACH and _LEAST_BELOW <= abs(along) <= _MOST_BELOW
-        return self._action(right, _way(gap[1], _NEAR), in_reach and ram[_PUNCH] < _ARM_IS_BACK)
+        return self._action(
+            right, direction(gap[1], _NEAR), in_reach and ram[_PUNCH] < _ARM_IS_BACK
+        )
 
     def _action(self, right: int, down: int, fires: bool) -> int:
         """Return the action that moves by the signs of two directions, and fires or does not."""
         name = ("UP", "", "DOWN")[down + 1] + ("LEFT", "", "RIGHT")[right + 1]
         return self._actions[name + ("FIRE" if fires else "") or "NOOP"]
-
-
-def _way(gap: int, near: int) -> int:
-    """Return the direction of a gap, -1 or 1; 0 if it is near."""
-    return 0 if abs(gap) <= near else 1 if gap > 0 else -1

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.collection.screen import Screen
+from atarigan.data.collection.scripted.direction import direction
 
 Places = tuple[int, int]
 _LARGEST_GAP = 100
@@ -155,7 +156,7 @@ class PaddlePlayer:
         else:
             self._reach = self._rng.uniform(*game.reach)
             gap = game.home - rest
-        return _way(gap, self._reach)
+        return direction(gap, self._reach)
 
 
 class PaddleTeacher:
@@ -199,7 +200,7 @@ class PaddleTeacher:
         places = np.array([*now, *before], np.float32) / 64 - 2
         clipped = np.float32(np.clip(gap, -_LARGEST_GAP, _LARGEST_GAP) / 50)
         self.features = np.append(places, clipped)
-        return self._actions[_way(gap, _TAUGHT_REACH)]
+        return self._actions[direction(gap, _TAUGHT_REACH)]
 
     def _gap(self, before: tuple[int, int, int], now: tuple[int, int, int]) -> float:
         """Return the distance from where the paddle will come to rest to its target."""
@@ -210,8 +211,3 @@ class PaddleTeacher:
             place = game.coming(now[:2], speed, _TAUGHT_LEAD) - game.middle
             return place + math.copysign(game.outward, place - game.home) - rest
         return game.home - rest
-
-
-def _way(gap: float, reach: float) -> int:
-    """Return the direction of a gap, -1 or 1; 0 if it is within reach."""
-    return 0 if abs(gap) <= reach else 1 if gap > 0 else -1
