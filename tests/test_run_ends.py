@@ -13,7 +13,7 @@ from atarigan import FrameBuffer, demo, sample, train
 from atarigan.cli.command_line import run as run_command
 from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError
-from atarigan.models.checkpoint import find_checkpoint, load_training_state
+from atarigan.models.checkpoint import WEIGHTS_FILE, find_checkpoint, load_training_state
 from atarigan.training.device_plan import plan_for
 from benchmarks.quality import Candidate, QualityArguments, plan_line, run_folder, scores_file
 
@@ -77,6 +77,16 @@ def test_a_run_goes_on_from_another_kind_of_device(
     assert (after["num_images"], after["num_threads"]) == (64, before)
     changed = (after["generator"][name] != state["generator"][name] for name in state["generator"])
     assert any(each.any() for each in changed)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = find_checkpoint(run).joinpath(WEIGHTS_FILE).read_bytes()
+    shutil.rmtree(run / "checkpoints")
+    assert train.main(["--resume", "--out", str(run)]) == 0
+    assert f"{run} holds no checkpoint: the training begins anew" in capsys.readouterr().out
+    assert find_checkpoint(run).joinpath(WEIGHTS_FILE).read_bytes() == whole
 
 
 def test_a_read_only_run_ends_in_one_line(run: Path) -> None:

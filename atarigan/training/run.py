@@ -16,7 +16,7 @@ from atarigan.data.provenance import check_same_game
 from atarigan.errors import InputError
 from atarigan.evaluation.build import missing_for_evaluation
 from atarigan.files import typed_json
-from atarigan.models.checkpoint import find_checkpoint
+from atarigan.models.checkpoint import checkpoints_of, find_checkpoint
 from atarigan.models.model_config import ModelConfig
 from atarigan.training.build import build_trainer
 from atarigan.training.health import HealthGuard
@@ -125,7 +125,8 @@ def _new_trainer(folder: RunFolder, config: RunConfig, group: ProcessGroup) -> T
 def _resumed_trainer(
     folder: RunFolder, config: RunConfig, group: ProcessGroup, *, allow_other_game: bool
 ) -> Trainer:
-    """Build the trainer of a run that goes on where its newest checkpoint was taken.
+    """Build the trainer of a run that goes on where its newest checkpoint was taken, or begins if
+    there is none yet.
 
     Raises:
         InputError: the folder cannot be written, or the data is of another game.
@@ -135,7 +136,11 @@ def _resumed_trainer(
     accept = partial(_checked_model, before, allow_other_game=allow_other_game)
     trainer = build_trainer(config, group, report=report_phase, accept=accept)
     check_memory(trainer)
-    restore(trainer, find_checkpoint(folder.path))
+    if checkpoints_of(folder.path):
+        restore(trainer, find_checkpoint(folder.path))
+    else:  # a run that was killed before it wrote one
+        print(f"{folder.path} holds no checkpoint: the training begins anew")
+        choose_num_threads(trainer)
     return trainer
 
 
