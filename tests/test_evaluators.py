@@ -179,7 +179,7 @@ DETECTED = {
     "second ball": {"small_extra"},
     "blurred": {"frechet_distance", "precision", "exact_background", "object_sizes"},
     "noise of 10 levels": {"frechet_distance", "precision", "exact_background", "valid_colors"},
-    "half the game": {"object_colors"},
+    "half the game": {"recall", "places_visited"},
     "20 frames repeated": {"recall", "coverage"},
     "training samples": {"copied"},
     "mean frame": {"frechet_distance", "coverage", "recall", "object_counts", "ram_claims"},
@@ -202,7 +202,8 @@ DETECTED_IN_MOTION = {
 DETECTED_IN_MANY_SAMPLES = {
     "ball erased": {"recall"},
     "20 frames repeated": {"frechet_distance"},
-    "second ball": {"object_counts", "precision"},
+    "second ball": {"object_counts"},
+    "half the game": {"object_colors"},
     "paddle shifted": {"coverage"},
 }
 DETECTED_IN_MANY_STACKS = {
