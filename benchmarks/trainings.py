@@ -150,11 +150,11 @@ def progress_of(run: Path, config: RunConfig) -> dict[str, Any]:
     """Return how far a run came; nothing if it never began."""
     try:
         state = load_training_state(find_checkpoint(run))
-        typed_json.read_json(run / "config.json", ModelConfig)
+        trained = typed_json.read_json(run / "config.json", ModelConfig).run
     except ValueError:
         return {}
     rate = state["num_images"] / max(state["elapsed_s"], 1e-9)
-    most = config.max_images or num_images_of(run, config.max_epochs)
+    most = config.max_images or num_images_of(trained, config.max_epochs)
     return {
         "num_images": state["num_images"],
         "training_s": state["elapsed_s"],
@@ -163,11 +163,10 @@ def progress_of(run: Path, config: RunConfig) -> dict[str, Any]:
     }
 
 
-def num_images_of(run: Path, num_epochs: float) -> int:
+def num_images_of(config: RunConfig, num_epochs: float) -> int:
     """Return the images of epochs of a run's data."""
     from atarigan.data.sources import SOURCES
 
-    config = typed_json.read_json(run / "config.json", ModelConfig).run
     return round(num_epochs * SOURCES[config.source](config).num_samples) if num_epochs else 0
 
 

@@ -149,7 +149,7 @@ class HubModel(ABC):
 
 def is_name(source: str | Path) -> bool:
     """Return whether a source is meant as a name on the Hub: `hf:` without slashes and an address
-    in the web are too, which `parsed` refuses.
+    on the web are too, which `parsed` refuses.
     """
     return isinstance(source, str) and source.lower().startswith(("hf:", "http:", "https:"))
 
