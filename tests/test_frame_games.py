@@ -181,3 +181,19 @@ def test_a_policy_that_learned_takes_its_turn_and_makes_way_for_the_next(env):
     games.play(2000)
     assert first.num_acts == played[0]
     assert second.num_acts > played[1]
+
+
+@pytest.mark.slow
+def test_games_that_end_after_five_minutes_are_seen_to_end():
+    """Skiing does, which is 27 frames more than five minutes of 60 frames a second."""
+
+    class Right(Policy):
+        def act(self, screen):
+            return 1
+
+    skiing = AgentSteps("ALE/Skiing-v5", sticky=0.0)
+    games = FrameGames(skiing, None, 0.0, seed=0)
+    games._policies[:] = [Right()]
+    frames = games.play(18_100).frames
+    skiing.close()
+    assert np.flatnonzero(frames.ends).tolist() == [18_027]

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from atarigan.images.pixels import floats_to_frames
 from atarigan.models.families.corner_waves import CornerWaves
+from atarigan.models.families.horizon import find_horizon
 from atarigan.models.families.moving_origin import MovingOrigin
 from atarigan.models.families.network import (
     NETWORKS,
@@ -154,6 +155,21 @@ class CoordinatesGenerator(Generator):
             origin.fit(samples, conditions, shown)
             self.corners.fit(samples, conditions, shown, origin.grid, origin.bins)
             self.window.fit(samples, conditions, self.origin(conditions), shown)
+            if not self.window.is_everywhere and not self.window.is_still_outside:
+                self._find_horizon(samples, conditions, origin)
+
+    def _find_horizon(self, samples: Tensor, conditions: Tensor, origin: MovingOrigin) -> None:
+        """Begin with a horizon in the fields, if there is one."""
+        found = find_horizon(samples, conditions, origin.bins, origin.grid, NUM_FIELD_INPUTS)
+        if found is None:
+            return
+        straight = self.straight_to_fields.weight
+        for weight in (straight, self.to_fields.weight, self.to_fields.bias):
+            weight.zero_()
+        for place, number in enumerate(self.fields.place(found)):
+            straight[place, number] = 1
+        apart = (found.below - found.above) / 127.5
+        self.field_color.weight[:, :2] = apart[:, None] / 4
 
     @torch.no_grad()
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
@@ -172,7 +188,9 @@ class CoordinatesGenerator(Generator):
         if state is None or self.origin is None or self.moves is None:
             of_fields = of_fields + self.straight_to_fields(inputs.detach())
             return _Moment(planes, of_fields.float(), None)
-        of_fields = of_fields + self.straight_to_fields(self.origin.bins.spread(state))
+        of_fields = of_fields + self.straight_to_fields(
+            self.origin.bins.spread(self.origin.grid(state))
+        )
         origin = self.origin(state)
         moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
         planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)

@@ -28,7 +28,7 @@ _ALTERED_FRAMES = 8
 _MOST_ALTERED = 3  # bytes
 _NUM_DONORS = 4000  # of each kind: states after ends, after rewards, and others
 _DONATED_SHARE = 0.02  # of the others
-_MOST_FRAMES = 18_000  # of an episode, 5 minutes: some games go on forever if nobody scores
+_MOST_FRAMES = 20_000  # of an episode; some games end after 5 minutes, others go on forever
 
 
 class _Frame(NamedTuple):

@@ -20,7 +20,7 @@ from atarigan.training.dream.ppo import Policy as PolicyNetwork
 from atarigan.training.dream.ppo import Ppo, PpoSettings, features_of
 
 _NUM_GAMES = 128
-_MOST_FRAMES = 18_000  # of an episode in the dream, which may miss its end
+_MOST_FRAMES = 20_000  # of an episode in the dream, which may miss its end
 
 
 class DreamGames:
