@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.models.families.coordinates import CoordinatesFamily
+from atarigan.models.families.coordinates import CoordinatesGenerator
 from atarigan.models.families.moving_origin import MovingOrigin
-from atarigan.models.families.network import Generator, NetworkShape
+from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.origin_window import OriginWindow
 from tests.moving_square import HEIGHT, WIDTH
 
@@ -61,16 +61,17 @@ def test_the_window_is_everywhere_where_states_do_not_tell_the_rest() -> None:
     assert fitted("noise")[1].is_everywhere
 
 
-def generator(floor: str) -> tuple[Generator, torch.Tensor, torch.Tensor]:
+def generator(floor: str) -> tuple[CoordinatesGenerator, torch.Tensor, torch.Tensor]:
     """A generator with random weights that is fitted to scenes, and features and states."""
     torch.manual_seed(3)
     shape = NetworkShape((1, *SIZE), 2, condition_size=8, vector_size=4, generator_width=16)
-    network = CoordinatesFamily().generator(shape)
+    network = CoordinatesGenerator(shape, (1, *SIZE))
     frames, states, _ = scenes(400, floor=floor)
     network.fit(frames, states)
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
+        network.color.weight.abs_()  # brighter than the black background
     return network, torch.randn(64, 8), states[:64]
 
 

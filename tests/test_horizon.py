@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from atarigan.models.families.coordinates import CoordinatesFamily
-from atarigan.models.families.horizon import Horizon, find_horizon
+from atarigan.models.families.horizon import Horizon
 from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.renderer_grid import RendererGrid
 from atarigan.models.state.vector_bins import VectorBins
@@ -32,30 +32,44 @@ def terrains() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.from_numpy(np.stack(frames)[..., None]), torch.from_numpy(states), in_pixels
 
 
-def found(frames: torch.Tensor, states: torch.Tensor) -> tuple[Horizon | None, RendererGrid]:
-    bins, grid = VectorBins(states.shape[1], 16), RendererGrid(states.shape[1])
-    bins.fit(states)
-    return find_horizon(frames, states, bins, grid, 16), grid
+class Found:
+    """The horizon of terrains, if there is one."""
+
+    def __init__(self, frames: torch.Tensor, states: torch.Tensor) -> None:
+        size = states.shape[1]
+        self.bins, self.grid = VectorBins(size, 16), RendererGrid(size)
+        self.bins.fit(states)
+        self.horizon = Horizon(size, *frames.shape[1:3])
+        self.colors = self.horizon.fit(frames, states, self.bins, self.grid)
+
+    def places(self, states: torch.Tensor) -> torch.Tensor:
+        return self.horizon.places(self.bins.spread(self.grid(states)))
 
 
 def test_the_steps_of_all_heights_are_found() -> None:
     frames, states, _ = terrains()
-    horizon, grid = found(frames, states)
-    assert horizon is not None
-    torch.testing.assert_close(grid.steps[:4] * UNIT, torch.ones(4).double(), atol=0.003, rtol=0)
-    assert not grid.steps[4]
-    assert not horizon.slopes[:, 4].any()
+    found = Found(frames, states)
+    torch.testing.assert_close(
+        found.grid.steps[:4] * UNIT, torch.ones(4).double(), atol=0.003, rtol=0
+    )
+    assert not found.grid.steps[4]
+    assert not found.horizon.slopes[:, 4].any()
 
 
 def test_places_are_right_to_a_fraction_of_a_pixel() -> None:
     frames, states, heights = terrains()
-    horizon, grid = found(frames, states)
-    assert horizon is not None
-    bins = VectorBins(5, 16)
-    bins.fit(states)
-    places = bins.spread(grid(states)) @ horizon.slopes.T + horizon.base
-    errors = (SIZE - places).numpy() - heights
-    assert np.abs(errors).mean() < 0.01
+    places = Found(frames, states).places(states)
+    assert np.abs((SIZE - places).numpy() - heights).mean() < 0.01
+
+
+def test_some_pixels_are_covered_as_in_the_whole_picture() -> None:
+    frames, states, _ = terrains()
+    found = Found(frames, states)
+    places = found.places(states[:8])
+    everywhere = found.horizon.everywhere(places)
+    pixels = torch.randint(SIZE * SIZE, (8, 50), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found.horizon.at(places, pixels), everywhere.gather(1, pixels))
+    torch.testing.assert_close(found.horizon.at(places, pixels[0]), everywhere[:, pixels[0]])
 
 
 @pytest.mark.parametrize("case", ["noise", "one color"])
@@ -65,7 +79,9 @@ def test_nothing_is_found_where_states_do_not_tell(case: str) -> None:
         states = states[torch.randperm(len(states), generator=torch.Generator().manual_seed(0))]
     else:
         frames = torch.zeros_like(frames)
-    assert found(frames, states)[0] is None
+    found = Found(frames, states)
+    assert found.colors is None
+    assert not len(found.horizon)
 
 
 def test_a_network_begins_with_the_horizon() -> None:

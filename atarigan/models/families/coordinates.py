@@ -11,16 +11,17 @@ cheaper.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.images.pixels import floats_to_frames
+from atarigan.images.pixels import floats_to_frames, frames_to_floats
+from atarigan.images.subset import evenly_spaced
 from atarigan.models.families.corner_waves import CornerWaves
-from atarigan.models.families.horizon import find_horizon
+from atarigan.models.families.horizon import Horizon
 from atarigan.models.families.moving_origin import MovingOrigin
 from atarigan.models.families.network import (
     NETWORKS,
@@ -45,6 +46,9 @@ _NUM_NEAR, _NUM_OUTSIDE = 128, 256  # pixels of a frame in a reconstruction upda
 _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
 _EXTREME = 1 - 0.5 / 127.5
+_COVERED = 2.0  # value of a field where it covers a pixel, from black to white
+_NUM_BEHIND = NUM_FIELDS + 1  # with a horizon
+_NUM_MEDIAN = 512
 _AT_ONCE = 1 << 14  # pixels with half-planes
 
 
@@ -68,11 +72,19 @@ class _Moment(NamedTuple):
         planes: c, a and b of each half-plane, with the origin's motion in c, (B, planes, 3).
         inputs: of the fields, (B, inputs).
         corners: the pixels that contain the origins, int64 (B, 2); None without vectors.
+        places: of the horizon, (B, W); None if there is none.
     """
 
     planes: Tensor
     inputs: Tensor
     corners: Tensor | None
+    places: Tensor | None
+
+    def split(self, num: int) -> Iterator["_Moment"]:
+        """Yield so many at a time."""
+        for start in range(0, len(self.planes), num):
+            part = slice(start, start + num)
+            yield _Moment._make(None if each is None else each[part] for each in self)
 
 
 class CoordinatesGenerator(Generator):
@@ -84,13 +96,14 @@ class CoordinatesGenerator(Generator):
         near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1)) + bias_2) + bias_3)
         color = clamp(color_p + W_f field(p), -1, 1) + (near if p is in the window around o, else 0)
 
+    where the last field is twice the share of p that is below a horizon (`Horizon`), and
     without fields where the window is the whole picture, or where all pixels outside of it show the
     background. The parts learn apart from each other, half-planes in the window and fields outside.
 
     a, b, c and the inputs of the fields follow from the network's inputs by a residual network, to
     whose first layer the places of corners are added (`CornerWaves`). To the inputs of the fields a
     linear function of the vector is added, which holds for vectors unlike those of the data as
-    well, such as those of another terrain.
+    well.
     g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first and 0
     for the others. Without vectors o is 0, and the window is the whole picture.
 
@@ -106,6 +119,8 @@ class CoordinatesGenerator(Generator):
         width = shape.generator_width or MIXING_WIDTH
         self.takes_state = shape.vector_size > 0
         self.origin = MovingOrigin(shape.vector_size) if self.takes_state else None
+        size = self.height, self.width
+        self.horizon = Horizon(shape.vector_size, *size) if self.takes_state else None
         self.corners = CornerWaves(shape.vector_size, width) if self.takes_state else None
         self.window = OriginWindow(self.height, self.width)
         self.project = nn.Linear(shape.input_size, width)
@@ -116,11 +131,10 @@ class CoordinatesGenerator(Generator):
         self.straight_to_fields = nn.Linear(straight_size, NUM_FIELD_INPUTS, bias=False)
         moves = (torch.arange(NUM_PLANES) < _MOVING_SHARE * NUM_PLANES).float()
         self.moves = nn.Parameter(moves) if self.takes_state else None
-        widths = itertools.pairwise((NUM_PLANES + NUM_FIELDS, *COMBINED_WIDTHS))
+        widths = itertools.pairwise((NUM_PLANES + _NUM_BEHIND, *COMBINED_WIDTHS))
         self.combine = nn.ModuleList(nn.Linear(before, after) for before, after in widths)
         self.color = nn.Linear(COMBINED_WIDTHS[-1], self.num_channels, bias=False)
-        self.field_color = nn.Linear(NUM_FIELDS, self.num_channels, bias=False)
-        size = self.height, self.width
+        self.field_color = nn.Linear(_NUM_BEHIND, self.num_channels, bias=False)
         self.fields = PixelFields(size, self.num_channels, NUM_FIELD_INPUTS)
         self._initialize(shape)
 
@@ -155,21 +169,29 @@ class CoordinatesGenerator(Generator):
             origin.fit(samples, conditions, shown)
             self.corners.fit(samples, conditions, shown, origin.grid, origin.bins)
             self.window.fit(samples, conditions, self.origin(conditions), shown)
-            if not self.window.is_everywhere and not self.window.is_still_outside:
-                self._find_horizon(samples, conditions, origin)
+            if self.has_fields:
+                self._fit_horizon(samples, conditions)
 
-    def _find_horizon(self, samples: Tensor, conditions: Tensor, origin: MovingOrigin) -> None:
-        """Begin with a horizon in the fields, if there is one."""
-        found = find_horizon(samples, conditions, origin.bins, origin.grid, NUM_FIELD_INPUTS)
-        if found is None:
+    @property
+    def has_fields(self) -> bool:
+        """Whether pixels outside of the window follow from fields."""
+        return not self.window.is_everywhere and not self.window.is_still_outside
+
+    def _fit_horizon(self, samples: Tensor, conditions: Tensor) -> None:
+        """Find a horizon, and what each pixel usually shows above it."""
+        if self.horizon is None or self.origin is None:
             return
-        straight = self.straight_to_fields.weight
-        for weight in (straight, self.to_fields.weight, self.to_fields.bias):
-            weight.zero_()
-        for place, number in enumerate(self.fields.place(found)):
-            straight[place, number] = 1
-        apart = (found.below - found.above) / 127.5
-        self.field_color.weight[:, :2] = apart[:, None] / 4
+        colors = self.horizon.fit(samples, conditions, self.origin.bins, self.origin.grid)
+        if colors is None:
+            return
+        above, below = (each / 127.5 - 1 for each in colors)
+        few = torch.from_numpy(evenly_spaced(len(samples), _NUM_MEDIAN))
+        places = self._places(conditions[few])
+        assert places is not None
+        covered = self.horizon.everywhere(places)[:, :, None] * (below - above)
+        shown = frames_to_floats(samples[few]).flatten(2).transpose(1, 2)
+        self.fields.colors[:-1] = (shown - covered).median(0).values
+        self.field_color.weight[:, NUM_FIELDS] = (below - above) / _COVERED
 
     @torch.no_grad()
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
@@ -187,14 +209,19 @@ class CoordinatesGenerator(Generator):
         of_fields = self.to_fields(features.detach())
         if state is None or self.origin is None or self.moves is None:
             of_fields = of_fields + self.straight_to_fields(inputs.detach())
-            return _Moment(planes, of_fields.float(), None)
-        of_fields = of_fields + self.straight_to_fields(
-            self.origin.bins.spread(self.origin.grid(state))
-        )
+            return _Moment(planes, of_fields.float(), None, None)
+        of_fields = of_fields + self.straight_to_fields(self.origin.bins.spread(state))
+        places = self._places(state)
         origin = self.origin(state)
         moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
         planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)
-        return _Moment(planes, of_fields.float(), self.window.corners(origin))
+        return _Moment(planes, of_fields.float(), self.window.corners(origin), places)
+
+    def _places(self, state: Tensor) -> Tensor | None:
+        """Return the places of the horizon, (B, W); None if there is none."""
+        if self.horizon is None or self.origin is None or not len(self.horizon):
+            return None
+        return self.horizon.places(self.origin.bins.spread(self.origin.grid(state)))
 
     def forward(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
@@ -205,17 +232,8 @@ class CoordinatesGenerator(Generator):
         num = max(1, _AT_ONCE // max(1, len(self.window.offsets) or len(self.fields)))
         if len(moment.planes) <= num:
             return self._images(moment)
-        corners = moment.corners
-        parts = [  # little memory at once is twice as fast on a CPU
-            _Moment(planes, inputs, None if corners is None else corners[start : start + num])
-            for start, planes, inputs in zip(
-                range(0, len(moment.planes), num),
-                moment.planes.split(num),
-                moment.inputs.split(num),
-                strict=True,
-            )
-        ]
-        return torch.cat([self._images(part) for part in parts])
+        # little memory at once is twice as fast on a CPU
+        return torch.cat([self._images(part) for part in moment.split(num)])
 
     def _images(self, moment: _Moment) -> Tensor:
         """Return the images (B, C, H, W) of moments."""
@@ -226,7 +244,7 @@ class CoordinatesGenerator(Generator):
             shown = shown.index_copy(2, numbers, near + self.fields.colors[numbers].T[:, None])
         else:
             if not self.window.is_still_outside:
-                fields = self.fields.everywhere(moment.inputs)
+                fields = self._fields_everywhere(moment)
                 colors = self.field_color.weight @ fields.flatten(1)
                 colors = colors.unflatten(1, (-1, self.height * self.width))
                 colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
@@ -240,14 +258,14 @@ class CoordinatesGenerator(Generator):
         their colors, both (C, B, R).
         """
         pixels = self.window.pixels(corners)
-        colors, fields = self._behind(pixels, moment.inputs)
+        colors, fields = self._behind(pixels, moment)
         of_fields = None if fields is None else fields.permute(2, 0, 1)
         near = self._near(*self._from_corners(moment.planes, corners), of_fields)
         colors = near + colors.permute(2, 0, 1)
         pixels = torch.where(self.fields.varies[pixels], pixels, self.height * self.width)
         return pixels.expand(self.num_channels, -1, -1), colors
 
-    def _behind(self, pixels: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _behind(self, pixels: Tensor, moment: _Moment) -> tuple[Tensor, Tensor | None]:
         """Return the colors (B, M, C) at pixels (B, M) without half-planes, and the fields (B, M,
         fields); None where these show nothing.
         """
@@ -256,8 +274,26 @@ class CoordinatesGenerator(Generator):
         colors = functional.embedding(pixels, self.fields.colors)
         if self.window.is_everywhere:
             return colors, None
-        fields = self.fields.at(pixels, inputs)
+        fields = self._fields_at(pixels, moment)
         return (colors + self.field_color(fields)).clamp(-1, 1), fields
+
+    def _fields_at(self, pixels: Tensor, moment: _Moment) -> Tensor:
+        """Return the fields at pixels (B, M) or (M,), and last what a horizon covers, (B, M,
+        fields + 1).
+        """
+        fields = self.fields.at(pixels, moment.inputs)
+        if self.horizon is None or moment.places is None:
+            return functional.pad(fields, (0, 1))
+        covered = _COVERED * self.horizon.at(moment.places, pixels)
+        return torch.cat([fields, covered[:, :, None]], dim=2)
+
+    def _fields_everywhere(self, moment: _Moment) -> Tensor:
+        """Return the same at all pixels, (fields + 1, B, H * W)."""
+        fields = self.fields.everywhere(moment.inputs)
+        if self.horizon is None or moment.places is None:
+            return torch.cat([fields, torch.zeros_like(fields[:1])])
+        covered = _COVERED * self.horizon.everywhere(moment.places)
+        return torch.cat([fields, covered[None]])
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """Return half-planes in coordinates that begin at corners, and those of the window."""
@@ -273,7 +309,7 @@ class CoordinatesGenerator(Generator):
         heights = _heights(planes, coordinates.T)  # (planes, B, R)
         first, *others = self._layers()
         heights = functional.relu(heights, is_inplace).flatten(1)
-        of_planes, of_fields = first.weight.split([NUM_PLANES, NUM_FIELDS], dim=1)
+        of_planes, of_fields = first.weight.split([NUM_PLANES, _NUM_BEHIND], dim=1)
         combined = torch.addmm(first.bias[:, None], of_planes, heights)
         if fields is not None:
             combined = torch.addmm(combined, of_fields, fields.flatten(1).clamp(max=1))
@@ -321,7 +357,7 @@ class CoordinatesGenerator(Generator):
         """Return the loss at pixels near the origin."""
         pixels = self._near_pixels(real, moment.corners)
         with torch.set_grad_enabled(self.window.is_everywhere):  # else these learn outside
-            behind, fields = self._behind(pixels, moment.inputs)
+            behind, fields = self._behind(pixels, moment)
         coordinates = functional.embedding(pixels, self.fields.coordinates)
         heights = coordinates @ moment.planes[:, :, 1:].transpose(1, 2)
         heights = heights + moment.planes[:, None, :, 0]
@@ -345,7 +381,7 @@ class CoordinatesGenerator(Generator):
         """Return the loss of the fields alone at pixels outside of the windows."""
         chosen = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
         numbers = self.fields.numbers[chosen]
-        colors = self.field_color(self.fields.at(numbers, moment.inputs))
+        colors = self.field_color(self._fields_at(numbers, moment))
         colors = colors + self.fields.colors[numbers]
         wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
         is_outside = ~self.window.contains(corners, numbers)

@@ -1,176 +1,107 @@
-"""Finding a horizon: a border that runs across the picture, at heights that the vector gives.
-
-A terrain, a floor, or the level of water in front of a sky. The place of the border in each column
-is the sum of its pixels, and a linear function of a few numbers of the vector. It is found by
-regression, with no gradients: a pixel at the border is off by 50 levels if the border is a fifth of
-a pixel too high, and Adam alone would come close, but not that close.
-"""
-
-from typing import NamedTuple
+"""Horizon: a border that runs across the picture, at heights that the vector gives."""
 
 import torch
 from torch import Tensor
 
+from atarigan.models.families.border_lines import fitted_lines
 from atarigan.models.families.renderer_grid import RendererGrid
+from atarigan.models.sized_by_data import SizedByData
 from atarigan.models.state.vector_bins import VectorBins
 
 _VISIBLE = 8.0  # levels
-_MOST_OF_COLUMN = 4  # numbers
-_LEAST_GAIN = 0.05  # of what is left of the variance of a column, by a further number
 _LEAST_EXPLAINED = 0.8  # of the variance of all columns
-_OUTLIER = 2.5  # median distances
-_NUM_TRIMMED = 3
-_SMALL = 1e-3
-_RIDGE = 1e-6
+_CHUNK = 256
+_OFFSETS = (0.375, 0.125)  # columns from the middle of one, to either side
 
 
-class Horizon(NamedTuple):
-    """A border of two colors, whose place in column x, in pixels from the top of the picture, is
-    the sum of `slopes` times the numbers of `VectorBins.spread`, plus `base`.
+class Horizon(SizedByData):
+    """Vectors to the share of each pixel that is below a border: of a terrain, a floor or the
+    level of water in front of a sky.
+
+    The place of the border in a column is a linear function of a few numbers, which the renderer
+    may have rounded. It follows from data by regression (`border_lines.py`) and is not trained
+    further: it is right, and gradients would only blur it. A slope covers a pixel by what it
+    covers at four places in its width.
 
     Attributes:
-        slopes: float (W, size), zeros for numbers that do not move a column.
-        base: float (W,).
-        above, below: the two colors in [0, 255], float (C,).
+        slopes: of the place in each column, in pixels from the top, for each number of
+            `VectorBins.spread`, float (W, size); (0, size) if there is no horizon.
+        base: the place where all numbers are 0, float (W,) or (0,).
     """
 
     slopes: Tensor
     base: Tensor
-    above: Tensor
-    below: Tensor
 
+    def __init__(self, size: int, height: int, width: int) -> None:
+        super().__init__()
+        self.size, self.height, self.width = size, height, width
+        self.register_buffer("slopes", torch.zeros(0, size))
+        self.register_buffer("base", torch.zeros(0))
 
-def find_horizon(
-    frames: Tensor, states: Tensor, bins: VectorBins, grid: RendererGrid, most_numbers: int
-) -> Horizon | None:
-    """Find the horizon of frames uint8 (N, H, W, C) and their vectors (N, size), and, for `grid`,
-    the numbers that the renderer rounds to place it.
+    def __len__(self) -> int:
+        return len(self.base)
 
-    Returns None if the colors of the first and the last row are alike, or if the places of the
-    border do not follow from at most `most_numbers` numbers of the vector.
-    """
-    above, below = (frames[:, row].flatten(0, 1).mode(0).values.float() for row in (0, -1))
-    apart = below - above
-    if not float(apart.abs().max()) > _VISIBLE:
-        return None
-    shares = ((frames.float() - above) @ apart / apart.square().sum()).clamp(0, 1)
-    places = (frames.shape[1] - shares.sum(1)).double()  # (N, W)
-    lines = _Lines(bins.spread(grid(states)).double(), places)
-    for _ in range(_NUM_TRIMMED):
-        lines.leave_out_others()
-    _find_steps(states, lines, bins, grid)
-    num = int(lines.slopes.any(0).sum())
-    if not 0 < num <= most_numbers or lines.explained < _LEAST_EXPLAINED:
-        return None
-    return Horizon(lines.slopes.float(), lines.base.float(), above, below)
+    def fit(
+        self, frames: Tensor, states: Tensor, bins: VectorBins, grid: RendererGrid
+    ) -> tuple[Tensor, Tensor] | None:
+        """Find the horizon of frames uint8 (N, H, W, C) and their vectors (N, size), and, for
+        `grid`, the numbers that place it and are rounded.
 
-
-class _Lines:
-    """The places of a border in all columns as linear functions of a few numbers.
-
-    Attributes:
-        numbers: (N, size).
-        places: (N, W).
-        is_seen: where nothing else than the border is in a column, bool (N, W).
-        slopes: (W, size).
-        base: (W,).
-    """
-
-    def __init__(self, numbers: Tensor, places: Tensor) -> None:
-        self.places = places
-        self.is_seen = torch.ones_like(places, dtype=torch.bool)
-        self.slopes = places.new_zeros(places.shape[1], numbers.shape[1])
-        self.base = places.mean(0)
-        self.choose(numbers)
-
-    @property
-    def errors(self) -> Tensor:
-        """What the functions do not explain, (N, W); 0 where something else is in a column."""
-        errors = self.places - self.numbers @ self.slopes.T - self.base
-        return errors.masked_fill(~self.is_seen, 0)
-
-    @property
-    def explained(self) -> float:
-        """The share of the variance that is explained."""
-        apart = (self.places - self.places.mean(0)).masked_fill(~self.is_seen, 0)
-        return 1 - float(self.errors.square().sum() / apart.square().sum().clamp(min=_SMALL))
-
-    def choose(self, numbers: Tensor) -> None:
-        """Choose the few numbers that explain each column, one by one. A regression on all would
-        mix them, as one may be the sum of others but for what the renderer rounds.
+        Returns:
+            its colors above and below, float (C,) in [0, 255]; None if those of the first and the
+            last row are alike, or if the places of the border do not follow from the vector.
         """
-        self.numbers = numbers
-        for column in range(len(self.slopes)):
-            seen = self.is_seen[:, column]
-            self._regress(column, _chosen(numbers[seen], self.places[seen, column]))
+        if self.width < 2:
+            return None
+        above, below = (frames[:, row].flatten(0, 1).mode(0).values.float() for row in (0, -1))
+        apart = below - above
+        if not float(apart.abs().max()) > _VISIBLE:
+            return None
+        direction = apart / apart.square().sum()
+        places = [
+            self.height - ((some.float() - above) @ direction).clamp(0, 1).sum(1)
+            for some in frames.split(_CHUNK)
+        ]
+        lines = fitted_lines(torch.cat(places), states, bins, grid)
+        if lines.explained < _LEAST_EXPLAINED:
+            return None
+        self.slopes, self.base = lines.slopes.float(), lines.base.float()
+        return above, below
 
-    def replace(self, numbers: Tensor) -> None:
-        """Fit the same choice of other numbers."""
-        self.numbers = numbers
-        for column, slopes in enumerate(self.slopes):
-            self._regress(column, torch.nonzero(slopes)[:, 0])
+    def places(self, numbers: Tensor) -> Tensor:
+        """Return the place of the border in each column, float (B, W), for numbers (B, size)."""
+        return numbers @ self.slopes.T + self.base
 
-    def leave_out_others(self) -> None:
-        """Leave out the places that are far from the functions, and choose again."""
-        self.is_seen[:] = True
-        errors = self.errors.abs()
-        self.is_seen = errors <= _OUTLIER * errors.median(0).values + _SMALL
-        self.choose(self.numbers)
+    def everywhere(self, places: Tensor) -> Tensor:
+        """Return the share of each pixel that is below, float (B, H * W), for places (B, W)."""
+        ends = torch.arange(1, self.height + 1, device=places.device)[:, None]
+        return _below(ends, [each[:, None] for each in _within(places)]).flatten(1)
 
-    def _regress(self, column: int, chosen: Tensor) -> None:
-        seen = self.is_seen[:, column]
-        numbers, places = self.numbers[seen][:, chosen], self.places[seen, column]
-        slopes = _regression(numbers, places[:, None])[:, 0]
-        self.slopes[column] = 0
-        self.slopes[column, chosen] = slopes
-        self.base[column] = places.mean() - numbers.mean(0) @ slopes
+    def at(self, places: Tensor, pixels: Tensor) -> Tensor:
+        """Return the share of some pixels that is below, float (B, M): of numbers of pixels (M,),
+        or (B, M) for pixels of its own in each picture; those outside of it count as in its last
+        row.
+        """
+        ends, columns = (pixels // self.width).clamp(max=self.height - 1) + 1, pixels % self.width
+        columns = columns.expand(len(places), -1)
+        return _below(ends, [each.gather(1, columns) for each in _within(places)])
 
-
-def _chosen(numbers: Tensor, places: Tensor) -> Tensor:
-    """Return which numbers (N, size) explain the places (N,) of a column, int64 (n,)."""
-    chosen: list[int] = []
-    while len(chosen) < min(_MOST_OF_COLUMN, numbers.shape[1]):
-        others, left = (_residuals(numbers[:, chosen], each) for each in (numbers, places[:, None]))
-        squares = others.square().mean(0).clamp(min=_SMALL)
-        gains = (others.T @ left)[:, 0].div(len(left)).square() / squares
-        gains[chosen] = 0
-        if not float(gains.max()) > _LEAST_GAIN * max(float(left.square().mean()), _SMALL):
-            break
-        chosen.append(int(gains.argmax()))
-    return torch.tensor(sorted(chosen), dtype=torch.int64, device=numbers.device)
-
-
-def _find_steps(states: Tensor, lines: _Lines, bins: VectorBins, grid: RendererGrid) -> None:
-    """Find the numbers that are rounded, each in the column that it moves most.
-
-    What is rounded already does not disturb the others, so these are tried again, and as then no
-    number follows from others any more, so are the numbers of each column.
-    """
-    for _ in range(2):
-        for number in torch.nonzero(lines.slopes.any(0))[:, 0].tolist():
-            if float(grid.steps[number]):
-                continue
-            column = int(lines.slopes[:, number].abs().argmax())
-            seen = lines.is_seen[:, column]
-            moved = lines.slopes[column, number] * bins.spread(states)[:, number]
-            grid.find(number, states[seen, number], moved[seen], lines.errors[seen, column])
-            if float(grid.steps[number]):
-                lines.replace(bins.spread(grid(states)).double())
-        lines.choose(bins.spread(grid(states)).double())
+    def _check(self) -> None:
+        num = self.width if len(self) else 0
+        self._expect("slopes", (num, self.size))
+        self._expect("base", (num,))
 
 
-def _regression(numbers: Tensor, wanted: Tensor) -> Tensor:
-    """Return the slopes (n, K) of wanted (N, K) as a linear function of numbers (N, n)."""
-    numbers = numbers - numbers.mean(0)
-    square = numbers.T @ numbers
-    square.diagonal().add_(_RIDGE)
-    found: Tensor = torch.linalg.solve(square, numbers.T @ (wanted - wanted.mean(0)))
-    return found
+def _within(places: Tensor) -> list[Tensor]:
+    """Return the places at some points in the width of each column, (B, W) each."""
+    before = torch.cat([2 * places[:, :1] - places[:, 1:2], places[:, :-1]], dim=1)
+    after = torch.cat([places[:, 1:], 2 * places[:, -1:] - places[:, -2:-1]], dim=1)
+    return [
+        torch.lerp(places, neighbor, offset) for neighbor in (before, after) for offset in _OFFSETS
+    ]
 
 
-def _residuals(numbers: Tensor, wanted: Tensor) -> Tensor:
-    """Return what numbers (N, n) do not explain of wanted (N, K)."""
-    wanted = wanted - wanted.mean(0)
-    if not numbers.shape[1]:
-        return wanted
-    return wanted - (numbers - numbers.mean(0)) @ _regression(numbers, wanted)
+def _below(ends: Tensor, places: list[Tensor]) -> Tensor:
+    """Return the mean share of pixels with these lower ends that is below each of some places."""
+    shares = [(ends - place).clamp(0, 1) for place in places]
+    return torch.stack(shares).mean(0)

@@ -1,20 +1,15 @@
 """PixelFields: what each pixel shows by itself, as a function of a few numbers."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from atarigan.images.pixels import frames_to_floats
-from atarigan.models.families.horizon import Horizon
 from atarigan.models.sized_by_data import SizedByData
 
 UNIT = 8.0
 """Pixels of a unit of coordinates."""
 _STEEPNESS = 2 * UNIT  # a field grows by 2 in a pixel: from black to white
-_COVERED = 2.0
-_VISIBLE = 8 / 127.5
 _DIRECTIONS = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 NUM_FIELDS = len(_DIRECTIONS)
 
@@ -23,13 +18,10 @@ class PixelFields(SizedByData):
     """Which pixels change in real frames, what the others always show, and fields: at row y and
     column x, in units of 8 pixels from the middle,
 
-        d_f = a_f y + b_f x + Σ_j (rows_yfj + columns_xfj) h_j + offset_fyx
-        field_f = min(relu(16 d_f), most_f)
+        field_f = relu(16 (a_f y + b_f x + Σ_j (rows_yfj + columns_xfj) h_j + offset_fyx))
 
-    for numbers h (B, num_inputs) of the state. A horizon that moves is such a field: d is the
-    distance from it, and its height in each column follows from the state. One that was found in
-    data (`horizon.py`) is two fields, each at the middle of half of a pixel's width, so that
-    pixels which a slope crosses are covered by the right share.
+    for numbers h (B, num_inputs) of the state. A horizon that moves is such a field: the sum is the
+    distance from it, and its height in each column follows from the state.
 
     Pixels are numbered from 0 to H * W - 1; H * W is one outside of the picture.
 
@@ -40,8 +32,6 @@ class PixelFields(SizedByData):
         rows, columns: (H, num_inputs, fields), (W, num_inputs, fields).
         directions: a and b, (2, fields).
         offsets: (H * W + 1, fields).
-        most: of each field, (fields,); infinite, but 2 for a horizon that was found, where a pixel
-            is covered.
         colors: color of each pixel where all fields are 0, (H * W + 1, C).
     """
 
@@ -49,7 +39,6 @@ class PixelFields(SizedByData):
     varies: Tensor
     numbers: Tensor
     coordinates: Tensor
-    most: Tensor
 
     def __init__(self, size: tuple[int, int], num_channels: int, num_inputs: int) -> None:
         super().__init__()
@@ -59,7 +48,6 @@ class PixelFields(SizedByData):
         self.register_buffer("varies", torch.arange(num) < num - 1)
         self.register_buffer("numbers", torch.arange(num - 1), persistent=False)
         self.register_buffer("coordinates", self._coordinates(), persistent=False)
-        self.register_buffer("most", torch.full((NUM_FIELDS,), math.inf))
         self.rows = nn.Parameter(torch.zeros(self.height, num_inputs, NUM_FIELDS))
         self.columns = nn.Parameter(torch.zeros(self.width, num_inputs, NUM_FIELDS))
         self.directions = nn.Parameter(torch.tensor(_DIRECTIONS).T.contiguous())
@@ -90,26 +78,6 @@ class PixelFields(SizedByData):
         self.varies[:-1] |= (frames != self.shown).any(3).any(0).flatten()
         self._derive()
 
-    def place(self, horizon: Horizon) -> list[int]:
-        """Begin with a horizon that was found. Return the numbers of the vector that the first
-        inputs have to be.
-        """
-        numbers = torch.nonzero(horizon.slopes.any(0))[:, 0]
-        places = torch.cat([horizon.slopes[:, numbers], horizon.base[:, None]], dim=1)
-        before, after = (torch.roll(places, shift, 0) for shift in (1, -1))
-        before[0], after[-1] = 2 * places[0] - places[1], 2 * places[-1] - places[-2]
-        for field, neighbor in enumerate((before, after)):
-            half = (3 * places + neighbor) / 4 / UNIT
-            self.columns[:, : len(numbers), field] = -half[:, :-1]
-            starts = (self.height + 1) / 2 / UNIT - half[:, -1]
-            self.offsets[:-1, field] = starts.repeat(self.height)
-            self.directions[:, field] = torch.tensor([1.0, 0.0])
-            self.most[field] = _COVERED
-        above, below = (each / 127.5 - 1 for each in (horizon.above, horizon.below))
-        is_below = (self.background - below).abs().amax(1) < _VISIBLE
-        self.colors[is_below] = above
-        return numbers.tolist()
-
     def at(self, pixels: Tensor, inputs: Tensor) -> Tensor:
         """Return the fields of each row of inputs at its own pixels (B, M), or at the same ones
         (M,), as (B, M, fields).
@@ -123,7 +91,7 @@ class PixelFields(SizedByData):
             by_row, by_column = by_row[:, y], by_column[:, x]
         still = functional.embedding(pixels, self.coordinates) @ self.directions
         sums = by_row + by_column + still + functional.embedding(pixels, self.offsets)
-        return functional.relu(_STEEPNESS * sums).minimum(self.most)
+        return functional.relu(_STEEPNESS * sums)
 
     def everywhere(self, inputs: Tensor) -> Tensor:
         """Return the fields at all pixels, (fields, B, H * W)."""
@@ -132,10 +100,7 @@ class PixelFields(SizedByData):
         still = _STEEPNESS * still.T.unflatten(1, (1, self.height, self.width))
         by_row, by_column = (_STEEPNESS * each.permute(2, 0, 1) for each in (by_row, by_column))
         sums = by_row[:, :, :, None] + still + by_column[:, :, None]
-        is_inplace = not sums.requires_grad
-        found = functional.relu(sums, inplace=is_inplace).flatten(2)
-        most = self.most[:, None, None]
-        return torch.minimum(found, most, out=found if is_inplace else None)
+        return functional.relu(sums, inplace=not sums.requires_grad).flatten(2)
 
     def _along(self, table: Tensor, inputs: Tensor) -> Tensor:
         """Return what the rows or columns of a table add, (B, its length, fields)."""
