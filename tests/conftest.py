@@ -81,6 +81,12 @@ def _published_images_unpacked_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _logs_among_the_files_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Spare the machine's folder of temporary files one more of stable-baselines3 a training."""
+    os.environ["SB3_LOGDIR"] = str(tmp_path_factory.mktemp("logs"))
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seeds() -> None:
     random.seed(0)
