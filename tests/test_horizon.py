@@ -39,8 +39,8 @@ class Found:
         size = states.shape[1]
         self.bins, self.grid = VectorBins(size, 16), RendererGrid(size)
         self.bins.fit(states)
-        self.horizon = Horizon(size, *frames.shape[1:3])
-        self.colors = self.horizon.fit(frames, states, self.bins, self.grid)
+        self.horizon = Horizon(size, *frames.shape[1:])
+        self.color_above = self.horizon.fit(frames, states, self.bins, self.grid)
 
     def places(self, states: torch.Tensor) -> torch.Tensor:
         return self.horizon.places(self.bins.spread(self.grid(states)))
@@ -80,7 +80,7 @@ def test_nothing_is_found_where_states_do_not_tell(case: str) -> None:
     else:
         frames = torch.zeros_like(frames)
     found = Found(frames, states)
-    assert found.colors is None
+    assert found.color_above is None
     assert not len(found.horizon)
 
 

@@ -11,6 +11,7 @@ cheaper.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
@@ -46,9 +47,9 @@ _NUM_NEAR, _NUM_OUTSIDE = 128, 256  # pixels of a frame in a reconstruction upda
 _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
 _EXTREME = 1 - 0.5 / 127.5
-_COVERED = 2.0  # value of a field where it covers a pixel, from black to white
 _NUM_BEHIND = NUM_FIELDS + 1  # with a horizon
 _NUM_MEDIAN = 512
+_LEAST_SEEN = 0.5  # of a pixel above the horizon
 _AT_ONCE = 1 << 14  # pixels with half-planes
 
 
@@ -93,12 +94,13 @@ class CoordinatesGenerator(Generator):
     At pixel p with coordinates (y, x) in units of 8 pixels, with the origin o of the state:
 
         plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k)
-        near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1)) + bias_2) + bias_3)
-        color = clamp(color_p + W_f field(p), -1, 1) + (near if p is in the window around o, else 0)
+        near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1), below) + bias_2) + bias_3)
+        behind = clamp(color_p + W_f field(p), -1, 1)
+        color = behind + (near if p is in the window around o, else 0)
 
-    where the last field is twice the share of p that is below a horizon (`Horizon`), and
-    without fields where the window is the whole picture, or where all pixels outside of it show the
-    background. The parts learn apart from each other, half-planes in the window and fields outside.
+    where what is below a horizon has a color of its own (`Horizon`), and without fields where the
+    window is the whole picture, or where all pixels outside of it show the background. The parts
+    learn apart from each other, half-planes in the window and fields outside.
 
     a, b, c and the inputs of the fields follow from the network's inputs by a residual network, to
     whose first layer the places of corners are added (`CornerWaves`). To the inputs of the fields a
@@ -120,7 +122,9 @@ class CoordinatesGenerator(Generator):
         self.takes_state = shape.vector_size > 0
         self.origin = MovingOrigin(shape.vector_size) if self.takes_state else None
         size = self.height, self.width
-        self.horizon = Horizon(shape.vector_size, *size) if self.takes_state else None
+        self.horizon = (
+            Horizon(shape.vector_size, *size, self.num_channels) if self.takes_state else None
+        )
         self.corners = CornerWaves(shape.vector_size, width) if self.takes_state else None
         self.window = OriginWindow(self.height, self.width)
         self.project = nn.Linear(shape.input_size, width)
@@ -134,7 +138,7 @@ class CoordinatesGenerator(Generator):
         widths = itertools.pairwise((NUM_PLANES + _NUM_BEHIND, *COMBINED_WIDTHS))
         self.combine = nn.ModuleList(nn.Linear(before, after) for before, after in widths)
         self.color = nn.Linear(COMBINED_WIDTHS[-1], self.num_channels, bias=False)
-        self.field_color = nn.Linear(_NUM_BEHIND, self.num_channels, bias=False)
+        self.field_color = nn.Linear(NUM_FIELDS, self.num_channels, bias=False)
         self.fields = PixelFields(size, self.num_channels, NUM_FIELD_INPUTS)
         self._initialize(shape)
 
@@ -181,17 +185,17 @@ class CoordinatesGenerator(Generator):
         """Find a horizon, and what each pixel usually shows above it."""
         if self.horizon is None or self.origin is None:
             return
-        colors = self.horizon.fit(samples, conditions, self.origin.bins, self.origin.grid)
-        if colors is None:
+        above = self.horizon.fit(samples, conditions, self.origin.bins, self.origin.grid)
+        if above is None:
             return
-        above, below = (each / 127.5 - 1 for each in colors)
         few = torch.from_numpy(evenly_spaced(len(samples), _NUM_MEDIAN))
         places = self._places(conditions[few])
         assert places is not None
-        covered = self.horizon.everywhere(places)[:, :, None] * (below - above)
+        covered = self.horizon.everywhere(places)[:, :, None]
         shown = frames_to_floats(samples[few]).flatten(2).transpose(1, 2)
-        self.fields.colors[:-1] = (shown - covered).median(0).values
-        self.field_color.weight[:, NUM_FIELDS] = (below - above) / _COVERED
+        seen = (shown - covered * self.horizon.color) / (1 - covered).clamp(min=_LEAST_SEEN)
+        usual = seen.masked_fill(covered > 1 - _LEAST_SEEN, math.nan).nanmedian(0).values
+        self.fields.colors[:-1] = torch.where(usual.isnan(), above, usual)
 
     @torch.no_grad()
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
@@ -244,11 +248,7 @@ class CoordinatesGenerator(Generator):
             shown = shown.index_copy(2, numbers, near + self.fields.colors[numbers].T[:, None])
         else:
             if not self.window.is_still_outside:
-                fields = self._fields_everywhere(moment)
-                colors = self.field_color.weight @ fields.flatten(1)
-                colors = colors.unflatten(1, (-1, self.height * self.width))
-                colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
-                shown = torch.where(self.fields.varies, colors, shown)
+                shown = torch.where(self.fields.varies, self._everywhere(moment), shown)
             shown = shown.scatter(2, *self._window(moment, moment.corners))
         images: Tensor = shown[:, :, :-1].transpose(0, 1).unflatten(2, (self.height, self.width))
         return images.clamp(-1, 1)
@@ -275,7 +275,7 @@ class CoordinatesGenerator(Generator):
         if self.window.is_everywhere:
             return colors, None
         fields = self._fields_at(pixels, moment)
-        return (colors + self.field_color(fields)).clamp(-1, 1), fields
+        return self._on_ground(colors, fields).clamp(-1, 1), fields
 
     def _fields_at(self, pixels: Tensor, moment: _Moment) -> Tensor:
         """Return the fields at pixels (B, M) or (M,), and last what a horizon covers, (B, M,
@@ -284,16 +284,30 @@ class CoordinatesGenerator(Generator):
         fields = self.fields.at(pixels, moment.inputs)
         if self.horizon is None or moment.places is None:
             return functional.pad(fields, (0, 1))
-        covered = _COVERED * self.horizon.at(moment.places, pixels)
+        covered = self.horizon.at(moment.places, pixels)
         return torch.cat([fields, covered[:, :, None]], dim=2)
 
-    def _fields_everywhere(self, moment: _Moment) -> Tensor:
-        """Return the same at all pixels, (fields + 1, B, H * W)."""
+    def _on_ground(self, colors: Tensor, fields: Tensor) -> Tensor:
+        """Return pixels of colors (…, C) with fields (…, fields + 1), and the ground before them.
+
+        Colors beyond black and white count as these there, but still learn.
+        """
+        fields, covered = fields.split([NUM_FIELDS, 1], dim=-1)
+        above: Tensor = colors + self.field_color(fields)
+        if self.horizon is None or not len(self.horizon):
+            return above
+        clipped = above + (above.clamp(-1, 1) - above).detach()
+        return torch.lerp(clipped, self.horizon.color, covered)
+
+    def _everywhere(self, moment: _Moment) -> Tensor:
+        """Return the colors of all pixels without half-planes, (C, B, H * W + 1)."""
         fields = self.fields.everywhere(moment.inputs)
+        colors = (self.field_color.weight @ fields.flatten(1)).unflatten(1, fields.shape[1:])
+        colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
         if self.horizon is None or moment.places is None:
-            return torch.cat([fields, torch.zeros_like(fields[:1])])
-        covered = _COVERED * self.horizon.everywhere(moment.places)
-        return torch.cat([fields, covered[None]])
+            return colors
+        covered = functional.pad(self.horizon.everywhere(moment.places), (0, 1))
+        return torch.lerp(colors.clamp(-1, 1), self.horizon.color[:, None, None], covered)
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """Return half-planes in coordinates that begin at corners, and those of the window."""
@@ -381,8 +395,7 @@ class CoordinatesGenerator(Generator):
         """Return the loss of the fields alone at pixels outside of the windows."""
         chosen = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
         numbers = self.fields.numbers[chosen]
-        colors = self.field_color(self._fields_at(numbers, moment))
-        colors = colors + self.fields.colors[numbers]
+        colors = self._on_ground(self.fields.colors[numbers], self._fields_at(numbers, moment))
         wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
         is_outside = ~self.window.contains(corners, numbers)
         return (_errors(colors, wanted) * is_outside[:, :, None]).mean()

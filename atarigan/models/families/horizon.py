@@ -27,14 +27,17 @@ class Horizon(SizedByData):
         slopes: of the place in each column, in pixels from the top, for each number of
             `VectorBins.spread`, float (W, size); (0, size) if there is no horizon.
         base: the place where all numbers are 0, float (W,) or (0,).
+        color: below the border, in [-1, 1], float (C,).
     """
 
     slopes: Tensor
     base: Tensor
+    color: Tensor
 
-    def __init__(self, size: int, height: int, width: int) -> None:
+    def __init__(self, size: int, height: int, width: int, num_channels: int) -> None:
         super().__init__()
         self.size, self.height, self.width = size, height, width
+        self.register_buffer("color", torch.zeros(num_channels))
         self.register_buffer("slopes", torch.zeros(0, size))
         self.register_buffer("base", torch.zeros(0))
 
@@ -43,13 +46,13 @@ class Horizon(SizedByData):
 
     def fit(
         self, frames: Tensor, states: Tensor, bins: VectorBins, grid: RendererGrid
-    ) -> tuple[Tensor, Tensor] | None:
+    ) -> Tensor | None:
         """Find the horizon of frames uint8 (N, H, W, C) and their vectors (N, size), and, for
         `grid`, the numbers that place it and are rounded.
 
         Returns:
-            its colors above and below, float (C,) in [0, 255]; None if those of the first and the
-            last row are alike, or if the places of the border do not follow from the vector.
+            the color above it, in [-1, 1], float (C,); None if the first and the last row have the
+            same, or if the places of the border do not follow from the vector.
         """
         if self.width < 2:
             return None
@@ -66,7 +69,8 @@ class Horizon(SizedByData):
         if lines.explained < _LEAST_EXPLAINED:
             return None
         self.slopes, self.base = lines.slopes.float(), lines.base.float()
-        return above, below
+        self.color = below / 127.5 - 1
+        return above / 127.5 - 1
 
     def places(self, numbers: Tensor) -> Tensor:
         """Return the place of the border in each column, float (B, W), for numbers (B, size)."""
@@ -75,7 +79,8 @@ class Horizon(SizedByData):
     def everywhere(self, places: Tensor) -> Tensor:
         """Return the share of each pixel that is below, float (B, H * W), for places (B, W)."""
         ends = torch.arange(1, self.height + 1, device=places.device)[:, None]
-        return _below(ends, [each[:, None] for each in _within(places)]).flatten(1)
+        shares = (ends - _within(places)[:, :, None]).clamp(0, 1)
+        return shares.mean(0).flatten(1)
 
     def at(self, places: Tensor, pixels: Tensor) -> Tensor:
         """Return the share of some pixels that is below, float (B, M): of numbers of pixels (M,),
@@ -83,8 +88,9 @@ class Horizon(SizedByData):
         row.
         """
         ends, columns = (pixels // self.width).clamp(max=self.height - 1) + 1, pixels % self.width
-        columns = columns.expand(len(places), -1)
-        return _below(ends, [each.gather(1, columns) for each in _within(places)])
+        points = _within(places)
+        columns = columns.expand(*points.shape[:2], -1)
+        return (ends - points.gather(2, columns)).clamp(0, 1).mean(0)
 
     def _check(self) -> None:
         num = self.width if len(self) else 0
@@ -92,16 +98,12 @@ class Horizon(SizedByData):
         self._expect("base", (num,))
 
 
-def _within(places: Tensor) -> list[Tensor]:
-    """Return the places at some points in the width of each column, (B, W) each."""
+def _within(places: Tensor) -> Tensor:
+    """Return the places at some points in the width of each column, (points, B, W), with the mean
+    of the column's own.
+    """
     before = torch.cat([2 * places[:, :1] - places[:, 1:2], places[:, :-1]], dim=1)
     after = torch.cat([places[:, 1:], 2 * places[:, -1:] - places[:, -2:-1]], dim=1)
-    return [
-        torch.lerp(places, neighbor, offset) for neighbor in (before, after) for offset in _OFFSETS
-    ]
-
-
-def _below(ends: Tensor, places: list[Tensor]) -> Tensor:
-    """Return the mean share of pixels with these lower ends that is below each of some places."""
-    shares = [(ends - place).clamp(0, 1) for place in places]
-    return torch.stack(shares).mean(0)
+    moves = [offset * (each - places) for each in (before, after) for offset in _OFFSETS]
+    moved = torch.stack(moves)
+    return places + moved - moved.mean(0)
