@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from atarigan.models.families.coordinates import CoordinatesFamily
+from atarigan.models.families.coordinates import CoordinatesGenerator
 from atarigan.models.families.horizon import Horizon
 from atarigan.models.families.network import NetworkShape
-from atarigan.models.families.renderer_grid import RendererGrid
 from atarigan.models.state.vector_bins import VectorBins
 
 NUM, SIZE, FINE = 1500, 32, 160  # frames, pixels of a frame, pixels of the renderer
@@ -37,51 +36,87 @@ class Found:
 
     def __init__(self, frames: torch.Tensor, states: torch.Tensor) -> None:
         size = states.shape[1]
-        self.bins, self.grid = VectorBins(size, 16), RendererGrid(size)
+        self.bins = VectorBins(size, 16)
         self.bins.fit(states)
         self.horizon = Horizon(size, *frames.shape[1:])
-        self.color_above = self.horizon.fit(frames, states, self.bins, self.grid)
+        self.color_above = self.horizon.fit(frames, states, self.bins)
 
     def places(self, states: torch.Tensor) -> torch.Tensor:
-        return self.horizon.places(self.bins.spread(self.grid(states)))
+        return self.horizon.places(states, self.bins)
 
 
-def test_the_steps_of_all_heights_are_found() -> None:
+@pytest.fixture(scope="module")
+def found() -> Found:
     frames, states, _ = terrains()
-    found = Found(frames, states)
+    return Found(frames, states)
+
+
+def test_the_steps_of_all_heights_are_found(found: Found) -> None:
     torch.testing.assert_close(
-        found.grid.steps[:4] * UNIT, torch.ones(4).double(), atol=0.003, rtol=0
+        found.horizon.grid.steps[:4] * UNIT, torch.ones(4).double(), atol=0.003, rtol=0
     )
-    assert not found.grid.steps[4]
+    assert not found.horizon.grid.steps[4]
     assert not found.horizon.slopes[:, 4].any()
 
 
-def test_places_are_right_to_a_fraction_of_a_pixel() -> None:
-    frames, states, heights = terrains()
-    places = Found(frames, states).places(states)
+def test_places_are_right_to_a_fraction_of_a_pixel(found: Found) -> None:
+    _, states, heights = terrains()
+    places = found.places(states)
     assert np.abs((SIZE - places).numpy() - heights).mean() < 0.01
 
 
-def test_some_pixels_are_covered_as_in_the_whole_picture() -> None:
-    frames, states, _ = terrains()
-    found = Found(frames, states)
+def test_some_pixels_are_covered_as_in_the_whole_picture(found: Found) -> None:
+    _, states, _ = terrains()
     places = found.places(states[:8])
-    everywhere = found.horizon.everywhere(places)
+    everywhere = found.horizon.coverage(places)
     pixels = torch.randint(SIZE * SIZE, (8, 50), generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(found.horizon.at(places, pixels), everywhere.gather(1, pixels))
-    torch.testing.assert_close(found.horizon.at(places, pixels[0]), everywhere[:, pixels[0]])
+    torch.testing.assert_close(
+        found.horizon.coverage_at(places, pixels), everywhere.gather(1, pixels)
+    )
+    torch.testing.assert_close(
+        found.horizon.coverage_at(places, pixels[0]), everywhere[:, pixels[0]]
+    )
 
 
-@pytest.mark.parametrize("case", ["noise", "one color"])
+@pytest.mark.parametrize("case", ["noise", "one color", "still", "rests in most frames"])
 def test_nothing_is_found_where_states_do_not_tell(case: str) -> None:
     frames, states, _ = terrains()
     if case == "noise":
         states = states[torch.randperm(len(states), generator=torch.Generator().manual_seed(0))]
-    else:
+    elif case == "one color":
         frames = torch.zeros_like(frames)
+    else:
+        num = len(frames) if case == "still" else len(frames) * 6 // 10
+        frames[:num] = frames[0]
+        states = states.flip(0)
     found = Found(frames, states)
     assert found.color_above is None
     assert not len(found.horizon)
+    assert not found.horizon.grid.steps.any()
+
+
+def test_colors_are_those_above_and_below() -> None:
+    frames, states, _ = terrains()
+    sky, ground = torch.tensor([10.0, 60, 200]), torch.tensor([120.0, 80, 20])
+    colored = torch.lerp(sky, ground, frames / 255).round().byte()
+    found = Found(colored, states)
+    assert found.color_above is not None
+    torch.testing.assert_close((found.color_above + 1) * 127.5, sky)
+    torch.testing.assert_close((found.horizon.color + 1) * 127.5, ground)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slopes", torch.full((SIZE, 5), float("nan"))),
+        ("base", torch.zeros(SIZE - 1)),
+        ("color", torch.zeros(3)),
+    ],
+)
+def test_damaged_files_are_refused(found: Found, name: str, value: torch.Tensor) -> None:
+    stored = found.horizon.state_dict() | {name: value}
+    with pytest.raises(ValueError, match=name):
+        Horizon(5, SIZE, SIZE, 1).load_state_dict(stored)
 
 
 def test_a_network_begins_with_the_horizon() -> None:
@@ -91,8 +126,9 @@ def test_a_network_begins_with_the_horizon() -> None:
         frame[2:5, 2 * int(state[4]) - 6 : 2 * int(state[4]) - 3] = 200
     torch.manual_seed(0)
     shape = NetworkShape((1, SIZE, SIZE), 2, condition_size=8, vector_size=5, generator_width=16)
-    network = CoordinatesFamily().generator(shape)
+    network = CoordinatesGenerator(shape, (1, SIZE, SIZE))
     network.fit(frames, states)
+    assert len(network.horizon)
     with torch.no_grad():
         drawn = network(torch.zeros(64, 2), torch.zeros(64, 8), states[:64])
     below = slice(12, SIZE)

@@ -8,6 +8,8 @@ import torch
 
 from atarigan.models.packed_weights import dequantized, quantized
 
+SHAPES = {"matrix": (4, 9), "vector": (7,), "cube": (2, 3, 4)}
+
 
 def test_matrices_are_near_and_the_rest_is_as_exact_as_half_precision():
     torch.manual_seed(0)
@@ -80,3 +82,9 @@ def test_what_is_nothing_stays_nothing():
 def test_steps_of_something_else_are_refused(weights):
     with pytest.raises(ValueError, match="w:steps must be steps of a matrix"):
         dequantized(weights)
+
+
+def test_what_has_double_precision_is_kept_exact() -> None:
+    weights = {name: torch.randn(*shape).double() for name, shape in SHAPES.items()}
+    wide = dequantized(quantized(weights))
+    assert all(torch.equal(wide[name], weights[name]) for name in SHAPES)

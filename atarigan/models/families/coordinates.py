@@ -48,7 +48,7 @@ _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
 _EXTREME = 1 - 0.5 / 127.5
 _NUM_BEHIND = NUM_FIELDS + 1  # with a horizon
-_NUM_MEDIAN = 512
+_NUM_MEDIAN_FRAMES = 256
 _LEAST_SEEN = 0.5  # of a pixel above the horizon
 _AT_ONCE = 1 << 14  # pixels with half-planes
 
@@ -82,7 +82,7 @@ class _Moment(NamedTuple):
     places: Tensor | None
 
     def split(self, num: int) -> Iterator["_Moment"]:
-        """Yield so many at a time."""
+        """Yield parts of at most `num` rows."""
         for start in range(0, len(self.planes), num):
             part = slice(start, start + num)
             yield _Moment._make(None if each is None else each[part] for each in self)
@@ -95,19 +95,18 @@ class CoordinatesGenerator(Generator):
 
         plane_k = relu(a_k (y - g_k o_y) + b_k (x - g_k o_x) + c_k)
         near = W_4 relu(W_3 relu(W_2 (plane, min(field(p), 1), below) + bias_2) + bias_3)
-        behind = clamp(color_p + W_f field(p), -1, 1)
+        behind = (1 - below) clamp(color_p + W_f field(p), -1, 1) + below color_horizon
         color = behind + (near if p is in the window around o, else 0)
 
-    where what is below a horizon has a color of its own (`Horizon`), and without fields where the
+    where below is the share of p that is below a horizon (`Horizon`), without fields where the
     window is the whole picture, or where all pixels outside of it show the background. The parts
     learn apart from each other, half-planes in the window and fields outside.
 
     a, b, c and the inputs of the fields follow from the network's inputs by a residual network, to
     whose first layer the places of corners are added (`CornerWaves`). To the inputs of the fields a
     linear function of the vector is added, which holds for vectors unlike those of the data as
-    well.
-    g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first and 0
-    for the others. Without vectors o is 0, and the window is the whole picture.
+    well. g_k, how far plane k moves with the origin, is 1 for three quarters of the planes at first
+    and 0 for the others. Without vectors o is 0, and the window is the whole picture.
 
     A `generator_width` is the width of the residual network.
     """
@@ -173,29 +172,36 @@ class CoordinatesGenerator(Generator):
             origin.fit(samples, conditions, shown)
             self.corners.fit(samples, conditions, shown, origin.grid, origin.bins)
             self.window.fit(samples, conditions, self.origin(conditions), shown)
-            if self.has_fields:
+            if self._draws_fields:
                 self._fit_horizon(samples, conditions)
 
     @property
-    def has_fields(self) -> bool:
+    def _draws_fields(self) -> bool:
         """Whether pixels outside of the window follow from fields."""
         return not self.window.is_everywhere and not self.window.is_still_outside
 
     def _fit_horizon(self, samples: Tensor, conditions: Tensor) -> None:
-        """Find a horizon, and what each pixel usually shows above it."""
+        """Find a horizon, and each pixel's usual color above it. It is kept if with these, half of
+        the squared difference from the background is gone.
+        """
         if self.horizon is None or self.origin is None:
             return
-        above = self.horizon.fit(samples, conditions, self.origin.bins, self.origin.grid)
+        above = self.horizon.fit(samples, conditions, self.origin.bins)
         if above is None:
             return
-        few = torch.from_numpy(evenly_spaced(len(samples), _NUM_MEDIAN))
-        places = self._places(conditions[few])
-        assert places is not None
-        covered = self.horizon.everywhere(places)[:, :, None]
+        few = evenly_spaced(len(samples), _NUM_MEDIAN_FRAMES)
+        places = self.horizon.places(conditions[few], self.origin.bins)
+        covered = self.horizon.coverage(places)[:, :, None]
         shown = frames_to_floats(samples[few]).flatten(2).transpose(1, 2)
         seen = (shown - covered * self.horizon.color) / (1 - covered).clamp(min=_LEAST_SEEN)
         usual = seen.masked_fill(covered > 1 - _LEAST_SEEN, math.nan).nanmedian(0).values
-        self.fields.colors[:-1] = torch.where(usual.isnan(), above, usual)
+        usual = torch.where(usual.isnan(), above, usual)
+        drawn = torch.lerp(usual, self.horizon.color, covered)
+        errors = [(shown - each).square().sum() for each in (drawn, self.fields.background[:-1])]
+        if errors[0] > errors[1] / 2:
+            self.horizon.forget()
+        else:
+            self.fields.colors[:-1] = usual
 
     @torch.no_grad()
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
@@ -215,17 +221,13 @@ class CoordinatesGenerator(Generator):
             of_fields = of_fields + self.straight_to_fields(inputs.detach())
             return _Moment(planes, of_fields.float(), None, None)
         of_fields = of_fields + self.straight_to_fields(self.origin.bins.spread(state))
-        places = self._places(state)
+        places = None
+        if self.horizon is not None and len(self.horizon):
+            places = self.horizon.places(state, self.origin.bins)
         origin = self.origin(state)
         moved = (planes[:, :, 1:] @ (origin / UNIT)[:, :, None]) * self.moves[:, None]
         planes = torch.cat([planes[:, :, :1] - moved, planes[:, :, 1:]], dim=2)
         return _Moment(planes, of_fields.float(), self.window.corners(origin), places)
-
-    def _places(self, state: Tensor) -> Tensor | None:
-        """Return the places of the horizon, (B, W); None if there is none."""
-        if self.horizon is None or self.origin is None or not len(self.horizon):
-            return None
-        return self.horizon.places(self.origin.bins.spread(self.origin.grid(state)))
 
     def forward(
         self, latents: Tensor, condition: Tensor | None = None, state: Tensor | None = None
@@ -275,7 +277,7 @@ class CoordinatesGenerator(Generator):
         if self.window.is_everywhere:
             return colors, None
         fields = self._fields_at(pixels, moment)
-        return self._on_ground(colors, fields).clamp(-1, 1), fields
+        return self._with_horizon(colors, fields).clamp(-1, 1), fields
 
     def _fields_at(self, pixels: Tensor, moment: _Moment) -> Tensor:
         """Return the fields at pixels (B, M) or (M,), and last what a horizon covers, (B, M,
@@ -284,20 +286,16 @@ class CoordinatesGenerator(Generator):
         fields = self.fields.at(pixels, moment.inputs)
         if self.horizon is None or moment.places is None:
             return functional.pad(fields, (0, 1))
-        covered = self.horizon.at(moment.places, pixels)
+        covered = self.horizon.coverage_at(moment.places, pixels)
         return torch.cat([fields, covered[:, :, None]], dim=2)
 
-    def _on_ground(self, colors: Tensor, fields: Tensor) -> Tensor:
-        """Return pixels of colors (…, C) with fields (…, fields + 1), and the ground before them.
-
-        Colors beyond black and white count as these there, but still learn.
-        """
+    def _with_horizon(self, colors: Tensor, fields: Tensor) -> Tensor:
+        """Return colors (…, C) with what fields (…, fields + 1) add, and what a horizon covers."""
         fields, covered = fields.split([NUM_FIELDS, 1], dim=-1)
         above: Tensor = colors + self.field_color(fields)
         if self.horizon is None or not len(self.horizon):
             return above
-        clipped = above + (above.clamp(-1, 1) - above).detach()
-        return torch.lerp(clipped, self.horizon.color, covered)
+        return torch.lerp(above.clamp(-1, 1), self.horizon.color, covered)
 
     def _everywhere(self, moment: _Moment) -> Tensor:
         """Return the colors of all pixels without half-planes, (C, B, H * W + 1)."""
@@ -306,7 +304,7 @@ class CoordinatesGenerator(Generator):
         colors = functional.pad(colors, (0, 1)) + self.fields.colors.T[:, None]
         if self.horizon is None or moment.places is None:
             return colors
-        covered = functional.pad(self.horizon.everywhere(moment.places), (0, 1))
+        covered = functional.pad(self.horizon.coverage(moment.places), (0, 1))
         return torch.lerp(colors.clamp(-1, 1), self.horizon.color[:, None, None], covered)
 
     def _from_corners(self, planes: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
@@ -395,7 +393,7 @@ class CoordinatesGenerator(Generator):
         """Return the loss of the fields alone at pixels outside of the windows."""
         chosen = torch.randint(len(self.fields), (_NUM_OUTSIDE,), device=real.device)
         numbers = self.fields.numbers[chosen]
-        colors = self._on_ground(self.fields.colors[numbers], self._fields_at(numbers, moment))
+        colors = self._with_horizon(self.fields.colors[numbers], self._fields_at(numbers, moment))
         wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
         is_outside = ~self.window.contains(corners, numbers)
         return (_errors(colors, wanted) * is_outside[:, :, None]).mean()

@@ -20,8 +20,8 @@ class PixelFields(SizedByData):
 
         field_f = relu(16 (a_f y + b_f x + Σ_j (rows_yfj + columns_xfj) h_j + offset_fyx))
 
-    for numbers h (B, num_inputs) of the state. A horizon that moves is such a field: the sum is the
-    distance from it, and its height in each column follows from the state.
+    for numbers h (B, num_inputs) of the state. An edge that moves is such a field: the sum is the
+    distance from it, and its place in each row or column follows from the state.
 
     Pixels are numbered from 0 to H * W - 1; H * W is one outside of the picture.
 
