@@ -39,7 +39,7 @@ class Found:
         self.bins = VectorBins(size, 16)
         self.bins.fit(states)
         self.horizon = Horizon(size, *frames.shape[1:])
-        self.color_above = self.horizon.fit(frames, states, self.bins)
+        self.above = self.horizon.fit(frames, states, self.bins)
 
     def places(self, states: torch.Tensor) -> torch.Tensor:
         return self.horizon.places(states, self.bins)
@@ -63,6 +63,17 @@ def test_places_are_right_to_a_fraction_of_a_pixel(found: Found) -> None:
     _, states, heights = terrains()
     places = found.places(states)
     assert np.abs((SIZE - places).numpy() - heights).mean() < 0.01
+
+
+def test_what_stands_on_it_is_not_part_of_it() -> None:
+    frames, states, heights = terrains()
+    with_flag = frames.clone()
+    with_flag[:, 8:11, 20:23] = with_flag[:, 8:11, 20:23].clamp(min=120)
+    found = Found(with_flag, states)
+    assert np.abs((SIZE - found.places(states)).numpy() - heights).mean() < 0.02
+    assert found.above is not None
+    flag = (found.above.unflatten(0, (SIZE, SIZE))[8:11, 20:23] + 1) * 127.5
+    torch.testing.assert_close(flag, torch.full_like(flag, 120.0))
 
 
 def test_some_pixels_are_covered_as_in_the_whole_picture(found: Found) -> None:
@@ -90,7 +101,7 @@ def test_nothing_is_found_where_states_do_not_tell(case: str) -> None:
         frames[:num] = frames[0]
         states = states.flip(0)
     found = Found(frames, states)
-    assert found.color_above is None
+    assert found.above is None
     assert not len(found.horizon)
     assert not found.horizon.grid.steps.any()
 
@@ -100,8 +111,9 @@ def test_colors_are_those_above_and_below() -> None:
     sky, ground = torch.tensor([10.0, 60, 200]), torch.tensor([120.0, 80, 20])
     colored = torch.lerp(sky, ground, frames / 255).round().byte()
     found = Found(colored, states)
-    assert found.color_above is not None
-    torch.testing.assert_close((found.color_above + 1) * 127.5, sky)
+    assert found.above is not None
+    at_the_top = found.above[:SIZE]
+    torch.testing.assert_close((at_the_top + 1) * 127.5, sky.expand(SIZE, -1))
     torch.testing.assert_close((found.horizon.color + 1) * 127.5, ground)
 
 

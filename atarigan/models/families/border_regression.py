@@ -72,7 +72,8 @@ class BorderRegression:
 
     def drop_outliers(self) -> None:
         """Keep the places that are close to the functions, and select again."""
-        errors = self._errors().abs()
+        errors = self._errors()
+        errors = (errors - errors.median(0).values).abs()
         self.is_kept = errors <= _OUTLIER * errors.median(0).values + _SMALL
         self.select(self.numbers)
 

@@ -11,7 +11,6 @@ cheaper.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
@@ -19,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atarigan.images.pixels import floats_to_frames, frames_to_floats
-from atarigan.images.subset import evenly_spaced
+from atarigan.images.pixels import floats_to_frames
 from atarigan.models.families.corner_waves import CornerWaves
 from atarigan.models.families.horizon import Horizon
 from atarigan.models.families.moving_origin import MovingOrigin
@@ -48,8 +46,6 @@ _FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
 _EXTREME = 1 - 0.5 / 127.5
 _NUM_BEHIND = NUM_FIELDS + 1  # with a horizon
-_NUM_MEDIAN_FRAMES = 256
-_LEAST_SEEN = 0.5  # of a pixel above the horizon
 _AT_ONCE = 1 << 14  # pixels with half-planes
 
 
@@ -181,27 +177,12 @@ class CoordinatesGenerator(Generator):
         return not self.window.is_everywhere and not self.window.is_still_outside
 
     def _fit_horizon(self, samples: Tensor, conditions: Tensor) -> None:
-        """Find a horizon, and each pixel's usual color above it. It is kept if with these, half of
-        the squared difference from the background is gone.
-        """
+        """Begin with a horizon, if there is one, and what is above it."""
         if self.horizon is None or self.origin is None:
             return
         above = self.horizon.fit(samples, conditions, self.origin.bins)
-        if above is None:
-            return
-        few = evenly_spaced(len(samples), _NUM_MEDIAN_FRAMES)
-        places = self.horizon.places(conditions[few], self.origin.bins)
-        covered = self.horizon.coverage(places)[:, :, None]
-        shown = frames_to_floats(samples[few]).flatten(2).transpose(1, 2)
-        seen = (shown - covered * self.horizon.color) / (1 - covered).clamp(min=_LEAST_SEEN)
-        usual = seen.masked_fill(covered > 1 - _LEAST_SEEN, math.nan).nanmedian(0).values
-        usual = torch.where(usual.isnan(), above, usual)
-        drawn = torch.lerp(usual, self.horizon.color, covered)
-        errors = [(shown - each).square().sum() for each in (drawn, self.fields.background[:-1])]
-        if errors[0] > errors[1] / 2:
-            self.horizon.forget()
-        else:
-            self.fields.colors[:-1] = usual
+        if above is not None:
+            self.fields.colors[:-1] = above
 
     @torch.no_grad()
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:

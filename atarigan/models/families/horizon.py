@@ -1,9 +1,12 @@
 """Horizon: a border that runs across the picture, at heights that the vector gives."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from atarigan.images.pixels import frames_to_floats
+from atarigan.images.subset import evenly_spaced
 from atarigan.models.families.border_regression import regressed_border
 from atarigan.models.families.renderer_grid import RendererGrid
 from atarigan.models.sized_by_data import SizedByData
@@ -12,7 +15,10 @@ from atarigan.models.state.vector_bins import VectorBins
 _VISIBLE = 8 / 127.5
 _LEAST_EXPLAINED = 0.8  # of the variance of all columns
 _LEAST_KEPT = 2 / 3  # of the frames of all columns
+_MOST_ERROR = 0.5  # of what differs from the usual picture
+_LEAST_SEEN = 0.5  # of a pixel above the border
 _FRAMES_AT_ONCE = 64
+_NUM_MEDIAN_FRAMES = 256
 _OFFSETS = (0.375, 0.125)  # columns from the middle of one, to either side
 
 
@@ -51,28 +57,58 @@ class Horizon(SizedByData):
     def fit(self, frames: Tensor, states: Tensor, bins: VectorBins) -> Tensor | None:
         """Find the horizon of frames uint8 (N, H, W, C) and their vectors (N, size).
 
+        Things that stand on it, such as a flag, are seen as part of what is below it at first, and
+        known once the border is. So it is found twice.
+
         Returns:
-            the color above it, in [-1, 1], float (C,); None if the first and the last row have the
-            same color, or if the places of the border do not follow from the vector.
+            what each pixel usually shows above it, in [-1, 1], float (H * W, C). None if the first
+            and the last row have the same color, if the places of the border do not follow from the
+            vector, or if all this does not explain half of what differs from the usual picture.
         """
-        above, below = (_usual_color(frames[:, row]) for row in (0, -1))
-        apart = below - above
-        if self.width < 2 or not float(apart.abs().max()) > _VISIBLE:
+        top, below = (_usual_color(frames[:, row]) for row in (0, -1))
+        if self.width < 2 or not float((below - top).abs().max()) > _VISIBLE:
             return None
-        direction = apart / apart.square().sum()
-        places = []
-        for some in frames.split(_FRAMES_AT_ONCE):
-            pixels = frames_to_floats(some).permute(0, 2, 3, 1) - above
-            places.append(self.height - (pixels @ direction).clamp(0, 1).sum(1))
-        grid = RendererGrid(self.size)
-        border = regressed_border(torch.cat(places), states, bins, grid)
-        if border.explained < _LEAST_EXPLAINED or border.kept < _LEAST_KEPT:
+        above = top.expand(self.height * self.width, -1)
+        for _ in range(2):
+            grid = RendererGrid(self.size)
+            border = regressed_border(self._borders(frames, above, below), states, bins, grid)
+            if border.explained < _LEAST_EXPLAINED or border.kept < _LEAST_KEPT:
+                self._forget()
+                return None
+            self.grid, self.color = grid, below
+            self.slopes, self.base = border.slopes, border.base
+            few = evenly_spaced(len(frames), _NUM_MEDIAN_FRAMES)
+            shown = frames_to_floats(frames[few]).flatten(2).transpose(1, 2)
+            covered = self.coverage(self.places(states[few], bins))[:, :, None]
+            above = self._usual_above(shown, covered, top)
+        drawn, usual = torch.lerp(above, below, covered), shown.mode(0).values
+        if (shown - drawn).square().sum() > _MOST_ERROR * (shown - usual).square().sum():
+            self._forget()
             return None
-        self.grid, self.color = grid, below
-        self.slopes, self.base = border.slopes, border.base
         return above
 
-    def forget(self) -> None:
+    def _borders(self, frames: Tensor, above: Tensor, below: Tensor) -> Tensor:
+        """Return the places of the border in each frame, (N, W), by the share of each column that
+        has the color below it rather than what its pixels show above it.
+        """
+        apart = below - above
+        directions = apart / apart.square().sum(1, keepdim=True).clamp(min=_VISIBLE**2)
+        places = []
+        for some in frames.split(_FRAMES_AT_ONCE):
+            pixels = frames_to_floats(some).flatten(2).transpose(1, 2) - above
+            shares = (pixels * directions).sum(2).clamp(0, 1)
+            places.append(self.height - shares.unflatten(1, (self.height, self.width)).sum(1))
+        return torch.cat(places)
+
+    def _usual_above(self, shown: Tensor, covered: Tensor, top: Tensor) -> Tensor:
+        """Return each pixel's median color where most of it is above the border, (H * W, C); the
+        one at the top where it never is.
+        """
+        seen = (shown - covered * self.color) / (1 - covered).clamp(min=_LEAST_SEEN)
+        usual = seen.masked_fill(covered > 1 - _LEAST_SEEN, math.nan).nanmedian(0).values
+        return torch.where(usual.isnan(), top, usual.clamp(-1, 1))
+
+    def _forget(self) -> None:
         """Have no horizon."""
         self.grid = RendererGrid(self.size)
         self.slopes, self.base = self.slopes[:0], self.base[:0]
