@@ -11,14 +11,18 @@ from atarigan.models.packed_weights import dequantized, quantized
 SHAPES = {"matrix": (4, 9), "vector": (7,), "cube": (2, 3, 4)}
 
 
-def test_matrices_are_near_and_the_rest_is_as_exact_as_half_precision():
+def test_large_matrices_are_near_and_the_rest_is_as_exact_as_half_precision():
     torch.manual_seed(0)
     sizes = torch.logspace(-6, 3, 40)[:, None]
-    weights = {"matrix": torch.randn(40, 30) * sizes, "bias": torch.randn(30)}
+    weights = {
+        "matrix": torch.randn(40, 100) * sizes,
+        "small": torch.randn(40, 30),
+        "bias": torch.randn(30),
+    }
     wide = dequantized(quantized(weights))
     largest = weights["matrix"].abs().amax(1, keepdim=True)
     assert ((wide["matrix"] - weights["matrix"]).abs() <= largest / 253).all()
-    assert torch.equal(wide["bias"], weights["bias"].half())
+    assert all(torch.equal(wide[name], weights[name].half()) for name in ("small", "bias"))
 
 
 def test_they_take_a_quarter():

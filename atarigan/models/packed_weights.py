@@ -10,14 +10,16 @@ from torch import Tensor
 _STEPS = ":steps"
 _DEFLATED = ":deflated"
 _MAX_INT8 = 127
+_LEAST_MATRIX = 2048  # weights
 _MIN_DEFLATED = 4096  # bytes
 _MAX_INFLATED = 1 << 26  # bytes; a file may come from anywhere
 
 
 def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Quantize float matrices to 8 bits with one scale for each row; store other floats in half
-    precision, and integers in 16 bits where they fit. What has double precision needs it, and is
-    stored as it is.
+    """Quantize large float matrices to 8 bits with one scale for each row; store other floats in
+    half precision, and integers in 16 bits where they fit. What has double precision needs it, and
+    is stored as it is. Small matrices would save little, and a few weights that all pixels share
+    have to be more exact.
 
     The scale of a row is its largest absolute value over 127. Large tables of integers are
     compressed (zlib) as files of `numpy.save`.
@@ -26,7 +28,7 @@ def quantized(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, weight in weights.items():
         if weight.dtype == torch.float64:
             small[name] = weight
-        elif weight.is_floating_point() and weight.ndim == 2:
+        elif weight.is_floating_point() and weight.ndim == 2 and weight.numel() >= _LEAST_MATRIX:
             steps = (weight.float().abs().amax(1, keepdim=True) / _MAX_INT8).clamp(min=1e-30)
             small[name] = (weight.float() / steps).round().to(torch.int8)
             small[name + _STEPS] = steps

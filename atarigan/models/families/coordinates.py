@@ -31,7 +31,7 @@ from atarigan.models.families.network import (
     with_condition,
 )
 from atarigan.models.families.origin_window import OriginWindow
-from atarigan.models.families.pixel_draws import draw_pixels
+from atarigan.models.families.pixel_comparison import draw_pixels, values_at, visible_errors
 from atarigan.models.families.pixel_fields import NUM_FIELDS, UNIT, PixelFields
 from atarigan.models.state.ram_encoder import EncoderSettings
 
@@ -42,9 +42,7 @@ MIXING_WIDTH = 256
 _MOVING_SHARE = 0.75
 _SPREAD = 16.0  # pixels of the first half-planes from the origin
 _NUM_NEAR, _NUM_OUTSIDE = 128, 256  # pixels of a frame in a reconstruction update
-_FLOOR = 2 / 127.5  # differences below it cost nothing
 _VISIBLE = 3 / 127.5
-_EXTREME = 1 - 0.5 / 127.5
 _NUM_BEHIND = NUM_FIELDS + 1  # with a horizon
 _AT_ONCE = 1 << 14  # pixels with half-planes
 
@@ -341,7 +339,7 @@ class CoordinatesGenerator(Generator):
         else:
             pixels = self.window.pixels(corners)
         numbers = pixels.clamp(max=self.height * self.width - 1)
-        apart = _values_at(real, numbers) - self.fields.background[numbers]
+        apart = values_at(real, numbers) - self.fields.background[numbers]
         return draw_pixels(
             apart.abs().amax(2) > _VISIBLE, pixels, (self.height, self.width), _NUM_NEAR
         )
@@ -364,11 +362,11 @@ class CoordinatesGenerator(Generator):
             combined = functional.relu(layer(combined))
         colors = behind + self.color(combined)
         numbers = pixels.clamp(max=self.height * self.width - 1)
-        wanted = _values_at(real, numbers)
+        wanted = values_at(real, numbers)
         counts = self.fields.varies[pixels]
         if moment.corners is not None and not self.window.is_everywhere:
             counts &= self.window.contains(moment.corners, pixels)
-        return (_errors(colors, wanted) * counts[:, :, None]).mean()
+        return (visible_errors(colors, wanted) * counts[:, :, None]).mean()
 
     def _loss_outside(self, moment: _Moment, corners: Tensor, real: Tensor) -> Tensor:
         """Return the loss of the fields alone at pixels outside of the windows."""
@@ -377,7 +375,7 @@ class CoordinatesGenerator(Generator):
         colors = self._with_horizon(self.fields.colors[numbers], self._fields_at(numbers, moment))
         wanted = real.flatten(2)[:, :, numbers].transpose(1, 2)
         is_outside = ~self.window.contains(corners, numbers)
-        return (_errors(colors, wanted) * is_outside[:, :, None]).mean()
+        return (visible_errors(colors, wanted) * is_outside[:, :, None]).mean()
 
 
 def _heights(planes: Tensor, coordinates: Tensor) -> Tensor:
@@ -386,18 +384,3 @@ def _heights(planes: Tensor, coordinates: Tensor) -> Tensor:
     return torch.baddbmm(
         by_plane[:, :, :1], by_plane[:, :, 1:], coordinates.expand(by_plane.shape[0], -1, -1)
     )
-
-
-def _values_at(images: Tensor, numbers: Tensor) -> Tensor:
-    """Return the values of images (B, C, H, W) at pixels (B, M), (B, M, C)."""
-    numbers = numbers[:, None].expand(-1, images.shape[1], -1)
-    return images.flatten(2).gather(2, numbers).transpose(1, 2)
-
-
-def _errors(colors: Tensor, wanted: Tensor) -> Tensor:
-    """Return absolute differences above 2 levels. Colors may go beyond black and white, to which
-    images are clipped.
-    """
-    beyond = (wanted.abs() > _EXTREME) & (colors.detach() * wanted > 1)
-    apart = functional.relu((colors - wanted).abs() - _FLOOR)
-    return apart.masked_fill(beyond, 0)

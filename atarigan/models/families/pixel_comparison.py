@@ -1,10 +1,13 @@
-"""Drawing the pixels at which generated images are compared with real ones."""
+"""Which pixels of generated images are compared with real ones, and how."""
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 _ANYWHERE = 4  # one of so many pixels
 _EVERY = 1e-4  # weight of a pixel that shows its background
+_FLOOR = 2 / 127.5  # differences below it cost nothing
+_EXTREME = 1 - 0.5 / 127.5
 _AROUND = 2  # rows and columns from what differs
 
 
@@ -26,6 +29,21 @@ def draw_pixels(differs: Tensor, pixels: Tensor, size: tuple[int, int], num: int
     around = _moved(pixels.gather(1, chosen), size)
     others = torch.randint(most + 1, (len(sums), num_anywhere), device=sums.device)
     return torch.cat([around, pixels.gather(1, others)], dim=1)
+
+
+def values_at(images: Tensor, numbers: Tensor) -> Tensor:
+    """Return the values of images (B, C, H, W) at pixels (B, M), (B, M, C)."""
+    numbers = numbers[:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, numbers).transpose(1, 2)
+
+
+def visible_errors(colors: Tensor, wanted: Tensor) -> Tensor:
+    """Return absolute differences above 2 levels. Colors may go beyond black and white, to which
+    images are clipped.
+    """
+    beyond = (wanted.abs() > _EXTREME) & (colors.detach() * wanted > 1)
+    apart = functional.relu((colors - wanted).abs() - _FLOOR)
+    return apart.masked_fill(beyond, 0)
 
 
 def _moved(pixels: Tensor, size: tuple[int, int]) -> Tensor:
