@@ -60,7 +60,7 @@ def test_the_same_seed_plays_the_same_frames(env):
 
 
 def test_episodes_end_after_some_minutes(env, monkeypatch):
-    monkeypatch.setattr(frame_games, "_MOST_FRAMES", 100)
+    monkeypatch.setattr(frame_games, "MOST_FRAMES", 100)
     games = FrameGames(env, None, 0.25, seed=0)
     games.play(450)
     assert len(games.starts) == 5

@@ -228,7 +228,7 @@ class CoordinatesGenerator(Generator):
             near = self._near(moment.planes, self.fields.coordinates[numbers], None)
             shown = shown.index_copy(2, numbers, near + self.fields.colors[numbers].T[:, None])
         else:
-            if not self.window.is_still_outside:
+            if self._draws_fields:
                 shown = torch.where(self.fields.varies, self._everywhere(moment), shown)
             shown = shown.scatter(2, *self._window(moment, moment.corners))
         images: Tensor = shown[:, :, :-1].transpose(0, 1).unflatten(2, (self.height, self.width))
@@ -327,7 +327,7 @@ class CoordinatesGenerator(Generator):
         if not len(self.fields):
             return moment.planes.sum() * 0 + moment.inputs.sum() * 0
         loss = self._loss_near(moment, real)
-        if moment.corners is None or self.window.is_everywhere or self.window.is_still_outside:
+        if moment.corners is None or not self._draws_fields:
             return loss
         return loss + self._loss_outside(moment, moment.corners, real)
 

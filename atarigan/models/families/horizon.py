@@ -69,6 +69,8 @@ class Horizon(SizedByData):
         if self.width < 2 or not float((below - top).abs().max()) > _VISIBLE:
             return None
         above = top.expand(self.height * self.width, -1)
+        few = evenly_spaced(len(frames), _NUM_MEDIAN_FRAMES)
+        shown = frames_to_floats(frames[few]).flatten(2).transpose(1, 2)
         for _ in range(2):
             grid = RendererGrid(self.size)
             border = regressed_border(self._borders(frames, above, below), states, bins, grid)
@@ -77,8 +79,6 @@ class Horizon(SizedByData):
                 return None
             self.grid, self.color = grid, below
             self.slopes, self.base = border.slopes, border.base
-            few = evenly_spaced(len(frames), _NUM_MEDIAN_FRAMES)
-            shown = frames_to_floats(frames[few]).flatten(2).transpose(1, 2)
             covered = self.coverage(self.places(states[few], bins))[:, :, None]
             above = self._usual_above(shown, covered, top)
         drawn, usual = torch.lerp(above, below, covered), shown.mode(0).values

@@ -28,7 +28,7 @@ _ALTERED_FRAMES = 8
 _MOST_ALTERED = 3  # bytes
 _NUM_DONORS = 4000  # of each kind: states after ends, after rewards, and others
 _DONATED_SHARE = 0.02  # of the others
-_MOST_FRAMES = 20_000  # of an episode; some games end after 5 minutes, others go on forever
+MOST_FRAMES = 20_000  # of an episode; some games end after 5 minutes, others go on forever
 
 
 class _Frame(NamedTuple):
@@ -143,7 +143,7 @@ class FrameGames:
             step = self._agent_step(self._policy, self._newest)
             frames += step
             self._num_frames += len(step)
-            self._is_over = self._is_over or self._num_frames >= _MOST_FRAMES
+            self._is_over = self._is_over or self._num_frames >= MOST_FRAMES
             self._remember(step[-1])
             if dynamics is not None:
                 branches += self._branches(step[-1], dynamics, roles)

@@ -16,11 +16,11 @@ from atarigan.data.collection.screen import Screen
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.tree_fitting import Progress
+from atarigan.training.dream.frame_games import MOST_FRAMES
 from atarigan.training.dream.ppo import Policy as PolicyNetwork
 from atarigan.training.dream.ppo import Ppo, PpoSettings, features_of
 
 _NUM_GAMES = 128
-_MOST_FRAMES = 20_000  # of an episode in the dream, which may miss its end
 
 
 class DreamGames:
@@ -32,7 +32,7 @@ class DreamGames:
     """
 
     def __init__(self, dream: Dream, num: int) -> None:
-        self._batch = DreamBatch(dream, num, max_frames=_MOST_FRAMES)
+        self._batch = DreamBatch(dream, num, max_frames=MOST_FRAMES)
 
     def reset(self, *, seed: int) -> tuple[npt.NDArray[np.uint8], None]:
         everyone = np.arange(len(self._batch))
