@@ -11,11 +11,14 @@ from stable_baselines3 import PPO
 from atarigan import clone, collect
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.collection.agent_steps import AgentSteps
+from atarigan.data.collection.screen import read_frame
 from atarigan.data.collection.scripted.scripts import script_of
 from atarigan.errors import InputError
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
-from atarigan.evaluation.policy.cloning import Cloning, with_swapped_blocks
+from atarigan.evaluation.policy.cloning import Cloning
+from atarigan.evaluation.policy.frame_noise import with_noise, with_swapped_blocks
 from atarigan.evaluation.policy.played_policy import PlayedPolicy
+from atarigan.images.frame_stack import FrameStacks
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,21 @@ def test_a_share_of_blocks_is_swapped():
     assert is_swapped.mean() == pytest.approx(0.01, abs=0.003)
     for frame in seen:
         assert len(np.unique(frame)) <= 2
+
+
+def test_pixels_are_off_by_at_most_the_levels_that_their_frame_draws():
+    frames = np.full((200, 8, 8, 1), 100, np.uint8)
+    changes = np.abs(with_noise(frames, 4, np.random.default_rng(0)).astype(int) - 100)
+    largest = changes.max((1, 2, 3))
+    assert set(largest) == {0, 1, 2, 3, 4}
+    assert changes.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_noise_stays_within_the_levels_of_a_pixel():
+    frames = np.zeros((50, 8, 8, 1), np.uint8)
+    frames[25:] = 255
+    changes = np.abs(with_noise(frames, 4, np.random.default_rng(0)).astype(int) - frames)
+    assert 0 < changes.max() <= 4
 
 
 @pytest.mark.parametrize(
@@ -130,6 +148,34 @@ def test_a_policy_sees_cartpole_and_is_played_without_its_pictures(tmp_path):
     played = PlayedPolicy.load(str(file), "CartPole-v1", 400)
     assert (played.config.frame_skip, played.layout.frame_format.shape) == (2, (84, 84, 1))
     assert played.model.action_space == gym.spaces.Discrete(2)
+
+
+@pytest.mark.slow
+def test_a_cloned_policy_tolerates_pixels_that_are_a_level_off():
+    """Without noise in its training, it took the same action in half of such states."""
+    pytest.importorskip("pygame")
+    cloning = Cloning("CartPole-v1", num_steps=4000, seed=0)
+    cloning.begin(2000)
+    while not cloning.is_done:
+        cloning.play(64)
+        cloning.learn(64, 256, 1e-3)
+    cloning.close()
+    rng = np.random.default_rng(0)
+    env, stacks = AgentSteps("CartPole-v1"), FrameStacks(cloning.policy.layout, 1)
+    frame_format = cloning.policy.layout.frame_format
+    observations, is_over = [], True
+    for _ in range(300):
+        if is_first := is_over:
+            env.reset(int(rng.integers(1000)))
+        frame = read_frame(env.screen, frame_format)
+        observations.append(stacks.push_each([0], frame[None], [is_first])[0])
+        is_over = any(env.step(int(rng.integers(2)))[1:3])
+    real = np.stack(observations)
+    noisy = np.clip(real + rng.integers(-1, 2, real.shape), 0, 255).astype(np.uint8)
+    policy = cloning.policy
+    actions = policy.actions(policy.features(real))
+    assert 0.2 < actions.mean() < 0.8
+    assert (policy.actions(policy.features(noisy)) == actions).mean() > 0.9
 
 
 def test_the_policy_takes_over_within_a_bounded_store(monkeypatch):

@@ -10,13 +10,13 @@ from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.collection.screen import read_frame
 from atarigan.data.collection.scripted.scripts import script_of
 from atarigan.evaluation.policy.cloned_policy import ClonedPolicy
+from atarigan.evaluation.policy.frame_noise import with_noise, with_swapped_blocks
 from atarigan.images.frame_stack import FrameStacks
-from atarigan.images.pixels import Frames
 
 NUM_GAMES = 16
 CAPACITY = 200_000
 _MAX_TEACHER_SHARE, _MIN_TEACHER_SHARE = 0.8, 0.1
-_BLOCK = 4
+_MOST_LEVELS = 2
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Cloning:
     that falls from 0.8 to 0.1 over the first third of the steps; otherwise the policy acts. The
     teacher's action is the label of every state, and the newest 200,000 states are kept.
 
-    The policy sees pixels only. One in a hundred blocks of 4 × 4 pixels is replaced by that of
-    another game (swap noise), so that the policy tolerates wrong pixels of generated frames;
-    `Script.swapped_share` may say otherwise.
+    The policy sees pixels only. So that it tolerates the errors of generated frames, pixels are up
+    to 2 levels off, in some frames less. One in a hundred blocks of 4 × 4 pixels is replaced by
+    that of another game (swap noise); `Script.swapped_share` may say otherwise.
 
     Args:
         env_id: the environment, one of `SCRIPTS`.
@@ -134,6 +134,7 @@ class Cloning:
         frame_format = self.policy.layout.frame_format
         frames = np.stack([read_frame(env.screen, frame_format) for env in self._envs])
         frames = with_swapped_blocks(frames, self._swapped_share, self._rng)
+        frames = with_noise(frames, _MOST_LEVELS, self._rng)
         observations: npt.NDArray[np.uint8] = self._stacks.push_each(
             range(NUM_GAMES), frames, self._is_first
         )
@@ -154,17 +155,3 @@ class Cloning:
             env.reset()
             teacher.begin_episode()
         return label, targets
-
-
-def with_swapped_blocks(frames: Frames, share: float, rng: np.random.Generator) -> Frames:
-    """Replace a share of the blocks of 4 × 4 pixels by the same block of another frame.
-
-    Args:
-        frames: uint8 (N, H, W, C), with H and W multiples of 4.
-        share: from 0 to 1.
-        rng: source of randomness.
-    """
-    num, height, width, _ = frames.shape
-    is_swapped = rng.random((num, height // _BLOCK, width // _BLOCK, 1)) < share
-    is_swapped = is_swapped.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)
-    return np.where(is_swapped, frames[rng.permutation(num)], frames)
