@@ -59,3 +59,17 @@ def test_images_are_all_that_is_needed(tmp_path: Path) -> None:
     known = buffer.values_at("frames", np.arange(40)).reshape(-1, 3)
     assert shown <= {tuple(color) for color in np.unique(known, axis=0).tolist()}
     env.close()
+
+
+def test_a_cell_is_right_if_its_real_picture_is_the_nearest_known_one() -> None:
+    from benchmarks.minigrid_cells import right_cells
+
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (3, TILE, TILE, 3), dtype=np.uint8)
+    numbers = rng.integers(0, 3, (5, 2, 3))
+    real = pictures[numbers].swapaxes(2, 3).reshape(5, 2 * TILE, 3 * TILE, 3)
+    noise = rng.integers(-20, 21, real.shape)
+    drawn = np.clip(real.astype(int) + noise, 0, 255).astype(np.uint8)
+    assert right_cells(real, drawn).all()
+    drawn[2, TILE:, :TILE] = pictures[(numbers[2, 1, 0] + 1) % 3]
+    assert np.argwhere(~right_cells(real, drawn)).tolist() == [[2, 3]]
