@@ -6,12 +6,14 @@ import numpy as np
 
 from atarigan.models.dynamics.byte_grids import OFFSETS, Grids
 from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
 NUM_VARYING, NUM_INPUTS = 5, 2
 GROUPS = (0, 1, 0, -1, 1)  # of the bytes
 LAST_MEMBERS = (2, 4)  # of the groups
 POINTERS, CELLS = (3, 1), (4, 0, 2)  # the grid's
+ARRAYS = ((1, (3, -1, 0, 2) * 40), (0, (1, 1) * 100))  # index and members of each
 NUM_COLUMNS, WIDTH, HEIGHT = 2, 90, 120  # of its columns and rows, by values of the pointers
 
 
@@ -32,7 +34,23 @@ def plain_value(feature, present, following, inputs):
             present[byte] != following[byte] for byte in range(5) if GROUPS[byte] == first
         ),
         Kind.CELL: lambda: plain_cell(present, OFFSETS[second]),
+        Kind.ENTRY: lambda: plain_entry(first, present),
+        Kind.ENTRY_MINUS_PRESENT: lambda: plain_entry(first, present) - present[second],
+        Kind.NEXT_ENTRY: lambda: plain_entry(first, following),
+        Kind.NEXT_ENTRY_MINUS_NEXT: lambda: plain_entry(first, following) - following[second],
     }[Kind(kind)]()
+
+
+def plain_entry(array, values):
+    """The byte that an array's index picks, -1 for none."""
+    index, members = ARRAYS[array]
+    picked = values[index]
+    return values[members[picked]] if picked < len(members) and members[picked] >= 0 else -1
+
+
+def arrays():
+    """The arrays, as tables."""
+    return IndexedArrays.of(*zip(*ARRAYS, strict=True))
 
 
 def plain_cell(present, offset):
@@ -101,12 +119,21 @@ def every_feature(number):
         Kind.NEXT_LOW_NIBBLE: (number, 1),
         Kind.NUM_CHANGED: (sum(last < number for last in LAST_MEMBERS), 1),
         Kind.CELL: (1, len(OFFSETS)),
+        Kind.ENTRY: (len(ARRAYS), 1),
+        Kind.ENTRY_MINUS_PRESENT: (len(ARRAYS), NUM_VARYING),
     }
-    return [
+    known = [each for each, (i, members) in enumerate(ARRAYS) if max(i, *members) < number]
+    features = [
         Feature(kind, first, second)
         for kind, (firsts, seconds) in ranges.items()
         for first in range(firsts)
         for second in range(seconds)
+    ]
+    features += [Feature(Kind.NEXT_ENTRY, array) for array in known]
+    return features + [
+        Feature(Kind.NEXT_ENTRY_MINUS_NEXT, array, byte)
+        for array in known
+        for byte in range(number)
     ]
 
 
@@ -147,6 +174,7 @@ def random_tables(rng):
         codings=rng.integers(0, 3, NUM_VARYING).astype(np.uint8),
         groups=np.array(GROUPS, np.int16),
         grids=grid(),
+        arrays=arrays(),
         rewards=np.array([-1.0, 0.0, 2.5], np.float32),
         features=np.array(features, np.uint16),
         sizes=np.array(sizes, np.int32),

@@ -39,6 +39,7 @@ from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -258,9 +259,10 @@ def small_trees(num_inputs: int) -> TreeDynamics:
             masks=np.full((1, 256), 255, np.uint8),
             members=np.zeros((1, 1), np.int16),
         ),
+        arrays=IndexedArrays.of([0], [[0]]),
         rewards=np.zeros(1, np.float32),
         features=np.array(
-            [Feature(Kind.INPUT, 0), Feature(Kind.NEXT, 0), Feature(Kind.CELL, 0)], np.uint16
+            [Feature(Kind.INPUT, 0), Feature(Kind.NEXT_ENTRY, 0), Feature(Kind.CELL, 0)], np.uint16
         ),
         sizes=np.array([3, 1, 3, 3], np.int32),
         node_features=np.array([0, 0, 0, 0, 1, 0, 0, 2, 0, 0], np.uint16),

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from atarigan.errors import InputError
 from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
 from atarigan.models.dynamics.grid_search import find_grids
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -133,7 +134,9 @@ def test_damaged_grids_are_refused(name: str, change: Any, message: str, tmp_pat
     path, num = tmp_path / "mined.safetensors", NUM_BYTES + 3
     groups, rewards = np.zeros(num, np.int16), np.zeros(1, np.float32)
     grids, nothing = found_in(wall(40_000, seed=0)), [None] * (num + 3)
-    MinedRows.of(range(num), [Coding.XOR] * num, groups, grids, rewards, nothing).save(path)
+    MinedRows.of(
+        range(num), [Coding.XOR] * num, groups, grids, IndexedArrays.none(), rewards, nothing
+    ).save(path)
     tables = {**load_file(path)}
     tables[name] = change(tables[name])
     save_file({key: np.array(each) for key, each in tables.items() if each is not None}, path)

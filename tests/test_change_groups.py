@@ -13,6 +13,7 @@ from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import no_groups, with_new_groups
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -104,7 +105,8 @@ def test_rows_of_earlier_versions_know_no_groups(tmp_path: Path) -> None:
 )
 def test_rows_with_damaged_groups_are_refused(groups: Any, message: str) -> None:
     rewards, addresses, codings = np.zeros(1, np.float32), [4, 5, 6], [0, 0, 0]
-    mined = MinedRows.of(addresses, codings, no_groups(3), Grids.none(), rewards, [None] * 6)
+    structures = no_groups(3), Grids.none(), IndexedArrays.none()
+    mined = MinedRows.of(addresses, codings, *structures, rewards, [None] * 6)
     with pytest.raises(InputError, match=message):
         dataclasses.replace(mined, groups=groups)
 

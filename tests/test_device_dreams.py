@@ -77,7 +77,8 @@ def test_trees_read_only_what_earlier_levels_predicted() -> None:
     levels = levels_of(tables)
     trees = np.repeat(np.arange(len(levels)), tables.sizes)
     is_inner = tables.skips > 0
-    last = last_next_byte(tables.features, tables.groups)[tables.node_features[is_inner]]
+    last = last_next_byte(tables.features, tables.groups, tables.arrays)
+    last = last[tables.node_features[is_inner]]
     reads = last >= 0
     assert (levels[last[reads]] < levels[trees[is_inner][reads]]).all()
     assert 1 < levels.max() + 1 < len(levels) / 2

@@ -17,7 +17,7 @@ from tests.plain_trees import NUM_INPUTS, random_tables
 @pytest.fixture(scope="module")
 def specimen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("specimen")
-    TreeDynamics(random_tables(np.random.default_rng(5))).save(folder)
+    TreeDynamics(random_tables(np.random.default_rng(1))).save(folder)
     return folder
 
 
@@ -57,7 +57,7 @@ DAMAGE = {
     "another dtype": ("skips", lambda t: t["skips"].astype(np.int64), "skips must be int32"),
     "another shape": ("features", lambda t: t["features"][:, :2], "features must be uint16"),
     "too few nodes": ("thresholds", lambda t: t["thresholds"][1:], "thresholds must be int32 of"),
-    "unknown kind": ("features", lambda t: with_value((0, 0), 12)(t["features"]), "known kinds"),
+    "unknown kind": ("features", lambda t: with_value((0, 0), 16)(t["features"]), "known kinds"),
     "byte too high": ("features", lambda t: with_value((0, 1), 5)(t["features"]), "in range"),
     "bit too high": ("features", lambda t: with_value(-1, (6, 0, 8))(t["features"]), "in range"),
     "input too high": ("features", lambda t: with_value(-1, (1, 2, 0))(t["features"]), "in range"),

@@ -20,6 +20,7 @@ from torch import Tensor
 from atarigan.models.dynamics.byte_grids import NO_PLACE, OFFSETS, Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.features import Operands, operands
+from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
 Numbers = npt.NDArray[np.int64]
@@ -60,10 +61,11 @@ class DeviceTrees:
         num_varying, self._num_trees = len(tables.addresses), len(order)
         self._num_groups = tables.layout.num_groups
         self._cells = _Cells(tables.grids, torch.from_numpy(rows), device)
+        entries = self._entries = _Entries(tables.arrays, torch.from_numpy(rows), device)
         reads = _with_rows(operands(tables.features, tables.layout), rows, tables)
         bounds = np.searchsorted(levels[order], np.arange(levels.max() + 2))
         self._levels = [
-            _Level(tables, order[begin:end], int(begin), reads, device)
+            _Level(tables, order[begin:end], int(begin), reads, entries, device)
             for begin, end in pairwise(bounds)
         ]
         self._reward, self._end, self._lives = rows[num_varying:].tolist()
@@ -99,8 +101,9 @@ class DeviceTrees:
         """
         num, num_trees = len(states), self._num_trees
         sizes = [1, num_trees, num_trees, inputs.shape[2], self._num_groups, len(self._cells)]
+        sizes += [len(self._entries)] * 2
         registers = inputs.new_zeros(sum(sizes), num)
-        _, present, following, given, counts, cells = registers.split(sizes)
+        _, present, following, given, counts, cells, entries, next_entries = registers.split(sizes)
         present.index_copy_(0, self._byte_rows, states.index_select(1, self._addresses).T.int())
         left = lives.int()
         rewards = inputs.new_zeros(num, dtype=torch.float32)
@@ -111,7 +114,9 @@ class DeviceTrees:
             given.copy_(inputs[:, frame].T)
             counts.zero_()
             self._cells.read(present, cells)
+            self._entries.read(present, entries, self._entries.all)
             for level in self._levels:
+                self._entries.read(following, next_entries, level.arrays)
                 level.predict(registers, present, following, counts)
             gained = self._rewards[following[self._reward]]
             rewards = torch.where(playing, rewards + gained, rewards)
@@ -171,6 +176,42 @@ class _Cells:
         cells.copy_(found.view(cells.shape))
 
 
+class _Entries:
+    """Indexed arrays as tensors.
+
+    Args:
+        arrays: whose bytes are numbered.
+        rows: of each byte among the present values, int64 (bytes,).
+        device: of the tensors.
+
+    Attributes:
+        all: numbers of all arrays, int64 (A,).
+    """
+
+    def __init__(self, arrays: IndexedArrays, rows: Tensor, device: torch.device) -> None:
+        members = torch.from_numpy(arrays.members.astype(np.int64))
+        is_member = members != NO_ENTRY
+        self._indexes = rows[torch.from_numpy(arrays.indexes.astype(np.int64))].to(device)
+        self._members = torch.where(is_member, rows[members.clamp(0)], NO_ENTRY).to(device)
+        self.all = torch.arange(len(arrays), device=device)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def read(self, values: Tensor, entries: Tensor, numbers: Tensor) -> None:
+        """Write what is picked of some arrays among `values` into their rows of `entries`, both
+        int32 (rows, B).
+        """
+        if not len(numbers):
+            return
+        picked = values[self._indexes[numbers]].long()
+        is_within = picked < self._members.shape[1]
+        members = self._members[numbers].gather(1, torch.where(is_within, picked, 0))
+        held = values.gather(0, members.clamp(0))
+        found = torch.where(is_within & (members != NO_ENTRY), held, NO_ENTRY)
+        entries.index_copy_(0, numbers, found)
+
+
 class _Level:
     """Trees that do not read each other's next values.
 
@@ -179,10 +220,12 @@ class _Level:
         trees: numbers of those of this level.
         begin: row of their first next value.
         reads: what each feature reads, by rows of registers.
+        entries: of the indexed arrays.
         device: of the tensors.
 
     Attributes:
         depth: most steps from a root to a leaf.
+        arrays: numbers of the arrays whose next entries the trees read, int64 (arrays,).
     """
 
     def __init__(
@@ -191,6 +234,7 @@ class _Level:
         trees: Numbers,
         begin: int,
         reads: Operands,
+        entries: _Entries,
         device: torch.device,
     ) -> None:
         def on_device(array: npt.NDArray[Any]) -> Tensor:
@@ -211,6 +255,8 @@ class _Level:
             on_device(read[features]) for read in (reads.first, reads.second)
         )
         self._mask = column(reads.mask[features])
+        next_entries = reads.first[features] - _first_next_entry(tables)
+        self.arrays = on_device(np.unique(next_entries[next_entries >= 0]).astype(np.int64))
         is_byte = trees < len(tables.addresses)
         codings = np.append(tables.codings, [Coding.VALUE] * len(HEADS))[trees]
         self._added = column(np.where(codings == Coding.DIFFERENCE, 255, 0).astype(np.int32))
@@ -266,10 +312,14 @@ def levels_of(tables: TreeTables) -> Numbers:
         features = tables.node_features[nodes][tables.skips[nodes] > 0]
         registers = np.concatenate([reads.first[features], reads.second[features]])
         is_next = (registers >= layout.next) & (registers < layout.inputs)
+        is_entry = registers >= layout.next_entries
+        arrays = registers[is_entry] - layout.next_entries
+        picked = np.append(tables.arrays.indexes[arrays], tables.arrays.members[arrays])
         is_count = (registers >= layout.groups) & (registers < layout.grids)
         counted = registers[is_count] - layout.groups
         of_groups = np.flatnonzero(np.isin(tables.groups, counted))
-        read = np.concatenate([registers[is_next] - layout.next, of_groups])
+        of_arrays = picked[picked != NO_ENTRY]
+        read = np.concatenate([registers[is_next] - layout.next, of_groups, of_arrays])
         levels[tree] = levels[read].max(initial=-1) + 1
     return levels
 
@@ -328,7 +378,12 @@ def _with_rows(reads: Operands, rows: Numbers, tables: TreeTables) -> Operands:
     """Replace registers of `RegisterLayout` by rows, given the rows of the trees."""
     of_bytes, num_trees = rows[: len(tables.addresses)], len(rows)
     layout = tables.layout
-    num_others = layout.num_inputs + layout.num_groups + layout.num_grids * len(OFFSETS)
-    others = 1 + 2 * num_trees + np.arange(num_others)
+    others = 1 + 2 * num_trees + np.arange(layout.end - layout.inputs)
     moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)
     return Operands(moved[reads.first], reads.mask, moved[reads.second])
+
+
+def _first_next_entry(tables: TreeTables) -> int:
+    """Return the row of the register of the first next entry."""
+    layout, num_trees = tables.layout, len(tables.sizes)
+    return layout.next_entries - layout.inputs + 1 + 2 * num_trees

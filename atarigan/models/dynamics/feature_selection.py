@@ -16,7 +16,18 @@ import numpy.typing as npt
 from atarigan.models.dynamics.byte_grids import OFFSETS
 from atarigan.models.dynamics.change_groups import NO_GROUP
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree, Values
-from atarigan.models.dynamics.features import FIRST_IS_NEXT, Columns, Feature, Kind, Rows
+from atarigan.models.dynamics.features import (
+    ENTRIES,
+    FIRST_IS_NEXT,
+    NEXT_ENTRIES,
+    SECOND_IS_NEXT,
+    SECOND_IS_PRESENT,
+    Columns,
+    Feature,
+    Kind,
+    Rows,
+)
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 
 _NUM_ROUNDS = 2
 _NUM_RANKED = 12_000  # transitions that the first ranking is made on
@@ -84,13 +95,14 @@ class CandidateFeatures:
             if byte in self._numeric and number in self._numeric:
                 known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
         features = self._present + known + self._counts(range(number))
+        features += entry_features(self._columns.arrays, number, self._numeric)
         if number in self._unread:
             return features
         return [each for each in features if not self.reads_unread(each)]
 
     def reads_unread(self, feature: Feature) -> bool:
         """Return whether a feature reads a byte that few may read."""
-        return any(byte in self._unread for _, byte in _bytes_read(feature))
+        return any(byte in self._unread for _, byte in self._bytes_read(feature))
 
     def likely(self, number: int) -> list[Feature]:
         """Return those of `before` that read what decides byte `number`, as far as is known.
@@ -106,8 +118,23 @@ class CandidateFeatures:
         return [
             feature
             for feature in self.before(number)
-            if all(is_likely[when][byte] for when, byte in _bytes_read(feature))
+            if all(is_likely[when][byte] for when, byte in self._bytes_read(feature))
         ]
+
+    def _bytes_read(self, feature: Feature) -> Iterator[tuple[str, int]]:
+        """Yield the bytes that a feature compares, with when it reads them; of an array its index,
+        and none for a feature that reads an input, a group or a grid.
+        """
+        kind, first, second = feature
+        if kind in (Kind.INPUT, Kind.NUM_CHANGED, Kind.CELL):
+            return
+        if kind in (*ENTRIES, *NEXT_ENTRIES):
+            first = int(self._columns.arrays.indexes[first])
+        yield _NEXT_BYTE if kind in (*FIRST_IS_NEXT, *NEXT_ENTRIES) else _PRESENT_BYTE, first
+        if kind in SECOND_IS_PRESENT:
+            yield _PRESENT_BYTE, second
+        elif kind in SECOND_IS_NEXT:
+            yield _NEXT_BYTE, second
 
     @cached_property
     def _present(self) -> list[Feature]:
@@ -141,18 +168,17 @@ class CandidateFeatures:
             yield from ((byte, bit) for bit in range(8) if varying >> bit & 1)
 
 
-def _bytes_read(feature: Feature) -> Iterator[tuple[str, int]]:
-    """Yield the bytes that a feature compares, with when it reads them; none for a feature that
-    reads an input, a group or a grid.
-    """
-    kind, first, second = feature
-    if kind in (Kind.INPUT, Kind.NUM_CHANGED, Kind.CELL):
-        return
-    yield _NEXT_BYTE if kind in FIRST_IS_NEXT else _PRESENT_BYTE, first
-    if kind in (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT):
-        yield _PRESENT_BYTE, second
-    elif kind == Kind.NEXT_DIFFERENCE:
-        yield _NEXT_BYTE, second
+def entry_features(arrays: IndexedArrays, number: int, subtracted: list[int]) -> Iterator[Feature]:
+    """Yield what the tree of a byte may read of arrays, and its differences from some bytes."""
+    for array, last in enumerate(arrays.last_bytes.tolist()):
+        yield Feature(Kind.ENTRY, array)
+        for byte in subtracted:
+            yield Feature(Kind.ENTRY_MINUS_PRESENT, array, byte)
+        if last < number:
+            yield Feature(Kind.NEXT_ENTRY, array)
+            for byte in subtracted:
+                if byte < number:
+                    yield Feature(Kind.NEXT_ENTRY_MINUS_NEXT, array, byte)
 
 
 def select_features(

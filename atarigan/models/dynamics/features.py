@@ -7,8 +7,9 @@ same formula of registers,
     (registers[first] & mask) - registers[second],
 
 so compiled code evaluates all kinds without a branch. The registers of a transition hold a zero,
-then the present bytes, their next values, the inputs, how many bytes of each group change, and what
-stands at and around the cell of each grid that is pointed at.
+then the present bytes, their next values, the inputs, how many bytes of each group change, what
+stands at and around the cell of each grid that is pointed at, and what is picked of each array,
+present and next.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from atarigan.models.dynamics.change_groups import (
     last_members,
     num_groups_of,
 )
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 
 Integers = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
@@ -49,6 +51,10 @@ class Kind(IntEnum):
     NEXT_LOW_NIBBLE = 9  # as LOW_NIBBLE, of the next value
     NUM_CHANGED = 10  # how many bytes of group `first` differ from their next values
     CELL = 11  # what stands at the cell of grid `first` at offset `second`, as in `Grids.cells`
+    ENTRY = 12  # what is picked of array `first`, as in `IndexedArrays.entries`
+    ENTRY_MINUS_PRESENT = 13  # that minus byte `second`
+    NEXT_ENTRY = 14  # as ENTRY, of the next values
+    NEXT_ENTRY_MINUS_NEXT = 15  # that minus the next value of byte `second`
 
 
 _KINDS = list(Kind)
@@ -59,9 +65,15 @@ FIRST_IS_NEXT = (
     Kind.NEXT_BIT,
     Kind.NEXT_LOW_NIBBLE,
 )
+SECOND_IS_PRESENT = (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT, Kind.ENTRY_MINUS_PRESENT)
+SECOND_IS_NEXT = (Kind.NEXT_DIFFERENCE, Kind.NEXT_ENTRY_MINUS_NEXT)
+ENTRIES = (Kind.ENTRY, Kind.ENTRY_MINUS_PRESENT)
+NEXT_ENTRIES = (Kind.NEXT_ENTRY, Kind.NEXT_ENTRY_MINUS_NEXT)
 _FIRST_IS_NEXT = np.isin(_KINDS, FIRST_IS_NEXT)
-_SECOND_IS_PRESENT = np.isin(_KINDS, (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT))
-_SECOND_IS_NEXT = np.isin(_KINDS, (Kind.NEXT_DIFFERENCE,))
+_IS_ENTRY = np.isin(_KINDS, ENTRIES)
+_IS_NEXT_ENTRY = np.isin(_KINDS, NEXT_ENTRIES)
+_SECOND_IS_PRESENT = np.isin(_KINDS, SECOND_IS_PRESENT)
+_SECOND_IS_NEXT = np.isin(_KINDS, SECOND_IS_NEXT)
 _IS_BIT = np.isin(_KINDS, (Kind.BIT, Kind.NEXT_BIT))
 _IS_LOW_NIBBLE = np.isin(_KINDS, (Kind.LOW_NIBBLE, Kind.NEXT_LOW_NIBBLE))
 
@@ -83,17 +95,21 @@ class RegisterLayout:
         num_inputs: inputs of a frame.
         num_groups: groups of bytes whose changes are counted.
         num_grids: grids.
+        num_arrays: indexed arrays.
     """
 
     num_bytes: int
     num_inputs: int
     num_groups: int = 0
     num_grids: int = 0
+    num_arrays: int = 0
 
     @classmethod
-    def of(cls, num_bytes: int, num_inputs: int, groups: Groups, grids: Grids) -> Self:
-        """Return the layout for these groups and grids."""
-        return cls(num_bytes, num_inputs, num_groups_of(groups), len(grids))
+    def of(
+        cls, num_bytes: int, num_inputs: int, groups: Groups, grids: Grids, arrays: IndexedArrays
+    ) -> Self:
+        """Return the layout for these groups, grids and arrays."""
+        return cls(num_bytes, num_inputs, num_groups_of(groups), len(grids), len(arrays))
 
     @property
     def present(self) -> int:
@@ -115,6 +131,18 @@ class RegisterLayout:
     def grids(self) -> int:
         return self.groups + self.num_groups
 
+    @property
+    def entries(self) -> int:
+        return self.grids + self.num_grids * len(OFFSETS)
+
+    @property
+    def next_entries(self) -> int:
+        return self.entries + self.num_arrays
+
+    @property
+    def end(self) -> int:
+        return self.next_entries + self.num_arrays
+
 
 class Operands(NamedTuple):
     """Features as `(registers[first] & mask) - registers[second]`, int32 (features,) each."""
@@ -131,6 +159,8 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
     begin = np.where(kind == Kind.INPUT, layout.inputs, begin)
     begin = np.where(kind == Kind.NUM_CHANGED, layout.groups, begin)
     begin = np.where(kind == Kind.CELL, layout.grids + first * (len(OFFSETS) - 1) + second, begin)
+    begin = np.where(_IS_ENTRY[kind], layout.entries, begin)
+    begin = np.where(_IS_NEXT_ENTRY[kind], layout.next_entries, begin)
     subtracted = np.where(_SECOND_IS_PRESENT[kind], layout.present + second, 0)
     subtracted = np.where(_SECOND_IS_NEXT[kind], layout.next + second, subtracted)
     mask = np.where(_IS_LOW_NIBBLE[kind], 15, _WHOLE)
@@ -146,6 +176,8 @@ def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
     most_first = np.where(kind == Kind.INPUT, layout.num_inputs, layout.num_bytes)
     most_first = np.where(kind == Kind.NUM_CHANGED, layout.num_groups, most_first)
     most_first = np.where(kind == Kind.CELL, layout.num_grids, most_first)
+    is_entry = _IS_ENTRY[kind] | _IS_NEXT_ENTRY[kind]
+    most_first = np.where(is_entry, layout.num_arrays, most_first)
     most_second = np.where(_SECOND_IS_PRESENT[kind] | _SECOND_IS_NEXT[kind], layout.num_bytes, 1)
     most_second = np.where(_IS_BIT[kind], 8, most_second)
     most_second = np.where(kind == Kind.CELL, len(OFFSETS), most_second)
@@ -153,14 +185,15 @@ def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:
     return bool(is_valid.all())
 
 
-def last_next_byte(features: npt.NDArray[Any], groups: Groups) -> Integers:
+def last_next_byte(features: npt.NDArray[Any], groups: Groups, arrays: IndexedArrays) -> Integers:
     """Return the last byte whose next value each feature reads, or -1, int32 (features,), given the
-    group of each byte.
+    group of each byte and the arrays.
     """
     kind, first, second = features.astype(np.int32).T
     of_first = np.where(_FIRST_IS_NEXT[kind], first, -1)
     is_count = kind == Kind.NUM_CHANGED
     of_first[is_count] = last_members(groups)[first[is_count]]
+    of_first[_IS_NEXT_ENTRY[kind]] = arrays.last_bytes[first[_IS_NEXT_ENTRY[kind]]]
     return np.maximum(of_first, np.where(_SECOND_IS_NEXT[kind], second, -1))
 
 
@@ -174,6 +207,7 @@ class Columns:
         inputs: int32 (num_inputs, N).
         groups: the group of each byte, int16 (num_bytes,); empty where there is none.
         grids: whose pointers and members are some of the bytes.
+        arrays: the same.
     """
 
     present: npt.NDArray[np.uint8]
@@ -181,11 +215,13 @@ class Columns:
     inputs: npt.NDArray[np.int32]
     groups: Groups = field(default_factory=lambda: np.zeros(0, np.int16))
     grids: Grids = field(default_factory=Grids.none)
-    _cells_read: dict[int, Integers] = field(default_factory=dict, init=False, repr=False)
+    arrays: IndexedArrays = field(default_factory=IndexedArrays.none)
+    _found: dict[int, Integers] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def layout(self) -> RegisterLayout:
-        return RegisterLayout.of(len(self.present), len(self.inputs), self.groups, self.grids)
+        num_bytes, num_inputs = len(self.present), len(self.inputs)
+        return RegisterLayout.of(num_bytes, num_inputs, self.groups, self.grids, self.arrays)
 
     @property
     def num_transitions(self) -> int:
@@ -194,7 +230,8 @@ class Columns:
     def at(self, rows: Rows) -> Self:
         """Return some of the N transitions."""
         present, following = self.present[:, rows], self.next[:, rows]
-        return type(self)(present, following, self.inputs[:, rows], self.groups, self.grids)
+        inputs = self.inputs[:, rows]
+        return type(self)(present, following, inputs, self.groups, self.grids, self.arrays)
 
     def values(self, features: Sequence[Feature], rows: Rows | slice = EVERYTHING) -> Integers:
         """Return features of some transitions, int32 (features, n)."""
@@ -209,7 +246,7 @@ class Columns:
     def _register(self, number: int, rows: Rows | slice) -> Any:
         layout = self.layout
         if number >= layout.grids:
-            return self._cells(number - layout.grids)[rows]
+            return self._looked_up(number)[rows]
         if number >= layout.groups:
             return self._num_changed[number - layout.groups, rows]
         if number >= layout.inputs:
@@ -227,9 +264,17 @@ class Columns:
                 counts[group] += self.present[byte] != self.next[byte]
         return counts
 
-    def _cells(self, number: int) -> Integers:
-        """What stands at the cells of a grid at an offset, int32 (N,)."""
-        if number not in self._cells_read:
-            grid, offset = divmod(number, len(OFFSETS))
-            self._cells_read[number] = self.grids.cells(grid, self.present, offset)
-        return self._cells_read[number]
+    def _looked_up(self, number: int) -> Integers:
+        """What a register holds of a grid or an array, int32 (N,)."""
+        if number not in self._found:
+            self._found[number] = self._look_up(number)
+        return self._found[number]
+
+    def _look_up(self, number: int) -> Integers:
+        layout = self.layout
+        if number >= layout.next_entries:
+            return self.arrays.entries(number - layout.next_entries, self.next)
+        if number >= layout.entries:
+            return self.arrays.entries(number - layout.entries, self.present)
+        grid, offset = divmod(number - layout.grids, len(OFFSETS))
+        return self.grids.cells(grid, self.present, offset)

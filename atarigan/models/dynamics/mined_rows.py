@@ -11,12 +11,13 @@ from safetensors.numpy import save_file
 
 from atarigan.errors import InputError
 from atarigan.files import atomic
-from atarigan.models.dynamics.byte_grids import STORED_NAMES, Grids
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
-from atarigan.models.dynamics.tree_tables import HEADS, Coding
+from atarigan.models.dynamics.tree_tables import HEADS, STRUCTURES, Coding
 
 _DTYPES: dict[str, type] = {
     "addresses": np.int32,
@@ -46,7 +47,7 @@ class MinedRows:
         addresses: of the bytes, int32 (T,).
         codings: of the bytes, uint8 (T,).
         groups: of the bytes, as in `TreeTables`, int16 (T,).
-        grids: of the bytes, as in `TreeTables`.
+        grids, arrays: of the bytes, as in `TreeTables`.
         rewards: the different rewards, float32 (R,).
         features: of all trees, one after the other, uint16 (F, 3).
         num_features: of each tree, int32 (T + heads,).
@@ -61,6 +62,7 @@ class MinedRows:
     codings: npt.NDArray[np.uint8]
     groups: Groups
     grids: Grids
+    arrays: IndexedArrays
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     num_features: npt.NDArray[np.int32]
@@ -92,6 +94,7 @@ class MinedRows:
         check_range("codings", self.codings, len(Coding))
         check_range("groups", self.groups, len(self.groups), NO_GROUP)
         self.grids.check_bytes(len(self.addresses))
+        self.arrays.check_bytes(len(self.addresses))
 
     @classmethod
     def of(
@@ -100,6 +103,7 @@ class MinedRows:
         codings: Sequence[Coding],
         groups: Groups,
         grids: Grids,
+        arrays: IndexedArrays,
         rewards: npt.NDArray[np.float32],
         trees: Sequence[RowsOfTree | None],
     ) -> Self:
@@ -111,6 +115,7 @@ class MinedRows:
             codings=np.array(codings, np.uint8),
             groups=groups,
             grids=grids,
+            arrays=arrays,
             rewards=rewards,
             features=np.array(features, np.uint16).reshape(-1, 3),
             num_features=np.array([len(each.features) for each in known], np.int32),
@@ -128,7 +133,9 @@ class MinedRows:
 
     def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
         """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
-        layout = RegisterLayout.of(len(self.addresses), num_inputs, self.groups, self.grids)
+        layout = RegisterLayout.of(
+            len(self.addresses), num_inputs, self.groups, self.grids, self.arrays
+        )
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         check_range("addresses", self.addresses, num_bytes)
@@ -141,7 +148,7 @@ class MinedRows:
         """Write a file."""
         with atomic.new_file(path) as temporary:
             tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
-            save_file(tables | self.grids.stored(), temporary)
+            save_file(tables | self.grids.stored() | self.arrays.stored(), temporary)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -151,10 +158,11 @@ class MinedRows:
             FileNotFoundError: it is missing.
             InputError: it is damaged.
         """
-        tables = read_tables(path, _DTYPES, later=("groups", *STORED_NAMES))
+        tables = read_tables(path, _DTYPES, later=("groups", *STRUCTURES))
         tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
-            return cls(grids=Grids.from_stored(tables), **tables)
+            grids, arrays = Grids.from_stored(tables), IndexedArrays.from_stored(tables)
+            return cls(grids=grids, arrays=arrays, **tables)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

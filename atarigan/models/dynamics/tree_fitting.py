@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
+from atarigan.models.dynamics.array_search import MOST_ARRAYS, HardByte, find_arrays
 from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
 from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
 from atarigan.models.dynamics.change_groups import (
@@ -21,6 +22,7 @@ from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanc
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.grid_search import find_grids
 from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
@@ -30,18 +32,23 @@ _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
 _NUM_EXAMINED = 60_000  # transitions that tell which differences are worth trying
 _LARGEST_INPUT = 1 << 24  # of which differences fit into int32
 _LARGEST_VALUE = 256
+_NUM_SEARCHED = 12  # trees for which arrays are looked for in a fit, the largest first
+_FEWEST_NODES = 100  # of such a tree
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass
 class _ByteTarget:
-    """What the tree of a byte predicts, and the tree that is known."""
+    """What the tree of a byte predicts, the tree that is known, and whether arrays were looked for
+    that it may read.
+    """
 
     address: int
     coding: Coding
     group: int = NO_GROUP
     mined: MinedTree | None = None
+    is_searched: bool = False
 
     def classes(self, transitions: FrameTransitions) -> Classes:
         present = transitions.states[:, self.address]
@@ -83,6 +90,7 @@ class TreeFitter:
         self._rng = np.random.default_rng(seed)
         self._targets: list[_ByteTarget] = []
         self._grids = Grids.none()
+        self._arrays = IndexedArrays.none()
         self._heads = _Heads()
         self.transitions: FrameTransitions | None = None
 
@@ -106,6 +114,7 @@ class TreeFitter:
             [target.coding for target in self._targets],
             self._groups,
             self._grids,
+            self._arrays,
             self._heads.rewards,
             [
                 None if each is None else RowsOfTree(each.tree.features, each.rows)
@@ -132,7 +141,7 @@ class TreeFitter:
                 strict=True,
             )
         ]
-        self._grids = mined.grids
+        self._grids, self._arrays = mined.grids, mined.arrays
         columns = self._columns(transitions)
         *of_bytes, of_rewards, of_ends, of_lives = mined.trees()
         for target, each in zip(self._targets, of_bytes, strict=True):
@@ -185,10 +194,12 @@ class TreeFitter:
         self._add_targets(transitions)
         self._find_grids(transitions)
         addresses = [target.address for target in self._targets]
-        columns = self._columns(transitions)
-        some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
         unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
+        if among is not None:
+            self._find_arrays(transitions, among, unread_numbers)
+        columns = self._columns(transitions)
+        some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
         num_trees = len(addresses) + len(HEADS)
         for number, target in enumerate(self._targets):
@@ -242,9 +253,34 @@ class TreeFitter:
                 if member != NO_PLACE:
                     self._targets[member].mined = None
 
+    def _find_arrays(
+        self,
+        transitions: FrameTransitions,
+        influences: npt.NDArray[np.bool_],
+        unread: Collection[int],
+    ) -> None:
+        """Find arrays for the largest trees, once for each; trees that may read a new one are
+        fitted from the beginning.
+        """
+        addresses = np.array([target.address for target in self._targets], np.int64)
+        sizes = [0 if each.mined is None else each.mined.tree.num_nodes for each in self._targets]
+        for number in np.argsort(sizes, kind="stable")[::-1][:_NUM_SEARCHED].tolist():
+            target = self._targets[number]
+            is_hard = sizes[number] >= _FEWEST_NODES and number not in unread
+            if target.is_searched or not is_hard or len(self._arrays) == MOST_ARRAYS:
+                continue
+            assert target.mined is not None
+            classes = target.classes(transitions)
+            hard = HardByte(number, classes, target.mined.tree.features)
+            columns = self._columns(transitions)
+            found = find_arrays(columns, addresses, influences, hard, self._rng)
+            target.is_searched = True
+            if len(found) > len(self._arrays):
+                self._arrays, target.mined = found, None
+
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]
-        return _columns(transitions, addresses, self._groups, self._grids)
+        return _columns(transitions, addresses, self._groups, self._grids, self._arrays)
 
     def _mined(
         self,
@@ -273,6 +309,7 @@ class TreeFitter:
             codings=np.array([target.coding for target in self._targets], np.uint8),
             groups=self._groups,
             grids=self._grids.only(numbers[kinds == Kind.CELL]),
+            arrays=self._arrays,
             rewards=self._heads.rewards,
             **trees,
         )
@@ -339,7 +376,8 @@ def _easiest_first(
 ) -> list[_ByteTarget]:
     """Sort bytes by the error of a small tree of the present bytes and the inputs."""
     addresses = [target.address for target in targets]
-    columns = _columns(transitions, addresses, no_groups(len(targets)), Grids.none())
+    nothing = no_groups(len(targets)), Grids.none(), IndexedArrays.none()
+    columns = _columns(transitions, addresses, *nothing)
     features = [Feature(Kind.PRESENT, each) for each in range(len(columns.present))]
     features += [Feature(Kind.INPUT, each) for each in range(len(columns.inputs))]
     errors = [_quick_error(columns, each.classes(transitions), features, rng) for each in targets]
@@ -359,7 +397,11 @@ def _quick_error(
 
 
 def _columns(
-    transitions: FrameTransitions, addresses: list[int], groups: Groups, grids: Grids
+    transitions: FrameTransitions,
+    addresses: list[int],
+    groups: Groups,
+    grids: Grids,
+    arrays: IndexedArrays,
 ) -> Columns:
     return Columns(
         np.ascontiguousarray(transitions.states[:, addresses].T),
@@ -367,6 +409,7 @@ def _columns(
         np.ascontiguousarray(transitions.inputs.T),
         groups,
         grids,
+        arrays,
     )
 
 

@@ -19,15 +19,18 @@ from safetensors.numpy import save
 from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
-from atarigan.models.dynamics.byte_grids import STORED_NAMES, Grids
+from atarigan.models.dynamics import byte_grids, indexed_arrays
+from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
 
 SETTINGS_FILE = "dynamics.json"
 TREES_FILE = "trees.safetensors"
 HEADS = ("reward", "end", "lives")
+STRUCTURES = (*byte_grids.STORED_NAMES, *indexed_arrays.STORED_NAMES)
 _LARGEST = 4096  # bytes or inputs; registers are numbered in 16 bits
 
 
@@ -77,6 +80,7 @@ class TreeTables:
         groups: the group of each of them, -1 for none, int16 (varying,); features count the members
             that change.
         grids: of some of these bytes, which are numbered in this order.
+        arrays: the same.
         rewards: reward of each class, float32 (classes,).
         features: kind, first and second number of each `Feature`, uint16 (features, 3).
         sizes: number of nodes of each tree, at least 1, int32 (varying + 3,).
@@ -94,6 +98,7 @@ class TreeTables:
     codings: npt.NDArray[np.uint8]
     groups: Groups
     grids: Grids
+    arrays: IndexedArrays
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     sizes: npt.NDArray[np.int32]
@@ -103,7 +108,8 @@ class TreeTables:
 
     @property
     def layout(self) -> RegisterLayout:
-        return RegisterLayout.of(len(self.addresses), self.num_inputs, self.groups, self.grids)
+        num_varying = len(self.addresses)
+        return RegisterLayout.of(num_varying, self.num_inputs, self.groups, self.grids, self.arrays)
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -135,6 +141,7 @@ class TreeTables:
         check_range("codings", self.codings, len(Coding))
         check_range("groups", self.groups, len(self.groups), NO_GROUP)
         self.grids.check_bytes(len(self.addresses))
+        self.arrays.check_bytes(len(self.addresses))
         if not np.isfinite(self.rewards).all():
             raise InputError("rewards must be finite")
         if not are_valid(self.features, self.layout):
@@ -153,7 +160,7 @@ class TreeTables:
         if (skips < 2).any() or (inner + skips >= ends[inner]).any():
             raise InputError("skips must lead to a later node of the same tree")
         check_range("node_features", self.node_features[inner], len(self.features))
-        last = last_next_byte(self.features, self.groups)[self.node_features[inner]]
+        last = last_next_byte(self.features, self.groups, self.arrays)[self.node_features[inner]]
         if (last >= trees[inner]).any():
             raise InputError("node_features must read next values of earlier bytes alone")
         num_values = np.array([256] * len(self.addresses) + [len(self.rewards), 2, 256])
@@ -170,7 +177,7 @@ class TreeTables:
         tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
         if (self.groups == NO_GROUP).all():  # a file without groups stays as it was, byte for byte
             del tables["groups"]
-        tables |= self.grids.stored()
+        tables |= self.grids.stored() | self.arrays.stored()
         with atomic.new_file(folder / TREES_FILE) as temporary:
             temporary.write_bytes(save(tables))
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
@@ -186,15 +193,15 @@ class TreeTables:
         path = folder / TREES_FILE
         settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
-            tables = read_tables(
-                confined(path, folder), _DTYPES, _FORMER, ("groups", *STORED_NAMES)
-            )
+            tables = read_tables(confined(path, folder), _DTYPES, _FORMER, ("groups", *STRUCTURES))
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
         tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
-            grids = Grids.from_stored(tables)
-            return cls(settings.num_bytes, settings.num_inputs, grids=grids, **tables)
+            grids, arrays = Grids.from_stored(tables), IndexedArrays.from_stored(tables)
+            return cls(
+                settings.num_bytes, settings.num_inputs, grids=grids, arrays=arrays, **tables
+            )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -11,6 +11,7 @@ from atarigan.config.extras import compiled
 from atarigan.models.dynamics.byte_grids import OFFSETS
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import Kind, operands
+from atarigan.models.dynamics.indexed_arrays import NO_ENTRY
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
 _NODE = np.dtype(
@@ -20,7 +21,6 @@ _NODE = np.dtype(
     }
 )
 _DIFFERENCE, _XOR = int(Coding.DIFFERENCE), int(Coding.XOR)
-_NUM_OFFSETS = len(OFFSETS)
 _BLOCK = 16  # states that go through one tree before the next; its nodes then stay in the cache
 
 
@@ -35,6 +35,11 @@ class Program(NamedTuple):
         num_groups: registers of counts.
         pointers, places, masks, members: as in `Grids`.
         cells: grid, two offsets and register of each cell that nodes read, int32 (cells, 4).
+        indexes, entry_members: as in `IndexedArrays`.
+        entries: of each entry that nodes read, the last tree whose next value it depends on, -1 for
+            a present one, its array, the register of the first byte among those it reads, and its
+            own, by that tree, int32 (entries, 4).
+        num_registers: as in `RegisterLayout.end`.
         addresses, codings, rewards: as in `TreeTables`.
     """
 
@@ -47,6 +52,10 @@ class Program(NamedTuple):
     masks: npt.NDArray[np.uint8]
     members: npt.NDArray[np.int16]
     cells: npt.NDArray[np.int32]
+    indexes: npt.NDArray[np.int16]
+    entry_members: npt.NDArray[np.int16]
+    entries: npt.NDArray[np.int32]
+    num_registers: int
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
     rewards: npt.NDArray[np.float32]
@@ -68,6 +77,10 @@ def program_of(tables: TreeTables) -> Program:
         num_groups=tables.layout.num_groups,
         **tables.grids.arrays,
         cells=_cells_read(chosen.first, tables),
+        indexes=tables.arrays.indexes.copy(),
+        entry_members=np.ascontiguousarray(tables.arrays.members),
+        entries=_entries_read(chosen.first, tables),
+        num_registers=tables.layout.end,
         addresses=tables.addresses.copy(),
         codings=tables.codings.copy(),
         rewards=tables.rewards.copy(),
@@ -76,9 +89,23 @@ def program_of(tables: TreeTables) -> Program:
 
 def _cells_read(registers: npt.NDArray[np.int32], tables: TreeTables) -> npt.NDArray[np.int32]:
     """Return the cells of some registers."""
-    read = np.unique(registers[registers >= tables.layout.grids])
-    grids, offsets = np.divmod(read - tables.layout.grids, len(OFFSETS))
+    layout = tables.layout
+    is_cell = (registers >= layout.grids) & (registers < layout.entries)
+    read = np.unique(registers[is_cell])
+    grids, offsets = np.divmod(read - layout.grids, len(OFFSETS))
     return np.column_stack([grids, np.array(OFFSETS)[offsets], read]).astype(np.int32)
+
+
+def _entries_read(registers: npt.NDArray[np.int32], tables: TreeTables) -> npt.NDArray[np.int32]:
+    """Return the entries of some registers."""
+    layout = tables.layout
+    read = np.unique(registers[registers >= layout.entries])
+    is_next = read >= layout.next_entries
+    arrays = read - np.where(is_next, layout.next_entries, layout.entries)
+    last = np.where(is_next, tables.arrays.last_bytes[arrays], -1)
+    first = np.where(is_next, layout.next, layout.present)
+    order = np.argsort(last, kind="stable")
+    return np.column_stack([last, arrays, first, read])[order].astype(np.int32)
 
 
 def _counters(tables: TreeTables) -> npt.NDArray[np.uint16]:
@@ -113,9 +140,8 @@ def walk(
     num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
     first_group = first_input + num_inputs
-    first_grid = first_group + num_groups
-    num_grids, num_places = program.members.shape
-    registers = np.zeros((_BLOCK, first_grid + num_grids * _NUM_OFFSETS), np.int32)
+    num_places, num_entries = program.members.shape[1], program.entry_members.shape[1]
+    registers = np.zeros((_BLOCK, program.num_registers), np.int32)
     heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
     games = np.zeros(_BLOCK, np.int64)  # that still play
     for begin in range(0, len(states), _BLOCK):
@@ -147,7 +173,18 @@ def walk(
                             registers[lane, register] = 256 * (column + row + 1) + bits
                 played.ends[game] = False
                 played.num_frames[game] += 1
+            upcoming = 0
             for tree in range(len(roots)):
+                while upcoming < len(program.entries) and program.entries[upcoming, 0] < tree:
+                    _, number, first, register = program.entries[upcoming]
+                    for lane in range(num_playing):
+                        registers[lane, register] = NO_ENTRY
+                        picked = registers[lane, first + program.indexes[number]]
+                        if picked < num_entries:
+                            member = program.entry_members[number, picked]
+                            if member != NO_ENTRY:
+                                registers[lane, register] = registers[lane, first + member]
+                    upcoming += 1
                 for lane in range(num_playing):
                     node = roots[tree]
                     skip = nodes[node].skip

@@ -1,0 +1,106 @@
+"""Indexed arrays: runs of bytes of which another byte picks one, as a lane picks its object.
+
+Programs of the console read most tables so (`LDA table,X`). What the object in the player's lane is
+takes a tree of single bytes a branch for each lane.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.errors import InputError
+from atarigan.models.dynamics.table_checks import check_range, check_shapes
+
+NO_ENTRY = -1
+"""Of `members`, a byte that does not vary; as a value, that of such a byte or of none."""
+_DTYPES: dict[str, type] = {"indexes": np.int16, "members": np.int16}
+_PREFIX = "array_"
+STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
+
+
+@dataclass(frozen=True, eq=False)
+class IndexedArrays:
+    """A arrays of at most M bytes each.
+
+    Attributes:
+        indexes: the byte that picks one of each array's bytes, int16 (A,).
+        members: bytes of each array, by the value of the index, `NO_ENTRY` for none, int16 (A, M).
+
+    Raises:
+        InputError: sizes or dtypes do not agree.
+    """
+
+    indexes: npt.NDArray[np.int16]
+    members: npt.NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        num = self.indexes.shape[0] if self.indexes.ndim else 0
+        width = self.members.shape[-1] if self.members.ndim else 0
+        least = min(num, 1)  # an array has an entry
+        check_shapes(self, _DTYPES, {"indexes": (num,), "members": (num, max(width, least))})
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no arrays."""
+        return cls(np.zeros(0, np.int16), np.zeros((0, 0), np.int16))
+
+    @classmethod
+    def of(cls, indexes: Collection[int], members: Collection[Collection[int]]) -> Self:
+        """Return arrays of these indexes and members."""
+        width = max(map(len, members), default=0)
+        padded = np.full((len(members), width), NO_ENTRY, np.int16)
+        for row, each in zip(padded, members, strict=True):
+            row[: len(each)] = list(each)
+        return cls(np.array(list(indexes), np.int16), padded)
+
+    @classmethod
+    def from_stored(cls, tables: dict[str, Any]) -> Self:
+        """Take the arrays of `stored` out of others, which may be without them.
+
+        Raises:
+            InputError: some are missing, or sizes or dtypes do not agree.
+        """
+        found = [tables.pop(name, None) for name in STORED_NAMES]
+        missing = [name for name, each in zip(STORED_NAMES, found, strict=True) if each is None]
+        if len(missing) == len(STORED_NAMES):
+            return cls.none()
+        if missing:
+            raise InputError(f"{', '.join(missing)} must be there, as other tables of arrays are")
+        return cls(*found)
+
+    def stored(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by the names under which files keep them; none without an array."""
+        if not len(self):
+            return {}
+        return {_PREFIX + name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
+
+    def __len__(self) -> int:
+        return len(self.indexes)
+
+    @property
+    def last_bytes(self) -> npt.NDArray[np.int32]:
+        """The last of the bytes that each array reads, int32 (A,)."""
+        last = self.members.max(axis=1, initial=NO_ENTRY)
+        last_read: npt.NDArray[np.int32] = np.maximum(self.indexes, last).astype(np.int32)
+        return last_read
+
+    def check_bytes(self, num_bytes: int) -> None:
+        """Raise InputError if an array reads a byte beyond so many."""
+        check_range("indexes", self.indexes, num_bytes)
+        check_range("members", self.members, num_bytes, NO_ENTRY)
+
+    def entries(self, array: int, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+        """Return the byte that is picked, or `NO_ENTRY` where none is, int32 (N,).
+
+        Args:
+            array: number of the array.
+            values: bytes, uint8 (T, N).
+        """
+        picked = values[self.indexes[array]].astype(np.int64)
+        is_within = picked < self.members.shape[1]
+        members = self.members[array, np.where(is_within, picked, 0)]
+        held = values[members, np.arange(len(picked))].astype(np.int32)
+        return np.where(is_within & (members != NO_ENTRY), held, NO_ENTRY)
