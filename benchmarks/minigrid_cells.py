@@ -8,6 +8,7 @@ FOLDER is not run again, and an interrupted training goes on.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ _NUM_SHOWN = 8
 
 
 def make(layout: str, render_mode: str | None = None) -> gym.Env:
-    """Return a layout that observes the picture of its grid, with a new layout every 16 steps."""
+    """Make an environment that observes the picture of its grid and begins anew every 16 steps."""
     env = gym.make(f"MiniGrid-{layout}-v0", render_mode="rgb_array", max_steps=_EPISODE_STEPS)
     grid: gym.Env = RGBImgObsWrapper(env, tile_size=TILE)  # type: ignore[no-untyped-call]
     images: gym.Env = ImgObsWrapper(grid)  # type: ignore[no-untyped-call]
@@ -76,7 +77,7 @@ def measured(folder: Path) -> dict[str, float]:
 
 
 def right_cells(real: Frames, drawn: Frames) -> npt.NDArray[np.bool_]:
-    """Return whether each cell is nearest to its real picture.
+    """Return whether each cell is nearer to its real picture than to those of other cells.
 
     Args:
         real, drawn: uint8 (N, H, W, C), with H and W multiples of 8.
@@ -106,11 +107,14 @@ def _train(layout: str, side: int, folder: Path) -> None:
     env_id = f"benchmarks.minigrid_cells:Cells-{layout}-v0"
     for name, num, seed in (("train", _NUM_STEPS, 0), ("test", _NUM_TEST_STEPS, _TEST_SEED)):
         if not (folder / name).exists():
+            unfinished = folder / f"{name}.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
             _python(
-                *("-m", "atarigan.collect", "--env-id", env_id, "--out", str(folder / name)),
+                *("-m", "atarigan.collect", "--env-id", env_id, "--out", str(unfinished)),
                 *("--num-steps", str(num), "--seed", str(seed), "--num-envs", "1"),
                 *("--condition", "none", "--frame-format", "rgb", "--frame-size", "native"),
             )
+            unfinished.rename(folder / name)
     run = folder / "run"
     words = ["--data", str(folder / "train"), "--code-size", str(side * side)]
     words = ["--resume"] if (run / "checkpoints").exists() else words

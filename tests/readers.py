@@ -241,7 +241,9 @@ def read_records(folder: Path) -> None:
 
 
 def write_dynamics(folder: Path) -> None:
-    """A tree for byte 1, which counts with the input, and those of the heads; one reads a cell."""
+    """A tree for byte 1, which counts with the input, and those of the heads, which read a cell of a
+    grid and an entry of an array.
+    """
     small_trees(num_inputs=1).save(folder)
     read_dynamics(folder)  # which compiles the walk, or loads it from the disk
 
@@ -259,7 +261,7 @@ def small_trees(num_inputs: int) -> TreeDynamics:
             masks=np.full((1, 256), 255, np.uint8),
             members=np.zeros((1, 1), np.int16),
         ),
-        arrays=IndexedArrays.of([0], [[0]]),
+        arrays=IndexedArrays.of([0], [[0] * 256]),
         rewards=np.zeros(1, np.float32),
         features=np.array(
             [Feature(Kind.INPUT, 0), Feature(Kind.NEXT_ENTRY, 0), Feature(Kind.CELL, 0)], np.uint16

@@ -8,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.array_search import HardByte, find_arrays
+from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 from atarigan.models.dynamics.mined_rows import MinedRows
@@ -50,16 +51,64 @@ def test_what_is_picked_is_read_and_nothing_beyond() -> None:
     assert arrays.last_bytes.tolist() == [3, 1]
 
 
+def search(
+    frames: FrameTransitions,
+    byte: int = TOUCHED,
+    known: IndexedArrays | None = None,
+    features: tuple[Feature, ...] = (),
+    without: tuple[int, ...] = (),
+) -> tuple[list[tuple[int, list[int]]], bool]:
+    """Look for arrays of a byte, among bytes whose addresses have a gap after the third one."""
+    both = (np.ascontiguousarray(each.T) for each in (frames.states, frames.next_states))
+    inputs = np.zeros((0, len(frames)), np.int32)
+    columns = Columns(*both, inputs, arrays=known or IndexedArrays.none())
+    decides = influences()[:, byte]
+    decides[list(without)] = False
+    hard = HardByte(byte, frames.next_states[:, byte], list(features), decides)
+    addresses = np.arange(10, 10 + NUM_BYTES)
+    found, helps = find_arrays(columns, addresses, hard, np.random.default_rng(0))
+    return list(zip(found.indexes.tolist(), found.members.tolist(), strict=True)), helps
+
+
 def test_the_objects_of_all_lanes_are_found_for_the_touch() -> None:
     frames = lanes(20_000, seed=0)
-    both = (np.ascontiguousarray(each.T) for each in (frames.states, frames.next_states))
-    columns = Columns(*both, np.zeros((0, 20_000), np.int32))
-    hard = HardByte(TOUCHED, frames.next_states[:, TOUCHED], [Feature(Kind.PRESENT, PLAYER)])
-    rng = np.random.default_rng(0)
-    found = find_arrays(columns, np.arange(NUM_BYTES), influences(), hard, rng)
-    assert (found.indexes.tolist(), found.members.tolist()) == ([LANE], [list(range(NUM_LANES))])
-    nothing = find_arrays(columns, np.arange(NUM_BYTES), influences() & False, hard, rng)
-    assert len(nothing) == 0
+    reads = (Feature(Kind.PRESENT, PLAYER),)
+    assert search(frames, features=reads) == ([(LANE, list(range(NUM_LANES)))], True)
+    nothing = range(NUM_BYTES)
+    assert search(frames, features=reads, without=tuple(nothing)) == ([], False)
+
+
+def test_a_byte_that_may_not_be_read_is_no_member() -> None:
+    (_, members), *others = search(lanes(20_000, seed=0), without=(2,))[0]
+    assert (members, others) == ([0, 1, NO_ENTRY, 3, 4, 5], [])
+
+
+def test_an_array_that_is_known_is_not_found_again_and_still_helps() -> None:
+    frames, lane_objects = lanes(20_000, seed=0), [(LANE, list(range(NUM_LANES)))]
+    known = IndexedArrays.of([LANE], [range(NUM_LANES)])
+    assert search(frames, known=known) == (lane_objects, True)
+    reads = (Feature(Kind.ENTRY_MINUS_PRESENT, 0, PLAYER),)
+    assert search(frames, known=known, features=reads) == (lane_objects, False)
+
+
+def test_arrays_that_tell_nothing_are_not_taken() -> None:
+    frames = lanes(20_000, seed=0)
+    frames.next_states[:, TOUCHED] = frames.states[:, PLAYER] > 70
+    assert search(frames, features=(Feature(Kind.PRESENT, PLAYER),)) == ([], False)
+
+
+def test_many_bytes_that_decide_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, num, largest = np.random.default_rng(0), 128, []
+    present = rng.integers(0, 256, (num, 300)).astype(np.uint8)
+    present[::5] %= 7
+    columns = Columns(present, present, np.zeros((0, 300), np.int32))
+    hard = HardByte(0, present[0], [], np.ones(num, np.bool_))
+    fit = DecisionTree.fit
+    monkeypatch.setattr(
+        DecisionTree, "fit", lambda values, *rest: largest.append(len(values)) or fit(values, *rest)
+    )
+    find_arrays(columns, np.arange(num), hard, rng)
+    assert 0 < max(largest) < 5_000
 
 
 def test_a_touch_is_learned_with_few_nodes_after_it_was_hard() -> None:
@@ -92,7 +141,9 @@ def test_a_fit_that_goes_on_keeps_its_arrays(tmp_path: Path) -> None:
     restored.extend(frames)
     restored.restore(MinedRows.load(tmp_path / "mined.safetensors"))
     again = restored.fit(influences=influences())
+    assert len(tables.arrays) == 1
     np.testing.assert_array_equal(again.arrays.members, tables.arrays.members)
+    np.testing.assert_array_equal(again.arrays.indexes, tables.arrays.indexes)
     assert again.sizes.sum() == tables.sizes.sum()
 
 

@@ -1,5 +1,6 @@
 """Files of TreeDynamics: what is loaded takes the same steps, and damaged tables are refused."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.features import Kind
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from tests.plain_trees import NUM_INPUTS, random_tables
 
@@ -57,6 +59,15 @@ DAMAGE = {
     "another dtype": ("skips", lambda t: t["skips"].astype(np.int64), "skips must be int32"),
     "another shape": ("features", lambda t: t["features"][:, :2], "features must be uint16"),
     "too few nodes": ("thresholds", lambda t: t["thresholds"][1:], "thresholds must be int32 of"),
+    "array too high": (
+        "features", lambda t: with_value(-1, (12, 2, 0))(t["features"]), "in range"),
+    "second where an entry has none": (
+        "features", lambda t: with_value(-1, (14, 0, 1))(t["features"]), "in range"),
+    "second byte of an entry too high": (
+        "features", lambda t: with_value(-1, (13, 0, 5))(t["features"]), "in range"),
+    "entry that is not predicted yet": (
+        "array_members", lambda t: with_value((1, 0), 4)(t["array_members"]),
+        "of earlier bytes alone"),
     "unknown kind": ("features", lambda t: with_value((0, 0), 16)(t["features"]), "known kinds"),
     "byte too high": ("features", lambda t: with_value((0, 1), 5)(t["features"]), "in range"),
     "bit too high": ("features", lambda t: with_value(-1, (6, 0, 8))(t["features"]), "in range"),
@@ -202,3 +213,10 @@ def test_files_of_earlier_versions_are_read(saved):
     after = TreeDynamics.load(saved)
     assert after.tables.groups.tolist() == [-1] * 5
     np.testing.assert_array_equal(after.step(states, inputs).states, before.states)
+
+
+def test_more_registers_than_can_be_numbered_are_refused():
+    tables = random_tables(np.random.default_rng(0))
+    many = IndexedArrays.of([0] * 40_000, [[1]] * 40_000)
+    with pytest.raises(InputError, match="may take 65536 registers, not 80"):
+        dataclasses.replace(tables, arrays=many)

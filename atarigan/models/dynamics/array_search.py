@@ -1,7 +1,7 @@
 """Finds indexed arrays: runs of bytes that decide another byte, with a byte that picks one of them.
 
-The emulator tells which bytes decide which. Of all runs among those of a byte that is hard to
-predict, those are taken that a tree uses which may read any.
+The emulator tells which bytes decide which. For a byte that is hard to predict, a tree is fitted
+that may read any run of the bytes that decide it; the runs it uses most become arrays.
 """
 
 from collections.abc import Iterator
@@ -12,26 +12,34 @@ import numpy.typing as npt
 
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import balanced_rows, entry_features
-from atarigan.models.dynamics.features import Columns, Feature
+from atarigan.models.dynamics.features import ENTRIES, NEXT_ENTRIES, Columns, Feature
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 
-_FEWEST_ENTRIES, _MOST_ENTRIES = 3, 24
-_LEAST_DECIDING = 0.75  # share of an array's bytes that decide the one that is hard
-_FEWEST_VALUES = 16  # bytes with more are subtracted
+MOST_ARRAYS = 24
+_FEWEST_MEMBERS, _MOST_MEMBERS = 3, 24
+_LEAST_DECIDING = 0.75  # share of a run's bytes that decide the one that is hard
+_MOST_RUNS = 120  # that are tried
+_FEWEST_VALUES = 16  # bytes with more may be subtracted
+_MOST_SUBTRACTED = 16
 _NUM_ROWS = 6_000
 _LEAST_IMPORTANCE = 0.1  # of an array, relative to all features together
 _MOST_OF_A_BYTE = 2
-MOST_ARRAYS = 24
 
 
 class HardByte(NamedTuple):
-    """A byte that is hard to predict: its number, the classes of the transitions, and the features
-    that its tree reads.
+    """A byte that is hard to predict.
+
+    Attributes:
+        number: of the byte.
+        classes: of the transitions, uint8 (N,).
+        features: that its tree reads now.
+        decides: which bytes decide it and may be read, bool (T,).
     """
 
     number: int
     classes: Classes
     features: list[Feature]
+    decides: npt.NDArray[np.bool_]
 
 
 class _Array(NamedTuple):
@@ -40,68 +48,82 @@ class _Array(NamedTuple):
 
 
 def find_arrays(
-    columns: Columns,
-    addresses: npt.NDArray[np.int64],
-    influences: npt.NDArray[np.bool_],
-    hard: HardByte,
-    rng: np.random.Generator,
-) -> IndexedArrays:
-    """Return the arrays of some columns, and those that were found for a byte.
+    columns: Columns, addresses: npt.NDArray[np.int64], hard: HardByte, rng: np.random.Generator
+) -> tuple[IndexedArrays, bool]:
+    """Look for arrays that tell a byte.
 
     Args:
         columns: of N transitions, with the arrays that are known.
         addresses: of the bytes, int64 (T,).
-        influences: whether the byte of a row decides the one of a column, bool (T, T).
         hard: the byte.
         rng: of all choices.
+
+    Returns:
+        The known arrays and, after them, those that were found; and whether an array would be used
+        that the byte's tree does not read yet.
     """
     known = _arrays_of(columns.arrays)
-    deciding = influences[:, hard.number].copy()
-    deciding[hard.number] = True
-    new = [each for each in _runs(columns, addresses, deciding) if each not in known]
-    if not new:
-        return columns.arrays
+    new = [each for each in _runs(columns, addresses, hard) if each not in known]
+    tried = known + new
+    if not tried:
+        return columns.arrays, False
     rows = balanced_rows(hard.classes, _NUM_ROWS, rng)
     some = columns.at(rows)
-    tried = type(some)(some.present, some.next, some.inputs, some.groups, some.grids, _joined(new))
-    entries = list(_features(tried, hard.number, deciding))
-    values = np.concatenate([some.values(hard.features), tried.values(entries)])
-    importances = DecisionTree.fit(values, hard.classes[rows], rng).importances
-    of_arrays = np.zeros(len(new))
-    np.add.at(
-        of_arrays, [each.first for each in entries], importances[len(hard.features) :].tolist()
+    with_all = Columns(
+        some.present, some.next, some.inputs, some.groups, some.grids, _joined(tried)
     )
-    best = np.argsort(-of_arrays, kind="stable")[: min(_MOST_OF_A_BYTE, MOST_ARRAYS - len(known))]
-    found = [new[each] for each in best if of_arrays[each] > _LEAST_IMPORTANCE * importances.sum()]
-    return _joined(known + found)
+    entries = list(entry_features(with_all.arrays, hard.number, _subtracted(some, hard)))
+    features = [each for each in hard.features if each not in entries]
+    values = with_all.values(features + entries)
+    importances = DecisionTree.fit(values, hard.classes[rows], rng).importances
+    of_arrays = np.zeros(len(tried))
+    numbers = [each.first for each in entries]
+    np.add.at(of_arrays, numbers, importances[len(features) :])
+    ranked = np.argsort(-of_arrays, kind="stable")[:_MOST_OF_A_BYTE].tolist()
+    least = _LEAST_IMPORTANCE * importances.sum()
+    used = [number for number in ranked if of_arrays[number] > least]
+    found = [tried[number] for number in used if number >= len(known)]
+    kept = (known + found)[: max(len(known), MOST_ARRAYS)]
+    is_entry = (*ENTRIES, *NEXT_ENTRIES)
+    read = {each.first for each in hard.features if each.kind in is_entry}
+    usable = {number for number in used if tried[number] in kept}
+    return _joined(kept), not usable <= read
 
 
-def _features(columns: Columns, number: int, deciding: npt.NDArray[np.bool_]) -> Iterator[Feature]:
-    numeric = [
-        byte
-        for byte in np.flatnonzero(deciding).tolist()
-        if len(np.unique(columns.present[byte])) > _FEWEST_VALUES
-    ]
-    return entry_features(columns.arrays, number, numeric)
+def _subtracted(columns: Columns, hard: HardByte) -> list[int]:
+    """Return the deciding bytes with the most values, of which differences are tried."""
+    deciding = np.flatnonzero(hard.decides).tolist()
+    counts = {byte: len(np.unique(columns.present[byte])) for byte in deciding}
+    ranked = sorted(deciding, key=lambda byte: -counts[byte])[:_MOST_SUBTRACTED]
+    return [byte for byte in ranked if counts[byte] > _FEWEST_VALUES]
 
 
-def _runs(
-    columns: Columns, addresses: npt.NDArray[np.int64], deciding: npt.NDArray[np.bool_]
-) -> Iterator[_Array]:
-    """Yield runs of bytes that mostly decide, with each byte that may pick one of them."""
-    number_at = np.full(int(addresses.max()) + 1, NO_ENTRY)
-    number_at[addresses] = np.arange(len(addresses))
-    decides_at = (number_at != NO_ENTRY) & deciding[number_at]
-    for index in np.flatnonzero(deciding).tolist():
+def _runs(columns: Columns, addresses: npt.NDArray[np.int64], hard: HardByte) -> list[_Array]:
+    """Return the runs that are tried: those of bytes that all decide come first."""
+    shares: dict[_Array, float] = {}
+    for index in np.flatnonzero(hard.decides).tolist():
         values = np.unique(columns.present[index])
-        num_entries = int(values.max()) + 1
-        if len(values) < _FEWEST_ENTRIES or num_entries > _MOST_ENTRIES:
-            continue
-        for begin in range(len(number_at) - num_entries + 1):
-            members = number_at[begin : begin + num_entries]
-            share = decides_at[begin : begin + num_entries].mean()
-            if share >= _LEAST_DECIDING and index not in members:
-                yield _Array(index, tuple(members.tolist()))
+        num = int(values.max()) + 1
+        if len(values) >= _FEWEST_MEMBERS and num <= _MOST_MEMBERS:
+            for members, share in _runs_of(num, addresses, hard.decides):
+                if index not in members:
+                    shares[_Array(index, members)] = share * len(values) / num
+    return sorted(shares, key=lambda each: -shares[each])[:_MOST_RUNS]
+
+
+def _runs_of(
+    num: int, addresses: npt.NDArray[np.int64], decides: npt.NDArray[np.bool_]
+) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Yield runs of so many addresses, of which others than the deciding ones are no members, and
+    the share of the deciding ones.
+    """
+    number_at = np.full(int(addresses.max()) + num, NO_ENTRY)
+    number_at[addresses[decides]] = np.flatnonzero(decides)
+    for begin in range(len(number_at) - num + 1):
+        members = number_at[begin : begin + num]
+        share = float((members != NO_ENTRY).mean())
+        if share >= _LEAST_DECIDING:
+            yield _stripped(members.tolist()), share
 
 
 def _arrays_of(arrays: IndexedArrays) -> list[_Array]:
@@ -110,13 +132,11 @@ def _arrays_of(arrays: IndexedArrays) -> list[_Array]:
 
 
 def _stripped(members: list[int]) -> tuple[int, ...]:
-    """Leave out what `IndexedArrays.of` appends."""
+    """Leave out trailing places without a member, as `IndexedArrays.of` appends them."""
     while members and members[-1] == NO_ENTRY:
         members = members[:-1]
     return tuple(members)
 
 
 def _joined(arrays: list[_Array]) -> IndexedArrays:
-    return IndexedArrays.of(
-        [each.picked_by for each in arrays], [_stripped(list(each.members)) for each in arrays]
-    )
+    return IndexedArrays.of([each.picked_by for each in arrays], [each.members for each in arrays])

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.errors import InputError
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
+from atarigan.models.dynamics.tables_file import take_together
 
 NO_PLACE = -1
 _NUM_VALUES = 256
@@ -71,13 +71,8 @@ class Grids:
         Raises:
             InputError: some are missing, or sizes or dtypes do not agree.
         """
-        arrays = [tables.pop(name, None) for name in STORED_NAMES]
-        missing = [name for name, array in zip(STORED_NAMES, arrays, strict=True) if array is None]
-        if len(missing) == len(STORED_NAMES):
-            return cls.none()
-        if missing:
-            raise InputError(f"{', '.join(missing)} must be there, as other tables of grids are")
-        return cls(*arrays)
+        found = take_together(tables, STORED_NAMES, "grids")
+        return cls.none() if found is None else cls(*found)
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

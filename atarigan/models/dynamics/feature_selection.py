@@ -102,7 +102,10 @@ class CandidateFeatures:
 
     def reads_unread(self, feature: Feature) -> bool:
         """Return whether a feature reads a byte that few may read."""
-        return any(byte in self._unread for _, byte in self._bytes_read(feature))
+        numbers = {byte for _, byte in self._bytes_read(feature)}
+        if feature.kind in (*ENTRIES, *NEXT_ENTRIES):
+            numbers.update(self._columns.arrays.members[feature.first].tolist())
+        return not self._unread.isdisjoint(numbers)
 
     def likely(self, number: int) -> list[Feature]:
         """Return those of `before` that read what decides byte `number`, as far as is known.
@@ -122,8 +125,8 @@ class CandidateFeatures:
         ]
 
     def _bytes_read(self, feature: Feature) -> Iterator[tuple[str, int]]:
-        """Yield the bytes that a feature compares, with when it reads them; of an array its index,
-        and none for a feature that reads an input, a group or a grid.
+        """Yield the bytes that a feature compares, with when it reads them: of an array its index
+        alone; of an input, a group or a grid nothing.
         """
         kind, first, second = feature
         if kind in (Kind.INPUT, Kind.NUM_CHANGED, Kind.CELL):

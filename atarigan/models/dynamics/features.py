@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.errors import InputError
 from atarigan.models.dynamics.byte_grids import OFFSETS, Grids
 from atarigan.models.dynamics.change_groups import (
     NO_GROUP,
@@ -34,6 +35,7 @@ Integers = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
 EVERYTHING = slice(None)
 _WHOLE = -1  # as a mask
+_MOST_REGISTERS = 1 << 16
 
 
 class Kind(IntEnum):
@@ -143,6 +145,14 @@ class RegisterLayout:
     def end(self) -> int:
         return self.next_entries + self.num_arrays
 
+    def check(self) -> None:
+        """Raise InputError if there are more registers than 16 bits can number."""
+        if self.end > _MOST_REGISTERS:
+            raise InputError(
+                f"bytes, inputs, groups, grids and arrays may take {_MOST_REGISTERS} registers, "
+                f"not {self.end}"
+            )
+
 
 class Operands(NamedTuple):
     """Features as `(registers[first] & mask) - registers[second]`, int32 (features,) each."""
@@ -216,7 +226,7 @@ class Columns:
     groups: Groups = field(default_factory=lambda: np.zeros(0, np.int16))
     grids: Grids = field(default_factory=Grids.none)
     arrays: IndexedArrays = field(default_factory=IndexedArrays.none)
-    _found: dict[int, Integers] = field(default_factory=dict, init=False, repr=False)
+    _found: dict[int, npt.NDArray[Any]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def layout(self) -> RegisterLayout:
@@ -264,13 +274,13 @@ class Columns:
                 counts[group] += self.present[byte] != self.next[byte]
         return counts
 
-    def _looked_up(self, number: int) -> Integers:
-        """What a register holds of a grid or an array, int32 (N,)."""
+    def _looked_up(self, number: int) -> npt.NDArray[Any]:
+        """What a register holds of a grid or an array, (N,)."""
         if number not in self._found:
             self._found[number] = self._look_up(number)
         return self._found[number]
 
-    def _look_up(self, number: int) -> Integers:
+    def _look_up(self, number: int) -> npt.NDArray[Any]:
         layout = self.layout
         if number >= layout.next_entries:
             return self.arrays.entries(number - layout.next_entries, self.next)

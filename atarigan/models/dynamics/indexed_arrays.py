@@ -1,7 +1,7 @@
 """Indexed arrays: runs of bytes of which another byte picks one, as a lane picks its object.
 
-Programs of the console read most tables so (`LDA table,X`). What the object in the player's lane is
-takes a tree of single bytes a branch for each lane.
+Programs of the console read most tables so (`LDA table,X`). To find the object in the player's
+lane, a tree that reads single bytes needs a branch for each lane.
 """
 
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.errors import InputError
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
+from atarigan.models.dynamics.tables_file import take_together
 
 NO_ENTRY = -1
-"""Of `members`, a byte that does not vary; as a value, that of such a byte or of none."""
+"""In `members`: no byte that varies. As a value: nothing is picked."""
 _DTYPES: dict[str, type] = {"indexes": np.int16, "members": np.int16}
 _PREFIX = "array_"
 STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
@@ -63,13 +63,8 @@ class IndexedArrays:
         Raises:
             InputError: some are missing, or sizes or dtypes do not agree.
         """
-        found = [tables.pop(name, None) for name in STORED_NAMES]
-        missing = [name for name, each in zip(STORED_NAMES, found, strict=True) if each is None]
-        if len(missing) == len(STORED_NAMES):
-            return cls.none()
-        if missing:
-            raise InputError(f"{', '.join(missing)} must be there, as other tables of arrays are")
-        return cls(*found)
+        found = take_together(tables, STORED_NAMES, "arrays")
+        return cls.none() if found is None else cls(*found)
 
     def stored(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays by the names under which files keep them; none without an array."""
@@ -92,8 +87,8 @@ class IndexedArrays:
         check_range("indexes", self.indexes, num_bytes)
         check_range("members", self.members, num_bytes, NO_ENTRY)
 
-    def entries(self, array: int, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        """Return the byte that is picked, or `NO_ENTRY` where none is, int32 (N,).
+    def entries(self, array: int, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+        """Return the byte that is picked, or `NO_ENTRY` where none is, int16 (N,).
 
         Args:
             array: number of the array.
@@ -102,5 +97,5 @@ class IndexedArrays:
         picked = values[self.indexes[array]].astype(np.int64)
         is_within = picked < self.members.shape[1]
         members = self.members[array, np.where(is_within, picked, 0)]
-        held = values[members, np.arange(len(picked))].astype(np.int32)
-        return np.where(is_within & (members != NO_ENTRY), held, NO_ENTRY)
+        held = values[members, np.arange(len(picked))].astype(np.int16)
+        return np.where(is_within & (members != NO_ENTRY), held, np.int16(NO_ENTRY))

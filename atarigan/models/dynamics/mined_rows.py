@@ -136,6 +136,7 @@ class MinedRows:
         layout = RegisterLayout.of(
             len(self.addresses), num_inputs, self.groups, self.grids, self.arrays
         )
+        layout.check()
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         check_range("addresses", self.addresses, num_bytes)

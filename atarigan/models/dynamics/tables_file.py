@@ -30,10 +30,24 @@ def read_tables(
     """
     try:
         tables: dict[str, Any] = load_file(path)
-    except (SafetensorError, KeyError, TypeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a readable safetensors file: {one_line(error)}") from None
     for name in former:
         tables.pop(name, None)
     if not set(names) - set(later) <= tables.keys() <= {*names, *later}:
         raise InputError(f"{path} must hold {', '.join(names)}, not {', '.join(tables)}")
     return tables
+
+
+def take_together(tables: dict[str, Any], names: Collection[str], noun: str) -> list[Any] | None:
+    """Take tables that belong together out of others; None if there is none of them.
+
+    Raises:
+        InputError: some are missing.
+    """
+    missing = [name for name in names if name not in tables]
+    if len(missing) == len(names):
+        return None
+    if missing:
+        raise InputError(f"{', '.join(missing)} must be there, as other tables of {noun} are")
+    return [tables.pop(name) for name in names]

@@ -1,14 +1,14 @@
 """TreeFitter: fits the trees of a model, a cascade in which later bytes may read earlier ones."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
-from atarigan.models.dynamics.array_search import MOST_ARRAYS, HardByte, find_arrays
+from atarigan.models.dynamics.array_search import HardByte, find_arrays
 from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
 from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
 from atarigan.models.dynamics.change_groups import (
@@ -259,24 +259,29 @@ class TreeFitter:
         influences: npt.NDArray[np.bool_],
         unread: Collection[int],
     ) -> None:
-        """Find arrays for the largest trees, once for each; trees that may read a new one are
-        fitted from the beginning.
+        """Find arrays for the largest trees, once for each. Its tree is fitted from the beginning
+        if it may now read one that helps.
         """
         addresses = np.array([target.address for target in self._targets], np.int64)
-        sizes = [0 if each.mined is None else each.mined.tree.num_nodes for each in self._targets]
-        for number in np.argsort(sizes, kind="stable")[::-1][:_NUM_SEARCHED].tolist():
-            target = self._targets[number]
-            is_hard = sizes[number] >= _FEWEST_NODES and number not in unread
-            if target.is_searched or not is_hard or len(self._arrays) == MOST_ARRAYS:
-                continue
-            assert target.mined is not None
-            classes = target.classes(transitions)
-            hard = HardByte(number, classes, target.mined.tree.features)
-            columns = self._columns(transitions)
-            found = find_arrays(columns, addresses, influences, hard, self._rng)
+        is_read = np.ones(len(addresses), np.bool_)
+        is_read[list(unread)] = False
+        hard = [
+            (each.mined.tree, number, each)
+            for number, each in enumerate(self._targets)
+            if each.mined is not None and is_read[number] and not each.is_searched
+        ]
+        hard = [each for each in hard if each[0].num_nodes >= _FEWEST_NODES]
+        hard.sort(key=lambda each: -each[0].num_nodes)
+        columns = self._columns(transitions)
+        for tree, number, target in hard[:_NUM_SEARCHED]:
+            decides = influences[:, number] & is_read
+            decides[number] = True
+            byte = HardByte(number, target.classes(transitions), tree.features, decides)
+            columns = replace(columns, arrays=self._arrays)
+            self._arrays, helps = find_arrays(columns, addresses, byte, self._rng)
             target.is_searched = True
-            if len(found) > len(self._arrays):
-                self._arrays, target.mined = found, None
+            if helps:
+                target.mined = None
 
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]

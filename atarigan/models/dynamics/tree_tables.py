@@ -31,7 +31,7 @@ SETTINGS_FILE = "dynamics.json"
 TREES_FILE = "trees.safetensors"
 HEADS = ("reward", "end", "lives")
 STRUCTURES = (*byte_grids.STORED_NAMES, *indexed_arrays.STORED_NAMES)
-_LARGEST = 4096  # bytes or inputs; registers are numbered in 16 bits
+_LARGEST = 4096  # bytes or inputs
 
 
 class Coding(IntEnum):
@@ -144,6 +144,7 @@ class TreeTables:
         self.arrays.check_bytes(len(self.addresses))
         if not np.isfinite(self.rewards).all():
             raise InputError("rewards must be finite")
+        self.layout.check()
         if not are_valid(self.features, self.layout):
             raise InputError("features must be of known kinds, with numbers in range")
 

@@ -35,10 +35,10 @@ class Program(NamedTuple):
         num_groups: registers of counts.
         pointers, places, masks, members: as in `Grids`.
         cells: grid, two offsets and register of each cell that nodes read, int32 (cells, 4).
-        indexes, entry_members: as in `IndexedArrays`.
-        entries: of each entry that nodes read, the last tree whose next value it depends on, -1 for
-            a present one, its array, the register of the first byte among those it reads, and its
-            own, by that tree, int32 (entries, 4).
+        indexes, array_members: as in `IndexedArrays`.
+        entries: of each entry that nodes read, the last tree whose next value it depends on (-1 for
+            a present one), its array, the register where the values begin that it picks from, and
+            its own register; sorted by that tree; int32 (entries, 4).
         num_registers: as in `RegisterLayout.end`.
         addresses, codings, rewards: as in `TreeTables`.
     """
@@ -53,7 +53,7 @@ class Program(NamedTuple):
     members: npt.NDArray[np.int16]
     cells: npt.NDArray[np.int32]
     indexes: npt.NDArray[np.int16]
-    entry_members: npt.NDArray[np.int16]
+    array_members: npt.NDArray[np.int16]
     entries: npt.NDArray[np.int32]
     num_registers: int
     addresses: npt.NDArray[np.int32]
@@ -78,7 +78,7 @@ def program_of(tables: TreeTables) -> Program:
         **tables.grids.arrays,
         cells=_cells_read(chosen.first, tables),
         indexes=tables.arrays.indexes.copy(),
-        entry_members=np.ascontiguousarray(tables.arrays.members),
+        array_members=np.ascontiguousarray(tables.arrays.members),
         entries=_entries_read(chosen.first, tables),
         num_registers=tables.layout.end,
         addresses=tables.addresses.copy(),
@@ -140,7 +140,7 @@ def walk(
     num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
     first_group = first_input + num_inputs
-    num_places, num_entries = program.members.shape[1], program.entry_members.shape[1]
+    num_places, num_members = program.members.shape[1], program.array_members.shape[1]
     registers = np.zeros((_BLOCK, program.num_registers), np.int32)
     heads = np.zeros((_BLOCK, 3), np.int32)  # the reward's class, the end, lives
     games = np.zeros(_BLOCK, np.int64)  # that still play
@@ -180,8 +180,8 @@ def walk(
                     for lane in range(num_playing):
                         registers[lane, register] = NO_ENTRY
                         picked = registers[lane, first + program.indexes[number]]
-                        if picked < num_entries:
-                            member = program.entry_members[number, picked]
+                        if picked < num_members:
+                            member = program.array_members[number, picked]
                             if member != NO_ENTRY:
                                 registers[lane, register] = registers[lane, first + member]
                     upcoming += 1
