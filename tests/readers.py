@@ -241,8 +241,8 @@ def read_records(folder: Path) -> None:
 
 
 def write_dynamics(folder: Path) -> None:
-    """A tree for byte 1, which counts with the input, and those of the heads, which read a cell of a
-    grid and an entry of an array.
+    """A tree for byte 1, which counts with the input, and those of the heads, which read a cell of
+    a grid and an entry of an array.
     """
     small_trees(num_inputs=1).save(folder)
     read_dynamics(folder)  # which compiles the walk, or loads it from the disk
