@@ -11,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
-from atarigan.models.dynamics.feature_selection import balanced_rows, entry_features
+from atarigan.models.dynamics.feature_selection import (
+    balanced_rows,
+    entry_features,
+    numeric_bytes,
+)
 from atarigan.models.dynamics.features import ENTRIES, NEXT_ENTRIES, Columns, Feature
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 
@@ -19,8 +23,6 @@ MOST_ARRAYS = 24
 _FEWEST_MEMBERS, _MOST_MEMBERS = 3, 24
 _LEAST_DECIDING = 0.75  # share of a run's bytes that decide the one that is hard
 _MOST_RUNS = 120  # that are tried
-_FEWEST_VALUES = 16  # bytes with more may be subtracted
-_MOST_SUBTRACTED = 16
 _NUM_ROWS = 6_000
 _LEAST_IMPORTANCE = 0.1  # of an array, relative to all features together
 _MOST_OF_A_BYTE = 2
@@ -72,7 +74,8 @@ def find_arrays(
     with_all = Columns(
         some.present, some.next, some.inputs, some.groups, some.grids, _joined(tried)
     )
-    entries = list(entry_features(with_all.arrays, hard.number, _subtracted(some, hard)))
+    subtracted = numeric_bytes(some, np.flatnonzero(hard.decides).tolist())
+    entries = list(entry_features(with_all.arrays, hard.number, subtracted))
     features = [each for each in hard.features if each not in entries]
     values = with_all.values(features + entries)
     importances = DecisionTree.fit(values, hard.classes[rows], rng).importances
@@ -88,14 +91,6 @@ def find_arrays(
     read = {each.first for each in hard.features if each.kind in is_entry}
     usable = {number for number in used if tried[number] in kept}
     return _joined(kept), not usable <= read
-
-
-def _subtracted(columns: Columns, hard: HardByte) -> list[int]:
-    """Return the deciding bytes with the most values, of which differences are tried."""
-    deciding = np.flatnonzero(hard.decides).tolist()
-    counts = {byte: len(np.unique(columns.present[byte])) for byte in deciding}
-    ranked = sorted(deciding, key=lambda byte: -counts[byte])[:_MOST_SUBTRACTED]
-    return [byte for byte in ranked if counts[byte] > _FEWEST_VALUES]
 
 
 def _runs(columns: Columns, addresses: npt.NDArray[np.int64], hard: HardByte) -> list[_Array]:

@@ -95,7 +95,7 @@ class CandidateFeatures:
             if byte in self._numeric and number in self._numeric:
                 known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
         features = self._present + known + self._counts(range(number))
-        features += entry_features(self._columns.arrays, number, self._numeric)
+        features += entry_features(self._columns.arrays, number, self._subtracted(number))
         if number in self._unread:
             return features
         return [each for each in features if not self.reads_unread(each)]
@@ -152,9 +152,15 @@ class CandidateFeatures:
 
     @cached_property
     def _numeric(self) -> list[int]:
-        counts = [len(np.unique(column)) for column in self._columns.present]
-        ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
-        return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
+        return numeric_bytes(self._columns, range(self._num_bytes))
+
+    def _subtracted(self, number: int) -> list[int]:
+        """Return the bytes that are subtracted from entries of arrays: numeric ones among those
+        that decide byte `number`, as far as is known.
+        """
+        if self._influences is None or not len(self._columns.arrays):
+            return self._numeric
+        return numeric_bytes(self._columns, np.flatnonzero(self._influences[:, number]).tolist())
 
     def _counts(self, numbers: Collection[int]) -> list[Feature]:
         """Return the numbers of changes in the groups of which some bytes are all members."""
@@ -169,6 +175,13 @@ class CandidateFeatures:
             column = self._columns.present[byte]
             varying = int(np.bitwise_or.reduce(column ^ column[0]))
             yield from ((byte, bit) for bit in range(8) if varying >> bit & 1)
+
+
+def numeric_bytes(columns: Columns, numbers: Collection[int]) -> list[int]:
+    """Return up to 16 of some bytes, those with the most values."""
+    counts = {byte: len(np.unique(columns.present[byte])) for byte in numbers}
+    ranked = sorted(numbers, key=lambda byte: (counts[byte], byte))[-_MOST_NUMERIC:]
+    return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
 
 
 def entry_features(arrays: IndexedArrays, number: int, subtracted: list[int]) -> Iterator[Feature]:
