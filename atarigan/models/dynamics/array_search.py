@@ -16,12 +16,13 @@ from atarigan.models.dynamics.feature_selection import (
     entry_features,
     numeric_bytes,
 )
-from atarigan.models.dynamics.features import ENTRIES, NEXT_ENTRIES, Columns, Feature
+from atarigan.models.dynamics.features import ENTRIES, NEXT_ENTRIES, Columns, Feature, Kind
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 
 MOST_ARRAYS = 24
 _FEWEST_MEMBERS, _MOST_MEMBERS = 3, 24
 _LEAST_DECIDING = 0.75  # share of a run's bytes that decide the one that is hard
+_MOST_SUBTRACTED = 16  # bytes
 _MOST_RUNS = 120  # that are tried
 _NUM_ROWS = 6_000
 _LEAST_IMPORTANCE = 0.1  # of an array, relative to all features together
@@ -74,7 +75,7 @@ def find_arrays(
     with_all = Columns(
         some.present, some.next, some.inputs, some.groups, some.grids, _joined(tried)
     )
-    subtracted = numeric_bytes(some, np.flatnonzero(hard.decides).tolist())
+    subtracted = numeric_bytes(some, _best_read_first(hard))[:_MOST_SUBTRACTED]
     entries = list(entry_features(with_all.arrays, hard.number, subtracted))
     features = [each for each in hard.features if each not in entries]
     values = with_all.values(features + entries)
@@ -91,6 +92,13 @@ def find_arrays(
     read = {each.first for each in hard.features if each.kind in is_entry}
     usable = {number for number in used if tried[number] in kept}
     return _joined(kept), not usable <= read
+
+
+def _best_read_first(hard: HardByte) -> list[int]:
+    """Return the bytes that decide, those first that the tree reads, in its order."""
+    read = [each.first for each in hard.features if each.kind in (Kind.PRESENT, Kind.NEXT)]
+    ordered = dict.fromkeys([*read, *np.flatnonzero(hard.decides).tolist()])
+    return [byte for byte in ordered if hard.decides[byte]]
 
 
 def _runs(columns: Columns, addresses: npt.NDArray[np.int64], hard: HardByte) -> list[_Array]:

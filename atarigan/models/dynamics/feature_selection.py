@@ -42,6 +42,7 @@ _NUM_TRIED_AGAIN = 64
 _SMALLEST = 1e-9  # importance that a rank is divided by
 _TRIED_SHARE = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
+_MOST_PAIRS = 240  # of an array and a byte that is subtracted from its entry
 _FEWEST_VALUES = 16  # bytes with more values are numeric
 _LEAST_SHARED = 0.5
 _PRESENT_BYTE, _NEXT_BYTE = "present", "next"
@@ -152,15 +153,20 @@ class CandidateFeatures:
 
     @cached_property
     def _numeric(self) -> list[int]:
-        return numeric_bytes(self._columns, range(self._num_bytes))
+        counts = [len(np.unique(column)) for column in self._columns.present]
+        ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
+        return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
 
     def _subtracted(self, number: int) -> list[int]:
-        """Return the bytes that are subtracted from entries of arrays: numeric ones among those
-        that decide byte `number`, as far as is known.
+        """Return the bytes that are subtracted from entries of arrays to tell byte `number`: those
+        that decide it, as far as is known, or fewer if there are many arrays.
         """
-        if self._influences is None or not len(self._columns.arrays):
+        num_arrays = len(self._columns.arrays)
+        if self._influences is None or not num_arrays:
             return self._numeric
-        return numeric_bytes(self._columns, np.flatnonzero(self._influences[:, number]).tolist())
+        most = max(_MOST_NUMERIC, _MOST_PAIRS // num_arrays)
+        deciding = np.flatnonzero(self._influences[:, number]).tolist()
+        return numeric_bytes(self._columns, deciding)[:most]
 
     def _counts(self, numbers: Collection[int]) -> list[Feature]:
         """Return the numbers of changes in the groups of which some bytes are all members."""
@@ -178,10 +184,9 @@ class CandidateFeatures:
 
 
 def numeric_bytes(columns: Columns, numbers: Collection[int]) -> list[int]:
-    """Return up to 16 of some bytes, those with the most values."""
-    counts = {byte: len(np.unique(columns.present[byte])) for byte in numbers}
-    ranked = sorted(numbers, key=lambda byte: (counts[byte], byte))[-_MOST_NUMERIC:]
-    return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
+    """Return those of some bytes that have many values, in their order."""
+    present = columns.present
+    return [byte for byte in numbers if len(np.unique(present[byte])) > _FEWEST_VALUES]
 
 
 def entry_features(arrays: IndexedArrays, number: int, subtracted: list[int]) -> Iterator[Feature]:
