@@ -10,15 +10,18 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.models.dynamics.array_search import HardByte, find_arrays
 from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
-from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
-from atarigan.models.dynamics.change_groups import (
-    NO_GROUP,
-    Groups,
-    no_groups,
-    with_new_groups,
+from atarigan.models.dynamics.byte_targets import (
+    ByteTarget,
+    byte_target,
+    change_rate,
+    columns_of,
+    easiest_first,
+    varying_addresses,
 )
-from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
-from atarigan.models.dynamics.feature_selection import CandidateFeatures, balanced_rows
+from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
+from atarigan.models.dynamics.change_groups import Groups, with_new_groups
+from atarigan.models.dynamics.decision_tree import Classes
+from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.grid_search import find_grids
 from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
@@ -27,8 +30,6 @@ from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
-_NUM_QUICK = 16_000  # transitions that tell which bytes are easy
-_QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
 _NUM_EXAMINED = 60_000  # transitions that tell which differences are worth trying
 _LARGEST_INPUT = 1 << 24  # of which differences fit into int32
 _LARGEST_VALUE = 256
@@ -36,24 +37,6 @@ _NUM_SEARCHED = 12  # trees for which arrays are looked for in a fit, the larges
 _FEWEST_NODES = 100  # of such a tree
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass
-class _ByteTarget:
-    """What the tree of a byte predicts, the tree that is known, and whether arrays were looked for
-    that it may read.
-    """
-
-    address: int
-    coding: Coding
-    group: int = NO_GROUP
-    mined: MinedTree | None = None
-    is_searched: bool = False
-
-    def classes(self, transitions: FrameTransitions) -> Classes:
-        present = transitions.states[:, self.address]
-        following = transitions.next_states[:, self.address]
-        return _coded(self.coding, present, following)
 
 
 @dataclass
@@ -88,7 +71,7 @@ class TreeFitter:
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
-        self._targets: list[_ByteTarget] = []
+        self._targets: list[ByteTarget] = []
         self._grids = Grids.none()
         self._arrays = IndexedArrays.none()
         self._heads = _Heads()
@@ -133,7 +116,7 @@ class TreeFitter:
         num_bytes, num_inputs = transitions.states.shape[1], transitions.inputs.shape[1]
         mined.check(len(transitions), num_bytes, num_inputs)
         self._targets = [
-            _ByteTarget(address, Coding(coding), group)
+            ByteTarget(address, Coding(coding), group)
             for address, coding, group in zip(
                 mined.addresses.tolist(),
                 mined.codings.tolist(),
@@ -230,11 +213,11 @@ class TreeFitter:
         groups among the bytes that have none.
         """
         known = {target.address for target in self._targets}
-        new = [address for address in _varying(transitions) if address not in known]
-        targets = [_byte_target(address, transitions) for address in new]
-        self._targets += _easiest_first(targets, transitions, self._rng)
+        new = [address for address in varying_addresses(transitions) if address not in known]
+        targets = [byte_target(address, transitions) for address in new]
+        self._targets += easiest_first(targets, transitions, self._rng)
         addresses = [target.address for target in self._targets]
-        rates = [_change_rate(address, transitions) for address in addresses]
+        rates = [change_rate(address, transitions) for address in addresses]
         groups = with_new_groups(self._groups, np.array(addresses, np.int32), np.array(rates))
         for target, group in zip(self._targets, groups.tolist(), strict=True):
             target.group = group
@@ -285,7 +268,7 @@ class TreeFitter:
 
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]
-        return _columns(transitions, addresses, self._groups, self._grids, self._arrays)
+        return columns_of(transitions, addresses, self._groups, self._grids, self._arrays)
 
     def _mined(
         self,
@@ -342,80 +325,6 @@ def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:
             f"rewards must have at most {_LARGEST_VALUE} different values, not {len(rewards)}"
         )
     return rewards
-
-
-def _varying(transitions: FrameTransitions) -> list[int]:
-    """Addresses of the bytes that are not the same in all states."""
-    first = transitions.states[0]
-    varies = [(each != first).any(0) for each in (transitions.states, transitions.next_states)]
-    return np.flatnonzero(varies[0] | varies[1]).tolist()
-
-
-def _change_rate(address: int, transitions: FrameTransitions) -> float:
-    """Return the share of the frames in which a byte changes."""
-    present, following = transitions.states[:, address], transitions.next_states[:, address]
-    return float((present != following).mean())
-
-
-def _byte_target(address: int, transitions: FrameTransitions) -> _ByteTarget:
-    """Choose the coding of the least entropy; of equal ones, the first."""
-    present, following = transitions.states[:, address], transitions.next_states[:, address]
-    coding = min(Coding, key=lambda each: round(_entropy(_coded(each, present, following)), 9))
-    return _ByteTarget(address, coding)
-
-
-def _coded(coding: Coding, present: Classes, following: Classes) -> Classes:
-    if coding is Coding.DIFFERENCE:
-        return following - present
-    return following ^ present if coding is Coding.XOR else following.copy()
-
-
-def _entropy(classes: Classes) -> float:
-    counts = np.bincount(classes)
-    shares = counts[counts > 0] / len(classes)
-    return float(-(shares * np.log(shares)).sum())
-
-
-def _easiest_first(
-    targets: list[_ByteTarget], transitions: FrameTransitions, rng: np.random.Generator
-) -> list[_ByteTarget]:
-    """Sort bytes by the error of a small tree of the present bytes and the inputs."""
-    addresses = [target.address for target in targets]
-    nothing = no_groups(len(targets)), Grids.none(), IndexedArrays.none()
-    columns = _columns(transitions, addresses, *nothing)
-    features = [Feature(Kind.PRESENT, each) for each in range(len(columns.present))]
-    features += [Feature(Kind.INPUT, each) for each in range(len(columns.inputs))]
-    errors = [_quick_error(columns, each.classes(transitions), features, rng) for each in targets]
-    return [targets[number] for number in np.argsort(errors, kind="stable")]
-
-
-def _quick_error(
-    columns: Columns, classes: Classes, features: list[Feature], rng: np.random.Generator
-) -> float:
-    if (classes == classes[0]).all():
-        return -1.0
-    rows = balanced_rows(classes, _NUM_QUICK, rng)
-    values, classes = columns.values(features, rows), classes[rows]
-    num_fitted = max(1, int(_QUICK_SHARE * len(rows)))
-    tree = DecisionTree.fit(values[:, :num_fitted], classes[:num_fitted], rng)
-    return float((tree.predict(values[:, num_fitted:]) != classes[num_fitted:]).mean())
-
-
-def _columns(
-    transitions: FrameTransitions,
-    addresses: list[int],
-    groups: Groups,
-    grids: Grids,
-    arrays: IndexedArrays,
-) -> Columns:
-    return Columns(
-        np.ascontiguousarray(transitions.states[:, addresses].T),
-        np.ascontiguousarray(transitions.next_states[:, addresses].T),
-        np.ascontiguousarray(transitions.inputs.T),
-        groups,
-        grids,
-        arrays,
-    )
 
 
 def _joined(trees: list[Nodes]) -> dict[str, Any]:

@@ -34,6 +34,9 @@ def dream_model(dream: Dream) -> WebModel:
     tables: Tables = {f"trees.{name}": getattr(trees, name) for name in _TREE_TABLES}
     tables |= {f"trees.grid_{name}": array for name, array in trees.grids.arrays.items()}
     tables |= {
+        "trees.array_indexes": trees.arrays.indexes,
+        "trees.array_members": trees.arrays.members,
+        "trees.array_last": trees.arrays.last_bytes,
         "trees.features": np.stack(operands(trees.features, trees.layout), axis=1),
         "trees.roots": (trees.sizes.cumsum() - trees.sizes).astype(np.int32),
         "starts.states": dream.starts.states,

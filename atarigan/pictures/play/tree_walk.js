@@ -15,8 +15,13 @@ export class Trees {
     for (const name of ["pointers", "places", "masks", "members"]) {
       this[name] = tables.get(`trees.grid_${name}`);
     }
+    for (const name of ["indexes", "members", "last"]) {
+      this[`array_${name}`] = tables.get(`trees.array_${name}`);
+    }
     this.numGrids = this.pointers.length / 2;
     this.numPlaces = this.members.length / Math.max(this.numGrids, 1);
+    this.numArrays = this.array_indexes.length;
+    this.arrayWidth = this.array_members.length / Math.max(this.numArrays, 1);
     this.numGroups = 1 + this.groups.reduce((most, group) => Math.max(most, group), -1);
     this.firstNext = 1 + this.addresses.length;
     this.firstInput = 1 + 2 * this.addresses.length;
@@ -26,6 +31,7 @@ export class Trees {
   play(ram, inputs) {
     const numVarying = this.addresses.length;
     const registers = this.registers(ram, inputs);
+    const firstNextEntry = registers.length - this.numArrays;
     const next = ram.slice();
     for (let tree = 0; tree < numVarying; tree++) {
       const value = this.value(tree, registers);
@@ -35,6 +41,9 @@ export class Trees {
         registers[this.firstInput + inputs.length + group] += 1; // how many of its bytes change
       }
       next[this.addresses[tree]] = value;
+      this.array_last.forEach((last, array) => {
+        if (last === tree) registers[firstNextEntry + array] = this.entry(array, this.firstNext, registers);
+      });
     }
     const [reward, end, lives] = [0, 1, 2].map((head) => this.leaf(numVarying + head, registers));
     return { ram: next, reward: this.rewards[reward], isEnd: end > 0, lives };
@@ -42,7 +51,8 @@ export class Trees {
 
   registers(ram, inputs) {
     const firstGrid = this.firstInput + inputs.length + this.numGroups;
-    const registers = new Int32Array(firstGrid + this.numGrids * OFFSETS.length);
+    const firstEntry = firstGrid + this.numGrids * OFFSETS.length;
+    const registers = new Int32Array(firstEntry + 2 * this.numArrays); // present entries, next ones
     this.addresses.forEach((address, number) => (registers[1 + number] = ram[address]));
     registers.set(inputs, this.firstInput);
     for (let grid = 0; grid < this.numGrids; grid++) {
@@ -50,7 +60,19 @@ export class Trees {
         registers[firstGrid + grid * OFFSETS.length + number] = this.cell(grid, offset, registers);
       });
     }
+    for (let array = 0; array < this.numArrays; array++) {
+      registers[firstEntry + array] = this.entry(array, 1, registers);
+    }
     return registers;
+  }
+
+  // What an array's index picks among the values from a register on, -1 for nothing, as
+  // IndexedArrays.entries in indexed_arrays.py.
+  entry(array, first, registers) {
+    const picked = registers[first + this.array_indexes[array]];
+    if (picked >= this.arrayWidth) return -1;
+    const member = this.array_members[array * this.arrayWidth + picked];
+    return member < 0 ? -1 : registers[first + member];
   }
 
   // What stands at the cell of a grid that two bytes point at, as Grids.cells in byte_grids.py.
