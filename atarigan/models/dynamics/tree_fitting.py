@@ -167,7 +167,7 @@ class TreeFitter:
                 reads their next values and changes alone.
             influences: whether the byte of a row decides the one of a column, bool (bytes, bytes),
                 as far as is known; a tree reads what decides its byte alone if that suffices.
-            progress: is told how many of how many trees are done.
+            progress: is told how many of how many trees are done, none while arrays are searched.
 
         Raises:
             InputError: the extra `dream` is not installed.
@@ -179,12 +179,14 @@ class TreeFitter:
         addresses = [target.address for target in self._targets]
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
         unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
+        num_trees = len(addresses) + len(HEADS)
         if among is not None:
-            self._find_arrays(transitions, among, unread_numbers)
+            self._find_arrays(
+                transitions, among, unread_numbers, progress=lambda: progress(0, num_trees)
+            )
         columns = self._columns(transitions)
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
-        num_trees = len(addresses) + len(HEADS)
         for number, target in enumerate(self._targets):
             target.mined = self._mined(
                 columns,
@@ -241,6 +243,7 @@ class TreeFitter:
         transitions: FrameTransitions,
         influences: npt.NDArray[np.bool_],
         unread: Collection[int],
+        progress: Callable[[], None],
     ) -> None:
         """Find arrays for the largest trees, once for each. Its tree is fitted from the beginning
         if it may now read one that helps.
@@ -257,6 +260,7 @@ class TreeFitter:
         hard.sort(key=lambda each: -each[0].num_nodes)
         columns = self._columns(transitions)
         for tree, number, target in hard[:_NUM_SEARCHED]:
+            progress()
             decides = influences[:, number] & is_read
             decides[number] = True
             byte = HardByte(number, target.classes(transitions), tree.features, decides)
