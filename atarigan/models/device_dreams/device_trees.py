@@ -19,7 +19,7 @@ from torch import Tensor
 
 from atarigan.models.dynamics.byte_grids import NO_PLACE, OFFSETS, Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP
-from atarigan.models.dynamics.features import Operands, operands
+from atarigan.models.dynamics.features import NEXT_ENTRIES, Operands, operands
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
@@ -61,11 +61,11 @@ class DeviceTrees:
         num_varying, self._num_trees = len(tables.addresses), len(order)
         self._num_groups = tables.layout.num_groups
         self._cells = _Cells(tables.grids, torch.from_numpy(rows), device)
-        entries = self._entries = _Entries(tables.arrays, torch.from_numpy(rows), device)
+        self._entries = _Entries(tables.arrays, torch.from_numpy(rows), device)
         reads = _with_rows(operands(tables.features, tables.layout), rows, tables)
         bounds = np.searchsorted(levels[order], np.arange(levels.max() + 2))
         self._levels = [
-            _Level(tables, order[begin:end], int(begin), reads, entries, device)
+            _Level(tables, order[begin:end], int(begin), reads, device)
             for begin, end in pairwise(bounds)
         ]
         self._reward, self._end, self._lives = rows[num_varying:].tolist()
@@ -220,7 +220,6 @@ class _Level:
         trees: numbers of those of this level.
         begin: row of their first next value.
         reads: what each feature reads, by rows of registers.
-        entries: of the indexed arrays.
         device: of the tensors.
 
     Attributes:
@@ -234,7 +233,6 @@ class _Level:
         trees: Numbers,
         begin: int,
         reads: Operands,
-        entries: _Entries,
         device: torch.device,
     ) -> None:
         def on_device(array: npt.NDArray[Any]) -> Tensor:
@@ -255,8 +253,9 @@ class _Level:
             on_device(read[features]) for read in (reads.first, reads.second)
         )
         self._mask = column(reads.mask[features])
-        next_entries = reads.first[features] - _first_next_entry(tables)
-        self.arrays = on_device(np.unique(next_entries[next_entries >= 0]).astype(np.int64))
+        kinds, numbers, _ = tables.features[features].T
+        arrays = np.unique(numbers[np.isin(kinds, NEXT_ENTRIES)])
+        self.arrays = on_device(arrays.astype(np.int64))
         is_byte = trees < len(tables.addresses)
         codings = np.append(tables.codings, [Coding.VALUE] * len(HEADS))[trees]
         self._added = column(np.where(codings == Coding.DIFFERENCE, 255, 0).astype(np.int32))
@@ -381,9 +380,3 @@ def _with_rows(reads: Operands, rows: Numbers, tables: TreeTables) -> Operands:
     others = 1 + 2 * num_trees + np.arange(layout.end - layout.inputs)
     moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)
     return Operands(moved[reads.first], reads.mask, moved[reads.second])
-
-
-def _first_next_entry(tables: TreeTables) -> int:
-    """Return the row of the register of the first next entry."""
-    layout, num_trees = tables.layout, len(tables.sizes)
-    return layout.next_entries - layout.inputs + 1 + 2 * num_trees

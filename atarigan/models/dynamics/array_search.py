@@ -5,6 +5,7 @@ that may read any run of the bytes that decide it; the runs it uses most become 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,11 @@ import numpy.typing as npt
 
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import (
+    FEWEST_VALUES,
     balanced_rows,
     entry_features,
-    numeric_bytes,
 )
-from atarigan.models.dynamics.features import ENTRIES, NEXT_ENTRIES, Columns, Feature, Kind
+from atarigan.models.dynamics.features import ENTRIES, Columns, Feature, Kind
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
 
 MOST_ARRAYS = 24
@@ -72,11 +73,8 @@ def find_arrays(
         return columns.arrays, False
     rows = balanced_rows(hard.classes, _NUM_ROWS, rng)
     some = columns.at(rows)
-    with_all = Columns(
-        some.present, some.next, some.inputs, some.groups, some.grids, _joined(tried)
-    )
-    subtracted = numeric_bytes(some, _best_read_first(hard))[:_MOST_SUBTRACTED]
-    entries = list(entry_features(with_all.arrays, hard.number, subtracted))
+    with_all = replace(some, arrays=_joined(tried))
+    entries = list(entry_features(with_all.arrays, hard.number, _subtracted(some, hard)))
     features = [each for each in hard.features if each not in entries]
     values = with_all.values(features + entries)
     importances = DecisionTree.fit(values, hard.classes[rows], rng).importances
@@ -88,17 +86,19 @@ def find_arrays(
     used = [number for number in ranked if of_arrays[number] > least]
     found = [tried[number] for number in used if number >= len(known)]
     kept = (known + found)[: max(len(known), MOST_ARRAYS)]
-    is_entry = (*ENTRIES, *NEXT_ENTRIES)
-    read = {each.first for each in hard.features if each.kind in is_entry}
+    read = {each.first for each in hard.features if each.kind in ENTRIES}
     usable = {number for number in used if tried[number] in kept}
     return _joined(kept), not usable <= read
 
 
-def _best_read_first(hard: HardByte) -> list[int]:
-    """Return the bytes that decide, those first that the tree reads, in its order."""
+def _subtracted(columns: Columns, hard: HardByte) -> list[int]:
+    """Return the numeric bytes that decide, those first that the tree reads, in its order."""
     read = [each.first for each in hard.features if each.kind in (Kind.PRESENT, Kind.NEXT)]
     ordered = dict.fromkeys([*read, *np.flatnonzero(hard.decides).tolist()])
-    return [byte for byte in ordered if hard.decides[byte]]
+    deciding = [byte for byte in ordered if hard.decides[byte]]
+    present = columns.present
+    numeric = [byte for byte in deciding if len(np.unique(present[byte])) > FEWEST_VALUES]
+    return numeric[:_MOST_SUBTRACTED]
 
 
 def _runs(columns: Columns, addresses: npt.NDArray[np.int64], hard: HardByte) -> list[_Array]:

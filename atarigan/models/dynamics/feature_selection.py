@@ -43,7 +43,7 @@ _SMALLEST = 1e-9  # importance that a rank is divided by
 _TRIED_SHARE = 0.5  # share of candidates that a split tries, so that equivalent ones share the rank
 _MOST_NUMERIC = 16
 _MOST_PAIRS = 240  # of an array and a byte that is subtracted from its entry
-_FEWEST_VALUES = 16  # bytes with more values are numeric
+FEWEST_VALUES = 16  # bytes with more values are numeric
 _LEAST_SHARED = 0.5
 _PRESENT_BYTE, _NEXT_BYTE = "present", "next"
 
@@ -104,7 +104,7 @@ class CandidateFeatures:
     def reads_unread(self, feature: Feature) -> bool:
         """Return whether a feature reads a byte that few may read."""
         numbers = {byte for _, byte in self._bytes_read(feature)}
-        if feature.kind in (*ENTRIES, *NEXT_ENTRIES):
+        if feature.kind in ENTRIES:
             numbers.update(self._columns.arrays.members[feature.first].tolist())
         return not self._unread.isdisjoint(numbers)
 
@@ -132,7 +132,7 @@ class CandidateFeatures:
         kind, first, second = feature
         if kind in (Kind.INPUT, Kind.NUM_CHANGED, Kind.CELL):
             return
-        if kind in (*ENTRIES, *NEXT_ENTRIES):
+        if kind in ENTRIES:
             first = int(self._columns.arrays.indexes[first])
         yield _NEXT_BYTE if kind in (*FIRST_IS_NEXT, *NEXT_ENTRIES) else _PRESENT_BYTE, first
         if kind in SECOND_IS_PRESENT:
@@ -152,10 +152,15 @@ class CandidateFeatures:
         return features + [Feature(Kind.CELL, *cell) for cell in cells]
 
     @cached_property
+    def _num_values(self) -> list[int]:
+        """Number of different values of each byte."""
+        return [len(np.unique(column)) for column in self._columns.present]
+
+    @cached_property
     def _numeric(self) -> list[int]:
-        counts = [len(np.unique(column)) for column in self._columns.present]
+        counts = self._num_values
         ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
-        return sorted(byte for byte in ranked if counts[byte] > _FEWEST_VALUES)
+        return sorted(byte for byte in ranked if counts[byte] > FEWEST_VALUES)
 
     def _subtracted(self, number: int) -> list[int]:
         """Return the bytes that are subtracted from entries of arrays to tell byte `number`: those
@@ -166,7 +171,7 @@ class CandidateFeatures:
             return self._numeric
         most = max(_MOST_NUMERIC, _MOST_PAIRS // num_arrays)
         deciding = np.flatnonzero(self._influences[:, number]).tolist()
-        return numeric_bytes(self._columns, deciding)[:most]
+        return [byte for byte in deciding if self._num_values[byte] > FEWEST_VALUES][:most]
 
     def _counts(self, numbers: Collection[int]) -> list[Feature]:
         """Return the numbers of changes in the groups of which some bytes are all members."""
@@ -181,12 +186,6 @@ class CandidateFeatures:
             column = self._columns.present[byte]
             varying = int(np.bitwise_or.reduce(column ^ column[0]))
             yield from ((byte, bit) for bit in range(8) if varying >> bit & 1)
-
-
-def numeric_bytes(columns: Columns, numbers: Collection[int]) -> list[int]:
-    """Return those of some bytes that have many values, in their order."""
-    present = columns.present
-    return [byte for byte in numbers if len(np.unique(present[byte])) > _FEWEST_VALUES]
 
 
 def entry_features(arrays: IndexedArrays, number: int, subtracted: list[int]) -> Iterator[Feature]:

@@ -180,11 +180,11 @@ class TreeFitter:
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
         unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
         num_trees = len(addresses) + len(HEADS)
-        if among is not None:
-            self._find_arrays(
-                transitions, among, unread_numbers, progress=lambda: progress(0, num_trees)
-            )
         columns = self._columns(transitions)
+        if among is not None:
+            columns = self._with_found_arrays(
+                columns, among, unread_numbers, progress=lambda: progress(0, num_trees)
+            )
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
         for number, target in enumerate(self._targets):
@@ -238,16 +238,21 @@ class TreeFitter:
                 if member != NO_PLACE:
                     self._targets[member].mined = None
 
-    def _find_arrays(
+    def _with_found_arrays(
         self,
-        transitions: FrameTransitions,
+        columns: Columns,
         influences: npt.NDArray[np.bool_],
         unread: Collection[int],
         progress: Callable[[], None],
-    ) -> None:
-        """Find arrays for the largest trees, once for each. Its tree is fitted from the beginning
-        if it may now read one that helps.
+    ) -> Columns:
+        """Find arrays for the largest trees, once for each. A tree is fitted from the beginning if
+        it may now read one that helps.
+
+        Returns:
+            the columns of all transitions, with the arrays.
         """
+        transitions = self.transitions
+        assert transitions is not None
         addresses = np.array([target.address for target in self._targets], np.int64)
         is_read = np.ones(len(addresses), np.bool_)
         is_read[list(unread)] = False
@@ -258,17 +263,17 @@ class TreeFitter:
         ]
         hard = [each for each in hard if each[0].num_nodes >= _FEWEST_NODES]
         hard.sort(key=lambda each: -each[0].num_nodes)
-        columns = self._columns(transitions)
         for tree, number, target in hard[:_NUM_SEARCHED]:
             progress()
             decides = influences[:, number] & is_read
             decides[number] = True
             byte = HardByte(number, target.classes(transitions), tree.features, decides)
-            columns = replace(columns, arrays=self._arrays)
             self._arrays, helps = find_arrays(columns, addresses, byte, self._rng)
+            columns = replace(columns, arrays=self._arrays)
             target.is_searched = True
             if helps:
                 target.mined = None
+        return columns
 
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]
