@@ -6,6 +6,7 @@ import numpy as np
 
 from atarigan.models.dynamics.byte_grids import OFFSETS, Grids
 from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.formulas import FIRST_FORMULA, Formula, Formulas, Operation
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.tree_tables import Coding, TreeTables
 
@@ -14,6 +15,15 @@ GROUPS = (0, 1, 0, -1, 1)  # of the bytes
 LAST_MEMBERS = (2, 4)  # of the groups
 POINTERS, CELLS = (3, 1), (4, 0, 2)  # the grid's
 ARRAYS = ((1, (3, -1, 0, 2) * 40), (0, (1, 1) * 100))  # index and members of each
+FORMULAS = (  # the first ones may be held by any byte's leaves, the last ones by the last byte's
+    Formula(constant=200),
+    Formula(Operation.SUM, Feature(Kind.PRESENT, 1), Feature(Kind.PRESENT, 4), constant=7),
+    Formula(Operation.DIFFERENCE, Feature(Kind.ENTRY, 0), Feature(Kind.PRESENT, 2)),
+    Formula(Operation.XOR, Feature(Kind.PRESENT, 0), Feature(Kind.ENTRY, 1), 2, 0xBC, 250),
+    Formula(Operation.SUM, Feature(Kind.NEXT, 3), None, -3, 0x0F, 1),
+    Formula(Operation.DIFFERENCE, Feature(Kind.NEXT_ENTRY, 1), Feature(Kind.NEXT, 0), 1),
+)
+NUM_FREE_FORMULAS = 4
 NUM_COLUMNS, WIDTH, HEIGHT = 2, 90, 120  # of its columns and rows, by values of the pointers
 
 
@@ -39,6 +49,21 @@ def plain_value(feature, present, following, inputs):
         Kind.NEXT_ENTRY: lambda: plain_entry(first, following),
         Kind.NEXT_ENTRY_MINUS_NEXT: lambda: plain_entry(first, following) - following[second],
     }[Kind(kind)]()
+
+
+def plain_formula(formula, present, following):
+    def read(operand):
+        return 0 if operand is None else plain_value((*operand[:2], 0), present, following, ())
+
+    first = read(formula.first) % 256
+    first = first * 2**formula.shift if formula.shift >= 0 else first // 2**-formula.shift
+    first, second = int(first) & formula.mask, read(formula.second)
+    both = {
+        Operation.SUM: first + second,
+        Operation.DIFFERENCE: first - second,
+        Operation.XOR: first ^ (second % 256),
+    }
+    return (both[formula.operation] + formula.constant) % 256
 
 
 def plain_entry(array, values):
@@ -95,7 +120,12 @@ def plain_step(tables, state, inputs):
                 Coding.DIFFERENCE: (present[tree] + value) % 256,
                 Coding.XOR: present[tree] ^ value,
             }
-            value = coded[Coding(tables.codings[tree])]
+            number = value - FIRST_FORMULA
+            value = (
+                coded[Coding(tables.codings[tree])]
+                if number < 0
+                else plain_formula(FORMULAS[number], present, following)
+            )
         following.append(value)
     after = state.copy()
     after[tables.addresses] = following[: len(present)]
@@ -143,9 +173,12 @@ def random_tables(rng):
     number_of = {feature: number for number, feature in enumerate(features)}
     nodes, sizes = [], []
 
-    def grow(allowed, num_values, depth):
+    def grow(allowed, num_values, depth, num_formulas):
         if depth == 0 or rng.random() < 0.1:
-            nodes.append((0, int(rng.integers(num_values)), 0))
+            held = int(rng.integers(num_values))
+            if num_formulas and rng.random() < 0.5:
+                held = FIRST_FORMULA + int(rng.integers(num_formulas))
+            nodes.append((0, held, 0))
             return
         kind = Kind(rng.choice(list(allowed)))
         feature = allowed[kind][rng.integers(len(allowed[kind]))]
@@ -154,17 +187,18 @@ def random_tables(rng):
         )
         here = len(nodes)
         nodes.append(None)
-        grow(allowed, num_values, depth - 1)
+        grow(allowed, num_values, depth - 1, num_formulas)
         threshold += int(rng.integers(-20, 20)) if kind < Kind.BIT else 0
         nodes[here] = (number_of[feature], threshold, len(nodes) - here)
-        grow(allowed, num_values, depth - 1)
+        grow(allowed, num_values, depth - 1, num_formulas)
 
     for tree, num_values in enumerate([256] * NUM_VARYING + [3, 2, 256]):
         before = len(nodes)
         features_of: dict[Kind, list[Feature]] = {}
         for feature in every_feature(min(tree, NUM_VARYING)):
             features_of.setdefault(feature.kind, []).append(feature)
-        grow(features_of, num_values, 5)
+        num_formulas = [NUM_FREE_FORMULAS] * (NUM_VARYING - 1) + [len(FORMULAS), 0, 0, 0]
+        grow(features_of, num_values, 5, num_formulas[tree])
         sizes.append(len(nodes) - before)
     numbers, thresholds, skips = np.array(nodes, np.int32).T
     return TreeTables(
@@ -175,6 +209,7 @@ def random_tables(rng):
         groups=np.array(GROUPS, np.int16),
         grids=grid(),
         arrays=arrays(),
+        formulas=Formulas.of(FORMULAS),
         rewards=np.array([-1.0, 0.0, 2.5], np.float32),
         features=np.array(features, np.uint16),
         sizes=np.array(sizes, np.int32),

@@ -39,6 +39,7 @@ from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.dream import Dream, DreamSettings, Starts
 from atarigan.models.dynamics.dream_batch import DreamBatch
 from atarigan.models.dynamics.features import Feature, Kind
+from atarigan.models.dynamics.formulas import Formula, Formulas
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.seen_states import SeenStates
 from atarigan.models.dynamics.transitions import FrameTransitions
@@ -262,6 +263,7 @@ def small_trees(num_inputs: int) -> TreeDynamics:
             members=np.zeros((1, 1), np.int16),
         ),
         arrays=IndexedArrays.of([0], [[0] * 256]),
+        formulas=Formulas.of([Formula(first=Feature(Kind.ENTRY, 0), shift=1)]),
         rewards=np.zeros(1, np.float32),
         features=np.array(
             [Feature(Kind.INPUT, 0), Feature(Kind.NEXT_ENTRY, 0), Feature(Kind.CELL, 0)], np.uint16

@@ -90,7 +90,7 @@ def test_rows_of_earlier_versions_know_no_groups(tmp_path: Path) -> None:
     assert found.groups.tolist() == [-1] * len(found.addresses)
     del tables["codings"]
     save_file(tables, path)
-    with pytest.raises(InputError, match="must hold addresses, codings, groups, .*, not"):
+    with pytest.raises(InputError, match="must hold addresses, codings, .*, groups, .*, not"):
         MinedRows.load(path)
 
 
@@ -106,7 +106,8 @@ def test_rows_of_earlier_versions_know_no_groups(tmp_path: Path) -> None:
 def test_rows_with_damaged_groups_are_refused(groups: Any, message: str) -> None:
     rewards, addresses, codings = np.zeros(1, np.float32), [4, 5, 6], [0, 0, 0]
     structures = no_groups(3), Grids.none(), IndexedArrays.none()
-    mined = MinedRows.of(addresses, codings, *structures, rewards, [None] * 6)
+    usual = [np.ones(256, np.bool_)] * 3
+    mined = MinedRows.of(addresses, codings, [[]] * 3, usual, *structures, rewards, [None] * 6)
     with pytest.raises(InputError, match=message):
         dataclasses.replace(mined, groups=groups)
 

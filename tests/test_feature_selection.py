@@ -19,7 +19,7 @@ def test_features_that_rarely_matter_replace_those_that_often_help():
     present = rng.integers(0, 256, (6, 10_000))
     present[4:] = np.clip(present[:2] + rng.integers(-12, 13, (2, 10_000)), 0, 255)
     classes = (present[0] > 128) + 2 * (present[1] > 128)
-    classes = np.where(present[2] >= 240, present[3] // 64, classes).astype(np.uint8)
+    classes = np.where(present[2] >= 240, present[3] // 64, classes).astype(np.uint16)
     columns = Columns(
         present.astype(np.uint8), present.astype(np.uint8), np.zeros((0, 10_000), int)
     )
@@ -33,7 +33,7 @@ def test_the_simplest_features_are_those_of_the_smallest_tree():
     rng = np.random.default_rng(2)
     present = rng.integers(0, 256, (5, 6000)).astype(np.uint8)
     present[4] = np.clip(present[0].astype(int) + rng.integers(-9, 10, 6000), 0, 255)
-    classes = ((present[0] > 100).astype(np.uint8) + (present[2] > 30)).astype(np.uint8)
+    classes = ((present[0] > 100).astype(np.uint16) + (present[2] > 30)).astype(np.uint16)
     columns = Columns(present, present, np.zeros((0, 6000), np.int32))
     candidates = [Feature(Kind.PRESENT, byte) for byte in range(5)]
     rows = np.arange(6000)
@@ -45,7 +45,7 @@ def test_nothing_is_selected_where_nothing_tells_classes_apart():
     constant = np.zeros((2, 50), np.uint8)
     columns = Columns(constant, constant, np.zeros((0, 50), np.int32))
     candidates = [Feature(Kind.PRESENT, 0), Feature(Kind.BIT, 1, 3)]
-    classes = (np.arange(50) % 2).astype(np.uint8)
+    classes = (np.arange(50) % 2).astype(np.uint16)
     assert select_features(columns, classes, candidates, np.random.default_rng(0), 24) == []
 
 
@@ -79,7 +79,7 @@ def test_candidates_read_next_values_of_earlier_bytes_or_those_of_some_alone():
 
 
 def test_rare_classes_are_more_frequent_in_a_balanced_subsample():
-    classes = np.repeat([0, 1], [9900, 100]).astype(np.uint8)
+    classes = np.repeat([0, 1], [9900, 100]).astype(np.uint16)
     rows = balanced_rows(classes, 1000, np.random.default_rng(0))
     assert len(set(rows.tolist())) == 1000
     assert 50 < classes[rows].sum() < 80

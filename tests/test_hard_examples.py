@@ -5,7 +5,8 @@ import pytest
 
 from atarigan.models.dynamics import hard_examples
 from atarigan.models.dynamics.features import Columns, Feature, Kind
-from atarigan.models.dynamics.hard_examples import mine
+from atarigan.models.dynamics.hard_examples import mine as mine_labels
+from atarigan.models.dynamics.labels import Labels
 
 NUM = 20_000
 NUM_MANY = 100_000
@@ -21,6 +22,11 @@ def rarely_decided(seed, num=NUM):
     is_rare = present[1] < 2
     classes = np.where(is_rare, 2 + (present[2] > 100), present[0] > 77).astype(np.uint8)
     return Columns(present, present, np.zeros((0, num), np.int32)), classes
+
+
+def mine(columns, classes, *rest, **settings):
+    labels = Labels.of_codes(classes.astype(np.uint8))
+    return mine_labels(columns, labels, *rest, **settings)
 
 
 def share_wrong(mined, columns, classes):

@@ -64,7 +64,8 @@ def search(
     columns = Columns(*both, inputs, arrays=known or IndexedArrays.none())
     decides = influences()[:, byte]
     decides[list(without)] = False
-    hard = HardByte(byte, frames.next_states[:, byte], list(features), decides)
+    classes = frames.next_states[:, byte].astype(np.uint16)
+    hard = HardByte(byte, classes, list(features), decides)
     addresses = np.arange(10, 10 + NUM_BYTES)
     found, helps = find_arrays(columns, addresses, hard, np.random.default_rng(0))
     return list(zip(found.indexes.tolist(), found.members.tolist(), strict=True)), helps
@@ -102,7 +103,7 @@ def test_many_bytes_that_decide_take_bounded_memory(monkeypatch: pytest.MonkeyPa
     present = rng.integers(0, 256, (num, 300)).astype(np.uint8)
     present[::5] %= 7
     columns = Columns(present, present, np.zeros((0, 300), np.int32))
-    hard = HardByte(0, present[0], [], np.ones(num, np.bool_))
+    hard = HardByte(0, present[0].astype(np.uint16), [], np.ones(num, np.bool_))
     fit = DecisionTree.fit
     monkeypatch.setattr(
         DecisionTree, "fit", lambda values, *rest: largest.append(len(values)) or fit(values, *rest)

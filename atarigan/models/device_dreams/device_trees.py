@@ -17,13 +17,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.models.dynamics.byte_grids import NO_PLACE, OFFSETS, Grids
+from atarigan.models.device_dreams.device_lookups import (
+    DeviceCells,
+    DeviceEntries,
+    DeviceFormulas,
+    Numbers,
+    formulas_held,
+)
 from atarigan.models.dynamics.change_groups import NO_GROUP
-from atarigan.models.dynamics.features import NEXT_ENTRIES, Operands, operands
-from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
+from atarigan.models.dynamics.features import operands
+from atarigan.models.dynamics.indexed_arrays import NO_ENTRY
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
-
-Numbers = npt.NDArray[np.int64]
 
 
 class PlayedFrames(NamedTuple):
@@ -60,12 +64,12 @@ class DeviceTrees:
         rows = np.argsort(order)  # of each tree among the present values
         num_varying, self._num_trees = len(tables.addresses), len(order)
         self._num_groups = tables.layout.num_groups
-        self._cells = _Cells(tables.grids, torch.from_numpy(rows), device)
-        self._entries = _Entries(tables.arrays, torch.from_numpy(rows), device)
-        reads = _with_rows(operands(tables.features, tables.layout), rows, tables)
+        self._cells = DeviceCells(tables.grids, torch.from_numpy(rows), device)
+        self._entries = DeviceEntries(tables.arrays, torch.from_numpy(rows), device)
+        row_of = _rows_of_registers(rows, tables)
         bounds = np.searchsorted(levels[order], np.arange(levels.max() + 2))
         self._levels = [
-            _Level(tables, order[begin:end], int(begin), reads, device)
+            _Level(tables, order[begin:end], int(begin), row_of, device)
             for begin, end in pairwise(bounds)
         ]
         self._reward, self._end, self._lives = rows[num_varying:].tolist()
@@ -133,85 +137,6 @@ class DeviceTrees:
         return PlayedFrames(after, rewards, ends, left.byte(), num_frames)
 
 
-class _Cells:
-    """Grids as tensors.
-
-    Args:
-        grids: whose bytes are numbered.
-        rows: of each byte among the present values, int64 (bytes,).
-        device: of the tensors.
-    """
-
-    def __init__(self, grids: Grids, rows: Tensor, device: torch.device) -> None:
-        pointers, places, masks, members = (
-            torch.from_numpy(each.astype(np.int64)) for each in grids.arrays.values()
-        )
-        self._num = len(grids)
-        is_member = members != NO_PLACE
-        self._pointers = rows[pointers].T.to(device)  # (2, G)
-        self._across, self._along = places.unbind(1)
-        self._across, self._along = self._across.to(device), self._along.to(device)
-        self._masks = masks.to(device)
-        self._members = torch.where(is_member, rows[members.clamp(0)], NO_PLACE).to(device)
-        self._offsets = torch.tensor(OFFSETS, dtype=torch.int32).T[:, None, :, None].to(device)
-
-    def __len__(self) -> int:
-        """Return the number of registers."""
-        return self._num * len(OFFSETS)
-
-    def read(self, present: Tensor, cells: Tensor) -> None:
-        """Write what stands at the cells into `cells`, both rows int32 (rows, B)."""
-        if not self._num:
-            return
-        pointers = present[self._pointers][:, :, None] + self._offsets  # (2, G, offsets, B)
-        across, along = pointers.clamp(0, 255).long().flatten(2)
-        column, row = self._across.gather(1, across), self._along.gather(1, along)
-        place = column + row
-        pointed = (column >= 0) & (row >= 0) & (place < self._members.shape[1])
-        members = self._members.gather(1, torch.where(pointed, place, 0))
-        pointed &= members >= 0
-        columns = torch.arange(present.shape[1], device=present.device).repeat(len(OFFSETS))
-        held = present[members.clamp(0), columns] & self._masks.gather(1, across)
-        found = torch.where(pointed & (held > 0), 256 * (place + 1) + held, 0)
-        cells.copy_(found.view(cells.shape))
-
-
-class _Entries:
-    """Indexed arrays as tensors.
-
-    Args:
-        arrays: whose bytes are numbered.
-        rows: of each byte among the present values, int64 (bytes,).
-        device: of the tensors.
-
-    Attributes:
-        all: numbers of all arrays, int64 (A,).
-    """
-
-    def __init__(self, arrays: IndexedArrays, rows: Tensor, device: torch.device) -> None:
-        members = torch.from_numpy(arrays.members.astype(np.int64))
-        is_member = members != NO_ENTRY
-        self._indexes = rows[torch.from_numpy(arrays.indexes.astype(np.int64))].to(device)
-        self._members = torch.where(is_member, rows[members.clamp(0)], NO_ENTRY).to(device)
-        self.all = torch.arange(len(arrays), device=device)
-
-    def __len__(self) -> int:
-        return len(self.all)
-
-    def read(self, values: Tensor, entries: Tensor, numbers: Tensor) -> None:
-        """Write what is picked of some arrays among `values` into their rows of `entries`, both
-        int32 (rows, B).
-        """
-        if not len(numbers):
-            return
-        picked = values[self._indexes[numbers]].long()
-        is_within = picked < self._members.shape[1]
-        members = self._members[numbers].gather(1, torch.where(is_within, picked, 0))
-        held = values.gather(0, members.clamp(0))
-        found = torch.where(is_within & (members != NO_ENTRY), held, NO_ENTRY)
-        entries.index_copy_(0, numbers, found)
-
-
 class _Level:
     """Trees that do not read each other's next values.
 
@@ -219,7 +144,7 @@ class _Level:
         tables: all trees.
         trees: numbers of those of this level.
         begin: row of their first next value.
-        reads: what each feature reads, by rows of registers.
+        row_of: row of each register, int32 (registers,).
         device: of the tensors.
 
     Attributes:
@@ -232,7 +157,7 @@ class _Level:
         tables: TreeTables,
         trees: Numbers,
         begin: int,
-        reads: Operands,
+        row_of: npt.NDArray[np.int32],
         device: torch.device,
     ) -> None:
         def on_device(array: npt.NDArray[Any]) -> Tensor:
@@ -249,12 +174,12 @@ class _Level:
         self._thresholds = column(nodes.thresholds)
         features, of_node = np.unique(nodes.features, return_inverse=True)
         self._feature_of_node = on_device(of_node)
-        self._first, self._second = (
-            on_device(read[features]) for read in (reads.first, reads.second)
-        )
-        self._mask = column(reads.mask[features])
-        kinds, numbers, _ = tables.features[features].T
-        arrays = np.unique(numbers[np.isin(kinds, NEXT_ENTRIES)])
+        first, mask, second = operands(tables.features[features], tables.layout)
+        self._first, self._second = on_device(row_of[first]), on_device(row_of[second])
+        self._mask = column(mask)
+        self._formulas = DeviceFormulas(tables, trees, row_of, device)
+        read = np.append(first, self._formulas.registers)
+        arrays = np.unique(read[read >= tables.layout.next_entries]) - tables.layout.next_entries
         self.arrays = on_device(arrays.astype(np.int64))
         is_byte = trees < len(tables.addresses)
         codings = np.append(tables.codings, [Coding.VALUE] * len(HEADS))[trees]
@@ -280,7 +205,7 @@ class _Level:
                 nodes = children.gather(0, nodes)
         before, held = present[self._rows], self._values[nodes]
         added = (held + (before & self._added)) & self._kept
-        after = added ^ (before & self._flipped)
+        after = self._formulas.applied(held, added ^ (before & self._flipped), registers)
         following[self._rows] = after
         if self._has_members:
             has_changed = (before != after).index_select(0, self._members)
@@ -306,10 +231,12 @@ def levels_of(tables: TreeTables) -> Numbers:
     reads = operands(tables.features, layout)
     levels = np.zeros(len(tables.sizes), np.int64)
     ends = tables.sizes.cumsum()
+    held, of_formulas = formulas_held(tables), tables.formulas.as_rows(layout)[:, 1:3]
     for tree, (end, size) in enumerate(zip(ends, tables.sizes, strict=True)):
         nodes = slice(end - size, end)
         features = tables.node_features[nodes][tables.skips[nodes] > 0]
-        registers = np.concatenate([reads.first[features], reads.second[features]])
+        operands_read = of_formulas[held[tree]].ravel()
+        registers = np.concatenate([reads.first[features], reads.second[features], operands_read])
         is_next = (registers >= layout.next) & (registers < layout.inputs)
         is_entry = registers >= layout.next_entries
         arrays = registers[is_entry] - layout.next_entries
@@ -373,10 +300,9 @@ def _depth(nodes: _Nodes) -> int:
     return depth
 
 
-def _with_rows(reads: Operands, rows: Numbers, tables: TreeTables) -> Operands:
-    """Replace registers of `RegisterLayout` by rows, given the rows of the trees."""
+def _rows_of_registers(rows: Numbers, tables: TreeTables) -> npt.NDArray[np.int32]:
+    """Return the row of each register of `RegisterLayout`, given the rows of the trees."""
     of_bytes, num_trees = rows[: len(tables.addresses)], len(rows)
     layout = tables.layout
     others = 1 + 2 * num_trees + np.arange(layout.end - layout.inputs)
-    moved = np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)
-    return Operands(moved[reads.first], reads.mask, moved[reads.second])
+    return np.concatenate([[0], 1 + of_bytes, 1 + num_trees + of_bytes, others]).astype(np.int32)

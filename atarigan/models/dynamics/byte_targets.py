@@ -1,16 +1,19 @@
 """What the trees of bytes predict: a coding of each byte's next value, the easiest byte first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
-from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
+from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.feature_selection import balanced_rows
 from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.formulas import Formula
 from atarigan.models.dynamics.hard_examples import MinedTree
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
+from atarigan.models.dynamics.labels import NUM_CODES, Labels, told_by, usual_codes
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import Coding
 
@@ -18,22 +21,53 @@ _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
 
 
+Bytes = npt.NDArray[np.uint8]
+
+
 @dataclass
 class ByteTarget:
-    """What the tree of a byte predicts, the tree that is known, and whether arrays were looked for
-    that it may read.
+    """What the tree of a byte predicts, and what is known of it.
+
+    Attributes:
+        address: of the byte.
+        coding: of leaves without a formula.
+        group: of bytes whose changes are counted together.
+        formulas: what leaves may hold instead of a code.
+        is_usual: for which codes leaves are expected, bool (256,), as in `Labels.of`.
+        mined: the tree that is known.
+        is_searched: whether arrays were looked for that the tree may read.
     """
 
     address: int
     coding: Coding
     group: int = NO_GROUP
+    formulas: list[Formula] = field(default_factory=list)
+    is_usual: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones(NUM_CODES, np.bool_))
     mined: MinedTree | None = None
     is_searched: bool = False
 
-    def classes(self, transitions: FrameTransitions) -> Classes:
+    def codes(self, transitions: FrameTransitions) -> Bytes:
+        """Return what leaves without a formula would hold, uint8 (N,)."""
         present = transitions.states[:, self.address]
         following = transitions.next_states[:, self.address]
         return _coded(self.coding, present, following)
+
+    def labels(self, transitions: FrameTransitions, columns: Columns) -> Labels:
+        """Return what the tree may predict; `columns` are of the same transitions."""
+        codes = self.codes(transitions)
+        if not self.formulas:
+            return Labels.of_codes(codes)
+        following = transitions.next_states[:, self.address]
+        return Labels.of(codes, told_by(self.formulas, columns, following), self.is_usual)
+
+    def take(
+        self, formulas: list[Formula], transitions: FrameTransitions, columns: Columns
+    ) -> None:
+        """Take formulas besides those that are known; the tree is then fitted anew."""
+        self.formulas, self.mined = [*self.formulas, *formulas], None
+        following = transitions.next_states[:, self.address]
+        told = told_by(self.formulas, columns, following)
+        self.is_usual = usual_codes(self.codes(transitions), told)
 
 
 def varying_addresses(transitions: FrameTransitions) -> list[int]:
@@ -56,15 +90,15 @@ def byte_target(address: int, transitions: FrameTransitions) -> ByteTarget:
     return ByteTarget(address, coding)
 
 
-def _coded(coding: Coding, present: Classes, following: Classes) -> Classes:
+def _coded(coding: Coding, present: Bytes, following: Bytes) -> Bytes:
     if coding is Coding.DIFFERENCE:
         return following - present
     return following ^ present if coding is Coding.XOR else following.copy()
 
 
-def _entropy(classes: Classes) -> float:
-    counts = np.bincount(classes)
-    shares = counts[counts > 0] / len(classes)
+def _entropy(codes: Bytes) -> float:
+    counts = np.bincount(codes)
+    shares = counts[counts > 0] / len(codes)
     return float(-(shares * np.log(shares)).sum())
 
 
@@ -77,15 +111,16 @@ def easiest_first(
     columns = columns_of(transitions, addresses, *nothing)
     features = [Feature(Kind.PRESENT, each) for each in range(len(columns.present))]
     features += [Feature(Kind.INPUT, each) for each in range(len(columns.inputs))]
-    errors = [_quick_error(columns, each.classes(transitions), features, rng) for each in targets]
+    errors = [_quick_error(columns, each.codes(transitions), features, rng) for each in targets]
     return [targets[number] for number in np.argsort(errors, kind="stable")]
 
 
 def _quick_error(
-    columns: Columns, classes: Classes, features: list[Feature], rng: np.random.Generator
+    columns: Columns, codes: Bytes, features: list[Feature], rng: np.random.Generator
 ) -> float:
-    if (classes == classes[0]).all():
+    if (codes == codes[0]).all():
         return -1.0
+    classes = codes.astype(np.uint16)
     rows = balanced_rows(classes, _NUM_QUICK, rng)
     values, classes = columns.values(features, rows), classes[rows]
     num_fitted = max(1, int(_QUICK_SHARE * len(rows)))

@@ -25,7 +25,7 @@ class ByteTree:
 
     Args:
         columns: what features read, of N transitions.
-        classes: what to predict, uint8 (N,).
+        classes: what to predict, uint16 (N,).
         features: what nodes may compare.
         rows: transitions to fit, at least one, int64 (n,).
         rng: of equally good splits.
@@ -61,8 +61,8 @@ class ByteTree:
     def predicted(self, leaves: Rows) -> Classes:
         """Return the class that each leaf (N,) predicts."""
         if self._fitted is None:
-            return np.full(len(leaves), self._value, np.uint8)
-        return self._fitted.thresholds[leaves].astype(np.uint8)
+            return np.full(len(leaves), self._value, np.uint16)
+        return self._fitted.thresholds[leaves].astype(np.uint16)
 
     @property
     def num_nodes(self) -> int:

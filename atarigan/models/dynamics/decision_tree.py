@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.int32]
-Classes = npt.NDArray[np.uint8]
+Classes = npt.NDArray[np.uint16]
 Leaves = npt.NDArray[np.int64]
 
 
@@ -39,7 +39,7 @@ class DecisionTree:
 
         Args:
             values: of the features, int32 (features, n), within ±2**24; at least one of each.
-            classes: what to predict, uint8 (n,).
+            classes: what to predict, below 512, uint16 (n,).
             rng: which of equally good features is taken.
             tried_share: of the features, as many as a node tries at most; above 0, to 1.
 
@@ -74,8 +74,8 @@ class DecisionTree:
         return leaves
 
     def predict(self, values: Values) -> Classes:
-        """Return the class of each transition, uint8 (n,); values int32 (features, n)."""
-        return self.thresholds[self.leaves(values)].astype(np.uint8)
+        """Return the class of each transition, uint16 (n,); values int32 (features, n)."""
+        return self.thresholds[self.leaves(values)].astype(np.uint16)
 
 
 def _compiled() -> Any:

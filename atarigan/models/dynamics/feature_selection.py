@@ -6,7 +6,7 @@ and a tree that may use every candidate is fitted on what was wrong (and as much
 that tree uses gains in rank.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from itertools import combinations, product
 
@@ -51,7 +51,8 @@ _PRESENT_BYTE, _NEXT_BYTE = "present", "next"
 class CandidateFeatures:
     """All features that the tree of a byte may use.
 
-    Differences are taken among numeric bytes alone: up to 16 with the most values.
+    Differences are taken among numeric bytes alone: up to 16 with the most values, and up to 16 of
+    those that decide the tree's byte.
 
     Args:
         columns: what features read, of some transitions.
@@ -85,17 +86,15 @@ class CandidateFeatures:
 
     def before(self, number: int) -> list[Feature]:
         """Return the candidates where the next values of bytes below `number` are known."""
-        known = [
-            Feature(Kind.NEXT_DIFFERENCE, first, second)
-            for first, second in combinations(self._numeric, 2)
-            if max(first, second) < number
-        ]
+        pairs = self._pairs(number)
+        known = [Feature(Kind.NEXT_DIFFERENCE, *pair) for pair in pairs if max(pair) < number]
         for byte in range(number):
             known.append(Feature(Kind.NEXT, byte))
             known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, byte))
             if byte in self._numeric and number in self._numeric:
                 known.append(Feature(Kind.NEXT_MINUS_PRESENT, byte, number))
-        features = self._present + known + self._counts(range(number))
+        features = [Feature(Kind.DIFFERENCE, *pair) for pair in pairs]
+        features += self._present + known + self._counts(range(number))
         features += entry_features(self._columns.arrays, number, self._subtracted(number))
         if number in self._unread:
             return features
@@ -144,7 +143,6 @@ class CandidateFeatures:
     def _present(self) -> list[Feature]:
         features = [Feature(Kind.PRESENT, byte) for byte in range(self._num_bytes)]
         features += [Feature(Kind.INPUT, each) for each in range(len(self._columns.inputs))]
-        features += [Feature(Kind.DIFFERENCE, *pair) for pair in combinations(self._numeric, 2)]
         bits = self._bits(range(self._num_bytes))
         features += [Feature(Kind.BIT, byte, bit) for byte, bit in bits]
         features += [Feature(Kind.LOW_NIBBLE, byte) for byte in self._numeric]
@@ -158,9 +156,21 @@ class CandidateFeatures:
 
     @cached_property
     def _numeric(self) -> list[int]:
+        return self._numeric_among(range(self._num_bytes))
+
+    def _numeric_among(self, numbers: Iterable[int]) -> list[int]:
+        """Return the numeric bytes with the most values."""
         counts = self._num_values
-        ranked = np.argsort(counts, kind="stable")[::-1][:_MOST_NUMERIC].tolist()
-        return sorted(byte for byte in ranked if counts[byte] > FEWEST_VALUES)
+        ranked = sorted(numbers, key=lambda byte: (counts[byte], byte), reverse=True)
+        return sorted(byte for byte in ranked[:_MOST_NUMERIC] if counts[byte] > FEWEST_VALUES)
+
+    def _pairs(self, number: int) -> list[tuple[int, int]]:
+        """Return the bytes whose differences may tell byte `number`."""
+        pairs = dict.fromkeys(combinations(self._numeric, 2))
+        if self._influences is not None:
+            deciding = np.flatnonzero(self._influences[:, number]).tolist()
+            pairs |= dict.fromkeys(combinations(self._numeric_among(deciding), 2))
+        return list(pairs)
 
     def _subtracted(self, number: int) -> list[int]:
         """Return the bytes that are subtracted from entries of arrays to tell byte `number`: those
@@ -208,7 +218,7 @@ def select_features(
     rng: np.random.Generator,
     num_selected: int,
 ) -> list[Feature]:
-    """Select at most so many features for a tree that predicts classes uint8 (N,), the best first.
+    """Select at most so many features for a tree that predicts classes uint16 (N,), the best first.
 
     None is selected if no candidate tells the classes apart.
     """
@@ -269,7 +279,7 @@ def balanced_rows(classes: Classes, most: int, rng: np.random.Generator) -> Rows
     """
     if len(classes) <= most:
         return rng.permutation(len(classes))
-    weights = 1 / np.sqrt(np.bincount(classes, minlength=256)[classes])
+    weights = 1 / np.sqrt(np.bincount(classes)[classes])
     return rng.choice(len(classes), most, replace=False, p=weights / weights.sum())
 
 

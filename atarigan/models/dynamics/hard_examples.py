@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.models.dynamics.byte_tree import ByteTree
-from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
+from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.feature_selection import select_features, simplest_features
 from atarigan.models.dynamics.features import Columns, Feature, Integers, Rows
+from atarigan.models.dynamics.labels import Labels
 
 NUM_SAMPLED = 50_000
 _NUM_PASSES = 4
@@ -53,7 +54,7 @@ class _Grown(NamedTuple):
 
 def mine(
     columns: Columns,
-    classes: Classes,
+    labels: Labels,
     candidates: list[Feature],
     rng: np.random.Generator,
     known: MinedTree | None = None,
@@ -64,7 +65,7 @@ def mine(
 
     Args:
         columns: what features read, of N transitions.
-        classes: what to predict, uint8 (N,).
+        labels: what to predict.
         candidates: features that the tree may use.
         rng: of all choices.
         known: a tree of the first of these transitions. It stays if it predicts the rest.
@@ -72,13 +73,13 @@ def mine(
             default.
     """
     if known is None:
-        rows = _at_most(np.arange(len(classes)), NUM_SAMPLED, rng)
+        rows = _sample(labels, rng)
     else:
-        found = _examined(known, columns, classes, rng)
+        found = _examined(known, columns, labels, rng)
         if found.is_right:
             return known
         rows = np.union1d(known.rows, found.hard)
-        grown = _grown(columns, classes, known.tree.features, rows, rng)
+        grown = _grown(columns, labels, known.tree.features, rows, rng)
         most_nodes = known.tree.num_nodes * _MOST_GROWTH + _FEW_NODES
         if grown.is_right and grown.mined.tree.num_nodes <= most_nodes:
             return grown.mined
@@ -86,7 +87,7 @@ def mine(
     likely = candidates if likely is None else likely
     tried = likely
     for num_selected in _NUMS_SELECTED:
-        grown, is_done = _mined_with(columns, classes, tried, rows, num_selected, others, rng)
+        grown, is_done = _mined_with(columns, labels, tried, rows, num_selected, others, rng)
         if is_done or grown.share_wrong <= _FEW_WRONG:
             break
         rows, others = grown.mined.rows, [grown.mined.tree.features]
@@ -95,21 +96,27 @@ def mine(
 
 
 def fit_sample(
-    columns: Columns, classes: Classes, candidates: list[Feature], rng: np.random.Generator
+    columns: Columns, labels: Labels, candidates: list[Feature], rng: np.random.Generator
 ) -> MinedTree:
     """Fit a tree to a sample of the transitions, for what need not be exact: a tenth of the work.
 
     Arguments are those of `mine`.
     """
-    rows = _at_most(np.arange(len(classes)), NUM_SAMPLED, rng)
-    some = columns.at(rows), classes[rows]
+    rows = _sample(labels, rng)
+    some = columns.at(rows), labels.classes[rows]
     features = select_features(*some, candidates, rng, _NUMS_SELECTED[0])
-    return MinedTree(ByteTree(columns, classes, features, rows, rng), rows)
+    return MinedTree(ByteTree(columns, labels.classes, features, rows, rng), rows)
+
+
+def _sample(labels: Labels, rng: np.random.Generator) -> Rows:
+    """Return some transitions whose label is decisive; if there is none, of all."""
+    decisive = np.flatnonzero(labels.is_decisive)
+    return _at_most(decisive if len(decisive) else np.arange(len(labels)), NUM_SAMPLED, rng)
 
 
 def _mined_with(
     columns: Columns,
-    classes: Classes,
+    labels: Labels,
     candidates: list[Feature],
     rows: Rows,
     num_selected: int,
@@ -119,24 +126,26 @@ def _mined_with(
     """Return a tree of at most so many features, or of one of other sets of features, and whether
     it is done: it predicts all transitions, or no feature is left to try.
     """
-    features = select_features(columns.at(rows), classes[rows], candidates, rng, num_selected)
-    grown = _grown(columns, classes, features, rows, rng)
+    features = select_features(
+        columns.at(rows), labels.classes[rows], candidates, rng, num_selected
+    )
+    grown = _grown(columns, labels, features, rows, rng)
     mined = grown.mined
     if not features or (grown.is_right and len(mined.rows) == len(rows)):
         return grown, True
-    simplest = simplest_features(columns, classes, candidates, mined.rows, rng)
-    fewer = _best_features(columns, classes, features, [simplest, *others], mined.rows, rng)
-    grown = _grown(columns, classes, fewer, mined.rows, rng)
+    simplest = simplest_features(columns, labels.classes, candidates, mined.rows, rng)
+    fewer = _best_features(columns, labels, features, [simplest, *others], mined.rows, rng)
+    grown = _grown(columns, labels, fewer, mined.rows, rng)
     if not grown.is_right:
-        more = _with_added(columns, classes, candidates, grown, rng)
+        more = _with_added(columns, labels, candidates, grown, rng)
         if more != fewer:
-            grown = _grown(columns, classes, more, grown.mined.rows, rng)
+            grown = _grown(columns, labels, more, grown.mined.rows, rng)
     return grown, grown.is_right
 
 
 def _with_added(
     columns: Columns,
-    classes: Classes,
+    labels: Labels,
     candidates: list[Feature],
     grown: _Grown,
     rng: np.random.Generator,
@@ -148,23 +157,23 @@ def _with_added(
     """
     (tree, rows), hard, _ = grown
     features = tree.features
-    added = simplest_features(columns, classes, candidates, hard, rng)
+    added = simplest_features(columns, labels.classes, candidates, hard, rng)
     more = features + [each for each in added if each not in features]
-    validation = _Validation(columns, classes, np.union1d(rows, hard), rng)
+    validation = _Validation(columns, labels, np.union1d(rows, hard), rng)
     return min([features, more], key=validation.cost)
 
 
 def _grown(
     columns: Columns,
-    classes: Classes,
+    labels: Labels,
     features: list[Feature],
     rows: Rows,
     rng: np.random.Generator,
 ) -> _Grown:
     """Fit, and add what is hard, until nothing is wrong or the passes are over."""
     for number in range(_NUM_PASSES):
-        mined = MinedTree(ByteTree(columns, classes, features, rows, rng), rows)
-        grown = _examined(mined, columns, classes, rng)
+        mined = MinedTree(ByteTree(columns, labels.classes, features, rows, rng), rows)
+        grown = _examined(mined, columns, labels, rng)
         if grown.is_right or number == _NUM_PASSES - 1:
             break
         more = np.union1d(rows, grown.hard)
@@ -175,22 +184,30 @@ def _grown(
 
 
 def _examined(
-    mined: MinedTree, columns: Columns, classes: Classes, rng: np.random.Generator
+    mined: MinedTree, columns: Columns, labels: Labels, rng: np.random.Generator
 ) -> _Grown:
     """Tell what a tree predicts wrongly of all transitions."""
     leaves = mined.tree.leaves(columns)
-    is_wrong = mined.tree.predicted(leaves) != classes
-    return _Grown(mined, _hard_rows(leaves, is_wrong, rng), float(is_wrong.mean()))
+    is_wrong = labels.is_wrong(mined.tree.predicted(leaves))
+    hard = _hard_rows(leaves, is_wrong, labels.is_decisive, rng)
+    return _Grown(mined, hard, float(is_wrong.mean()))
 
 
-def _hard_rows(leaves: Rows, is_wrong: npt.NDArray[np.bool_], rng: np.random.Generator) -> Rows:
-    """Return rows that are predicted wrongly, and others of their leaves; none if all are right."""
+def _hard_rows(
+    leaves: Rows,
+    is_wrong: npt.NDArray[np.bool_],
+    is_decisive: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Rows:
+    """Return rows that are predicted wrongly, and decisive ones of their leaves; none if all are
+    right.
+    """
     wrong = np.flatnonzero(is_wrong)
     if not len(wrong):
         return wrong
     is_wrong_leaf = np.zeros(int(leaves.max()) + 1, np.bool_)
     is_wrong_leaf[leaves[wrong]] = True
-    alike = np.flatnonzero(is_wrong_leaf[leaves])
+    alike = np.flatnonzero(is_wrong_leaf[leaves] & is_decisive)
     return np.union1d(_at_most(wrong, _MOST_WRONG, rng), _at_most(alike, _MOST_ALIKE, rng))
 
 
@@ -201,7 +218,7 @@ def _at_most(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
 
 def _best_features(
     columns: Columns,
-    classes: Classes,
+    labels: Labels,
     ranked: list[Feature],
     others: list[list[Feature]],
     rows: Rows,
@@ -211,7 +228,7 @@ def _best_features(
     the first few of the ranked ones or another set, and of equally good ones those of the smallest
     tree.
     """
-    validation = _Validation(columns, classes, rows, rng)
+    validation = _Validation(columns, labels, rows, rng)
     tried = [ranked[:num] for num in _NUMS_TRIED if num < len(ranked)] + [ranked, *others]
     best = min(tried, key=validation.cost)
     if len(best) > _MOST_LEFT_OUT:
@@ -231,12 +248,12 @@ class _Validation:
     """
 
     def __init__(
-        self, columns: Columns, classes: Classes, rows: Rows, rng: np.random.Generator
+        self, columns: Columns, labels: Labels, rows: Rows, rng: np.random.Generator
     ) -> None:
-        split = int(_FITTED_SHARE * len(classes))
-        sample = _at_most(np.arange(len(classes)), _NUM_VALIDATED, rng)
+        split = int(_FITTED_SHARE * len(labels))
+        sample = _at_most(np.arange(len(labels)), _NUM_VALIDATED, rng)
         predicted = np.union1d(rows, sample)
-        self._columns, self._classes = columns.at(predicted), classes[predicted]
+        self._columns, self._labels = columns.at(predicted), labels.at(predicted)
         self._fitted = np.isin(predicted, rows[rows < split])
         self._num_first = int(np.searchsorted(predicted, split))
         self._rng = rng
@@ -255,11 +272,13 @@ class _Validation:
     def _cost(self, values: Integers) -> tuple[int, int]:
         is_fitted = self._fitted.copy()
         for _ in range(_NUM_VALIDATION_PASSES):
-            tree = DecisionTree.fit(values[:, is_fitted], self._classes[is_fitted], self._rng)
+            classes = self._labels.classes[is_fitted]
+            tree = DecisionTree.fit(values[:, is_fitted], classes, self._rng)
             leaves = tree.leaves(values)
-            is_wrong = tree.thresholds[leaves] != self._classes
-            first = leaves[: self._num_first]
-            hard = _hard_rows(first, is_wrong[: self._num_first], self._rng)
+            is_wrong = self._labels.is_wrong(tree.thresholds[leaves].astype(np.uint16))
+            first = slice(self._num_first)
+            is_decisive = self._labels.is_decisive[first]
+            hard = _hard_rows(leaves[first], is_wrong[first], is_decisive, self._rng)
             if is_fitted[hard].all():
                 break
             is_fitted[hard] = True

@@ -14,7 +14,9 @@ from atarigan.files import atomic
 from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
+from atarigan.models.dynamics.formulas import Formula, Formulas
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
+from atarigan.models.dynamics.labels import NUM_CODES
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.tree_tables import HEADS, STRUCTURES, Coding
@@ -22,6 +24,8 @@ from atarigan.models.dynamics.tree_tables import HEADS, STRUCTURES, Coding
 _DTYPES: dict[str, type] = {
     "addresses": np.int32,
     "codings": np.uint8,
+    "num_formulas": np.int32,
+    "usual_codes": np.uint8,
     "groups": np.int16,
     "rewards": np.float32,
     "features": np.uint16,
@@ -29,7 +33,8 @@ _DTYPES: dict[str, type] = {
     "rows": np.int64,
     "num_rows": np.int32,
 }
-_NOT_NEGATIVE = ("addresses", "num_features", "rows", "num_rows")
+_NOT_NEGATIVE = ("addresses", "num_formulas", "num_features", "rows", "num_rows")
+_LATER = ("num_formulas", "usual_codes", "groups", *STRUCTURES)
 
 
 class RowsOfTree(NamedTuple):
@@ -46,6 +51,9 @@ class MinedRows:
     Attributes:
         addresses: of the bytes, int32 (T,).
         codings: of the bytes, uint8 (T,).
+        formulas: those of each byte's tree, one after the other.
+        num_formulas: of each byte's tree, int32 (T,).
+        usual_codes: for which codes leaves are expected, as bits, uint8 (T, 32).
         groups: of the bytes, as in `TreeTables`, int16 (T,).
         grids, arrays: of the bytes, as in `TreeTables`.
         rewards: the different rewards, float32 (R,).
@@ -60,6 +68,9 @@ class MinedRows:
 
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
+    formulas: Formulas
+    num_formulas: npt.NDArray[np.int32]
+    usual_codes: npt.NDArray[np.uint8]
     groups: Groups
     grids: Grids
     arrays: IndexedArrays
@@ -75,6 +86,8 @@ class MinedRows:
         shapes = {
             "addresses": (num_varying,),
             "codings": (num_varying,),
+            "num_formulas": (num_varying,),
+            "usual_codes": (num_varying, NUM_CODES // 8),
             "groups": (num_varying,),
             "rewards": (self.rewards.size,),
             "features": (self.features.size // 3, 3),
@@ -87,7 +100,7 @@ class MinedRows:
             table = getattr(self, name)
             if (table < 0).any():
                 raise InputError(f"{name} must be at least 0, not {table.min()}")
-        for name in ("features", "rows"):
+        for name in ("formulas", "features", "rows"):
             found, expected = len(getattr(self, name)), int(getattr(self, f"num_{name}").sum())
             if found != expected:
                 raise InputError(f"num_{name} must add up to {found}, not {expected}")
@@ -101,18 +114,30 @@ class MinedRows:
         cls,
         addresses: Sequence[int],
         codings: Sequence[Coding],
+        formulas: Sequence[Sequence[Formula]],
+        are_usual: Sequence[npt.NDArray[np.bool_]],
         groups: Groups,
         grids: Grids,
         arrays: IndexedArrays,
         rewards: npt.NDArray[np.float32],
         trees: Sequence[RowsOfTree | None],
     ) -> Self:
-        """Join what each tree was fitted to; None for trees that are not fitted yet."""
+        """Join what each tree was fitted to; None for trees that are not fitted yet.
+
+        Args:
+            addresses, codings, groups, grids, arrays, rewards: as the attributes.
+            formulas: of each byte's tree.
+            are_usual: for which codes leaves are expected, bool (256,) of each byte.
+            trees: of the bytes, then of the heads.
+        """
         known = [RowsOfTree([], np.zeros(0, np.int64)) if each is None else each for each in trees]
         features = [feature for each in known for feature in each.features]
         return cls(
             addresses=np.array(addresses, np.int32),
             codings=np.array(codings, np.uint8),
+            formulas=Formulas.of([formula for each in formulas for formula in each]),
+            num_formulas=np.array(list(map(len, formulas)), np.int32),
+            usual_codes=np.packbits(np.reshape(are_usual, (-1, NUM_CODES)), axis=1),
             groups=groups,
             grids=grids,
             arrays=arrays,
@@ -131,12 +156,21 @@ class MinedRows:
         pairs = zip(of_trees, rows, strict=True)
         return [RowsOfTree(of_tree, each) if len(each) else None for of_tree, each in pairs]
 
+    def formulas_of_bytes(self) -> list[list[Formula]]:
+        """Return the formulas of each byte's tree; their operands must be valid."""
+        return _parted(self.formulas.each(), self.num_formulas)
+
+    def are_usual(self) -> list[npt.NDArray[np.bool_]]:
+        """Return for which codes leaves are expected, bool (256,) of each byte."""
+        return list(np.unpackbits(self.usual_codes, axis=1) > 0)
+
     def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
         """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
         layout = RegisterLayout.of(
             len(self.addresses), num_inputs, self.groups, self.grids, self.arrays
         )
         layout.check()
+        self.formulas.check(layout)
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         check_range("addresses", self.addresses, num_bytes)
@@ -149,7 +183,8 @@ class MinedRows:
         """Write a file."""
         with atomic.new_file(path) as temporary:
             tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
-            save_file(tables | self.grids.stored() | self.arrays.stored(), temporary)
+            stored = self.grids.stored() | self.arrays.stored() | self.formulas.stored()
+            save_file(tables | stored, temporary)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -159,11 +194,18 @@ class MinedRows:
             FileNotFoundError: it is missing.
             InputError: it is damaged.
         """
-        tables = read_tables(path, _DTYPES, later=("groups", *STRUCTURES))
-        tables.setdefault("groups", no_groups(tables["addresses"].size))
+        tables = read_tables(path, _DTYPES, later=_LATER)
+        num = tables["addresses"].size
+        tables.setdefault("groups", no_groups(num))
+        tables.setdefault("num_formulas", np.zeros(num, np.int32))
+        tables.setdefault("usual_codes", np.full((num, NUM_CODES // 8), 255, np.uint8))
         try:
-            grids, arrays = Grids.from_stored(tables), IndexedArrays.from_stored(tables)
-            return cls(grids=grids, arrays=arrays, **tables)
+            return cls(
+                grids=Grids.from_stored(tables),
+                arrays=IndexedArrays.from_stored(tables),
+                formulas=Formulas.from_stored(tables),
+                **tables,
+            )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +17,18 @@ from atarigan.models.dynamics.byte_targets import (
     easiest_first,
     varying_addresses,
 )
-from atarigan.models.dynamics.byte_tree import ByteTree, Nodes
+from atarigan.models.dynamics.byte_tree import ByteTree
 from atarigan.models.dynamics.change_groups import Groups, with_new_groups
-from atarigan.models.dynamics.decision_tree import Classes
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.formula_search import find_formulas
 from atarigan.models.dynamics.grid_search import find_grids
 from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
+from atarigan.models.dynamics.labels import Labels
 from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
 from atarigan.models.dynamics.transitions import FrameTransitions
+from atarigan.models.dynamics.tree_joining import joined
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
 _NUM_EXAMINED = 60_000  # transitions that tell which differences are worth trying
@@ -51,10 +52,10 @@ class _Heads:
         if not np.array_equal(rewards, self.rewards):
             self.rewards, self.mined[0] = rewards, None
 
-    def classes(self, transitions: FrameTransitions) -> list[Classes]:
+    def labels(self, transitions: FrameTransitions) -> list[Labels]:
         reward_classes = np.searchsorted(self.rewards, transitions.rewards)
         classes = (reward_classes, transitions.ends, transitions.lives)
-        return [each.astype(np.uint8) for each in classes]
+        return [Labels.of_codes(each.astype(np.uint8)) for each in classes]
 
 
 class TreeFitter:
@@ -95,6 +96,8 @@ class TreeFitter:
         return MinedRows.of(
             [target.address for target in self._targets],
             [target.coding for target in self._targets],
+            [target.formulas for target in self._targets],
+            [target.is_usual for target in self._targets],
             self._groups,
             self._grids,
             self._arrays,
@@ -116,11 +119,13 @@ class TreeFitter:
         num_bytes, num_inputs = transitions.states.shape[1], transitions.inputs.shape[1]
         mined.check(len(transitions), num_bytes, num_inputs)
         self._targets = [
-            ByteTarget(address, Coding(coding), group)
-            for address, coding, group in zip(
+            ByteTarget(address, Coding(coding), group, formulas, is_usual)
+            for address, coding, group, formulas, is_usual in zip(
                 mined.addresses.tolist(),
                 mined.codings.tolist(),
                 mined.groups.tolist(),
+                mined.formulas_of_bytes(),
+                mined.are_usual(),
                 strict=True,
             )
         ]
@@ -128,20 +133,20 @@ class TreeFitter:
         columns = self._columns(transitions)
         *of_bytes, of_rewards, of_ends, of_lives = mined.trees()
         for target, each in zip(self._targets, of_bytes, strict=True):
-            target.mined = self._refitted(columns, target.classes(transitions), each)
+            target.mined = self._refitted(columns, target.labels(transitions, columns), each)
         has_same = np.array_equal(mined.rewards, self._heads.rewards)
         of_heads = (of_rewards if has_same else None, of_ends, of_lives)
-        classes = self._heads.classes(transitions)
+        labels = self._heads.labels(transitions)
         self._heads.mined = [
-            self._refitted(columns, *pair) for pair in zip(classes, of_heads, strict=True)
+            self._refitted(columns, *pair) for pair in zip(labels, of_heads, strict=True)
         ]
 
     def _refitted(
-        self, columns: Columns, classes: Classes, known: RowsOfTree | None
+        self, columns: Columns, labels: Labels, known: RowsOfTree | None
     ) -> MinedTree | None:
         if known is None:
             return None
-        return MinedTree(ByteTree(columns, classes, *known, self._rng), known.rows)
+        return MinedTree(ByteTree(columns, labels.classes, *known, self._rng), known.rows)
 
     @property
     def _mined_trees(self) -> list[MinedTree | None]:
@@ -188,22 +193,27 @@ class TreeFitter:
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
         for number, target in enumerate(self._targets):
+            likely = candidates.likely(number)
+            target.mined = _if_allowed(target.mined, candidates)
+            if number not in unread_numbers:
+                _drop_formulas(target, candidates)
+                self._find_formulas(target, number, columns, likely)
             target.mined = self._mined(
                 columns,
-                target.classes(transitions),
+                target.labels(transitions, columns),
                 candidates.before(number),
-                _if_allowed(target.mined, candidates),
-                candidates.likely(number),
+                target.mined,
+                likely,
                 is_read=number not in unread_numbers,
             )
             progress(number + 1, num_trees)
         of_any = candidates.after([n for n in range(len(addresses)) if n not in unread_numbers])
         of_score = candidates.after([n for n, each in enumerate(addresses) if each in score])
         of_heads = (of_score or of_any, of_any, of_any)
-        for number, classes in enumerate(self._heads.classes(transitions)):
+        for number, labels in enumerate(self._heads.labels(transitions)):
             self._heads.mined[number] = self._mined(
                 columns,
-                classes,
+                labels,
                 of_heads[number],
                 _if_allowed(self._heads.mined[number], candidates),
             )
@@ -267,13 +277,27 @@ class TreeFitter:
             progress()
             decides = influences[:, number] & is_read
             decides[number] = True
-            byte = HardByte(number, target.classes(transitions), tree.features, decides)
+            classes = target.labels(transitions, columns).classes
+            byte = HardByte(number, classes, tree.features, decides)
             self._arrays, helps = find_arrays(columns, addresses, byte, self._rng)
             columns = replace(columns, arrays=self._arrays)
             target.is_searched = True
             if helps:
                 target.mined = None
         return columns
+
+    def _find_formulas(
+        self, target: ByteTarget, number: int, columns: Columns, likely: list[Feature]
+    ) -> None:
+        """Find formulas for a byte that has no tree, or a large one."""
+        if target.mined is not None and target.mined.tree.num_nodes < _FEWEST_NODES:
+            return
+        transitions = self.transitions
+        assert transitions is not None
+        codes = target.codes(transitions)
+        found = find_formulas(columns, number, codes, likely, target.formulas, self._rng)
+        if found:
+            target.take(found, transitions, columns)
 
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]
@@ -282,22 +306,26 @@ class TreeFitter:
     def _mined(
         self,
         columns: Columns,
-        classes: Classes,
+        labels: Labels,
         candidates: list[Feature],
         known: MinedTree | None,
         likely: list[Feature] | None = None,
         *,
         is_read: bool = True,
     ) -> MinedTree:
-        if (classes == classes[0]).all():
+        only = labels.the_only()
+        if only is not None:
             first = np.zeros(1, np.int64)
+            classes = np.full(len(labels), only, np.uint16)
             return MinedTree(ByteTree(columns, classes, [], first, self._rng), first)
         if not is_read:
-            return fit_sample(columns, classes, likely or candidates, self._rng)
-        return mine(columns, classes, candidates, self._rng, known, likely)
+            return fit_sample(columns, labels, likely or candidates, self._rng)
+        return mine(columns, labels, candidates, self._rng, known, likely)
 
     def _tables(self, transitions: FrameTransitions) -> TreeTables:
-        trees = _joined([each.tree.nodes() for each in self._mined_trees if each is not None])
+        held = [target.formulas for target in self._targets] + [[] for _ in HEADS]
+        nodes = [each.tree.nodes() for each in self._mined_trees if each is not None]
+        trees, formulas = joined(nodes, held)
         kinds, numbers, _ = trees["features"].T
         return TreeTables(
             num_bytes=transitions.states.shape[1],
@@ -307,6 +335,7 @@ class TreeFitter:
             groups=self._groups,
             grids=self._grids.only(numbers[kinds == Kind.CELL]),
             arrays=self._arrays,
+            formulas=formulas,
             rewards=self._heads.rewards,
             **trees,
         )
@@ -317,6 +346,15 @@ def _if_allowed(mined: MinedTree | None, candidates: CandidateFeatures) -> Mined
     if mined is None or any(map(candidates.reads_unread, mined.tree.features)):
         return None
     return mined
+
+
+def _drop_formulas(target: ByteTarget, candidates: CandidateFeatures) -> None:
+    """Drop formulas that read what they may not, and the tree, which numbers them."""
+    allowed = [
+        each for each in target.formulas if not any(map(candidates.reads_unread, each.operands))
+    ]
+    if len(allowed) < len(target.formulas):
+        target.formulas, target.mined = allowed, None
 
 
 def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:
@@ -334,22 +372,3 @@ def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:
             f"rewards must have at most {_LARGEST_VALUE} different values, not {len(rewards)}"
         )
     return rewards
-
-
-def _joined(trees: list[Nodes]) -> dict[str, Any]:
-    """Number the features of all trees together, and put their nodes one after the other."""
-    number_of: dict[Feature, int] = {}
-    for tree in trees:
-        for feature in tree.features:
-            number_of.setdefault(feature, len(number_of))
-    renumbered = [
-        np.array([number_of[each] for each in tree.features] or [0])[tree.node_features]
-        for tree in trees
-    ]
-    return {
-        "features": np.array(list(number_of), np.uint16).reshape(-1, 3),
-        "sizes": np.array([len(tree.skips) for tree in trees], np.int32),
-        "node_features": np.concatenate(renumbered).astype(np.uint16),
-        "thresholds": np.concatenate([tree.thresholds for tree in trees]).astype(np.int32),
-        "skips": np.concatenate([tree.skips for tree in trees]).astype(np.int32),
-    }

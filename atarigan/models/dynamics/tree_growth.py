@@ -15,18 +15,20 @@ import numpy.typing as npt
 from atarigan.config.extras import compiled
 
 Values = npt.NDArray[np.int32]
-Classes = npt.NDArray[np.uint8]
+Classes = npt.NDArray[np.uint16]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _FEW = 24  # transitions that are sorted by insertion
 _SPARSE = 16  # values for each transition above which counting takes longer than comparing
 _LEAST_GAIN = 1e-9  # of the entropy; below it, features are equally good
+_NUM_CLASSES = 512
+_CLASS_BITS = 9  # of a packed number
 BEGIN, END, KNOWN, PARENT = range(4)  # columns of what is left to do
 
 
 @compiled
 def sort_packed(packed: Integers, size: int, low: int, high: int, bins: Integers) -> Integers:
-    """Return `size` numbers `256 * value + class` by their values, which are `low` to `high`."""
+    """Return `size` numbers `512 * value + class` by their values, which are `low` to `high`."""
     if size <= _FEW:
         for place in range(1, size):
             number, hole = packed[place], place
@@ -40,12 +42,12 @@ def sort_packed(packed: Integers, size: int, low: int, high: int, bins: Integers
         return np.sort(packed[:size])
     bins[: num_bins + 1] = 0
     for place in range(size):
-        bins[(packed[place] >> 8) - low + 1] += 1
+        bins[(packed[place] >> _CLASS_BITS) - low + 1] += 1
     for each in range(num_bins):
         bins[each + 1] += bins[each]
     by_value = np.empty(size, np.int64)
     for place in range(size):
-        value = (packed[place] >> 8) - low
+        value = (packed[place] >> _CLASS_BITS) - low
         by_value[bins[value]] = packed[place]
         bins[value] += 1
     return by_value
@@ -70,13 +72,13 @@ def best_threshold(
     left_sum, right_sum = 0.0, sum_of_totals
     least, threshold = np.inf, 0
     for place in range(size - 1):
-        each = by_value[place] & 255
+        each = by_value[place] & (_NUM_CLASSES - 1)
         on_left = left[each]
         on_right = totals[each] - on_left
         left_sum += log_sums[on_left + 1] - log_sums[on_left]
         right_sum += log_sums[on_right - 1] - log_sums[on_right]
         left[each] = on_left + 1
-        value, following = by_value[place] >> 8, by_value[place + 1] >> 8
+        value, following = by_value[place] >> _CLASS_BITS, by_value[place + 1] >> _CLASS_BITS
         if value != following:
             cost = log_sums[place + 1] + log_sums[size - place - 1] - left_sum - right_sum
             if cost < least - _LEAST_GAIN:
@@ -101,7 +103,7 @@ def best_of_counts(
     """As `best_threshold`, of transitions in any order, by counting those of each value and class.
 
     Args:
-        packed: `size` numbers `256 * value + class` of values from `low` to `high`.
+        packed: `size` numbers `512 * value + class` of values from `low` to `high`.
         present: the classes of the node.
         numbers: of the classes among those.
         bins: room for a count of each value and class.
@@ -109,7 +111,7 @@ def best_of_counts(
     num_classes = len(present)
     bins[: (high - low + 1) * num_classes] = 0
     for place in range(size):
-        value, each = packed[place] >> 8, packed[place] & 255
+        value, each = packed[place] >> _CLASS_BITS, packed[place] & (_NUM_CLASSES - 1)
         bins[(value - low) * num_classes + numbers[each]] += 1
     left[:] = 0
     left_sum, right_sum = 0.0, sum_of_totals
@@ -179,7 +181,7 @@ def grow(
 
     Args:
         values: of the features, int32 (features, n).
-        classes: of the transitions, uint8 (n,).
+        classes: of the transitions, below 512, uint16 (n,).
         log_sums: c log c of 0 to n, float64 (n + 1,).
         seed: of the order in which features are tried, above 0.
         num_tried: varying features that a node tries at most.
@@ -225,7 +227,7 @@ def grow(
             for place in range(begin, end):
                 row = rows[place]
                 value = of_tried[row]
-                packed[place - begin] = value * np.int64(256) + classes[row]
+                packed[place - begin] = value * np.int64(_NUM_CLASSES) + classes[row]
                 low, high = min(low, value), max(high, value)
             if low == high:
                 order[drawn], order[known] = order[known], tried

@@ -19,10 +19,11 @@ from safetensors.numpy import save
 from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
-from atarigan.models.dynamics import byte_grids, indexed_arrays
+from atarigan.models.dynamics import byte_grids, formulas, indexed_arrays
 from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
+from atarigan.models.dynamics.formulas import FIRST_FORMULA, Formulas
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
@@ -30,12 +31,16 @@ from atarigan.models.dynamics.tables_file import read_tables
 SETTINGS_FILE = "dynamics.json"
 TREES_FILE = "trees.safetensors"
 HEADS = ("reward", "end", "lives")
-STRUCTURES = (*byte_grids.STORED_NAMES, *indexed_arrays.STORED_NAMES)
+STRUCTURES = (
+    *byte_grids.STORED_NAMES,
+    *indexed_arrays.STORED_NAMES,
+    *formulas.STORED_NAMES,
+)
 _LARGEST = 4096  # bytes or inputs
 
 
 class Coding(IntEnum):
-    """What the leaves of a byte's tree hold."""
+    """What the leaves of a byte's tree hold that are no formulas."""
 
     VALUE = 0  # the next value
     DIFFERENCE = 1  # the next value minus the present one, modulo 256
@@ -81,11 +86,13 @@ class TreeTables:
             that change.
         grids: of some of these bytes, which are numbered in this order.
         arrays: the same.
+        formulas: of some leaves, whose operands are of these bytes or arrays.
         rewards: reward of each class, float32 (classes,).
         features: kind, first and second number of each `Feature`, uint16 (features, 3).
         sizes: number of nodes of each tree, at least 1, int32 (varying + 3,).
         node_features: feature of each node; of a leaf, 0, uint16 (nodes,).
-        thresholds: threshold of each node; of a leaf, what it predicts, int32 (nodes,).
+        thresholds: threshold of each node; of a leaf, what it predicts, or 256 plus the number of
+            a formula, int32 (nodes,).
         skips: how many nodes further the right child is; 0 for a leaf, int32 (nodes,).
 
     Raises:
@@ -99,6 +106,7 @@ class TreeTables:
     groups: Groups
     grids: Grids
     arrays: IndexedArrays
+    formulas: Formulas
     rewards: npt.NDArray[np.float32]
     features: npt.NDArray[np.uint16]
     sizes: npt.NDArray[np.int32]
@@ -147,6 +155,7 @@ class TreeTables:
         self.layout.check()
         if not are_valid(self.features, self.layout):
             raise InputError("features must be of known kinds, with numbers in range")
+        self.formulas.check(self.layout)
 
     def _check_nodes(self) -> None:
         if (self.sizes < 1).any() or self.sizes.sum(dtype=np.int64) != len(self.skips):
@@ -164,10 +173,15 @@ class TreeTables:
         last = last_next_byte(self.features, self.groups, self.arrays)[self.node_features[inner]]
         if (last >= trees[inner]).any():
             raise InputError("node_features must read next values of earlier bytes alone")
-        num_values = np.array([256] * len(self.addresses) + [len(self.rewards), 2, 256])
+        num_of_bytes = FIRST_FORMULA + len(self.formulas)
+        num_values = np.array([num_of_bytes] * len(self.addresses) + [len(self.rewards), 2, 256])
         predicted = self.thresholds[leaves]
         if ((predicted < 0) | (predicted >= num_values[trees[leaves]])).any():
             raise InputError("leaves must predict a value that there is")
+        is_formula = (predicted >= FIRST_FORMULA) & (trees[leaves] < len(self.addresses))
+        last = self.formulas.last_next_bytes(self.arrays)[predicted[is_formula] - FIRST_FORMULA]
+        if (last >= trees[leaves][is_formula]).any():
+            raise InputError("formulas must read next values of earlier bytes alone")
 
     def save(self, folder: Path) -> None:
         """Write two files into a folder, which is made if it is missing; each atomically.
@@ -178,7 +192,7 @@ class TreeTables:
         tables = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
         if (self.groups == NO_GROUP).all():  # a file without groups stays as it was, byte for byte
             del tables["groups"]
-        tables |= self.grids.stored() | self.arrays.stored()
+        tables |= self.grids.stored() | self.arrays.stored() | self.formulas.stored()
         with atomic.new_file(folder / TREES_FILE) as temporary:
             temporary.write_bytes(save(tables))
         with atomic.new_file(folder / SETTINGS_FILE) as temporary:
@@ -199,9 +213,13 @@ class TreeTables:
             raise InputError(f"{path} is missing") from None
         tables.setdefault("groups", no_groups(tables["addresses"].size))
         try:
-            grids, arrays = Grids.from_stored(tables), IndexedArrays.from_stored(tables)
             return cls(
-                settings.num_bytes, settings.num_inputs, grids=grids, arrays=arrays, **tables
+                settings.num_bytes,
+                settings.num_inputs,
+                grids=Grids.from_stored(tables),
+                arrays=IndexedArrays.from_stored(tables),
+                formulas=Formulas.from_stored(tables),
+                **tables,
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None

@@ -11,6 +11,7 @@ from atarigan.config.extras import compiled
 from atarigan.models.dynamics.byte_grids import OFFSETS
 from atarigan.models.dynamics.dynamics import NextStates
 from atarigan.models.dynamics.features import Kind, operands
+from atarigan.models.dynamics.formulas import FIRST_FORMULA, Operation
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
@@ -21,6 +22,7 @@ _NODE = np.dtype(
     }
 )
 _DIFFERENCE, _XOR = int(Coding.DIFFERENCE), int(Coding.XOR)
+_MINUS, _FLIPPED_BY = int(Operation.DIFFERENCE), int(Operation.XOR)
 _BLOCK = 16  # states that go through one tree before the next; its nodes then stay in the cache
 
 
@@ -39,6 +41,8 @@ class Program(NamedTuple):
         entries: of each entry that nodes read, the last tree whose next value it depends on (-1 for
             a present one), its array, the register where the values begin that it picks from, and
             its own register; sorted by that tree; int32 (entries, 4).
+        formulas: operation, registers of both operands, shift, mask and constant of each, int32
+            (formulas, 6).
         num_registers: as in `RegisterLayout.end`.
         addresses, codings, rewards: as in `TreeTables`.
     """
@@ -55,6 +59,7 @@ class Program(NamedTuple):
     indexes: npt.NDArray[np.int16]
     array_members: npt.NDArray[np.int16]
     entries: npt.NDArray[np.int32]
+    formulas: npt.NDArray[np.int32]
     num_registers: int
     addresses: npt.NDArray[np.int32]
     codings: npt.NDArray[np.uint8]
@@ -70,16 +75,19 @@ def program_of(tables: TreeTables) -> Program:
         nodes[name][inner] = values
     nodes["threshold"], nodes["skip"] = tables.thresholds, tables.skips
     roots = (tables.sizes.cumsum() - tables.sizes).astype(np.int32)
+    formulas = tables.formulas.as_rows(tables.layout)
+    read = np.append(chosen.first, formulas[:, 1:3])
     return Program(
         nodes=nodes,
         roots=roots,
         counters=_counters(tables),
         num_groups=tables.layout.num_groups,
         **tables.grids.arrays,
-        cells=_cells_read(chosen.first, tables),
+        cells=_cells_read(read, tables),
         indexes=tables.arrays.indexes.copy(),
         array_members=np.ascontiguousarray(tables.arrays.members),
-        entries=_entries_read(chosen.first, tables),
+        entries=_entries_read(read, tables),
+        formulas=formulas,
         num_registers=tables.layout.end,
         addresses=tables.addresses.copy(),
         codings=tables.codings.copy(),
@@ -136,7 +144,7 @@ def walk(
     """
     addresses, codings, counters = program.addresses, program.codings, program.counters
     nodes, roots = program.nodes, program.roots
-    states, lives = played.states, played.lives
+    states, lives, formulas = played.states, played.lives, program.formulas
     num_varying, num_inputs, num_groups = len(addresses), inputs.shape[2], program.num_groups
     first_next, first_input = 1 + num_varying, 1 + 2 * num_varying  # as in RegisterLayout
     first_group = first_input + num_inputs
@@ -198,7 +206,17 @@ def walk(
                     if tree >= num_varying:
                         heads[lane, tree - num_varying] = predicted
                         continue
-                    if codings[tree] == _DIFFERENCE:
+                    if predicted >= FIRST_FORMULA:
+                        operation, one, other, shift, mask, constant = formulas[
+                            predicted - FIRST_FORMULA
+                        ]
+                        value, second = registers[lane, one] & 255, registers[lane, other]
+                        value = (value << shift if shift >= 0 else value >> -shift) & mask
+                        if operation == _MINUS:
+                            second = -second
+                        value = value ^ second if operation == _FLIPPED_BY else value + second
+                        predicted = (value + constant) & 255
+                    elif codings[tree] == _DIFFERENCE:
                         predicted = (registers[lane, 1 + tree] + predicted) & 255
                     elif codings[tree] == _XOR:
                         predicted ^= registers[lane, 1 + tree]

@@ -37,6 +37,7 @@ def dream_model(dream: Dream) -> WebModel:
         "trees.array_indexes": trees.arrays.indexes,
         "trees.array_members": trees.arrays.members,
         "trees.array_last": trees.arrays.last_bytes,
+        "trees.formulas": trees.formulas.as_rows(trees.layout),
         "trees.features": np.stack(operands(trees.features, trees.layout), axis=1),
         "trees.roots": (trees.sizes.cumsum() - trees.sizes).astype(np.int32),
         "starts.states": dream.starts.states,

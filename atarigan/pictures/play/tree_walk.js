@@ -2,11 +2,12 @@
 
 // Of the cells around the one that is pointed at, as in byte_grids.py.
 const OFFSETS = [[0, 0], [0, 1], [0, -1], [1, 0], [1, 1], [1, -1], [-1, 0], [-1, 1], [-1, -1]];
-const DIFFERENCE = 1, XOR = 2; // codings, as in tree_tables.py
+const DIFFERENCE = 1, XOR = 2; // codings as in tree_tables.py, and operations as in formulas.py
+const FIRST_FORMULA = 256;
 
 export class Trees {
   constructor(tables) {
-    for (const name of ["features", "node_features", "thresholds", "skips", "roots"]) {
+    for (const name of ["features", "node_features", "thresholds", "skips", "roots", "formulas"]) {
       this[name] = tables.get(`trees.${name}`);
     }
     for (const name of ["addresses", "codings", "groups", "rewards"]) {
@@ -92,9 +93,19 @@ export class Trees {
 
   value(tree, registers) {
     const predicted = this.leaf(tree, registers);
+    if (predicted >= FIRST_FORMULA) return this.formula(predicted - FIRST_FORMULA, registers);
     const present = registers[1 + tree];
     if (this.codings[tree] === DIFFERENCE) return (present + predicted) & 255;
     return this.codings[tree] === XOR ? present ^ predicted : predicted;
+  }
+
+  // What a formula gives, as Formula.values in formulas.py.
+  formula(number, registers) {
+    const [operation, first, second, shift, mask, constant] = this.formulas.subarray(6 * number);
+    const value = registers[first] & 255, other = registers[second];
+    const one = (shift >= 0 ? value << shift : value >> -shift) & mask;
+    const both = operation === XOR ? one ^ other : operation === DIFFERENCE ? one - other : one + other;
+    return (both + constant) & 255;
   }
 
   // What the leaf predicts that a tree's nodes lead to.

@@ -1,0 +1,255 @@
+"""Finds formulas of a byte: those that give its next value in many transitions for which a tree
+would need many different leaves.
+
+A formula is worth the bits that it saves: for each transition that it gives, the entropy of what
+leaves would hold instead. Those that save most are tried one after the other; one is kept if a tree
+that may hold it is smaller, or predicts other transitions better.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from atarigan.models.dynamics.decision_tree import DecisionTree
+from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
+from atarigan.models.dynamics.formulas import OPERAND_KINDS, Formula, Operation, combined, shifted
+from atarigan.models.dynamics.labels import MOST_FORMULAS, Labels, told_by, usual_codes
+
+_NUM_CHANGED, _NUM_UNCHANGED = 3_000, 1_000  # transitions that are examined
+_NUM_PAIRED = 1_000  # of which so many for formulas of two bytes
+_MOST_PAIRED = 64  # operands of those
+_FEWEST_CODES = 7  # of a byte that needs formulas
+_FEWEST_GIVEN = 20  # transitions
+_LEAST_SAVED, _LEAST_OF_ALL = 0.05, 0.01  # shares: of the bits of what is left, and of all
+_LEAST_ENTROPY = 1.5  # bits of a transition that are saved
+_SIMPLER = 1.1  # times as much must be saved by a formula that is less simple
+_MOST_TESTED = 400  # features of a tree that is tried
+_NODES_OF_A_WRONG_ONE = 4
+_LEAST_HELP = 0.95  # of the cost of a tree without a formula that is kept
+_SHIFTS = (-1, -2, -3, -4, 1, 2)
+_SOME_BITS = [1 << num for num in range(1, 8)]  # of which the lower or the higher bits are kept
+_MASKS = [each - 1 for each in _SOME_BITS] + [256 - each for each in _SOME_BITS]
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class _Left(NamedTuple):
+    """Transitions that no formula gives yet.
+
+    Attributes:
+        following: next values of the byte, uint8 (n,).
+        codes: what leaves would hold, uint8 (n,).
+        operands: values of each operand, uint8 (operands, n): zero, the byte itself, and others.
+    """
+
+    following: Bytes
+    codes: Bytes
+    operands: Bytes
+
+    def at(self, rows: npt.NDArray[np.generic]) -> "_Left":
+        return _Left(*(each[..., rows] for each in self))
+
+    @property
+    def bits(self) -> float:
+        return len(self.codes) * _entropy(self.codes)
+
+
+class _Found(NamedTuple):
+    """A formula of two operands, by their numbers, and the bits that it saves."""
+
+    saved: float = 0.0
+    operation: Operation = Operation.SUM
+    first: int = 0
+    second: int = 0
+    shift: int = 0
+    mask: int = 255
+    constant: int = 0
+
+    def values(self, operands: Bytes) -> Bytes:
+        first = shifted(operands[self.first], self.shift) & np.uint8(self.mask)
+        return combined(self.operation, first, operands[self.second]) + np.uint8(self.constant)
+
+
+def find_formulas(
+    columns: Columns,
+    number: int,
+    codes: Bytes,
+    features: Sequence[Feature],
+    known: Sequence[Formula],
+    rng: np.random.Generator,
+) -> list[Formula]:
+    """Return formulas of a byte that are not known, those that save most first.
+
+    Args:
+        columns: of N transitions.
+        number: of the byte.
+        codes: what leaves hold without formulas, uint8 (N,).
+        features: what its tree may read.
+        known: formulas that are known.
+        rng: of all choices.
+    """
+    rows = _examined(columns, number, rng)
+    tried = _Tried(columns.at(rows), number, codes[rows], features, rng)
+    kept, cost = list(known), 0
+    found = _candidates(tried, known, rng)
+    for formula in found:
+        cost = cost or tried.cost(kept)
+        with_it = tried.cost([*kept, formula])
+        if with_it < _LEAST_HELP * cost:
+            kept, cost = [*kept, formula], with_it
+    return kept[len(known) :]
+
+
+class _Tried:
+    """Trees of some transitions, which predict others.
+
+    Args:
+        columns: of n transitions.
+        number: of the byte.
+        codes: what leaves hold without formulas, uint8 (n,).
+        features: what the tree may read.
+        rng: of all choices.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        number: int,
+        codes: Bytes,
+        features: Sequence[Feature],
+        rng: np.random.Generator,
+    ) -> None:
+        self.columns, self.codes, self.features = columns, codes, features
+        self.number, self.following = number, columns.next[number]
+        tested = sorted(features, key=lambda each: each.kind == Kind.DIFFERENCE)[:_MOST_TESTED]
+        self._values = columns.values(tested)
+        self._is_fitted = rng.random(len(codes)) < 0.5
+        self._rng = rng
+
+    def cost(self, formulas: Sequence[Formula]) -> int:
+        """Return the nodes of a tree of a half, and several for each other one that is wrong."""
+        told = told_by(formulas, self.columns, self.following)
+        labels = Labels.of(self.codes, told, usual_codes(self.codes, told))
+        rows = np.flatnonzero(self._is_fitted & labels.is_decisive)
+        others = np.flatnonzero(~self._is_fitted)
+        if not len(rows) or not len(others):
+            return 0
+        tree = DecisionTree.fit(self._values[:, rows], labels.classes[rows], self._rng)
+        is_wrong = labels.at(others).is_wrong(tree.predict(self._values[:, others]))
+        return tree.num_nodes + _NODES_OF_A_WRONG_ONE * int(is_wrong.sum())
+
+
+def _candidates(tried: _Tried, known: Sequence[Formula], rng: np.random.Generator) -> list[Formula]:
+    """Return formulas that save bits."""
+    itself = Feature(Kind.PRESENT, tried.number)
+    others = [each for each in tried.features if each.kind in OPERAND_KINDS and each != itself]
+    read = [None, itself, *others]
+    values = np.zeros((len(read), len(tried.codes)), np.uint8)
+    values[1:] = tried.columns.values([itself, *others])
+    left = _Left(tried.following, tried.codes, values)
+    all_bits = left.bits
+    left = left.at(told_by(known, tried.columns, tried.following) == 0)
+    found: list[Formula] = []
+    while len(known) + len(found) < MOST_FORMULAS:
+        if len(np.unique(left.codes)) < _FEWEST_CODES:
+            break
+        best = _best(left, rng)
+        if best.saved <= max(_LEAST_SAVED * left.bits, _LEAST_OF_ALL * all_bits):
+            break
+        pair = read[best.first], read[best.second]
+        found.append(Formula(best.operation, *pair, best.shift, best.mask, best.constant))
+        left = left.at(best.values(left.operands) != left.following)
+    return found
+
+
+def _examined(columns: Columns, number: int, rng: np.random.Generator) -> Rows:
+    """Return some transitions that change the byte, and fewer that do not."""
+    changes = columns.present[number] != columns.next[number]
+    chosen = [
+        rng.permutation(np.flatnonzero(each))[:most]
+        for each, most in ((changes, _NUM_CHANGED), (~changes, _NUM_UNCHANGED))
+    ]
+    return np.concatenate(chosen)
+
+
+def _best(left: _Left, rng: np.random.Generator) -> _Found:
+    """Return the formula that saves most, where a less simple one must save more."""
+    best = max(_of_itself(left), key=lambda each: each.saved)
+    some = left.at(rng.permutation(len(left.codes))[:_NUM_PAIRED])
+    scale = len(left.codes) / len(some.codes)
+    for candidates, factor in ((_copies(left), 1.0), (_parts(some), scale), (_pairs(some), scale)):
+        for each in candidates:
+            if each.saved * factor > _SIMPLER * best.saved:
+                best = each._replace(saved=each.saved * factor)
+    return best
+
+
+def _of_itself(left: _Left) -> Iterator[_Found]:
+    """Yield a constant, and a constant added to the byte itself, which save other codes."""
+    for first in (0, 1):
+        constant, given = _most_frequent(left.following - left.operands[first])
+        yield _Found(given.sum() * _entropy(left.codes[given]), first=first, constant=constant)
+
+
+def _copies(left: _Left) -> Iterator[_Found]:
+    """Yield other bytes with a constant."""
+    for first in range(2, len(left.operands)):
+        constant, given = _most_frequent(left.following - left.operands[first])
+        yield _Found(_saved(left, given), first=first, constant=constant)
+
+
+def _parts(left: _Left) -> Iterator[_Found]:
+    """Yield some bits of a byte, or a byte that is shifted, with a constant."""
+    for first in range(1, len(left.operands)):
+        values = left.operands[first]
+        parts = [(shift, 255, shifted(values, shift)) for shift in _SHIFTS]
+        if first > 1:  # some bits of the byte itself are near it
+            parts += [(0, mask, values & np.uint8(mask)) for mask in _MASKS]
+        for shift, mask, part in parts:
+            constant, given = _most_frequent(left.following - part)
+            saved = min(_saved(left, given), _saved(left, given, relative_to=first))
+            yield _Found(saved, first=first, shift=shift, mask=mask, constant=constant)
+
+
+def _pairs(left: _Left) -> Iterator[_Found]:
+    """Yield two bytes combined, with a constant."""
+    num = min(len(left.operands), _MOST_PAIRED)
+    rows = np.arange(num)[:, None] * 256
+    for operation in Operation:
+        for second in range(1, num):
+            values = combined(operation, left.operands[:num], left.operands[second])
+            counts = np.bincount((rows + (left.following - values)).ravel(), minlength=256 * num)
+            counts = counts.reshape(num, 256)
+            begin = 1 if operation is Operation.DIFFERENCE else second + 1
+            for first in range(begin, num):
+                constant = int(counts[first].argmax())
+                if first != second and counts[first, constant] >= _FEWEST_GIVEN:
+                    given = left.following == values[first] + np.uint8(constant)
+                    saved = _saved(left, given)
+                    yield _Found(saved, operation, first, second, constant=constant)
+
+
+def _most_frequent(offsets: Bytes) -> tuple[int, npt.NDArray[np.bool_]]:
+    constant = int(np.bincount(offsets, minlength=256).argmax())
+    return constant, offsets == constant
+
+
+def _saved(left: _Left, given: npt.NDArray[np.bool_], relative_to: int = 1) -> float:
+    """Return the bits that are saved where next values are given: none if few leaves would do, with
+    constants, or with those that are added to an operand or flip some of its bits.
+    """
+    num = int(given.sum())
+    if num < _FEWEST_GIVEN:
+        return 0.0
+    present, following = left.operands[relative_to, given], left.following[given]
+    entropy = min(map(_entropy, (following, following - present, following ^ present)))
+    return num * entropy if entropy >= _LEAST_ENTROPY else 0.0
+
+
+def _entropy(values: Bytes) -> float:
+    """Return the entropy of n bytes, in bits each; 0 of none."""
+    counts = np.bincount(values)
+    shares = counts[counts > 0] / max(len(values), 1)
+    return float(-(shares * np.log2(shares)).sum())
