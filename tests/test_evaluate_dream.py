@@ -117,7 +117,9 @@ def with_constant(tables: TreeTables, address: int, value: int) -> TreeTables:
 
 @pytest.mark.usefixtures("no_page")
 def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
-    """A byte that is always the same becomes another one: every frame is wrong, or none is."""
+    """A byte that is always the same becomes another one: every frame of real play is wrong, or none
+    is. In its own games it stays as it became, which the emulator may confirm.
+    """
     loaded = Dream.load(dream)
     assert isinstance(loaded.dynamics, TreeDynamics)
     tables = loaded.dynamics.tables
@@ -129,7 +131,7 @@ def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: 
     assert found["unseen_states"]["value"] == 1 > found["unseen_states"]["floor"]
     broken = dataclasses.replace(broken, seen_states=None)
     assert found["exact_steps"]["value"] == found["steps_to_mismatch"]["value"] == 0
-    assert found["exact_visited"]["value"] == 0
+    assert found["exact_visited"]["value"] < found["exact_visited"]["floor"]
     unread = evaluated(saved(broken, tmp_path / "unread", unread=(address,)), data)["metrics"]
     assert unread["exact_steps"]["value"] == unread["exact_frames"]["value"] == 1
     assert unread["exact_frames_all_bytes"]["value"] == 0
