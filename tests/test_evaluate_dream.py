@@ -117,8 +117,8 @@ def with_constant(tables: TreeTables, address: int, value: int) -> TreeTables:
 
 @pytest.mark.usefixtures("no_page")
 def test_a_broken_tree_is_seen(dream: Path, data: Path, tmp_path: Path, capsys: Any) -> None:
-    """A byte that is always the same becomes another one: every frame of real play is wrong, or none
-    is. In its own games it stays as it became, which the emulator may confirm.
+    """A byte that is always the same becomes another one: every frame is wrong, or none is. In the
+    dream's own games it stays as it became, which the emulator may confirm.
     """
     loaded = Dream.load(dream)
     assert isinstance(loaded.dynamics, TreeDynamics)

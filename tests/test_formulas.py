@@ -8,13 +8,14 @@ from safetensors.numpy import load_file, save_file
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.features import Columns, Feature, Kind
-from atarigan.models.dynamics.formula_search import find_formulas
+from atarigan.models.dynamics.formula_search import best_coding, find_formulas
 from atarigan.models.dynamics.formulas import Formula, Operation
 from atarigan.models.dynamics.labels import Labels, told_by, usual_codes
 from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.dynamics.tree_fitting import TreeFitter
+from atarigan.models.dynamics.tree_tables import Coding
 from tests.plain_trees import plain_formula
 
 NUM_BYTES = 6
@@ -101,19 +102,31 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
 def test_what_a_program_computes_is_found(kind: str, expected: list[Formula]) -> None:
     frames = events(20_000, seed=0)
     frames.next_states[:, DRAWN] = computed(kind, np.ascontiguousarray(frames.states.T))
-    codes = frames.next_states[:, DRAWN]
-    rng = np.random.default_rng(0)
-    found = find_formulas(columns_of(frames), DRAWN, codes, FEATURES, [], rng)
+    columns, rng = columns_of(frames), np.random.default_rng(0)
+    found = find_formulas(columns, DRAWN, Coding.VALUE, FEATURES, [], rng)
     assert sorted(found, key=str) == sorted(expected, key=str)
-    assert find_formulas(columns_of(frames), DRAWN, codes, FEATURES, found, rng) == []
+    assert find_formulas(columns, DRAWN, Coding.VALUE, FEATURES, found, rng) == []
 
 
 def test_nothing_is_found_in_noise() -> None:
     frames = events(20_000, seed=0)
     frames.next_states[:, DRAWN] = np.random.default_rng(1).integers(0, 256, 20_000)
-    codes = frames.next_states[:, DRAWN]
     rng = np.random.default_rng(0)
-    assert find_formulas(columns_of(frames), DRAWN, codes, FEATURES, [], rng) == []
+    assert find_formulas(columns_of(frames), DRAWN, Coding.VALUE, FEATURES, [], rng) == []
+
+
+def test_the_coding_is_the_one_that_needs_the_fewest_leaves() -> None:
+    """Another byte tells the next value, or what is added to the present one."""
+    frames = events(20_000, seed=0)
+    frames.states[:, DRAWN] = 60 * (frames.states[:, DRAWN] % 3)
+    values = 60 * (frames.states[:, COUNTER].astype(int) // 43)
+    steps = frames.states[:, DRAWN] + 5 * (frames.states[:, COUNTER] // 43)
+    rng = np.random.default_rng(0)
+    for after, expected in ((values, Coding.VALUE), (steps, Coding.DIFFERENCE)):
+        frames.next_states[:, DRAWN] = after
+        for first in Coding:
+            found = best_coding(columns_of(frames), DRAWN, first, FEATURES, rng)
+            assert found is expected
 
 
 def test_where_two_answers_are_right_neither_is_fitted() -> None:

@@ -50,7 +50,7 @@ class ByteTarget:
         """Return what leaves without a formula would hold, uint8 (N,)."""
         present = transitions.states[:, self.address]
         following = transitions.next_states[:, self.address]
-        return _coded(self.coding, present, following)
+        return self.coding.codes(present, following)
 
     def labels(self, transitions: FrameTransitions, columns: Columns) -> Labels:
         """Return what the tree may predict; `columns` are of the same transitions."""
@@ -86,14 +86,8 @@ def change_rate(address: int, transitions: FrameTransitions) -> float:
 def byte_target(address: int, transitions: FrameTransitions) -> ByteTarget:
     """Choose the coding of the least entropy; of equal ones, the first."""
     present, following = transitions.states[:, address], transitions.next_states[:, address]
-    coding = min(Coding, key=lambda each: round(_entropy(_coded(each, present, following)), 9))
+    coding = min(Coding, key=lambda each: round(_entropy(each.codes(present, following)), 9))
     return ByteTarget(address, coding)
-
-
-def _coded(coding: Coding, present: Bytes, following: Bytes) -> Bytes:
-    if coding is Coding.DIFFERENCE:
-        return following - present
-    return following ^ present if coding is Coding.XOR else following.copy()
 
 
 def _entropy(codes: Bytes) -> float:

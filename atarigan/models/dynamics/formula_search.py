@@ -1,5 +1,5 @@
-"""Finds formulas of a byte: those that give its next value in many transitions for which a tree
-would need many different leaves.
+"""Finds what leaves of a byte's tree should hold: the coding, and formulas that give its next value
+in many transitions for which the tree would need many different leaves.
 
 A formula is worth the bits that it saves: for each transition that it gives, the entropy of what
 leaves would hold instead. Those that save most are tried one after the other; one is kept if a tree
@@ -7,7 +7,7 @@ that may hold it is smaller, or predicts other transitions better.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 from atarigan.models.dynamics.formulas import OPERAND_KINDS, Formula, Operation, combined, shifted
 from atarigan.models.dynamics.labels import MOST_FORMULAS, Labels, told_by, usual_codes
+from atarigan.models.dynamics.tree_tables import Coding
 
 _NUM_CHANGED, _NUM_UNCHANGED = 3_000, 1_000  # transitions that are examined
 _NUM_PAIRED = 1_000  # of which so many for formulas of two bytes
@@ -72,10 +73,32 @@ class _Found(NamedTuple):
         return combined(self.operation, first, operands[self.second]) + np.uint8(self.constant)
 
 
+def best_coding(
+    columns: Columns,
+    number: int,
+    coding: Coding,
+    features: Sequence[Feature],
+    rng: np.random.Generator,
+) -> Coding:
+    """Return the coding with which a tree of a byte is smallest, and predicts best.
+
+    Args:
+        columns: of N transitions.
+        number: of the byte.
+        coding: what is taken unless another one is clearly better.
+        features: what its tree may read.
+        rng: of all choices.
+    """
+    tried = _Tried.of(columns, number, features, rng)
+    costs = {each: tried.cost(each, []) for each in Coding}
+    best = min(Coding, key=costs.__getitem__)
+    return best if costs[best] < _LEAST_HELP * costs[coding] else coding
+
+
 def find_formulas(
     columns: Columns,
     number: int,
-    codes: Bytes,
+    coding: Coding,
     features: Sequence[Feature],
     known: Sequence[Formula],
     rng: np.random.Generator,
@@ -85,18 +108,16 @@ def find_formulas(
     Args:
         columns: of N transitions.
         number: of the byte.
-        codes: what leaves hold without formulas, uint8 (N,).
+        coding: of leaves without formulas.
         features: what its tree may read.
         known: formulas that are known.
         rng: of all choices.
     """
-    rows = _examined(columns, number, rng)
-    tried = _Tried(columns.at(rows), number, codes[rows], features, rng)
+    tried = _Tried.of(columns, number, features, rng)
     kept, cost = list(known), 0
-    found = _candidates(tried, known, rng)
-    for formula in found:
-        cost = cost or tried.cost(kept)
-        with_it = tried.cost([*kept, formula])
+    for formula in _candidates(tried, coding, known, rng):
+        cost = cost or tried.cost(coding, kept)
+        with_it = tried.cost(coding, [*kept, formula])
         if with_it < _LEAST_HELP * cost:
             kept, cost = [*kept, formula], with_it
     return kept[len(known) :]
@@ -108,30 +129,32 @@ class _Tried:
     Args:
         columns: of n transitions.
         number: of the byte.
-        codes: what leaves hold without formulas, uint8 (n,).
         features: what the tree may read.
         rng: of all choices.
     """
 
     def __init__(
-        self,
-        columns: Columns,
-        number: int,
-        codes: Bytes,
-        features: Sequence[Feature],
-        rng: np.random.Generator,
+        self, columns: Columns, number: int, features: Sequence[Feature], rng: np.random.Generator
     ) -> None:
-        self.columns, self.codes, self.features = columns, codes, features
-        self.number, self.following = number, columns.next[number]
+        self.columns, self.features, self.number = columns, features, number
+        self.present, self.following = columns.present[number], columns.next[number]
         tested = sorted(features, key=lambda each: each.kind == Kind.DIFFERENCE)[:_MOST_TESTED]
         self._values = columns.values(tested)
-        self._is_fitted = rng.random(len(codes)) < 0.5
+        self._is_fitted = rng.random(len(self.present)) < 0.5
         self._rng = rng
 
-    def cost(self, formulas: Sequence[Formula]) -> int:
+    @classmethod
+    def of(
+        cls, columns: Columns, number: int, features: Sequence[Feature], rng: np.random.Generator
+    ) -> Self:
+        """Choose some of N transitions."""
+        return cls(columns.at(_examined(columns, number, rng)), number, features, rng)
+
+    def cost(self, coding: Coding, formulas: Sequence[Formula]) -> int:
         """Return the nodes of a tree of a half, and several for each other one that is wrong."""
+        codes = coding.codes(self.present, self.following)
         told = told_by(formulas, self.columns, self.following)
-        labels = Labels.of(self.codes, told, usual_codes(self.codes, told))
+        labels = Labels.of(codes, told, usual_codes(codes, told))
         rows = np.flatnonzero(self._is_fitted & labels.is_decisive)
         others = np.flatnonzero(~self._is_fitted)
         if not len(rows) or not len(others):
@@ -141,14 +164,17 @@ class _Tried:
         return tree.num_nodes + _NODES_OF_A_WRONG_ONE * int(is_wrong.sum())
 
 
-def _candidates(tried: _Tried, known: Sequence[Formula], rng: np.random.Generator) -> list[Formula]:
+def _candidates(
+    tried: _Tried, coding: Coding, known: Sequence[Formula], rng: np.random.Generator
+) -> list[Formula]:
     """Return formulas that save bits."""
     itself = Feature(Kind.PRESENT, tried.number)
     others = [each for each in tried.features if each.kind in OPERAND_KINDS and each != itself]
     read = [None, itself, *others]
-    values = np.zeros((len(read), len(tried.codes)), np.uint8)
+    values = np.zeros((len(read), len(tried.following)), np.uint8)
     values[1:] = tried.columns.values([itself, *others])
-    left = _Left(tried.following, tried.codes, values)
+    codes = coding.codes(tried.present, tried.following)
+    left = _Left(tried.following, codes, values)
     all_bits = left.bits
     left = left.at(told_by(known, tried.columns, tried.following) == 0)
     found: list[Formula] = []

@@ -21,7 +21,7 @@ from atarigan.models.dynamics.byte_tree import ByteTree
 from atarigan.models.dynamics.change_groups import Groups, with_new_groups
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind
-from atarigan.models.dynamics.formula_search import find_formulas
+from atarigan.models.dynamics.formula_search import best_coding, find_formulas
 from atarigan.models.dynamics.grid_search import find_grids
 from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
@@ -197,7 +197,7 @@ class TreeFitter:
             target.mined = _if_allowed(target.mined, candidates)
             if number not in unread_numbers:
                 _drop_formulas(target, candidates)
-                self._find_formulas(target, number, columns, likely)
+                self._find_leaves(target, number, columns, likely)
             target.mined = self._mined(
                 columns,
                 target.labels(transitions, columns),
@@ -286,16 +286,18 @@ class TreeFitter:
                 target.mined = None
         return columns
 
-    def _find_formulas(
+    def _find_leaves(
         self, target: ByteTarget, number: int, columns: Columns, likely: list[Feature]
     ) -> None:
-        """Find formulas for a byte that has no tree, or a large one."""
+        """Find formulas for a byte without a tree, whose coding is chosen, or with a large one."""
         if target.mined is not None and target.mined.tree.num_nodes < _FEWEST_NODES:
             return
         transitions = self.transitions
         assert transitions is not None
-        codes = target.codes(transitions)
-        found = find_formulas(columns, number, codes, likely, target.formulas, self._rng)
+        if target.mined is None and not target.formulas:
+            target.coding = best_coding(columns, number, target.coding, likely, self._rng)
+        known = target.formulas
+        found = find_formulas(columns, number, target.coding, likely, known, self._rng)
         if found:
             target.take(found, transitions, columns)
 

@@ -46,6 +46,14 @@ class Coding(IntEnum):
     DIFFERENCE = 1  # the next value minus the present one, modulo 256
     XOR = 2  # the bits that change
 
+    def codes(
+        self, present: npt.NDArray[np.uint8], following: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.uint8]:
+        """Return what leaves hold that give these next values, uint8 (N,)."""
+        if self is Coding.DIFFERENCE:
+            return following - present
+        return following ^ present if self is Coding.XOR else following.copy()
+
 
 @dataclass(frozen=True)
 class _Settings:
