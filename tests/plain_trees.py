@@ -1,5 +1,6 @@
 """Random trees, and their plain evaluation: node after node, with the formulas once more."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -20,10 +21,12 @@ FORMULAS = (  # the first ones may be held by any byte's leaves, the last ones b
     Formula(Operation.SUM, Feature(Kind.PRESENT, 1), Feature(Kind.PRESENT, 4), constant=7),
     Formula(Operation.DIFFERENCE, Feature(Kind.ENTRY, 0), Feature(Kind.PRESENT, 2)),
     Formula(Operation.XOR, Feature(Kind.PRESENT, 0), Feature(Kind.ENTRY, 1), 2, 0xBC, 250),
+    Formula(Operation.SUM, Feature(Kind.ENTRY, 0), None, -2),
     Formula(Operation.SUM, Feature(Kind.NEXT, 3), None, -3, 0x0F, 1),
     Formula(Operation.DIFFERENCE, Feature(Kind.NEXT_ENTRY, 1), Feature(Kind.NEXT, 0), 1),
+    Formula(Operation.SUM, Feature(Kind.PRESENT, 2), Feature(Kind.NEXT, 0)),
 )
-NUM_FREE_FORMULAS = 4
+NUM_FREE_FORMULAS = 5
 NUM_COLUMNS, WIDTH, HEIGHT = 2, 90, 120  # of its columns and rows, by values of the pointers
 
 
@@ -165,6 +168,20 @@ def every_feature(number):
         for array in known
         for byte in range(number)
     ]
+
+
+def formula_tables(rng):
+    """Tables of trees without nodes, whose leaves hold formulas of all kinds."""
+    held = [4, 7, 6, 3, 5]
+    leaves = [FIRST_FORMULA + number for number in held]
+    return replace(
+        random_tables(rng),
+        features=np.zeros((0, 3), np.uint16),
+        sizes=np.ones(NUM_VARYING + 3, np.int32),
+        node_features=np.zeros(NUM_VARYING + 3, np.uint16),
+        thresholds=np.array([*leaves, 1, 0, 3], np.int32),
+        skips=np.zeros(NUM_VARYING + 3, np.int32),
+    )
 
 
 def random_tables(rng):

@@ -135,15 +135,15 @@ def test_damaged_grids_are_refused(name: str, change: Any, message: str, tmp_pat
     groups, rewards = np.zeros(num, np.int16), np.zeros(1, np.float32)
     grids, nothing = found_in(wall(40_000, seed=0)), [None] * (num + 3)
     MinedRows.of(
-        range(num),
-        [Coding.XOR] * num,
-        [[]] * num,
-        [np.ones(256, np.bool_)] * num,
-        groups,
-        grids,
-        IndexedArrays.none(),
-        rewards,
-        nothing,
+        addresses=range(num),
+        codings=[Coding.XOR] * num,
+        formulas=[[]] * num,
+        are_expected=[np.ones(256, np.bool_)] * num,
+        groups=groups,
+        grids=grids,
+        arrays=IndexedArrays.none(),
+        rewards=rewards,
+        trees=nothing,
     ).save(path)
     tables = {**load_file(path)}
     tables[name] = change(tables[name])

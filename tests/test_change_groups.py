@@ -105,9 +105,17 @@ def test_rows_of_earlier_versions_know_no_groups(tmp_path: Path) -> None:
 )
 def test_rows_with_damaged_groups_are_refused(groups: Any, message: str) -> None:
     rewards, addresses, codings = np.zeros(1, np.float32), [4, 5, 6], [0, 0, 0]
-    structures = no_groups(3), Grids.none(), IndexedArrays.none()
-    usual = [np.ones(256, np.bool_)] * 3
-    mined = MinedRows.of(addresses, codings, [[]] * 3, usual, *structures, rewards, [None] * 6)
+    mined = MinedRows.of(
+        addresses=addresses,
+        codings=codings,
+        formulas=[[]] * 3,
+        are_expected=[np.ones(256, np.bool_)] * 3,
+        groups=no_groups(3),
+        grids=Grids.none(),
+        arrays=IndexedArrays.none(),
+        rewards=rewards,
+        trees=[None] * 6,
+    )
     with pytest.raises(InputError, match=message):
         dataclasses.replace(mined, groups=groups)
 

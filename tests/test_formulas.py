@@ -1,6 +1,8 @@
 """Formulas in leaves: found where a program computes a byte from others, learned, stored."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from atarigan.errors import InputError
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.formula_search import best_coding, find_formulas
 from atarigan.models.dynamics.formulas import Formula, Operation
-from atarigan.models.dynamics.labels import Labels, told_by, usual_codes
+from atarigan.models.dynamics.indexed_arrays import IndexedArrays
+from atarigan.models.dynamics.labels import Labels, expected_codes, right_formulas
 from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -78,6 +81,7 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
         "exclusive or": first ^ second,
         "some bits": first & np.uint8(0x1F),
         "higher bits": (first >> np.uint8(3)) + np.uint8(40),
+        "complement": np.uint8(255) - first,
         "shift register": (states[DRAWN] << np.uint8(1)) + (second > 60).astype(np.uint8),
     }[kind]
 
@@ -90,6 +94,7 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
         ("exclusive or", [Formula(Operation.XOR, present(OTHER), present(COUNTER))]),
         ("some bits", [Formula(first=present(COUNTER), mask=0x1F)]),
         ("higher bits", [Formula(first=present(COUNTER), shift=-3, constant=40)]),
+        ("complement", [Formula(Operation.DIFFERENCE, None, present(COUNTER), constant=255)]),
         (
             "shift register",
             [
@@ -106,6 +111,45 @@ def test_what_a_program_computes_is_found(kind: str, expected: list[Formula]) ->
     found = find_formulas(columns, DRAWN, Coding.VALUE, FEATURES, [], rng)
     assert sorted(found, key=str) == sorted(expected, key=str)
     assert find_formulas(columns, DRAWN, Coding.VALUE, FEATURES, found, rng) == []
+
+
+def test_the_source_is_found_and_not_what_is_nearly_the_same() -> None:
+    frames = events(20_000, seed=0)
+    frames.states[:, OTHER] = frames.states[:, SPEED]
+    rare = np.random.default_rng(1).random(20_000) < 0.01
+    frames.states[rare, OTHER] = 77
+    frames.next_states[:, DRAWN] = frames.states[:, SPEED]
+    rng = np.random.default_rng(0)
+    found = find_formulas(columns_of(frames), DRAWN, Coding.VALUE, FEATURES, [], rng)
+    assert found == [Formula(first=present(SPEED))]
+
+
+def test_next_values_and_entries_of_arrays_are_read() -> None:
+    frames = events(20_000, seed=0)
+    frames.states[:, NOISE] %= 3
+    after = np.random.default_rng(1).integers(0, 128, 20_000).astype(np.uint8)
+    frames.next_states[:, COUNTER] = after
+    picked = frames.states[np.arange(20_000), frames.states[:, NOISE] + OTHER]
+    arrays = IndexedArrays.of([NOISE], [(OTHER, EVENT, NOISE)])
+    columns = replace(columns_of(frames), arrays=arrays)
+    features = [*FEATURES, Feature(Kind.NEXT, COUNTER), Feature(Kind.ENTRY, 0)]
+    for values, feature in ((after, features[-2]), (picked, features[-1])):
+        columns.next[DRAWN] = values
+        rng = np.random.default_rng(0)
+        found = find_formulas(columns, DRAWN, Coding.VALUE, features, [], rng)
+        assert found == [Formula(first=feature)]
+
+
+def test_what_is_right_by_chance_is_not_taken() -> None:
+    """A byte with the same value in a fifth of the frames, which nothing tells from the others."""
+    frames = events(20_000, seed=0)
+    rng = np.random.default_rng(1)
+    after = frames.states[:, COUNTER] // 8 * 9
+    frames.next_states[:, DRAWN] = after
+    same = rng.random(20_000) < 0.2
+    frames.states[same, OTHER] = after[same]
+    found = find_formulas(columns_of(frames), DRAWN, Coding.VALUE, FEATURES, [], rng)
+    assert found == []
 
 
 def test_nothing_is_found_in_noise() -> None:
@@ -132,20 +176,21 @@ def test_the_coding_is_the_one_that_needs_the_fewest_leaves() -> None:
 def test_where_two_answers_are_right_neither_is_fitted() -> None:
     codes = np.array([0, 0, 7, 7, 9, 200], np.uint8)
     told = np.array([0, 1, 1, 3, 2, 0], np.uint16)
-    usual = np.arange(256) == 0
-    labels = Labels.of(codes, told, usual)
+    labels = Labels.of(codes, told, np.arange(256) == 0)
     assert labels.classes.tolist() == [0, 0, 256, 256, 257, 200]
     assert labels.is_decisive.tolist() == [True, False, True, False, True, True]
+    assert labels.to_fit().tolist() == [0, 2, 4, 5]
+    assert labels.at(np.array([1, 3])).to_fit().tolist() == [0, 1]
     assert labels.is_wrong(np.full(6, 257, np.uint16)).tolist() == [True] * 3 + [False] * 2 + [True]
     assert (
         labels.is_wrong(np.full(6, 7, np.uint16)).tolist() == [True] * 2 + [False] * 2 + [True] * 2
     )
 
 
-def test_a_code_is_usual_if_it_occurs_mostly_where_no_formula_tells_it() -> None:
+def test_codes_are_expected_that_occur_mostly_where_no_formula_is_right() -> None:
     codes = np.array([1, 1, 1, 2, 2, 3], np.uint8)
     told = np.array([0, 0, 1, 0, 1, 1], np.uint16)
-    assert np.flatnonzero(usual_codes(codes, told)).tolist() == [1]
+    assert np.flatnonzero(expected_codes(codes, told)).tolist() == [1]
 
 
 def test_one_formula_that_is_right_everywhere_needs_no_tree() -> None:
@@ -153,10 +198,10 @@ def test_one_formula_that_is_right_everywhere_needs_no_tree() -> None:
     formula = Formula(Operation.XOR, present(COUNTER), present(OTHER))
     columns, after = columns_of(frames), frames.next_states[:, DRAWN]
     others = [Formula(constant=3), formula]
-    labels = Labels.of(after, told_by(others, columns, after), np.zeros(256, np.bool_))
-    assert labels.the_only() == 257
-    assert Labels.of_codes(after).the_only() is None
-    assert Labels.of_codes(np.full(9, 4, np.uint8)).the_only() == 4
+    labels = Labels.of(after, right_formulas(others, columns, after), np.zeros(256, np.bool_))
+    assert labels.right_everywhere() == 257
+    assert Labels.of_codes(after).right_everywhere() is None
+    assert Labels.of_codes(np.full(9, 4, np.uint8)).right_everywhere() == 4
 
 
 def test_what_is_computed_at_rare_events_is_learned_with_few_nodes() -> None:
@@ -187,7 +232,7 @@ def test_rows_of_earlier_versions_know_no_formulas(tmp_path: Path) -> None:
     fitter.fit()
     fitter.mined().save(path)
     tables = load_file(path)
-    added = ("num_formulas", "usual_codes")
+    added = ("num_formulas", "expected_codes")
     save_file(
         {
             name: table
@@ -198,14 +243,93 @@ def test_rows_of_earlier_versions_know_no_formulas(tmp_path: Path) -> None:
     )
     found = MinedRows.load(path)
     assert found.formulas_of_bytes() == [[]] * len(found.addresses)
-    assert np.all(found.are_usual())
+    assert np.all(found.are_expected())
 
 
 def test_a_formula_of_what_may_no_longer_be_read_is_dropped() -> None:
+    """Of two, the first one."""
+    frames = events(30_000, seed=0)
+    is_other = frames.states[:, NOISE] < 30
+    frames.next_states[is_other, DRAWN] = frames.states[is_other, SPEED] + 9
+    fitter = TreeFitter()
+    fitter.extend(frames)
+    assert len(fitter.fit().formulas.each()) == 2
+    (kept,) = fitter.fit(unread=[OTHER]).formulas.each()
+    assert kept.constant == 9
+    restored = TreeFitter()
+    restored.extend(frames)
+    restored.restore(fitter.mined())
+    assert restored.fit(unread=[OTHER]).formulas.each() == [kept]
+
+
+def test_formulas_of_later_frames_are_added() -> None:
+    fitter = TreeFitter()
+    fitter.extend(events(20_000, seed=0))
+    (first,) = fitter.fit().formulas.each()
+    others = events(20_000, seed=1)
+    is_other = others.states[:, NOISE] < 30
+    others.next_states[is_other, DRAWN] = others.states[is_other, SPEED] + 9
+    fitter.extend(others)
+    for _ in range(2):  # the tree has grown after the first fit
+        dynamics = TreeDynamics(fitter.fit())
+    found = dynamics.tables.formulas.each()
+    assert first in found
+    assert len(found) == 2
+    wrong = dynamics.step(others.states, others.inputs).states != others.next_states
+    assert wrong.any(1).mean() < 1e-3
+
+
+def test_answers_that_differ_late_alone_can_be_fitted() -> None:
+    """Two copies are right in the first three quarters of the frames, where the bytes are equal."""
+    frames = events(20_000, seed=0)
+    frames.states[:15_000, COUNTER] = frames.states[:15_000, OTHER]
+    frames.next_states[:] = frames.states
+    frames.next_states[:, DRAWN] = np.where(
+        frames.states[:, NOISE] < 60, frames.states[:, COUNTER], frames.states[:, OTHER]
+    )
+    dynamics = TreeDynamics.fit(frames)
+    found = dynamics.step(frames.states, frames.inputs).states
+    np.testing.assert_array_equal(found, frames.next_states)
+
+
+def test_what_trees_were_fitted_to_can_be_kept_before_anything_varies(tmp_path: Path) -> None:
+    fitter = TreeFitter()
+    for _ in range(2):
+        fitter.mined().save(tmp_path / "mined.safetensors")
+        assert len(MinedRows.load(tmp_path / "mined.safetensors").addresses) == 0
+        frames = events(2, seed=0)
+        frames.states[:] = frames.next_states[:] = 3
+        fitter.extend(frames)
+        fitter.fit()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("num_formulas", lambda each: 17 * (each > 0), "num_formulas must be 0 to 16, not 0 to 17"),
+        ("formula_firsts", lambda each: 0 * each + [3, 5], "next values of earlier bytes alone"),
+        ("formula_seconds", lambda each: 0 * each + [0, 9], "of formulas must be in range"),
+        ("expected_codes", lambda each: each[:, 1:], "expected_codes must be uint8 of the shape"),
+    ],
+)
+def test_damaged_rows_of_formulas_are_refused(
+    tmp_path: Path, name: str, change: Any, message: str
+) -> None:
+    fitter, path = TreeFitter(), tmp_path / "mined.safetensors"
+    fitter.extend(events(30_000, seed=0))
+    fitter.fit()
+    fitter.mined().save(path)
+    tables = load_file(path)
+    tables[name] = change(tables[name]).astype(tables[name].dtype)
+    if name == "num_formulas":
+        for each in list(tables):
+            if each.startswith("formula_"):
+                tables[each] = np.repeat(tables[each], 17, axis=0)
+    save_file({key: np.ascontiguousarray(each) for key, each in tables.items()}, path)
     fitter = TreeFitter()
     fitter.extend(events(30_000, seed=0))
-    assert len(fitter.fit().formulas) == 1
-    assert len(fitter.fit(unread=[OTHER]).formulas) == 0
+    with pytest.raises(InputError, match=message):
+        fitter.restore(MinedRows.load(path))
 
 
 @pytest.mark.parametrize(

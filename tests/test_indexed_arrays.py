@@ -11,6 +11,7 @@ from atarigan.models.dynamics.array_search import HardByte, find_arrays
 from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
+from atarigan.models.dynamics.labels import Labels
 from atarigan.models.dynamics.mined_rows import MinedRows
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_dynamics import TreeDynamics
@@ -64,8 +65,8 @@ def search(
     columns = Columns(*both, inputs, arrays=known or IndexedArrays.none())
     decides = influences()[:, byte]
     decides[list(without)] = False
-    classes = frames.next_states[:, byte].astype(np.uint16)
-    hard = HardByte(byte, classes, list(features), decides)
+    labels = Labels.of_codes(frames.next_states[:, byte])
+    hard = HardByte(byte, labels, list(features), decides)
     addresses = np.arange(10, 10 + NUM_BYTES)
     found, helps = find_arrays(columns, addresses, hard, np.random.default_rng(0))
     return list(zip(found.indexes.tolist(), found.members.tolist(), strict=True)), helps
@@ -103,7 +104,7 @@ def test_many_bytes_that_decide_take_bounded_memory(monkeypatch: pytest.MonkeyPa
     present = rng.integers(0, 256, (num, 300)).astype(np.uint8)
     present[::5] %= 7
     columns = Columns(present, present, np.zeros((0, 300), np.int32))
-    hard = HardByte(0, present[0].astype(np.uint16), [], np.ones(num, np.bool_))
+    hard = HardByte(0, Labels.of_codes(present[0]), [], np.ones(num, np.bool_))
     fit = DecisionTree.fit
     monkeypatch.setattr(
         DecisionTree, "fit", lambda values, *rest: largest.append(len(values)) or fit(values, *rest)

@@ -28,12 +28,14 @@ from tests.plain_trees import (
     NUM_VARYING,
     arrays,
     every_feature,
+    formula_tables,
     grid,
     plain_step,
     plain_value,
     random_tables,
 )
 
+TABLES = (random_tables, formula_tables)
 NUM_BYTES = 13
 LOW, HIGH, X, Y, VELOCITY, PADDLE, COPY, SCORE, LIVES, CONSTANT, HEIGHT, CLIMB, IS_HIGH = range(13)
 LEFT_WALL, RIGHT_WALL = 20, 37
@@ -154,6 +156,7 @@ def test_the_same_seed_gives_the_same_trees():
     for field in dataclasses.fields(TreeTables):
         if field.name not in ("grids", "arrays", "formulas"):
             np.testing.assert_array_equal(*(getattr(each, field.name) for each in tables[:2]))
+    assert tables[0].formulas.each() == tables[1].formulas.each()
     assert not np.array_equal(tables[0].thresholds, tables[2].thresholds)
 
 
@@ -279,10 +282,10 @@ def test_steps_are_compiled_where_nothing_can_be_kept(fitted):
 
 
 @hypothesis.settings(max_examples=20)
-@hypothesis.given(seed=st.integers(0, 2**32))
-def test_compiled_steps_are_those_of_a_plain_evaluation(seed):
+@hypothesis.given(seed=st.integers(0, 2**32), tables_of=st.sampled_from(TABLES))
+def test_compiled_steps_are_those_of_a_plain_evaluation(seed, tables_of):
     rng = np.random.default_rng(seed)
-    tables = random_tables(rng)
+    tables = tables_of(rng)
     states = rng.integers(0, 256, (40, 8)).astype(np.uint8)
     inputs = rng.integers(-(2**31), 2**31, (40, NUM_INPUTS)).astype(np.int32)
     inputs[:20] = rng.integers(0, 128, (20, NUM_INPUTS))

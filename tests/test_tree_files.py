@@ -119,7 +119,7 @@ DAMAGE = {
         "node_features must be 0 to"),
     "prediction that is not there yet": ("node_features", reading_ahead, "of earlier bytes alone"),
     "leaf beyond a byte": (
-        "thresholds", lambda t: with_value(first_leaf(t), 262)(t["thresholds"]), "a value that"),
+        "thresholds", lambda t: with_value(first_leaf(t), 264)(t["thresholds"]), "a value that"),
     "formula that reads ahead": (
         "thresholds", lambda t: with_value(first_leaf(t), 261)(t["thresholds"]),
         "formulas must read next values of earlier bytes"),

@@ -31,7 +31,7 @@ from atarigan.models.web_pages.page import web_model, write_page
 from atarigan.models.web_pages.shown_bytes import shown_bytes
 from atarigan.pictures import play_page
 from tests.node_pages import FRAMES, GAME, STATES, answer_of, part_of
-from tests.plain_trees import random_tables
+from tests.plain_trees import formula_tables, random_tables
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +161,12 @@ def test_games_are_those_of_python(pong_page: Path) -> None:
     assert num_ends
 
 
+@pytest.mark.parametrize("tables_of", [random_tables, formula_tables])
 @pytest.mark.parametrize("seed", range(3))
-def test_random_trees_are_walked_as_in_python(tmp_path: Path, seed: int) -> None:
+def test_random_trees_are_walked_as_in_python(tmp_path: Path, seed: int, tables_of: Any) -> None:
     """Of every kind of feature and coding."""
     rng = np.random.default_rng(seed)
-    trees = dataclasses.replace(random_tables(rng), num_inputs=3)  # a joystick's
+    trees = dataclasses.replace(tables_of(rng), num_inputs=3)  # a joystick's
     starts = Starts(rng.integers(0, 256, (50, 8)).astype(np.uint8), np.full(50, 3, np.uint8))
     settings = DreamSettings("ALE/Pong-v5", {}, ("NOOP", "UP", "LEFTFIRE"), has_paddle=False)
     dream, page = Dream(settings, TreeDynamics(trees), starts), tmp_path / "dream.html"

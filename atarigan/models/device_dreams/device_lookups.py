@@ -99,7 +99,8 @@ class DeviceFormulas:
     """The formulas that leaves of some trees hold.
 
     Args:
-        tables: all trees.
+        rows: as of `Formulas.as_rows`.
+        held: numbers of the formulas that the leaves of each tree of all hold.
         trees: numbers of some.
         row_of: row of each register, int32 (registers,).
         device: of the tensors.
@@ -110,18 +111,18 @@ class DeviceFormulas:
 
     def __init__(
         self,
-        tables: TreeTables,
+        rows: npt.NDArray[np.int32],
+        held: list[Numbers],
         trees: Numbers,
         row_of: npt.NDArray[np.int32],
         device: torch.device,
     ) -> None:
-        held = formulas_held(tables)
-        rows = tables.formulas.as_rows(tables.layout)
         self.registers = rows[np.concatenate([held[tree] for tree in trees]), 1:3].ravel()
         owners = [place for place, tree in enumerate(trees) if len(held[tree])]
         self._owners = torch.tensor(owners, dtype=torch.int64, device=device)
-        rows[:, 1:3] = row_of[rows[:, 1:3]]
-        self._columns = torch.from_numpy(np.ascontiguousarray(rows.T)).to(device)
+        columns = np.ascontiguousarray(rows.T)
+        columns[1:3] = row_of[columns[1:3]]
+        self._columns = torch.from_numpy(columns).to(device)
 
     def applied(self, held: Tensor, values: Tensor, registers: Tensor) -> Tensor:
         """Return next values int32 (trees, B), with those of formulas where leaves hold them.

@@ -47,7 +47,8 @@ class PlayedFrames(NamedTuple):
 class DeviceTrees:
     """Trees whose tables are tensors.
 
-    A call takes about 13 bytes of memory for each game and each node of the largest level.
+    A call takes about 13 bytes of memory for each game and each node of the largest level, and
+    about 50 for each game and each of its trees that hold formulas.
 
     Args:
         tables: the trees.
@@ -59,6 +60,7 @@ class DeviceTrees:
     """
 
     def __init__(self, tables: TreeTables, device: torch.device) -> None:
+        held = formulas_held(tables)
         levels = levels_of(tables)
         order = np.argsort(levels, kind="stable")
         rows = np.argsort(order)  # of each tree among the present values
@@ -69,7 +71,7 @@ class DeviceTrees:
         row_of = _rows_of_registers(rows, tables)
         bounds = np.searchsorted(levels[order], np.arange(levels.max() + 2))
         self._levels = [
-            _Level(tables, order[begin:end], int(begin), row_of, device)
+            _Level(tables, order[begin:end], int(begin), held, row_of, device)
             for begin, end in pairwise(bounds)
         ]
         self._reward, self._end, self._lives = rows[num_varying:].tolist()
@@ -144,6 +146,7 @@ class _Level:
         tables: all trees.
         trees: numbers of those of this level.
         begin: row of their first next value.
+        held: numbers of the formulas that the leaves of each tree of all hold.
         row_of: row of each register, int32 (registers,).
         device: of the tensors.
 
@@ -157,6 +160,7 @@ class _Level:
         tables: TreeTables,
         trees: Numbers,
         begin: int,
+        held: list[Numbers],
         row_of: npt.NDArray[np.int32],
         device: torch.device,
     ) -> None:
@@ -177,7 +181,9 @@ class _Level:
         first, mask, second = operands(tables.features[features], tables.layout)
         self._first, self._second = on_device(row_of[first]), on_device(row_of[second])
         self._mask = column(mask)
-        self._formulas = DeviceFormulas(tables, trees, row_of, device)
+        self._formulas = DeviceFormulas(
+            tables.formulas.as_rows(tables.layout), held, trees, row_of, device
+        )
         read = np.append(first, self._formulas.registers)
         arrays = np.unique(read[read >= tables.layout.next_entries]) - tables.layout.next_entries
         self.arrays = on_device(arrays.astype(np.int64))

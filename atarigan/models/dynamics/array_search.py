@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
+from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.feature_selection import (
     FEWEST_VALUES,
     balanced_rows,
@@ -19,6 +19,7 @@ from atarigan.models.dynamics.feature_selection import (
 )
 from atarigan.models.dynamics.features import ENTRIES, Columns, Feature, Kind
 from atarigan.models.dynamics.indexed_arrays import NO_ENTRY, IndexedArrays
+from atarigan.models.dynamics.labels import Labels
 
 MOST_ARRAYS = 24
 _FEWEST_MEMBERS, _MOST_MEMBERS = 3, 24
@@ -35,13 +36,13 @@ class HardByte(NamedTuple):
 
     Attributes:
         number: of the byte.
-        classes: of the transitions, uint8 (N,).
+        labels: of the transitions.
         features: that its tree reads now.
         decides: which bytes decide it and may be read, bool (T,).
     """
 
     number: int
-    classes: Classes
+    labels: Labels
     features: list[Feature]
     decides: npt.NDArray[np.bool_]
 
@@ -71,13 +72,14 @@ def find_arrays(
     tried = known + new
     if not tried:
         return columns.arrays, False
-    rows = balanced_rows(hard.classes, _NUM_ROWS, rng)
+    rows = hard.labels.to_fit()
+    rows = rows[balanced_rows(hard.labels.classes[rows], _NUM_ROWS, rng)]
     some = columns.at(rows)
     with_all = replace(some, arrays=_joined(tried))
     entries = list(entry_features(with_all.arrays, hard.number, _subtracted(some, hard)))
     features = [each for each in hard.features if each not in entries]
     values = with_all.values(features + entries)
-    importances = DecisionTree.fit(values, hard.classes[rows], rng).importances
+    importances = DecisionTree.fit(values, hard.labels.classes[rows], rng).importances
     of_arrays = np.zeros(len(tried))
     numbers = [each.first for each in entries]
     np.add.at(of_arrays, numbers, importances[len(features) :])

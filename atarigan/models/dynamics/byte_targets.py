@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.byte_entropy import entropy
 from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.decision_tree import DecisionTree
@@ -13,15 +14,13 @@ from atarigan.models.dynamics.features import Columns, Feature, Kind
 from atarigan.models.dynamics.formulas import Formula
 from atarigan.models.dynamics.hard_examples import MinedTree
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
-from atarigan.models.dynamics.labels import NUM_CODES, Labels, told_by, usual_codes
+from atarigan.models.dynamics.labels import NUM_CODES, Labels, expected_codes, right_formulas
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_tables import Coding
 
+Bytes = npt.NDArray[np.uint8]
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
-
-
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass
@@ -33,18 +32,20 @@ class ByteTarget:
         coding: of leaves without a formula.
         group: of bytes whose changes are counted together.
         formulas: what leaves may hold instead of a code.
-        is_usual: for which codes leaves are expected, bool (256,), as in `Labels.of`.
+        is_expected: which codes leaves are expected to hold, bool (256,), as in `Labels.of`.
         mined: the tree that is known.
         is_searched: whether arrays were looked for that the tree may read.
+        size_searched: nodes of the tree when formulas were looked for last.
     """
 
     address: int
     coding: Coding
     group: int = NO_GROUP
     formulas: list[Formula] = field(default_factory=list)
-    is_usual: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones(NUM_CODES, np.bool_))
+    is_expected: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones(NUM_CODES, np.bool_))
     mined: MinedTree | None = None
     is_searched: bool = False
+    size_searched: int = 0
 
     def codes(self, transitions: FrameTransitions) -> Bytes:
         """Return what leaves without a formula would hold, uint8 (N,)."""
@@ -58,16 +59,17 @@ class ByteTarget:
         if not self.formulas:
             return Labels.of_codes(codes)
         following = transitions.next_states[:, self.address]
-        return Labels.of(codes, told_by(self.formulas, columns, following), self.is_usual)
+        right = right_formulas(self.formulas, columns, following)
+        return Labels.of(codes, right, self.is_expected)
 
     def take(
         self, formulas: list[Formula], transitions: FrameTransitions, columns: Columns
     ) -> None:
-        """Take formulas besides those that are known; the tree is then fitted anew."""
-        self.formulas, self.mined = [*self.formulas, *formulas], None
+        """Take other formulas, which leaves may hold; the tree is then fitted anew."""
+        self.formulas, self.mined = formulas, None
         following = transitions.next_states[:, self.address]
-        told = told_by(self.formulas, columns, following)
-        self.is_usual = usual_codes(self.codes(transitions), told)
+        right = right_formulas(formulas, columns, following)
+        self.is_expected = expected_codes(self.codes(transitions), right)
 
 
 def varying_addresses(transitions: FrameTransitions) -> list[int]:
@@ -86,14 +88,8 @@ def change_rate(address: int, transitions: FrameTransitions) -> float:
 def byte_target(address: int, transitions: FrameTransitions) -> ByteTarget:
     """Choose the coding of the least entropy; of equal ones, the first."""
     present, following = transitions.states[:, address], transitions.next_states[:, address]
-    coding = min(Coding, key=lambda each: round(_entropy(each.codes(present, following)), 9))
+    coding = min(Coding, key=lambda each: round(entropy(each.codes(present, following)), 9))
     return ByteTarget(address, coding)
-
-
-def _entropy(codes: Bytes) -> float:
-    counts = np.bincount(codes)
-    shares = counts[counts > 0] / len(codes)
-    return float(-(shares * np.log(shares)).sum())
 
 
 def easiest_first(

@@ -3,7 +3,8 @@ in many transitions for which the tree would need many different leaves.
 
 A formula is worth the bits that it saves: for each transition that it gives, the entropy of what
 leaves would hold instead. Those that save most are tried one after the other; one is kept if a tree
-that may hold it is smaller, or predicts other transitions better.
+that may hold it is smaller, or predicts other transitions better. They are of two bytes and a
+constant, or of one byte that is shifted or masked; a byte with flipped bits, say, is not found.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,15 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.models.dynamics.byte_entropy import entropy
 from atarigan.models.dynamics.decision_tree import DecisionTree
+from atarigan.models.dynamics.feature_selection import NODES_OF_A_WRONG_ONE
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 from atarigan.models.dynamics.formulas import OPERAND_KINDS, Formula, Operation, combined, shifted
-from atarigan.models.dynamics.labels import MOST_FORMULAS, Labels, told_by, usual_codes
+from atarigan.models.dynamics.labels import MOST_FORMULAS, Labels, expected_codes, right_formulas
 from atarigan.models.dynamics.tree_tables import Coding
 
+Bytes = npt.NDArray[np.uint8]
 _NUM_CHANGED, _NUM_UNCHANGED = 3_000, 1_000  # transitions that are examined
 _NUM_PAIRED = 1_000  # of which so many for formulas of two bytes
 _MOST_PAIRED = 64  # operands of those
@@ -27,13 +31,11 @@ _LEAST_SAVED, _LEAST_OF_ALL = 0.05, 0.01  # shares: of the bits of what is left,
 _LEAST_ENTROPY = 1.5  # bits of a transition that are saved
 _SIMPLER = 1.1  # times as much must be saved by a formula that is less simple
 _MOST_TESTED = 400  # features of a tree that is tried
-_NODES_OF_A_WRONG_ONE = 4
+_TESTED_LAST = (Kind.DIFFERENCE, Kind.NEXT_DIFFERENCE, Kind.BIT, Kind.LOW_NIBBLE)
 _LEAST_HELP = 0.95  # of the cost of a tree without a formula that is kept
 _SHIFTS = (-1, -2, -3, -4, 1, 2)
 _SOME_BITS = [1 << num for num in range(1, 8)]  # of which the lower or the higher bits are kept
 _MASKS = [each - 1 for each in _SOME_BITS] + [256 - each for each in _SOME_BITS]
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class _Left(NamedTuple):
@@ -54,7 +56,7 @@ class _Left(NamedTuple):
 
     @property
     def bits(self) -> float:
-        return len(self.codes) * _entropy(self.codes)
+        return len(self.codes) * entropy(self.codes)
 
 
 class _Found(NamedTuple):
@@ -103,7 +105,7 @@ def find_formulas(
     known: Sequence[Formula],
     rng: np.random.Generator,
 ) -> list[Formula]:
-    """Return formulas of a byte that are not known, those that save most first.
+    """Return formulas of a byte that are not known and that help its tree.
 
     Args:
         columns: of N transitions.
@@ -114,9 +116,10 @@ def find_formulas(
         rng: of all choices.
     """
     tried = _Tried.of(columns, number, features, rng)
-    kept, cost = list(known), 0
-    for formula in _candidates(tried, coding, known, rng):
-        cost = cost or tried.cost(coding, kept)
+    candidates = _candidates(tried, coding, known, rng)
+    kept = list(known)
+    cost = tried.cost(coding, kept) if candidates else 0
+    for formula in candidates:
         with_it = tried.cost(coding, [*kept, formula])
         if with_it < _LEAST_HELP * cost:
             kept, cost = [*kept, formula], with_it
@@ -138,7 +141,7 @@ class _Tried:
     ) -> None:
         self.columns, self.features, self.number = columns, features, number
         self.present, self.following = columns.present[number], columns.next[number]
-        tested = sorted(features, key=lambda each: each.kind == Kind.DIFFERENCE)[:_MOST_TESTED]
+        tested = sorted(features, key=lambda each: each.kind in _TESTED_LAST)[:_MOST_TESTED]
         self._values = columns.values(tested)
         self._is_fitted = rng.random(len(self.present)) < 0.5
         self._rng = rng
@@ -153,15 +156,15 @@ class _Tried:
     def cost(self, coding: Coding, formulas: Sequence[Formula]) -> int:
         """Return the nodes of a tree of a half, and several for each other one that is wrong."""
         codes = coding.codes(self.present, self.following)
-        told = told_by(formulas, self.columns, self.following)
-        labels = Labels.of(codes, told, usual_codes(codes, told))
+        right = right_formulas(formulas, self.columns, self.following)
+        labels = Labels.of(codes, right, expected_codes(codes, right))
         rows = np.flatnonzero(self._is_fitted & labels.is_decisive)
         others = np.flatnonzero(~self._is_fitted)
-        if not len(rows) or not len(others):
-            return 0
+        if not len(rows):
+            return 1 + NODES_OF_A_WRONG_ONE * len(others)
         tree = DecisionTree.fit(self._values[:, rows], labels.classes[rows], self._rng)
         is_wrong = labels.at(others).is_wrong(tree.predict(self._values[:, others]))
-        return tree.num_nodes + _NODES_OF_A_WRONG_ONE * int(is_wrong.sum())
+        return tree.num_nodes + NODES_OF_A_WRONG_ONE * int(is_wrong.sum())
 
 
 def _candidates(
@@ -170,13 +173,14 @@ def _candidates(
     """Return formulas that save bits."""
     itself = Feature(Kind.PRESENT, tried.number)
     others = [each for each in tried.features if each.kind in OPERAND_KINDS and each != itself]
-    read = [None, itself, *others]
-    values = np.zeros((len(read), len(tried.following)), np.uint8)
-    values[1:] = tried.columns.values([itself, *others])
+    values = tried.columns.values([itself, *others]).astype(np.uint8)
+    varied_first = np.argsort([-len(np.unique(each)) for each in values[1:]], kind="stable")
+    read = [None, itself, *(others[number] for number in varied_first)]
+    values = np.concatenate([0 * values[:1], values[:1], values[1:][varied_first]])
     codes = coding.codes(tried.present, tried.following)
     left = _Left(tried.following, codes, values)
     all_bits = left.bits
-    left = left.at(told_by(known, tried.columns, tried.following) == 0)
+    left = left.at(right_formulas(known, tried.columns, tried.following) == 0)
     found: list[Formula] = []
     while len(known) + len(found) < MOST_FORMULAS:
         if len(np.unique(left.codes)) < _FEWEST_CODES:
@@ -201,14 +205,19 @@ def _examined(columns: Columns, number: int, rng: np.random.Generator) -> Rows:
 
 
 def _best(left: _Left, rng: np.random.Generator) -> _Found:
-    """Return the formula that saves most, where a less simple one must save more."""
-    best = max(_of_itself(left), key=lambda each: each.saved)
+    """Return the formula that saves most, where one of a less simple kind must save more."""
     some = left.at(rng.permutation(len(left.codes))[:_NUM_PAIRED])
     scale = len(left.codes) / len(some.codes)
-    for candidates, factor in ((_copies(left), 1.0), (_parts(some), scale), (_pairs(some), scale)):
-        for each in candidates:
-            if each.saved * factor > _SIMPLER * best.saved:
-                best = each._replace(saved=each.saved * factor)
+    best = _Found()
+    for found, factor in (
+        (_of_itself(left), 1.0),
+        (_copies(left), 1.0),
+        (_parts(some), scale),
+        (_pairs(some), scale),
+    ):
+        of_kind = max(found, key=lambda each: each.saved, default=best)
+        if of_kind.saved * factor > _SIMPLER * best.saved:
+            best = of_kind._replace(saved=of_kind.saved * factor)
     return best
 
 
@@ -216,7 +225,7 @@ def _of_itself(left: _Left) -> Iterator[_Found]:
     """Yield a constant, and a constant added to the byte itself, which save other codes."""
     for first in (0, 1):
         constant, given = _most_frequent(left.following - left.operands[first])
-        yield _Found(given.sum() * _entropy(left.codes[given]), first=first, constant=constant)
+        yield _Found(given.sum() * entropy(left.codes[given]), first=first, constant=constant)
 
 
 def _copies(left: _Left) -> Iterator[_Found]:
@@ -231,7 +240,7 @@ def _parts(left: _Left) -> Iterator[_Found]:
     for first in range(1, len(left.operands)):
         values = left.operands[first]
         parts = [(shift, 255, shifted(values, shift)) for shift in _SHIFTS]
-        if first > 1:  # some bits of the byte itself are near it
+        if first > 1:  # of the byte itself, most masks leave what is near it
             parts += [(0, mask, values & np.uint8(mask)) for mask in _MASKS]
         for shift, mask, part in parts:
             constant, given = _most_frequent(left.following - part)
@@ -248,7 +257,7 @@ def _pairs(left: _Left) -> Iterator[_Found]:
             values = combined(operation, left.operands[:num], left.operands[second])
             counts = np.bincount((rows + (left.following - values)).ravel(), minlength=256 * num)
             counts = counts.reshape(num, 256)
-            begin = 1 if operation is Operation.DIFFERENCE else second + 1
+            begin = 0 if operation is Operation.DIFFERENCE else second + 1
             for first in range(begin, num):
                 constant = int(counts[first].argmax())
                 if first != second and counts[first, constant] >= _FEWEST_GIVEN:
@@ -270,12 +279,5 @@ def _saved(left: _Left, given: npt.NDArray[np.bool_], relative_to: int = 1) -> f
     if num < _FEWEST_GIVEN:
         return 0.0
     present, following = left.operands[relative_to, given], left.following[given]
-    entropy = min(map(_entropy, (following, following - present, following ^ present)))
-    return num * entropy if entropy >= _LEAST_ENTROPY else 0.0
-
-
-def _entropy(values: Bytes) -> float:
-    """Return the entropy of n bytes, in bits each; 0 of none."""
-    counts = np.bincount(values)
-    shares = counts[counts > 0] / max(len(values), 1)
-    return float(-(shares * np.log2(shares)).sum())
+    bits = min(map(entropy, (following, following - present, following ^ present)))
+    return num * bits if bits >= _LEAST_ENTROPY else 0.0

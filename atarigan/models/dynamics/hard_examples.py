@@ -73,7 +73,7 @@ def mine(
             default.
     """
     if known is None:
-        rows = _sample(labels, rng)
+        rows = _at_most(labels.to_fit(), NUM_SAMPLED, rng)
     else:
         found = _examined(known, columns, labels, rng)
         if found.is_right:
@@ -102,16 +102,10 @@ def fit_sample(
 
     Arguments are those of `mine`.
     """
-    rows = _sample(labels, rng)
+    rows = _at_most(labels.to_fit(), NUM_SAMPLED, rng)
     some = columns.at(rows), labels.classes[rows]
     features = select_features(*some, candidates, rng, _NUMS_SELECTED[0])
     return MinedTree(ByteTree(columns, labels.classes, features, rows, rng), rows)
-
-
-def _sample(labels: Labels, rng: np.random.Generator) -> Rows:
-    """Return some transitions whose label is decisive; if there is none, of all."""
-    decisive = np.flatnonzero(labels.is_decisive)
-    return _at_most(decisive if len(decisive) else np.arange(len(labels)), NUM_SAMPLED, rng)
 
 
 def _mined_with(
@@ -254,7 +248,10 @@ class _Validation:
         sample = _at_most(np.arange(len(labels)), _NUM_VALIDATED, rng)
         predicted = np.union1d(rows, sample)
         self._columns, self._labels = columns.at(predicted), labels.at(predicted)
-        self._fitted = np.isin(predicted, rows[rows < split])
+        first = rows[rows < split]
+        if not len(first):  # what tells answers apart comes late
+            first = rows[: max(1, int(_FITTED_SHARE * len(rows)))]
+        self._fitted = np.isin(predicted, first)
         self._num_first = int(np.searchsorted(predicted, split))
         self._rng = rng
         self._values: dict[Feature, Integers] = {}

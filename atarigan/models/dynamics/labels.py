@@ -1,4 +1,9 @@
-"""Labels: what a byte's tree may predict of each transition, and what it is fitted to."""
+"""Labels: what a byte's tree may predict of each transition, and what it is fitted to.
+
+Of one transition several answers may be right: where two bytes have the same value, so are formulas
+that copy the one and the other. A tree that is fitted to one of them learns a difference that is
+none. So the labels tell which transitions have a single answer, and what else is right.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +18,6 @@ from atarigan.models.dynamics.formulas import FIRST_FORMULA, Formula
 
 MOST_FORMULAS = 16  # of a tree
 NUM_CODES = 256
-_SETS = np.arange(1 << MOST_FORMULAS, dtype=np.uint32)  # of formulas, as bits
-_NUM_IN_SET = np.zeros(len(_SETS), np.uint8)
-for _bit in range(MOST_FORMULAS):
-    _NUM_IN_SET += (_SETS >> _bit & 1).astype(np.uint8)
-_LOWEST_BIT = np.maximum(_SETS & (~_SETS + np.uint32(1)), 1)
-_FIRST_IN_SET = _NUM_IN_SET[_LOWEST_BIT - 1]  # as many as there are bits below it
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +27,14 @@ class Labels:
     Attributes:
         classes: what to fit: a code, or `FIRST_FORMULA` plus the number of a formula, uint16 (N,).
         codes: the code that is right, uint8 (N,).
-        told_by: the formulas that are right, as bits, uint16 (N,).
-        is_decisive: whether the class is the only one that is right, as far as can be expected,
-            bool (N,). Where several are, any of them would do, and fitting to one misleads.
+        right_formulas: the formulas that are right, as bits, uint16 (N,).
+        is_decisive: whether the class is the only right answer; codes count that leaves are
+            expected to hold; bool (N,).
     """
 
     classes: Classes
     codes: npt.NDArray[np.uint8]
-    told_by: npt.NDArray[np.uint16]
+    right_formulas: npt.NDArray[np.uint16]
     is_decisive: npt.NDArray[np.bool_]
 
     @classmethod
@@ -48,42 +47,55 @@ class Labels:
     def of(
         cls,
         codes: npt.NDArray[np.uint8],
-        told_by: npt.NDArray[np.uint16],
-        is_usual: npt.NDArray[np.bool_],
+        right_formulas: npt.NDArray[np.uint16],
+        is_expected: npt.NDArray[np.bool_],
     ) -> Self:
-        """Return labels; `is_usual`, bool (256,), tells for which codes leaves are expected."""
-        may_be_code = is_usual[codes]
-        is_code = may_be_code | (told_by == 0)
-        classes = np.where(is_code, codes, FIRST_FORMULA + _FIRST_IN_SET[told_by].astype(np.uint16))
-        is_decisive = _NUM_IN_SET[told_by] + may_be_code <= 1
-        return cls(classes.astype(np.uint16), codes, told_by, is_decisive)
+        """Return labels; `is_expected`, bool (256,), as `expected_codes` returns it."""
+        may_be_code = is_expected[codes]
+        is_code = may_be_code | (right_formulas == 0)
+        classes = np.where(is_code, codes, FIRST_FORMULA + _lowest_bit(right_formulas))
+        is_decisive = np.bitwise_count(right_formulas) + may_be_code <= 1
+        return cls(classes.astype(np.uint16), codes, right_formulas, is_decisive)
 
     def __len__(self) -> int:
         return len(self.classes)
 
     def at(self, rows: Rows) -> Self:
         """Return those of some transitions."""
-        told_by, is_decisive = self.told_by[rows], self.is_decisive[rows]
-        return type(self)(self.classes[rows], self.codes[rows], told_by, is_decisive)
+        right_formulas, is_decisive = self.right_formulas[rows], self.is_decisive[rows]
+        return type(self)(self.classes[rows], self.codes[rows], right_formulas, is_decisive)
+
+    def to_fit(self) -> Rows:
+        """Return the transitions that a tree is fitted to: the decisive ones, or all if there is
+        none.
+        """
+        rows = np.flatnonzero(self.is_decisive)
+        return rows if len(rows) else np.arange(len(self))
 
     def is_wrong(self, predicted: Classes) -> npt.NDArray[np.bool_]:
         """Return where predicted classes (N,) give another value."""
         formula = np.maximum(predicted, FIRST_FORMULA) - FIRST_FORMULA
-        is_told = (self.told_by >> formula & 1) > 0
+        is_right = (self.right_formulas >> formula & 1) > 0
         is_wrong: npt.NDArray[np.bool_] = np.where(
-            predicted < FIRST_FORMULA, predicted != self.codes, ~is_told
+            predicted < FIRST_FORMULA, predicted != self.codes, ~is_right
         )
         return is_wrong
 
-    def the_only(self) -> int | None:
-        """Return the class that is right everywhere, if there is one."""
-        everywhere = int(np.bitwise_and.reduce(self.told_by, initial=(1 << MOST_FORMULAS) - 1))
+    def right_everywhere(self) -> int | None:
+        """Return a class that is right for all transitions, if there is one."""
         if (self.codes == self.codes[0]).all():
             return int(self.codes[0])
-        return FIRST_FORMULA + int(_FIRST_IN_SET[everywhere]) if everywhere else None
+        formulas = np.bitwise_and.reduce(self.right_formulas, keepdims=True)
+        return FIRST_FORMULA + int(_lowest_bit(formulas)[0]) if formulas[0] else None
 
 
-def told_by(
+def _lowest_bit(sets: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """Return the number of the lowest bit that is set, of bits that are not all zero."""
+    below = (sets & (~sets + np.uint16(1))) - np.uint16(1)
+    return np.bitwise_count(below).astype(np.uint16)
+
+
+def right_formulas(
     formulas: Sequence[Formula], columns: Columns, following: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.uint16]:
     """Return which formulas give the next values (N,), as bits, uint16 (N,)."""
@@ -93,13 +105,13 @@ def told_by(
     return bits
 
 
-def usual_codes(
-    codes: npt.NDArray[np.uint8], told_by: npt.NDArray[np.uint16]
+def expected_codes(
+    codes: npt.NDArray[np.uint8], right: npt.NDArray[np.uint16]
 ) -> npt.NDArray[np.bool_]:
-    """Return which codes are more frequent where no formula is right than where one is, bool
-    (256,): of the others, formulas give them by chance or always.
+    """Return which codes leaves are expected to hold, bool (256,): those that are more frequent
+    where no formula is right, `right` being bits of formulas. Others come of what formulas give.
     """
-    is_told = told_by > 0
-    alone = np.bincount(codes[~is_told], minlength=NUM_CODES)
-    told = np.bincount(codes[is_told], minlength=NUM_CODES)
-    return alone > told
+    is_given = right > 0
+    alone = np.bincount(codes[~is_given], minlength=NUM_CODES)
+    given = np.bincount(codes[is_given], minlength=NUM_CODES)
+    return alone > given

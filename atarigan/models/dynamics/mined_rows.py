@@ -16,7 +16,7 @@ from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import Feature, Kind, RegisterLayout, Rows, are_valid
 from atarigan.models.dynamics.formulas import Formula, Formulas
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
-from atarigan.models.dynamics.labels import NUM_CODES
+from atarigan.models.dynamics.labels import MOST_FORMULAS, NUM_CODES
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
 from atarigan.models.dynamics.tree_tables import HEADS, STRUCTURES, Coding
@@ -25,7 +25,7 @@ _DTYPES: dict[str, type] = {
     "addresses": np.int32,
     "codings": np.uint8,
     "num_formulas": np.int32,
-    "usual_codes": np.uint8,
+    "expected_codes": np.uint8,
     "groups": np.int16,
     "rewards": np.float32,
     "features": np.uint16,
@@ -34,7 +34,7 @@ _DTYPES: dict[str, type] = {
     "num_rows": np.int32,
 }
 _NOT_NEGATIVE = ("addresses", "num_formulas", "num_features", "rows", "num_rows")
-_LATER = ("num_formulas", "usual_codes", "groups", *STRUCTURES)
+_LATER = ("num_formulas", "expected_codes", "groups", *STRUCTURES)
 
 
 class RowsOfTree(NamedTuple):
@@ -53,7 +53,7 @@ class MinedRows:
         codings: of the bytes, uint8 (T,).
         formulas: those of each byte's tree, one after the other.
         num_formulas: of each byte's tree, int32 (T,).
-        usual_codes: for which codes leaves are expected, as bits, uint8 (T, 32).
+        expected_codes: which codes leaves are expected to hold, as bits, uint8 (T, 32).
         groups: of the bytes, as in `TreeTables`, int16 (T,).
         grids, arrays: of the bytes, as in `TreeTables`.
         rewards: the different rewards, float32 (R,).
@@ -70,7 +70,7 @@ class MinedRows:
     codings: npt.NDArray[np.uint8]
     formulas: Formulas
     num_formulas: npt.NDArray[np.int32]
-    usual_codes: npt.NDArray[np.uint8]
+    expected_codes: npt.NDArray[np.uint8]
     groups: Groups
     grids: Grids
     arrays: IndexedArrays
@@ -87,7 +87,7 @@ class MinedRows:
             "addresses": (num_varying,),
             "codings": (num_varying,),
             "num_formulas": (num_varying,),
-            "usual_codes": (num_varying, NUM_CODES // 8),
+            "expected_codes": (num_varying, NUM_CODES // 8),
             "groups": (num_varying,),
             "rewards": (self.rewards.size,),
             "features": (self.features.size // 3, 3),
@@ -104,6 +104,7 @@ class MinedRows:
             found, expected = len(getattr(self, name)), int(getattr(self, f"num_{name}").sum())
             if found != expected:
                 raise InputError(f"num_{name} must add up to {found}, not {expected}")
+        check_range("num_formulas", self.num_formulas, MOST_FORMULAS + 1)
         check_range("codings", self.codings, len(Coding))
         check_range("groups", self.groups, len(self.groups), NO_GROUP)
         self.grids.check_bytes(len(self.addresses))
@@ -112,10 +113,11 @@ class MinedRows:
     @classmethod
     def of(
         cls,
+        *,
         addresses: Sequence[int],
         codings: Sequence[Coding],
         formulas: Sequence[Sequence[Formula]],
-        are_usual: Sequence[npt.NDArray[np.bool_]],
+        are_expected: Sequence[npt.NDArray[np.bool_]],
         groups: Groups,
         grids: Grids,
         arrays: IndexedArrays,
@@ -127,7 +129,7 @@ class MinedRows:
         Args:
             addresses, codings, groups, grids, arrays, rewards: as the attributes.
             formulas: of each byte's tree.
-            are_usual: for which codes leaves are expected, bool (256,) of each byte.
+            are_expected: which codes leaves are expected to hold, bool (256,) of each byte.
             trees: of the bytes, then of the heads.
         """
         known = [RowsOfTree([], np.zeros(0, np.int64)) if each is None else each for each in trees]
@@ -137,7 +139,9 @@ class MinedRows:
             codings=np.array(codings, np.uint8),
             formulas=Formulas.of([formula for each in formulas for formula in each]),
             num_formulas=np.array(list(map(len, formulas)), np.int32),
-            usual_codes=np.packbits(np.reshape(are_usual, (-1, NUM_CODES)), axis=1),
+            expected_codes=np.packbits(
+                np.array(are_expected, np.bool_).reshape(-1, NUM_CODES), axis=1
+            ),
             groups=groups,
             grids=grids,
             arrays=arrays,
@@ -160,9 +164,9 @@ class MinedRows:
         """Return the formulas of each byte's tree; their operands must be valid."""
         return _parted(self.formulas.each(), self.num_formulas)
 
-    def are_usual(self) -> list[npt.NDArray[np.bool_]]:
-        """Return for which codes leaves are expected, bool (256,) of each byte."""
-        return list(np.unpackbits(self.usual_codes, axis=1) > 0)
+    def are_expected(self) -> list[npt.NDArray[np.bool_]]:
+        """Return which codes leaves are expected to hold, bool (256,) of each byte."""
+        return list(np.unpackbits(self.expected_codes, axis=1) > 0)
 
     def check(self, num_transitions: int, num_bytes: int, num_inputs: int) -> None:
         """Raise InputError unless it is of so many transitions at least, of bytes and inputs."""
@@ -171,6 +175,9 @@ class MinedRows:
         )
         layout.check()
         self.formulas.check(layout)
+        of_bytes = np.repeat(np.arange(len(self.addresses)), self.num_formulas)
+        if (self.formulas.last_next_bytes(self.arrays) >= of_bytes).any():
+            raise InputError("formulas must read next values of earlier bytes alone")
         if len(self.rows) and self.rows.max() >= num_transitions:
             raise InputError(f"rows must be below {num_transitions}, not {self.rows.max()}")
         check_range("addresses", self.addresses, num_bytes)
@@ -198,7 +205,7 @@ class MinedRows:
         num = tables["addresses"].size
         tables.setdefault("groups", no_groups(num))
         tables.setdefault("num_formulas", np.zeros(num, np.int32))
-        tables.setdefault("usual_codes", np.full((num, NUM_CODES // 8), 255, np.uint8))
+        tables.setdefault("expected_codes", np.full((num, NUM_CODES // 8), 255, np.uint8))
         try:
             return cls(
                 grids=Grids.from_stored(tables),

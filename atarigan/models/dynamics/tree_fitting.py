@@ -35,7 +35,8 @@ _NUM_EXAMINED = 60_000  # transitions that tell which differences are worth tryi
 _LARGEST_INPUT = 1 << 24  # of which differences fit into int32
 _LARGEST_VALUE = 256
 _NUM_SEARCHED = 12  # trees for which arrays are looked for in a fit, the largest first
-_FEWEST_NODES = 100  # of such a tree
+_FEWEST_NODES = 100  # of such a tree, and of one that formulas are looked for again
+_LEAST_GROWTH = 1.5  # of a tree since formulas were looked for
 
 Progress = Callable[[int, int], None]
 
@@ -93,16 +94,17 @@ class TreeFitter:
 
     def mined(self) -> MinedRows:
         """Return what the trees so far were fitted to, from which `restore` goes on."""
+        targets = self._targets
         return MinedRows.of(
-            [target.address for target in self._targets],
-            [target.coding for target in self._targets],
-            [target.formulas for target in self._targets],
-            [target.is_usual for target in self._targets],
-            self._groups,
-            self._grids,
-            self._arrays,
-            self._heads.rewards,
-            [
+            addresses=[target.address for target in targets],
+            codings=[target.coding for target in targets],
+            formulas=[target.formulas for target in targets],
+            are_expected=[target.is_expected for target in targets],
+            groups=self._groups,
+            grids=self._grids,
+            arrays=self._arrays,
+            rewards=self._heads.rewards,
+            trees=[
                 None if each is None else RowsOfTree(each.tree.features, each.rows)
                 for each in self._mined_trees
             ],
@@ -119,13 +121,13 @@ class TreeFitter:
         num_bytes, num_inputs = transitions.states.shape[1], transitions.inputs.shape[1]
         mined.check(len(transitions), num_bytes, num_inputs)
         self._targets = [
-            ByteTarget(address, Coding(coding), group, formulas, is_usual)
-            for address, coding, group, formulas, is_usual in zip(
+            ByteTarget(address, Coding(coding), group, formulas, is_expected)
+            for address, coding, group, formulas, is_expected in zip(
                 mined.addresses.tolist(),
                 mined.codings.tolist(),
                 mined.groups.tolist(),
                 mined.formulas_of_bytes(),
-                mined.are_usual(),
+                mined.are_expected(),
                 strict=True,
             )
         ]
@@ -146,7 +148,10 @@ class TreeFitter:
     ) -> MinedTree | None:
         if known is None:
             return None
-        return MinedTree(ByteTree(columns, labels.classes, *known, self._rng), known.rows)
+        classes = labels.classes
+        if not known.features and (only := labels.right_everywhere()) is not None:
+            classes = np.full_like(classes, only)
+        return MinedTree(ByteTree(columns, classes, *known, self._rng), known.rows)
 
     @property
     def _mined_trees(self) -> list[MinedTree | None]:
@@ -196,7 +201,7 @@ class TreeFitter:
             likely = candidates.likely(number)
             target.mined = _if_allowed(target.mined, candidates)
             if number not in unread_numbers:
-                _drop_formulas(target, candidates)
+                self._drop_formulas(target, candidates, columns)
                 self._find_leaves(target, number, columns, likely)
             target.mined = self._mined(
                 columns,
@@ -277,8 +282,8 @@ class TreeFitter:
             progress()
             decides = influences[:, number] & is_read
             decides[number] = True
-            classes = target.labels(transitions, columns).classes
-            byte = HardByte(number, classes, tree.features, decides)
+            labels = target.labels(transitions, columns)
+            byte = HardByte(number, labels, tree.features, decides)
             self._arrays, helps = find_arrays(columns, addresses, byte, self._rng)
             columns = replace(columns, arrays=self._arrays)
             target.is_searched = True
@@ -286,20 +291,36 @@ class TreeFitter:
                 target.mined = None
         return columns
 
+    def _drop_formulas(
+        self, target: ByteTarget, candidates: CandidateFeatures, columns: Columns
+    ) -> None:
+        """Drop formulas that read what they may not."""
+        allowed = [
+            each for each in target.formulas if not any(map(candidates.reads_unread, each.operands))
+        ]
+        if len(allowed) < len(target.formulas):
+            assert self.transitions is not None
+            target.take(allowed, self.transitions, columns)
+
     def _find_leaves(
         self, target: ByteTarget, number: int, columns: Columns, likely: list[Feature]
     ) -> None:
-        """Find formulas for a byte without a tree, whose coding is chosen, or with a large one."""
-        if target.mined is not None and target.mined.tree.num_nodes < _FEWEST_NODES:
-            return
-        transitions = self.transitions
+        """Choose the coding of a byte without a tree, and find formulas for it, or for a byte whose
+        tree is large and has grown since.
+        """
+        transitions, size = self.transitions, 0
         assert transitions is not None
-        if target.mined is None and not target.formulas:
+        if target.mined is not None:
+            size = target.mined.tree.num_nodes
+            if size < max(_FEWEST_NODES, _LEAST_GROWTH * target.size_searched):
+                return
+        elif not target.formulas:
             target.coding = best_coding(columns, number, target.coding, likely, self._rng)
+        target.size_searched = size
         known = target.formulas
         found = find_formulas(columns, number, target.coding, likely, known, self._rng)
         if found:
-            target.take(found, transitions, columns)
+            target.take([*known, *found], transitions, columns)
 
     def _columns(self, transitions: FrameTransitions) -> Columns:
         addresses = [target.address for target in self._targets]
@@ -315,7 +336,7 @@ class TreeFitter:
         *,
         is_read: bool = True,
     ) -> MinedTree:
-        only = labels.the_only()
+        only = labels.right_everywhere()
         if only is not None:
             first = np.zeros(1, np.int64)
             classes = np.full(len(labels), only, np.uint16)
@@ -348,15 +369,6 @@ def _if_allowed(mined: MinedTree | None, candidates: CandidateFeatures) -> Mined
     if mined is None or any(map(candidates.reads_unread, mined.tree.features)):
         return None
     return mined
-
-
-def _drop_formulas(target: ByteTarget, candidates: CandidateFeatures) -> None:
-    """Drop formulas that read what they may not, and the tree, which numbers them."""
-    allowed = [
-        each for each in target.formulas if not any(map(candidates.reads_unread, each.operands))
-    ]
-    if len(allowed) < len(target.formulas):
-        target.formulas, target.mined = allowed, None
 
 
 def _checked_rewards(transitions: FrameTransitions) -> npt.NDArray[np.float32]:
