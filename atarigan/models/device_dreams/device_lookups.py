@@ -27,7 +27,7 @@ class DeviceCells:
 
     def __init__(self, grids: Grids, rows: Tensor, device: torch.device) -> None:
         pointers, places, masks, members = (
-            torch.from_numpy(each.astype(np.int64)) for each in grids.arrays.values()
+            torch.from_numpy(each.astype(np.int64)) for each in grids.tables.values()
         )
         self._num = len(grids)
         is_member = members != NO_PLACE

@@ -6,29 +6,21 @@ object may reach into the next cell, so that the cells one further are read as w
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.table_checks import check_range, check_shapes
-from atarigan.models.dynamics.tables_file import take_together
+from atarigan.models.dynamics.optional_tables import OptionalTables
+from atarigan.models.dynamics.table_checks import check_range
 
 NO_PLACE = -1
 _NUM_VALUES = 256
-_DTYPES: dict[str, type] = {
-    "pointers": np.int16,
-    "places": np.int16,
-    "masks": np.uint8,
-    "members": np.int16,
-}
-_PREFIX = "grid_"
 OFFSETS = ((0, 0), (0, 1), (0, -1), (1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1))
-STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
 
 
 @dataclass(frozen=True, eq=False)
-class Grids:
+class Grids(OptionalTables):
     """G grids of at most M bytes each.
 
     Attributes:
@@ -42,6 +34,14 @@ class Grids:
         InputError: sizes or dtypes do not agree.
     """
 
+    NOUN = "grids"
+    PREFIX = "grid_"
+    DTYPES: ClassVar = {
+        "pointers": np.int16,
+        "places": np.int16,
+        "masks": np.uint8,
+        "members": np.int16,
+    }
     pointers: npt.NDArray[np.int16]
     places: npt.NDArray[np.int16]
     masks: npt.NDArray[np.uint8]
@@ -55,33 +55,14 @@ class Grids:
             "masks": (num, _NUM_VALUES),
             "members": (num, self.members.shape[-1] if self.members.ndim else 0),
         }
-        check_shapes(self, _DTYPES, shapes)
+        self._check_shapes(shapes)
         check_range("places", self.places, _NUM_VALUES, NO_PLACE)
 
     @classmethod
     def none(cls) -> Self:
         """Return no grids."""
         shapes = ((0, 2), (0, 2, _NUM_VALUES), (0, _NUM_VALUES), (0, 0))
-        return cls(*map(np.zeros, shapes, _DTYPES.values()))
-
-    @classmethod
-    def from_stored(cls, tables: dict[str, Any]) -> Self:
-        """Take the arrays of `stored` out of others, which may be without them.
-
-        Raises:
-            InputError: some are missing, or sizes or dtypes do not agree.
-        """
-        found = take_together(tables, STORED_NAMES, "grids")
-        return cls.none() if found is None else cls(*found)
-
-    @property
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The attributes by name, in one block of memory each."""
-        return {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
-
-    def stored(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays by the names under which files keep them; none without a grid."""
-        return {_PREFIX + name: each for name, each in self.arrays.items()} if len(self) else {}
+        return cls(*map(np.zeros, shapes, cls.DTYPES.values()))
 
     def __len__(self) -> int:
         return len(self.pointers)

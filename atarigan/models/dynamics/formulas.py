@@ -9,7 +9,7 @@ continuous classes").
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,23 +26,13 @@ from atarigan.models.dynamics.features import (
     operands,
 )
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
-from atarigan.models.dynamics.table_checks import check_range, check_shapes
-from atarigan.models.dynamics.tables_file import take_together
+from atarigan.models.dynamics.optional_tables import OptionalTables
+from atarigan.models.dynamics.table_checks import check_range
 
 FIRST_FORMULA = 256
 """In a leaf: what it holds is a value below this, or this plus the number of a formula."""
 OPERAND_KINDS = (Kind.PRESENT, Kind.NEXT, Kind.ENTRY, Kind.NEXT_ENTRY)
 _ZERO = -1  # as the kind of an operand
-_DTYPES: dict[str, type] = {
-    "operations": np.uint8,
-    "firsts": np.int16,
-    "seconds": np.int16,
-    "shifts": np.int8,
-    "masks": np.uint8,
-    "constants": np.uint8,
-}
-_PREFIX = "formula_"
-STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
 
 
 class Operation(IntEnum):
@@ -114,7 +104,7 @@ def _read(columns: Columns, operand: Feature | None) -> npt.NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, eq=False)
-class Formulas:
+class Formulas(OptionalTables):
     """F formulas, as tables.
 
     Attributes:
@@ -127,6 +117,16 @@ class Formulas:
         InputError: sizes or dtypes do not agree, or an operation or a shift is not known.
     """
 
+    NOUN = "formulas"
+    PREFIX = "formula_"
+    DTYPES: ClassVar = {
+        "operations": np.uint8,
+        "firsts": np.int16,
+        "seconds": np.int16,
+        "shifts": np.int8,
+        "masks": np.uint8,
+        "constants": np.uint8,
+    }
     operations: npt.NDArray[np.uint8]
     firsts: npt.NDArray[np.int16]
     seconds: npt.NDArray[np.int16]
@@ -137,8 +137,8 @@ class Formulas:
     def __post_init__(self) -> None:
         num = self.operations.size
         pairs = ("firsts", "seconds")
-        shapes = {name: (num, 2) if name in pairs else (num,) for name in _DTYPES}
-        check_shapes(self, _DTYPES, shapes)
+        shapes = {name: (num, 2) if name in pairs else (num,) for name in self.DTYPES}
+        self._check_shapes(shapes)
         check_range("operations", self.operations, len(Operation))
         check_range("shifts", self.shifts, _LARGEST_SHIFT + 1, -_LARGEST_SHIFT)
 
@@ -164,28 +164,12 @@ class Formulas:
         """Return no formulas."""
         return cls.of([])
 
-    @classmethod
-    def from_stored(cls, tables: dict[str, Any]) -> Self:
-        """Take the tables of `stored` out of others, which may be without them.
-
-        Raises:
-            InputError: some are missing, or sizes or dtypes do not agree.
-        """
-        found = take_together(tables, STORED_NAMES, "formulas")
-        return cls.none() if found is None else cls(*found)
-
-    def stored(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the tables by the names under which files keep them; none without a formula."""
-        if not len(self):
-            return {}
-        return {_PREFIX + name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
-
     def __len__(self) -> int:
         return len(self.operations)
 
     def each(self) -> list[Formula]:
         """Return the formulas; their operands must be valid."""
-        tables = [getattr(self, name).tolist() for name in _DTYPES]
+        tables = [table.tolist() for table in self.tables.values()]
         return [
             Formula(Operation(operation), _operand(*first), _operand(*second), *numbers)
             for operation, first, second, *numbers in zip(*tables, strict=True)

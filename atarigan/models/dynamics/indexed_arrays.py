@@ -6,23 +6,20 @@ lane, a tree that reads single bytes needs a branch for each lane.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.table_checks import check_range, check_shapes
-from atarigan.models.dynamics.tables_file import take_together
+from atarigan.models.dynamics.optional_tables import OptionalTables
+from atarigan.models.dynamics.table_checks import check_range
 
 NO_ENTRY = -1
 """In `members`: no byte that varies. As a value: nothing is picked."""
-_DTYPES: dict[str, type] = {"indexes": np.int16, "members": np.int16}
-_PREFIX = "array_"
-STORED_NAMES = tuple(_PREFIX + name for name in _DTYPES)
 
 
 @dataclass(frozen=True, eq=False)
-class IndexedArrays:
+class IndexedArrays(OptionalTables):
     """A arrays of at most M bytes each.
 
     Attributes:
@@ -33,6 +30,9 @@ class IndexedArrays:
         InputError: sizes or dtypes do not agree.
     """
 
+    NOUN = "arrays"
+    PREFIX = "array_"
+    DTYPES: ClassVar = {"indexes": np.int16, "members": np.int16}
     indexes: npt.NDArray[np.int16]
     members: npt.NDArray[np.int16]
 
@@ -40,7 +40,7 @@ class IndexedArrays:
         num = self.indexes.shape[0] if self.indexes.ndim else 0
         width = self.members.shape[-1] if self.members.ndim else 0
         least = min(num, 1)  # an array has an entry
-        check_shapes(self, _DTYPES, {"indexes": (num,), "members": (num, max(width, least))})
+        self._check_shapes({"indexes": (num,), "members": (num, max(width, least))})
 
     @classmethod
     def none(cls) -> Self:
@@ -55,22 +55,6 @@ class IndexedArrays:
         for row, each in zip(padded, members, strict=True):
             row[: len(each)] = list(each)
         return cls(np.array(list(indexes), np.int16), padded)
-
-    @classmethod
-    def from_stored(cls, tables: dict[str, Any]) -> Self:
-        """Take the arrays of `stored` out of others, which may be without them.
-
-        Raises:
-            InputError: some are missing, or sizes or dtypes do not agree.
-        """
-        found = take_together(tables, STORED_NAMES, "arrays")
-        return cls.none() if found is None else cls(*found)
-
-    def stored(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays by the names under which files keep them; none without an array."""
-        if not len(self):
-            return {}
-        return {_PREFIX + name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
 
     def __len__(self) -> int:
         return len(self.indexes)

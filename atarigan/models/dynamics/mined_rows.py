@@ -19,7 +19,7 @@ from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.labels import MOST_FORMULAS, NUM_CODES
 from atarigan.models.dynamics.table_checks import check_range, check_shapes
 from atarigan.models.dynamics.tables_file import read_tables
-from atarigan.models.dynamics.tree_tables import HEADS, STRUCTURES, Coding
+from atarigan.models.dynamics.tree_tables import HEADS, LATER_NAMES, Coding
 
 _DTYPES: dict[str, type] = {
     "addresses": np.int32,
@@ -34,7 +34,7 @@ _DTYPES: dict[str, type] = {
     "num_rows": np.int32,
 }
 _NOT_NEGATIVE = ("addresses", "num_formulas", "num_features", "rows", "num_rows")
-_LATER = ("num_formulas", "expected_codes", "groups", *STRUCTURES)
+_LATER = ("num_formulas", "expected_codes", "groups", *LATER_NAMES)
 
 
 class RowsOfTree(NamedTuple):

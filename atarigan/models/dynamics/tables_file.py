@@ -37,17 +37,3 @@ def read_tables(
     if not set(names) - set(later) <= tables.keys() <= {*names, *later}:
         raise InputError(f"{path} must hold {', '.join(names)}, not {', '.join(tables)}")
     return tables
-
-
-def take_together(tables: dict[str, Any], names: Collection[str], noun: str) -> list[Any] | None:
-    """Take tables that belong together out of others; None if there is none of them.
-
-    Raises:
-        InputError: some are missing.
-    """
-    missing = [name for name in names if name not in tables]
-    if len(missing) == len(names):
-        return None
-    if missing:
-        raise InputError(f"{', '.join(missing)} must be there, as other tables of {noun} are")
-    return [tables.pop(name) for name in names]

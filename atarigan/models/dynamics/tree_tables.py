@@ -19,7 +19,6 @@ from safetensors.numpy import save
 from atarigan.errors import InputError
 from atarigan.files import atomic, typed_json
 from atarigan.files.untrusted_paths import confined
-from atarigan.models.dynamics import byte_grids, formulas, indexed_arrays
 from atarigan.models.dynamics.byte_grids import Grids
 from atarigan.models.dynamics.change_groups import NO_GROUP, Groups, no_groups
 from atarigan.models.dynamics.features import RegisterLayout, are_valid, last_next_byte
@@ -31,11 +30,7 @@ from atarigan.models.dynamics.tables_file import read_tables
 SETTINGS_FILE = "dynamics.json"
 TREES_FILE = "trees.safetensors"
 HEADS = ("reward", "end", "lives")
-STRUCTURES = (
-    *byte_grids.STORED_NAMES,
-    *indexed_arrays.STORED_NAMES,
-    *formulas.STORED_NAMES,
-)
+LATER_NAMES = [name for each in (Grids, IndexedArrays, Formulas) for name in each.stored_names()]
 _LARGEST = 4096  # bytes or inputs
 
 
@@ -216,7 +211,7 @@ class TreeTables:
         path = folder / TREES_FILE
         settings = _read_settings(folder / SETTINGS_FILE, folder)
         try:
-            tables = read_tables(confined(path, folder), _DTYPES, _FORMER, ("groups", *STRUCTURES))
+            tables = read_tables(confined(path, folder), _DTYPES, _FORMER, ("groups", *LATER_NAMES))
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
         tables.setdefault("groups", no_groups(tables["addresses"].size))

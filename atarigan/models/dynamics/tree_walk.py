@@ -82,7 +82,7 @@ def program_of(tables: TreeTables) -> Program:
         roots=roots,
         counters=_counters(tables),
         num_groups=tables.layout.num_groups,
-        **tables.grids.arrays,
+        **tables.grids.tables,
         cells=_cells_read(read, tables),
         indexes=tables.arrays.indexes.copy(),
         array_members=np.ascontiguousarray(tables.arrays.members),

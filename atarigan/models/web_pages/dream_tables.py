@@ -32,7 +32,7 @@ def dream_model(dream: Dream) -> WebModel:
         raise InputError(f"a page plays trees, not {type(dream.dynamics).__name__}")
     trees = dream.dynamics.tables
     tables: Tables = {f"trees.{name}": getattr(trees, name) for name in _TREE_TABLES}
-    tables |= {f"trees.grid_{name}": array for name, array in trees.grids.arrays.items()}
+    tables |= {f"trees.grid_{name}": array for name, array in trees.grids.tables.items()}
     tables |= {
         "trees.array_indexes": trees.arrays.indexes,
         "trees.array_members": trees.arrays.members,
