@@ -82,6 +82,7 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
         "some bits": first & np.uint8(0x1F),
         "higher bits": (first >> np.uint8(3)) + np.uint8(40),
         "complement": np.uint8(255) - first,
+        "carry": first + second + (states[NOISE] > 60).astype(np.uint8),
         "shift register": (states[DRAWN] << np.uint8(1)) + (second > 60).astype(np.uint8),
     }[kind]
 
@@ -95,6 +96,13 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
         ("some bits", [Formula(first=present(COUNTER), mask=0x1F)]),
         ("higher bits", [Formula(first=present(COUNTER), shift=-3, constant=40)]),
         ("complement", [Formula(Operation.DIFFERENCE, None, present(COUNTER), constant=255)]),
+        (
+            "carry",
+            [
+                Formula(Operation.SUM, present(OTHER), present(COUNTER)),
+                Formula(Operation.SUM, present(OTHER), present(COUNTER), constant=1),
+            ],
+        ),
         (
             "shift register",
             [
