@@ -23,7 +23,7 @@ FORMULAS = (  # the first ones may be held by any byte's leaves, the last ones b
     Formula(Operation.XOR, Feature(Kind.PRESENT, 0), Feature(Kind.ENTRY, 1), 2, 0xBC, 250),
     Formula(Operation.SUM, Feature(Kind.ENTRY, 0), None, -2),
     Formula(Operation.SUM, Feature(Kind.NEXT, 3), None, -3, 0x0F, 1),
-    Formula(Operation.DIFFERENCE, Feature(Kind.NEXT_ENTRY, 1), Feature(Kind.NEXT, 0), 1),
+    Formula(Operation.DIFFERENCE, Feature(Kind.NEXT_ENTRY, 1), Feature(Kind.NEXT, 0), -1),
     Formula(Operation.SUM, Feature(Kind.PRESENT, 2), Feature(Kind.NEXT, 0)),
 )
 NUM_FREE_FORMULAS = 5
@@ -58,15 +58,14 @@ def plain_formula(formula, present, following):
     def read(operand):
         return 0 if operand is None else plain_value((*operand[:2], 0), present, following, ())
 
-    first = read(formula.first) % 256
-    first = first * 2**formula.shift if formula.shift >= 0 else first // 2**-formula.shift
-    first, second = int(first) & formula.mask, read(formula.second)
+    first, second = read(formula.first) % 256, read(formula.second) % 256
     both = {
         Operation.SUM: first + second,
         Operation.DIFFERENCE: first - second,
-        Operation.XOR: first ^ (second % 256),
-    }
-    return (both[formula.operation] + formula.constant) % 256
+        Operation.XOR: first ^ second,
+    }[formula.operation] % 256
+    both = both * 2**formula.shift if formula.shift >= 0 else both // 2**-formula.shift
+    return ((int(both) & formula.mask) + formula.constant) % 256
 
 
 def plain_entry(array, values):

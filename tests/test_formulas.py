@@ -58,6 +58,7 @@ FEATURES = [present(byte) for byte in range(NUM_BYTES)]
         Formula(Operation.DIFFERENCE, present(0), Feature(Kind.NEXT, 2)),
         Formula(Operation.DIFFERENCE, None, present(3)),
         Formula(Operation.XOR, present(4), present(5), 3, 0xF0, 1),
+        Formula(Operation.DIFFERENCE, present(4), present(5), -1, constant=140),
         Formula(Operation.SUM, present(4), None, -2, 0x1F),
     ],
 )
@@ -81,6 +82,7 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
         "exclusive or": first ^ second,
         "some bits": first & np.uint8(0x1F),
         "higher bits": (first >> np.uint8(3)) + np.uint8(40),
+        "half": (first - second) // 2 + np.uint8(127),
         "complement": np.uint8(255) - first,
         "carry": first + second + (states[NOISE] > 60).astype(np.uint8),
         "shift register": (states[DRAWN] << np.uint8(1)) + (second > 60).astype(np.uint8),
@@ -95,6 +97,14 @@ def computed(kind: str, states: np.ndarray) -> np.ndarray:
         ("exclusive or", [Formula(Operation.XOR, present(OTHER), present(COUNTER))]),
         ("some bits", [Formula(first=present(COUNTER), mask=0x1F)]),
         ("higher bits", [Formula(first=present(COUNTER), shift=-3, constant=40)]),
+        (
+            "half",
+            [
+                Formula(
+                    Operation.DIFFERENCE, present(COUNTER), present(OTHER), shift=-1, constant=127
+                )
+            ],
+        ),
         ("complement", [Formula(Operation.DIFFERENCE, None, present(COUNTER), constant=255)]),
         (
             "carry",

@@ -138,10 +138,10 @@ class DeviceFormulas:
         of_leaf = self._columns[:, (held - FIRST_FORMULA).clamp(0)]
         operation, first, second, shift, mask, constant = of_leaf
         one, other = (registers.gather(0, row.long()) for row in (first, second))
-        one = (one & 255) << shift.clamp(0) >> (-shift).clamp(0) & mask
-        combined = one + torch.where(operation == Operation.DIFFERENCE, -other, other)
-        combined = torch.where(operation == Operation.XOR, one ^ other, combined)
-        found = torch.where(held < FIRST_FORMULA, coded, combined + constant & 255)
+        both = one + torch.where(operation == Operation.DIFFERENCE, -other, other)
+        both = torch.where(operation == Operation.XOR, one ^ other, both) & 255
+        some_bits = (both << shift.clamp(0) >> (-shift).clamp(0)) & mask
+        found = torch.where(held < FIRST_FORMULA, coded, (some_bits + constant) & 255)
         return values.index_copy(0, self._owners, found)
 
 

@@ -4,10 +4,12 @@ in many transitions for which the tree would need many different leaves.
 A formula is worth the bits that it saves: for each transition that it gives, the entropy of what
 leaves would hold instead. Those that save most are tried one after the other; one is kept if a tree
 that may hold it is smaller, or predicts other transitions better. They are of two bytes and a
-constant, or of one byte that is shifted or masked; a byte with flipped bits, say, is not found.
+constant, with a half or a quarter of a difference, or of one byte that is shifted or masked; a byte
+with flipped bits, say, is not found.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -33,6 +35,7 @@ _SIMPLER = 1.1  # times as much must be saved by a formula that is less simple
 _MOST_TESTED = 400  # features of a tree that is tried
 _TESTED_LAST = (Kind.DIFFERENCE, Kind.NEXT_DIFFERENCE, Kind.BIT, Kind.LOW_NIBBLE)
 _LEAST_HELP = 0.95  # of the cost of a tree without a formula that is kept
+_COMBINATIONS = (*((each, 0) for each in Operation), *((Operation.DIFFERENCE, n) for n in (-1, -2)))
 _SHIFTS = (-1, -2, -3, -4, 1, 2)
 _SOME_BITS = [1 << num for num in range(1, 8)]  # of which the lower or the higher bits are kept
 _MASKS = [each - 1 for each in _SOME_BITS] + [256 - each for each in _SOME_BITS]
@@ -71,8 +74,8 @@ class _Found(NamedTuple):
     constant: int = 0
 
     def values(self, operands: Bytes) -> Bytes:
-        first = shifted(operands[self.first], self.shift) & np.uint8(self.mask)
-        return combined(self.operation, first, operands[self.second]) + np.uint8(self.constant)
+        both = combined(self.operation, operands[self.first], operands[self.second])
+        return (shifted(both, self.shift) & np.uint8(self.mask)) + np.uint8(self.constant)
 
 
 def best_coding(
@@ -252,18 +255,17 @@ def _pairs(left: _Left) -> Iterator[_Found]:
     """Yield two bytes combined, with a constant."""
     num = min(len(left.operands), _MOST_PAIRED)
     rows = np.arange(num)[:, None] * 256
-    for operation in Operation:
-        for second in range(1, num):
-            values = combined(operation, left.operands[:num], left.operands[second])
-            counts = np.bincount((rows + (left.following - values)).ravel(), minlength=256 * num)
-            counts = counts.reshape(num, 256)
-            begin = 0 if operation is Operation.DIFFERENCE else second + 1
-            for first in range(begin, num):
-                constant = int(counts[first].argmax())
-                if first != second and counts[first, constant] >= _FEWEST_GIVEN:
-                    given = left.following == values[first] + np.uint8(constant)
-                    saved = _saved(left, given)
-                    yield _Found(saved, operation, first, second, constant=constant)
+    for (operation, shift), second in product(_COMBINATIONS, range(1, num)):
+        values = shifted(combined(operation, left.operands[:num], left.operands[second]), shift)
+        counts = np.bincount((rows + (left.following - values)).ravel(), minlength=256 * num)
+        counts = counts.reshape(num, 256)
+        begin = 0 if operation is Operation.DIFFERENCE else second + 1
+        for first in range(begin, num):
+            constant = int(counts[first].argmax())
+            if first != second and counts[first, constant] >= _FEWEST_GIVEN:
+                given = left.following == values[first] + np.uint8(constant)
+                saved = _saved(left, given)
+                yield _Found(saved, operation, first, second, shift, constant=constant)
 
 
 def _most_frequent(offsets: Bytes) -> tuple[int, npt.NDArray[np.bool_]]:

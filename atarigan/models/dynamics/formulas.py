@@ -36,7 +36,7 @@ _ZERO = -1  # as the kind of an operand
 
 
 class Operation(IntEnum):
-    """How the operands of a formula are combined, before its constant is added."""
+    """How the operands of a formula are combined."""
 
     SUM = 0
     DIFFERENCE = 1
@@ -53,14 +53,14 @@ _LARGEST_SHIFT = 7
 
 
 class Formula(NamedTuple):
-    """A next value: two operands combined, plus a constant, modulo 256.
+    """A next value: some bits of two operands combined, plus a constant, modulo 256 throughout.
 
     Attributes:
         operation: how they are combined.
         first, second: features of `OPERAND_KINDS`; None stands for zero.
-        shift: by how many bits the first one is shifted to the left; to the right if below 0.
-        mask: which bits are then kept of it.
-        constant: 0 to 255.
+        shift: by how many bits the result is shifted to the left; to the right if below 0.
+        mask: which bits are then kept.
+        constant: is then added, 0 to 255.
     """
 
     operation: Operation = Operation.SUM
@@ -78,8 +78,8 @@ class Formula(NamedTuple):
     def values(self, columns: Columns) -> npt.NDArray[np.uint8]:
         """Return the next value in each transition, uint8 (N,)."""
         first, second = (_read(columns, each) for each in (self.first, self.second))
-        some_bits = shifted(first, self.shift) & np.uint8(self.mask)
-        return combined(self.operation, some_bits, second) + np.uint8(self.constant)
+        both = shifted(combined(self.operation, first, second), self.shift)
+        return (both & np.uint8(self.mask)) + np.uint8(self.constant)
 
 
 def shifted(values: npt.NDArray[np.uint8], shift: int) -> npt.NDArray[np.uint8]:

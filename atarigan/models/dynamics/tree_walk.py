@@ -210,11 +210,12 @@ def walk(
                         operation, one, other, shift, mask, constant = formulas[
                             predicted - FIRST_FORMULA
                         ]
-                        value, second = registers[lane, one] & 255, registers[lane, other]
-                        value = (value << shift if shift >= 0 else value >> -shift) & mask
+                        value, second = registers[lane, one], registers[lane, other]
                         if operation == _MINUS:
                             second = -second
                         value = value ^ second if operation == _FLIPPED_BY else value + second
+                        value &= 255
+                        value = (value << shift if shift >= 0 else value >> -shift) & mask
                         predicted = (value + constant) & 255
                     elif codings[tree] == _DIFFERENCE:
                         predicted = (registers[lane, 1 + tree] + predicted) & 255

@@ -102,10 +102,10 @@ export class Trees {
   // What a formula gives, as Formula.values in formulas.py.
   formula(number, registers) {
     const [operation, first, second, shift, mask, constant] = this.formulas.subarray(6 * number);
-    const value = registers[first] & 255, other = registers[second];
-    const one = (shift >= 0 ? value << shift : value >> -shift) & mask;
+    const one = registers[first], other = registers[second];
     const both = operation === XOR ? one ^ other : operation === DIFFERENCE ? one - other : one + other;
-    return (both + constant) & 255;
+    const bits = both & 255;
+    return (((shift >= 0 ? bits << shift : bits >> -shift) & mask) + constant) & 255;
   }
 
   // What the leaf predicts that a tree's nodes lead to.
