@@ -112,7 +112,7 @@ def test_every_action_has_its_keys() -> None:
         (["--run", "pong", "--max-steps", "-1"], "--max-steps must be at least 0, not -1"),
         (["--run", "pong", "--seed", "1"], "--seed and --max-steps need a window"),
         (["--env-id", "ALE/Pong-v5", "--generator", "ping"], "did you mean 'pong'?"),
-        (["--run", "asterix", "--window"], "--window needs a dream, and asterix has none"),
+        (["--run", "qbert", "--window"], "--window needs a dream, and qbert has none"),
         (["--run", "ping"], "did you mean 'pong'?"),
         (["--env-id", "ALE/Tetris-v5"], "generator must be named for ALE/Tetris-v5"),
     ],
