@@ -73,9 +73,10 @@ class _Found(NamedTuple):
     mask: int = 255
     constant: int = 0
 
-    def values(self, operands: Bytes) -> Bytes:
-        both = combined(self.operation, operands[self.first], operands[self.second])
-        return (shifted(both, self.shift) & np.uint8(self.mask)) + np.uint8(self.constant)
+    def formula(self, read: Sequence[Feature | None]) -> Formula:
+        """Return the formula of the operands with these numbers."""
+        pair = read[self.first], read[self.second]
+        return Formula(self.operation, *pair, self.shift, self.mask, self.constant)
 
 
 def best_coding(
@@ -191,9 +192,9 @@ def _candidates(
         best = _best(left, rng)
         if best.saved <= max(_LEAST_SAVED * left.bits, _LEAST_OF_ALL * all_bits):
             break
-        pair = read[best.first], read[best.second]
-        found.append(Formula(best.operation, *pair, best.shift, best.mask, best.constant))
-        left = left.at(best.values(left.operands) != left.following)
+        found.append(best.formula(read))
+        values = found[-1].result(left.operands[best.first], left.operands[best.second])
+        left = left.at(values != left.following)
     return found
 
 

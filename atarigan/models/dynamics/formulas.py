@@ -77,7 +77,12 @@ class Formula(NamedTuple):
 
     def values(self, columns: Columns) -> npt.NDArray[np.uint8]:
         """Return the next value in each transition, uint8 (N,)."""
-        first, second = (_read(columns, each) for each in (self.first, self.second))
+        return self.result(_read(columns, self.first), _read(columns, self.second))
+
+    def result(
+        self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.uint8]:
+        """Return the next values for values of the operands, uint8 (N,)."""
         both = shifted(combined(self.operation, first, second), self.shift)
         return (both & np.uint8(self.mask)) + np.uint8(self.constant)
 
