@@ -81,6 +81,12 @@ class Grids(OptionalTables):
         places[others], members[others] = NO_PLACE, NO_PLACE
         return type(self)(self.pointers, places, self.masks, members)
 
+    def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the grids with the new numbers of bytes, int64 (T,)."""
+        members = np.where(self.members == NO_PLACE, NO_PLACE, numbers[self.members])
+        pointers = numbers[self.pointers].astype(np.int16)
+        return type(self)(pointers, self.places, self.masks, members.astype(np.int16))
+
     def check_bytes(self, num_bytes: int) -> None:
         """Raise InputError if a grid reads a byte beyond so many."""
         check_range("pointers", self.pointers, num_bytes)

@@ -20,6 +20,8 @@ from atarigan.models.dynamics.tree_tables import Coding
 
 Bytes = npt.NDArray[np.uint8]
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
+_FEWEST_NODES = 100  # of a large tree
+_LEAST_GROWTH = 1.5  # of a tree since it was searched
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
 
 
@@ -36,6 +38,7 @@ class ByteTarget:
         mined: the tree that is known.
         is_searched: whether arrays were looked for that the tree may read.
         size_searched: nodes of the tree when formulas were looked for last.
+        size_moved: nodes of the tree when a better place in the order was looked for last.
     """
 
     address: int
@@ -46,6 +49,16 @@ class ByteTarget:
     mined: MinedTree | None = None
     is_searched: bool = False
     size_searched: int = 0
+    size_moved: int = 0
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of the tree, 0 without one."""
+        return 0 if self.mined is None else self.mined.tree.num_nodes
+
+    def has_grown(self, size: int) -> bool:
+        """Return whether the tree is large and has grown by half since it had so many nodes."""
+        return self.num_nodes >= max(_FEWEST_NODES, _LEAST_GROWTH * size)
 
     def codes(self, transitions: FrameTransitions) -> Bytes:
         """Return what leaves without a formula would hold, uint8 (N,)."""

@@ -1,6 +1,7 @@
 """ByteTree: one decision tree, which predicts the class of each transition."""
 
-from typing import NamedTuple
+import copy
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,14 @@ class ByteTree:
         if features:
             self._fitted = DecisionTree.fit(columns.values(features, rows), classes[rows], rng)
         self._value = int(np.bincount(classes[rows]).argmax())
+
+    def with_features(self, features: list[Feature]) -> Self:
+        """Return the same tree with other names of its features, such as for bytes in another
+        order.
+        """
+        tree = copy.copy(self)
+        tree.features = features
+        return tree
 
     def leaves(self, columns: Columns) -> Rows:
         """Return the number of the leaf of each transition, int64 (N,)."""

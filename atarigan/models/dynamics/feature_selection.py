@@ -36,7 +36,7 @@ _FEWEST_WRONG = 20
 _FEWEST_OTHERS = 2_000
 _NUM_SIMPLE = 2_000
 _MOST_SIMPLE = 6
-NODES_OF_A_WRONG_ONE = 4  # which a tree may have more to predict one more transition
+_NODES_OF_A_WRONG_ONE = 4  # which a tree may have more to predict one more transition
 _NUM_PAIRED = 24
 _NUM_TRIED_AGAIN = 64
 _SMALLEST = 1e-9  # importance that a rank is divided by
@@ -319,4 +319,9 @@ def simplest_features(
 
 def _size(values: Values, classes: Classes, rng: np.random.Generator) -> int:
     tree = DecisionTree.fit(values, classes, rng)
-    return tree.num_nodes + NODES_OF_A_WRONG_ONE * tree.num_wrong
+    return cost_of_tree(tree.num_nodes, tree.num_wrong)
+
+
+def cost_of_tree(num_nodes: int, num_wrong: int) -> int:
+    """Return nodes and wrongly predicted transitions as one number."""
+    return num_nodes + _NODES_OF_A_WRONG_ONE * num_wrong

@@ -67,6 +67,13 @@ FIRST_IS_NEXT = (
     Kind.NEXT_BIT,
     Kind.NEXT_LOW_NIBBLE,
 )
+FIRST_IS_BYTE = (
+    Kind.PRESENT,
+    Kind.DIFFERENCE,
+    Kind.BIT,
+    Kind.LOW_NIBBLE,
+    *FIRST_IS_NEXT,
+)
 SECOND_IS_PRESENT = (Kind.DIFFERENCE, Kind.NEXT_MINUS_PRESENT, Kind.ENTRY_MINUS_PRESENT)
 SECOND_IS_NEXT = (Kind.NEXT_DIFFERENCE, Kind.NEXT_ENTRY_MINUS_NEXT)
 NEXT_ENTRIES = (Kind.NEXT_ENTRY, Kind.NEXT_ENTRY_MINUS_NEXT)
@@ -176,6 +183,29 @@ def operands(features: npt.NDArray[Any], layout: RegisterLayout) -> Operands:
     mask = np.where(_IS_LOW_NIBBLE[kind], 15, _WHOLE)
     mask = np.where(_IS_BIT[kind], 1 << np.minimum(second, 7), mask)
     return Operands(*(each.astype(np.int32) for each in (begin + first, mask, subtracted)))
+
+
+def renumbered(feature: Feature, numbers: npt.NDArray[np.int64]) -> Feature:
+    """Return a feature that reads bytes by their new numbers, int64 (num_bytes,)."""
+    kind, first, second = feature
+    if kind in FIRST_IS_BYTE:
+        first = int(numbers[first])
+    if kind in (*SECOND_IS_PRESENT, *SECOND_IS_NEXT):
+        second = int(numbers[second])
+    return Feature(kind, first, second)
+
+
+def next_bytes(feature: Feature, columns: "Columns") -> set[int]:
+    """Return the bytes whose next values a feature reads."""
+    kind, first, second = feature
+    read = {first} if kind in FIRST_IS_NEXT else set()
+    if kind in SECOND_IS_NEXT:
+        read.add(second)
+    if kind == Kind.NUM_CHANGED:
+        read.update(np.flatnonzero(columns.groups == first).tolist())
+    if kind in NEXT_ENTRIES:
+        read.update(columns.arrays.bytes_read(first))
+    return read
 
 
 def are_valid(features: npt.NDArray[Any], layout: RegisterLayout) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from atarigan.models.dynamics.byte_entropy import entropy
 from atarigan.models.dynamics.decision_tree import DecisionTree
-from atarigan.models.dynamics.feature_selection import NODES_OF_A_WRONG_ONE
+from atarigan.models.dynamics.feature_selection import cost_of_tree
 from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows
 from atarigan.models.dynamics.formulas import OPERAND_KINDS, Formula, Operation, combined, shifted
 from atarigan.models.dynamics.labels import MOST_FORMULAS, Labels, expected_codes, right_formulas
@@ -165,10 +165,10 @@ class _Tried:
         rows = np.flatnonzero(self._is_fitted & labels.is_decisive)
         others = np.flatnonzero(~self._is_fitted)
         if not len(rows):
-            return 1 + NODES_OF_A_WRONG_ONE * len(others)
+            return cost_of_tree(1, len(others))
         tree = DecisionTree.fit(self._values[:, rows], labels.classes[rows], self._rng)
         is_wrong = labels.at(others).is_wrong(tree.predict(self._values[:, others]))
-        return tree.num_nodes + NODES_OF_A_WRONG_ONE * int(is_wrong.sum())
+        return cost_of_tree(tree.num_nodes, int(is_wrong.sum()))
 
 
 def _candidates(

@@ -24,6 +24,7 @@ from atarigan.models.dynamics.features import (
     are_valid,
     last_next_byte,
     operands,
+    renumbered,
 )
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.optional_tables import OptionalTables
@@ -74,6 +75,14 @@ class Formula(NamedTuple):
     def operands(self) -> list[Feature]:
         """What it reads."""
         return [each for each in (self.first, self.second) if each is not None]
+
+    def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the formula with the new numbers of bytes, int64 (num_bytes,)."""
+        first, second = (
+            None if each is None else renumbered(each, numbers)
+            for each in (self.first, self.second)
+        )
+        return self._replace(first=first, second=second)
 
     def values(self, columns: Columns) -> npt.NDArray[np.uint8]:
         """Return the next value in each transition, uint8 (N,)."""

@@ -66,6 +66,16 @@ class IndexedArrays(OptionalTables):
         last_read: npt.NDArray[np.int32] = np.maximum(self.indexes, last).astype(np.int32)
         return last_read
 
+    def bytes_read(self, array: int) -> list[int]:
+        """Return the bytes that an array reads: its index and its members."""
+        members = self.members[array]
+        return [int(self.indexes[array]), *members[members != NO_ENTRY].tolist()]
+
+    def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the arrays with the new numbers of bytes, int64 (T,)."""
+        members = np.where(self.members == NO_ENTRY, NO_ENTRY, numbers[self.members])
+        return type(self)(numbers[self.indexes].astype(np.int16), members.astype(np.int16))
+
     def check_bytes(self, num_bytes: int) -> None:
         """Raise InputError if an array reads a byte beyond so many."""
         check_range("indexes", self.indexes, num_bytes)

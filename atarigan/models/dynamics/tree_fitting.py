@@ -2,31 +2,23 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.array_search import HardByte, find_arrays
-from atarigan.models.dynamics.byte_grids import NO_PLACE, Grids
-from atarigan.models.dynamics.byte_targets import (
-    ByteTarget,
-    byte_target,
-    change_rate,
-    columns_of,
-    easiest_first,
-    varying_addresses,
-)
+from atarigan.models.dynamics.byte_order import LaterPlace, TreeOfByte, later_place
+from atarigan.models.dynamics.byte_targets import ByteTarget
 from atarigan.models.dynamics.byte_tree import ByteTree
-from atarigan.models.dynamics.change_groups import Groups, with_new_groups
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
-from atarigan.models.dynamics.features import Columns, Feature, Kind
+from atarigan.models.dynamics.features import Columns, Feature, Kind, renumbered
 from atarigan.models.dynamics.formula_search import best_coding, find_formulas
-from atarigan.models.dynamics.grid_search import find_grids
 from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
-from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.labels import Labels
 from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
+from atarigan.models.dynamics.ordered_bytes import OrderedBytes, renumbered_tree
 from atarigan.models.dynamics.transitions import FrameTransitions
 from atarigan.models.dynamics.tree_joining import joined
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
@@ -34,9 +26,9 @@ from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 _NUM_EXAMINED = 60_000  # transitions that tell which differences are worth trying
 _LARGEST_INPUT = 1 << 24  # of which differences fit into int32
 _LARGEST_VALUE = 256
+_NUM_TRIED = 20_000  # transitions that another order of bytes is tried with
 _NUM_SEARCHED = 12  # trees for which arrays are looked for in a fit, the largest first
-_FEWEST_NODES = 100  # of such a tree, and of one that formulas are looked for again
-_LEAST_GROWTH = 1.5  # of a tree since formulas were looked for
+_FEWEST_NODES = 100  # of such a tree
 
 Progress = Callable[[int, int], None]
 
@@ -52,6 +44,10 @@ class _Heads:
         """Take over the different rewards; the tree of former ones is worth nothing."""
         if not np.array_equal(rewards, self.rewards):
             self.rewards, self.mined[0] = rewards, None
+
+    def renumber(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Take over the new numbers of bytes, int64 (T,)."""
+        self.mined = [each and renumbered_tree(each, numbers) for each in self.mined]
 
     def labels(self, transitions: FrameTransitions) -> list[Labels]:
         reward_classes = np.searchsorted(self.rewards, transitions.rewards)
@@ -73,9 +69,7 @@ class TreeFitter:
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
-        self._targets: list[ByteTarget] = []
-        self._grids = Grids.none()
-        self._arrays = IndexedArrays.none()
+        self._bytes = OrderedBytes()
         self._heads = _Heads()
         self.transitions: FrameTransitions | None = None
 
@@ -94,15 +88,15 @@ class TreeFitter:
 
     def mined(self) -> MinedRows:
         """Return what the trees so far were fitted to, from which `restore` goes on."""
-        targets = self._targets
+        known = self._bytes
         return MinedRows.of(
-            addresses=[target.address for target in targets],
-            codings=[target.coding for target in targets],
-            formulas=[target.formulas for target in targets],
-            are_expected=[target.is_expected for target in targets],
-            groups=self._groups,
-            grids=self._grids,
-            arrays=self._arrays,
+            addresses=known.addresses,
+            codings=[target.coding for target in known],
+            formulas=[target.formulas for target in known],
+            are_expected=[target.is_expected for target in known],
+            groups=known.groups,
+            grids=known.grids,
+            arrays=known.arrays,
             rewards=self._heads.rewards,
             trees=[
                 None if each is None else RowsOfTree(each.tree.features, each.rows)
@@ -120,7 +114,7 @@ class TreeFitter:
         assert transitions is not None
         num_bytes, num_inputs = transitions.states.shape[1], transitions.inputs.shape[1]
         mined.check(len(transitions), num_bytes, num_inputs)
-        self._targets = [
+        targets = [
             ByteTarget(address, Coding(coding), group, formulas, is_expected)
             for address, coding, group, formulas, is_expected in zip(
                 mined.addresses.tolist(),
@@ -131,10 +125,10 @@ class TreeFitter:
                 strict=True,
             )
         ]
-        self._grids, self._arrays = mined.grids, mined.arrays
-        columns = self._columns(transitions)
+        self._bytes = OrderedBytes(targets, mined.grids, mined.arrays)
+        columns = self._bytes.columns(transitions)
         *of_bytes, of_rewards, of_ends, of_lives = mined.trees()
-        for target, each in zip(self._targets, of_bytes, strict=True):
+        for target, each in zip(targets, of_bytes, strict=True):
             target.mined = self._refitted(columns, target.labels(transitions, columns), each)
         has_same = np.array_equal(mined.rewards, self._heads.rewards)
         of_heads = (of_rewards if has_same else None, of_ends, of_lives)
@@ -155,11 +149,7 @@ class TreeFitter:
 
     @property
     def _mined_trees(self) -> list[MinedTree | None]:
-        return [target.mined for target in self._targets] + self._heads.mined
-
-    @property
-    def _groups(self) -> Groups:
-        return np.array([target.group for target in self._targets], np.int16)
+        return [target.mined for target in self._bytes] + self._heads.mined
 
     def fit(
         self,
@@ -184,20 +174,21 @@ class TreeFitter:
         """
         transitions = self.transitions
         assert transitions is not None
-        self._add_targets(transitions)
-        self._find_grids(transitions)
-        addresses = [target.address for target in self._targets]
+        self._bytes.add_new(transitions, self._rng)
+        self._bytes.find_grids(transitions)
+        num_trees = len(self._bytes) + len(HEADS)
+        progress(0, num_trees)
+        columns = self._in_better_order(self._bytes.columns(transitions), unread)
+        addresses = self._bytes.addresses
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
         unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
-        num_trees = len(addresses) + len(HEADS)
-        columns = self._columns(transitions)
         if among is not None:
             columns = self._with_found_arrays(
                 columns, among, unread_numbers, progress=lambda: progress(0, num_trees)
             )
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
-        for number, target in enumerate(self._targets):
+        for number, target in enumerate(self._bytes):
             likely = candidates.likely(number)
             target.mined = _if_allowed(target.mined, candidates)
             if number not in unread_numbers:
@@ -225,33 +216,52 @@ class TreeFitter:
             progress(len(addresses) + number + 1, num_trees)
         return self._tables(transitions)
 
-    def _add_targets(self, transitions: FrameTransitions) -> None:
-        """Put bytes that did not vary before behind those that did, the easiest first, and find
-        groups among the bytes that have none.
-        """
-        known = {target.address for target in self._targets}
-        new = [address for address in varying_addresses(transitions) if address not in known]
-        targets = [byte_target(address, transitions) for address in new]
-        self._targets += easiest_first(targets, transitions, self._rng)
-        addresses = [target.address for target in self._targets]
-        rates = [change_rate(address, transitions) for address in addresses]
-        groups = with_new_groups(self._groups, np.array(addresses, np.int32), np.array(rates))
-        for target, group in zip(self._targets, groups.tolist(), strict=True):
-            target.group = group
+    def _in_better_order(self, columns: Columns, unread: Collection[int]) -> Columns:
+        """Move bytes whose trees are large, and have grown since this was tried, behind those that
+        they follow from.
 
-    def _find_grids(self, transitions: FrameTransitions) -> None:
-        """Find grids among the groups anew; one that is no longer found stays as it was.
-
-        Trees of the members of a new one are fitted from the beginning, as they knew no cell.
+        Returns:
+            the columns of all transitions, in the new order.
         """
-        columns = self._columns(transitions)
-        addresses = np.array([target.address for target in self._targets], np.int64)
-        known = self._grids
-        self._grids = find_grids(columns.present, columns.next, columns.groups, addresses, known)
-        for grid in set(self._grids.found) - set(known.found):
-            for member in self._grids.members[grid].tolist():
-                if member != NO_PLACE:
-                    self._targets[member].mined = None
+        hard = [
+            each
+            for each in self._bytes
+            if each.address not in unread and each.has_grown(each.size_moved)
+        ]
+        hard.sort(key=lambda each: -each.num_nodes)
+        for target in hard:
+            target.size_moved = target.num_nodes
+            number = self._bytes.addresses.index(target.address)
+            is_read = ~np.isin(self._bytes.addresses, list(unread))
+            tree_of = partial(self._tree_of, columns)
+            later = later_place(columns, number, is_read, tree_of, self._rng)
+            if later is not None:
+                columns = self._moved(columns, number, later)
+        return columns
+
+    def _tree_of(self, columns: Columns, number: int) -> TreeOfByte | None:
+        """Return the tree of a byte, with some of the rows that it was fitted to."""
+        transitions, target = self.transitions, self._bytes.targets[number]
+        assert transitions is not None
+        if target.mined is None:
+            return None
+        tree, rows = target.mined
+        rows = np.sort(self._rng.permutation(rows)[:_NUM_TRIED])
+        classes = target.labels(transitions[rows], columns.at(rows)).classes
+        return TreeOfByte(tree.features, target.formulas, rows, classes)
+
+    def _moved(self, columns: Columns, number: int, later: LaterPlace) -> Columns:
+        """Move a byte and fit the trees again that are concerned; return the columns."""
+        transitions = self.transitions
+        assert transitions is not None
+        numbers, columns = self._bytes.move(number, later.place, columns)
+        self._heads.renumber(numbers)
+        for former, features in later.features.items():
+            target = self._bytes.targets[numbers[former]]
+            assert target.mined is not None
+            known = RowsOfTree([renumbered(each, numbers) for each in features], target.mined.rows)
+            target.mined = self._refitted(columns, target.labels(transitions, columns), known)
+        return columns
 
     def _with_found_arrays(
         self,
@@ -268,12 +278,12 @@ class TreeFitter:
         """
         transitions = self.transitions
         assert transitions is not None
-        addresses = np.array([target.address for target in self._targets], np.int64)
+        addresses = np.array(self._bytes.addresses, np.int64)
         is_read = np.ones(len(addresses), np.bool_)
         is_read[list(unread)] = False
         hard = [
             (each.mined.tree, number, each)
-            for number, each in enumerate(self._targets)
+            for number, each in enumerate(self._bytes)
             if each.mined is not None and is_read[number] and not each.is_searched
         ]
         hard = [each for each in hard if each[0].num_nodes >= _FEWEST_NODES]
@@ -284,8 +294,8 @@ class TreeFitter:
             decides[number] = True
             labels = target.labels(transitions, columns)
             byte = HardByte(number, labels, tree.features, decides)
-            self._arrays, helps = find_arrays(columns, addresses, byte, self._rng)
-            columns = replace(columns, arrays=self._arrays)
+            self._bytes.arrays, helps = find_arrays(columns, addresses, byte, self._rng)
+            columns = replace(columns, arrays=self._bytes.arrays)
             target.is_searched = True
             if helps:
                 target.mined = None
@@ -308,23 +318,18 @@ class TreeFitter:
         """Choose the coding of a byte without a tree, and find formulas for it, or for a byte whose
         tree is large and has grown since.
         """
-        transitions, size = self.transitions, 0
+        transitions = self.transitions
         assert transitions is not None
         if target.mined is not None:
-            size = target.mined.tree.num_nodes
-            if size < max(_FEWEST_NODES, _LEAST_GROWTH * target.size_searched):
+            if not target.has_grown(target.size_searched):
                 return
         elif not target.formulas:
             target.coding = best_coding(columns, number, target.coding, likely, self._rng)
-        target.size_searched = size
+        target.size_searched = target.num_nodes
         known = target.formulas
         found = find_formulas(columns, number, target.coding, likely, known, self._rng)
         if found:
             target.take([*known, *found], transitions, columns)
-
-    def _columns(self, transitions: FrameTransitions) -> Columns:
-        addresses = [target.address for target in self._targets]
-        return columns_of(transitions, addresses, self._groups, self._grids, self._arrays)
 
     def _mined(
         self,
@@ -346,18 +351,18 @@ class TreeFitter:
         return mine(columns, labels, candidates, self._rng, known, likely)
 
     def _tables(self, transitions: FrameTransitions) -> TreeTables:
-        held = [target.formulas for target in self._targets] + [[] for _ in HEADS]
+        held = [target.formulas for target in self._bytes] + [[] for _ in HEADS]
         nodes = [each.tree.nodes() for each in self._mined_trees if each is not None]
         trees, formulas = joined(nodes, held)
         kinds, numbers, _ = trees["features"].T
         return TreeTables(
             num_bytes=transitions.states.shape[1],
             num_inputs=transitions.inputs.shape[1],
-            addresses=np.array([target.address for target in self._targets], np.int32),
-            codings=np.array([target.coding for target in self._targets], np.uint8),
-            groups=self._groups,
-            grids=self._grids.only(numbers[kinds == Kind.CELL]),
-            arrays=self._arrays,
+            addresses=np.array(self._bytes.addresses, np.int32),
+            codings=np.array([target.coding for target in self._bytes], np.uint8),
+            groups=self._bytes.groups,
+            grids=self._bytes.grids.only(numbers[kinds == Kind.CELL]),
+            arrays=self._bytes.arrays,
             formulas=formulas,
             rewards=self._heads.rewards,
             **trees,
