@@ -1,5 +1,7 @@
 """Pixels that few fields of a state determine, each by a table."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,9 @@ from atarigan.models.search.pixel_search import (
 )
 from atarigan.models.sized_by_data import SizedByData
 
+NUM_SHADES = 4
+"""How many numbers of the features tell the colors of all pixels."""
+
 
 class PixelTerms(SizedByData):
     """Draws the pixels that a search found from the numbers in a few fields of the state
@@ -25,12 +30,17 @@ class PixelTerms(SizedByData):
     stand for digits, then hold in combinations that never occurred, which features of whole states
     hardly do.
 
+    The console draws a playfield in one color, which changes from level to level. So what is added
+    is multiplied by 1 + shading(features) · shades[pixel].
+
     Attributes:
         byte, mask: the fields, as in `Fields`, int64 (fields,) and uint8 (fields,).
         pixels: int64 (P,).
         kept: 1 where the tables add to what is drawn already, else 0, float (P,).
         terms: fields of each pixel, int64 (P, NUM_TERMS).
         tables: float (P, NUM_TERMS, NUM_VALUES).
+        shading: features to NUM_SHADES numbers.
+        shades: how these brighten each pixel, 0 at first, float (P, NUM_SHADES).
     """
 
     byte: Tensor
@@ -39,7 +49,7 @@ class PixelTerms(SizedByData):
     kept: Tensor
     terms: Tensor
 
-    def __init__(self, height: int, width: int, num_bytes: int) -> None:
+    def __init__(self, height: int, width: int, num_bytes: int, num_features: int) -> None:
         super().__init__()
         self.num_pixels, self.num_bytes = height * width, num_bytes
         self.register_buffer("byte", torch.zeros(0, dtype=torch.int64))
@@ -48,6 +58,8 @@ class PixelTerms(SizedByData):
         self.register_buffer("kept", torch.zeros(0))
         self.register_buffer("terms", torch.zeros(0, NUM_TERMS, dtype=torch.int64))
         self.tables = nn.Parameter(torch.zeros(0, NUM_TERMS, NUM_VALUES))
+        self.shading = nn.Linear(num_features, NUM_SHADES)
+        self.shades = nn.Parameter(torch.zeros(0, NUM_SHADES))
 
     @torch.no_grad()
     def fit(self, found: FoundPixels, background: Tensor) -> None:
@@ -65,15 +77,20 @@ class PixelTerms(SizedByData):
         constants = found.constants.to(device) + own
         self.tables.data = found.tables.to(device, copy=True)
         self.tables[:, 0] += constants[:, None]
+        self.shades.data = torch.zeros(len(self.pixels), NUM_SHADES, device=device)
 
     @property
     def drawn_over(self) -> Tensor:
         """Pixels where the tables take the place of what is drawn already, int64 (pixels,)."""
         return self.pixels[self.kept == 0]
 
-    def forward(self, images: Tensor, states: Tensor) -> Tensor:
-        """Draw the pixels of states uint8 (B, bytes) into images (B, H * W) in place, and return
-        these.
+    def forward(self, images: Tensor, features: Tensor, states: Tensor) -> Tensor:
+        """Draw pixels into images in place, and return these.
+
+        Args:
+            images: (B, H * W).
+            features: of the states, (B, num_features).
+            states: uint8 (B, bytes).
         """
         if not len(self.pixels):
             return images
@@ -84,8 +101,21 @@ class PixelTerms(SizedByData):
         rows = values.T.contiguous().index_select(0, self.terms.flatten())
         entries = tables.flatten(0, 1).gather(1, rows).view(*self.terms.shape, -1)
         added = entries.sum(1).T
+        shades = self.shading(features) @ (self.shades * self.kept[:, None]).T
+        added = added * (1 + shades)
         before = images.index_select(1, self.pixels) * self.kept
         return images.index_copy_(1, self.pixels, before + added)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Files of earlier versions have no shades."""
+        if (tables := state_dict.get(prefix + "tables")) is not None:
+            shades = tables.new_zeros(len(tables), NUM_SHADES)
+            state_dict.setdefault(prefix + "shades", shades)
+            for name, weights in self.shading.state_dict(prefix=prefix + "shading.").items():
+                state_dict.setdefault(name, torch.zeros_like(weights))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:
         num_fields, num = len(self.byte), len(self.pixels)
@@ -99,3 +129,4 @@ class PixelTerms(SizedByData):
         self._expect("kept", (num,))
         self._expect("terms", (num, NUM_TERMS), range(num_fields))
         self._expect("tables", (num, NUM_TERMS, NUM_VALUES))
+        self._expect("shades", (num, NUM_SHADES))

@@ -4,7 +4,8 @@ A playfield is often kept as it is shown: a bit for each brick. Digits are kept 
 So for each pixel, orthogonal matching pursuit (Pati et al. 1993, Asilomar Conference, p. 40) looks
 for the few bits and halves of bytes that determine the pixel as a sum of a table each. Mean
 products suffice for that, so it takes seconds. A pixel is kept if its sum holds in frames that it
-was not found in.
+was not found in. What passes in front of a brick, or changes its color, is not part of the sum: so
+if a bit explains most of the sum, the sum may explain less of the pixel.
 """
 
 from typing import NamedTuple, Self
@@ -14,12 +15,14 @@ from torch import Tensor
 
 NUM_TERMS = 3
 NUM_VALUES = 16
-MAX_PIXELS = 800
+MAX_PIXELS = 1600
 BITS = tuple(1 << bit for bit in range(8))
 HALVES = (0x0F, 0xF0)
 _MIN_FRAMES = 200
 _NUM_BLOCKS = 16
 _MIN_EXPLAINED = 0.8
+_MIN_OF_BIT = 0.3  # is enough where a bit alone explains most of it
+_BIT_SHARE = 0.7
 _DETERMINED = 0.995
 _MIN_ENERGY = 4e-4
 _MIN_RATE = 1e-3
@@ -95,7 +98,11 @@ def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
     terms = first.pursued(parts, fields.mask)
     members = parts.members[terms].flatten(1)
     explained = second.explained(members, first.weights(members))
-    found = torch.nonzero(explained >= _MIN_EXPLAINED)[:, 0]
+    of_first = parts.members[terms[:, 0]]
+    by_first = second.explained(of_first, first.weights(of_first))
+    is_bit = torch.isin(fields.mask, torch.tensor(BITS, dtype=torch.uint8))[terms[:, 0]]
+    is_of_bit = is_bit & (explained >= _MIN_OF_BIT) & (by_first >= _BIT_SHARE * explained)
+    found = torch.nonzero(is_of_bit | (explained >= _MIN_EXPLAINED))[:, 0]
     most = first.energy[found].argsort(descending=True)[:MAX_PIXELS]
     found = found[most].sort().values
     both = _Products(*((one + other) / 2 for one, other in zip(first, second, strict=True)))
