@@ -55,7 +55,14 @@ def test_a_shipped_generator_is_small_and_shows_play_at_once(name):
 def test_there_are_shipped_generators_and_others_are_refused():
     first = ["asterix", "bowling", "boxing", "breakout", "freeway"]
     assert shipped.names() == [*first, "pong", "qbert", "seaquest", "space_invaders", "tennis"]
-    assert shipped.names_of_dreams() == ["asterix", "bowling", "breakout", "freeway", "pong"]
+    assert shipped.names_of_dreams() == [
+        "asterix",
+        "bowling",
+        "breakout",
+        "freeway",
+        "pong",
+        "tennis",
+    ]
     with pytest.raises(InputError, match="generator must be named for ALE/Skiing-v5"):
         gym.make("atarigan:atarigan/Generated-v0", env_id="ALE/Skiing-v5")
     with pytest.raises(InputError, match="did you mean 'ALE/Pong-v5'"):
