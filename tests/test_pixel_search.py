@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from atarigan.models.families.pixel_terms import PixelTerms
+from atarigan.models.search import pixel_search
 from atarigan.models.search.pixel_search import find_pixels
 
 SIZE = (12, 20)
@@ -112,6 +113,26 @@ def test_a_place_that_some_bits_tell_together_is_left_to_others():
     assert find_pixels(shown, states).pixels.max() < 20
 
 
+def test_half_a_byte_must_explain_as_much_as_before():
+    """The numbers 0 to 15 choose a color, and noise is a third of the pixel's variance."""
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 256, (2000, 3)).astype(np.uint8)
+    colors = np.random.default_rng(1).permutation(16)[states[:, 0] & 15] / 15
+    shown = np.zeros((2000, *SIZE), np.float32)
+    shown[:, 0, 0] = colors + rng.normal(size=2000) * 0.2
+    assert len(find_pixels(torch.from_numpy(shown), torch.from_numpy(states)).pixels) == 0
+
+
+def test_exact_bricks_come_before_many_that_a_bit_explains_a_little(monkeypatch):
+    monkeypatch.setattr(pixel_search, "MAX_PIXELS", 8)
+    shown, states, _ = mushrooms(2000, np.random.default_rng(0))
+    shown = shown / 4
+    flashes = (states[:, 2:] >> 3 & 1) + torch.randn(2000, 20) * 0.7
+    shown[:, 5] = flashes * 0.3
+    shown[:, 0, :8] = (states[:, :1].int() >> torch.arange(8) & 1) * 0.4
+    assert find_pixels(shown, states).pixels.tolist() == list(range(8))
+
+
 def test_the_color_of_bricks_is_learned_for_combinations_that_never_occurred():
     shown, states, colors = mushrooms(4000, np.random.default_rng(0))
     found = find_pixels(shown[:2000], states[:2000])
@@ -136,7 +157,7 @@ def test_the_color_of_bricks_is_learned_for_combinations_that_never_occurred():
         assert errors(slice(2000, None)).mean() < 0.02
 
 
-def test_a_file_without_shades_is_read():
+def test_a_file_without_shades_is_read_and_can_learn_some():
     shown, states, _ = mushrooms(2000, np.random.default_rng(0))
     found = find_pixels(shown, states)
     terms, loaded = (PixelTerms(*SIZE, num_bytes=3, num_features=2) for _ in range(2))
@@ -148,6 +169,8 @@ def test_a_file_without_shades_is_read():
         torch.testing.assert_close(
             loaded(images.clone(), features, states), terms(images.clone(), features, states)
         )
+    loaded(images, features, states).square().sum().backward()
+    assert (loaded.shades.grad != 0).any()
 
 
 def test_in_few_frames_nothing_is_found():

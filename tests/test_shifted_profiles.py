@@ -307,6 +307,14 @@ def test_damaged_groups_are_refused(trainer, column, value, message):
         build_generator(trainer.model).load_state_dict(weights)
 
 
+def test_shades_of_another_number_of_pixels_are_refused(trainer):
+    weights = dict(trainer.averaged_generator.state_dict())
+    shades = weights["network.terms.shades"]
+    weights["network.terms.shades"] = torch.cat([shades, shades.new_zeros(1, 4)])
+    with pytest.raises(ValueError, match="shades must be"):
+        build_generator(trainer.model).load_state_dict(weights)
+
+
 @pytest.mark.parametrize("name", ["byte", "mask", "pixels", "terms"])
 def test_damaged_pixel_terms_are_refused(trainer, name):
     weights = dict(trainer.averaged_generator.state_dict())

@@ -132,9 +132,9 @@ def _add_parts(network: Any, colors: Any) -> None:
     fixed = dataclasses.replace(moving, row=PositionByte(NO_BYTE, 0), column=PositionByte(2, hmove))
     network.groups.append([moving, fixed], 6)
     fields = Fields(torch.tensor([3, 4, 5]), torch.tensor([1, 64, 240], dtype=torch.uint8))
-    pixels, explained = torch.tensor([7, 50, 119]), torch.tensor([1.0, 0.5, 1.0])
-    terms, tables = torch.tensor([[0, 1, 2]] * 3), 0.3 * torch.randn(3, 3, 16)
-    found = FoundPixels(pixels, fields, terms, tables, torch.zeros(3), explained)
+    pixels, explained = torch.arange(0, 120, 2), torch.tensor([1.0, 0.5, 0.5] * 20)
+    terms, tables = torch.tensor([[0, 1, 2]] * 60), 0.3 * torch.randn(60, 3, 16)
+    found = FoundPixels(pixels, fields, terms, tables, torch.zeros(60), explained)
     network.terms.fit(found, network.background.detach()[0])
     told = 2 * np.arange(256, dtype=np.int32) % 250  # colors that no pixel has otherwise
     is_on = np.arange(1 << 16) % 7 < 3

@@ -1,107 +1,58 @@
 """The search for a better order of bytes: what follows from other bytes comes after them.
 
-A tree may read the next values of earlier bytes. The easiest bytes come first, and what changes
-rarely seems easy: a count of games would be predicted before the points that decide it, from all
-that leads to a point. Read off the points it takes a few nodes, and agrees with them.
+A tree may read the next values of earlier bytes. At first the easiest bytes come first, and what
+changes rarely seems easy: a count of games would be predicted before the points that decide it,
+from all that leads to a point. Read off the points it takes a few nodes, and agrees with them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
 from atarigan.models.dynamics.feature_selection import cost_of_tree
-from atarigan.models.dynamics.features import Columns, Feature, Kind, Rows, next_bytes
+from atarigan.models.dynamics.features import Columns, Feature, Kind, next_bytes
 from atarigan.models.dynamics.formulas import Formula
 
-_LARGEST_SHARE = 0.25  # of the cost of a tree that is left by a better place
+_LARGEST_SHARE = 0.25  # a better place leaves at most this share of a tree's cost
 _MOST_READ = 4  # bytes that a byte is moved behind
 
 
-class TreeOfByte(NamedTuple):
-    """What the tree of a byte reads, and some of what it was fitted to.
+class KnownByte(NamedTuple):
+    """What is known of a byte.
 
     Attributes:
-        features: that it may compare.
-        formulas: that its leaves may hold.
-        rows: transitions, int64 (n,).
-        classes: of these transitions, uint16 (n,).
+        features: that its tree may compare; none without a tree.
+        formulas: that the leaves of its tree may hold.
+        is_read: whether other trees may read it.
     """
 
     features: list[Feature]
     formulas: Sequence[Formula]
-    rows: Rows
-    classes: Classes
+    is_read: bool
 
 
 class LaterPlace(NamedTuple):
-    """Where a byte is predicted better.
+    """Where a byte is predicted better. Bytes have their present numbers.
 
     Attributes:
         place: number of the later byte that it comes right after.
-        features: which the trees are to have that change, by the byte's number.
+        features: what trees may compare from then on, by byte, of those for which that changes.
     """
 
     place: int
     features: dict[int, list[Feature]]
 
 
-def later_place(
-    columns: Columns,
-    number: int,
-    is_read: npt.NDArray[np.bool_],
-    tree_of: Callable[[int], TreeOfByte | None],
-    rng: np.random.Generator,
-) -> LaterPlace | None:
-    """Return the place after some bytes whose next values make the tree of a byte much smaller; or
-    None if there is none, or trees that may then not read its own next value grow by as much.
-
-    Args:
-        columns: what features read.
-        number: of the byte.
-        is_read: which bytes other trees may read, bool (T,).
-        tree_of: returns the tree of a byte by its number, None if it has none.
-        rng: of all choices.
+class Trial(NamedTuple):
+    """Transitions with which features of a tree are tried: what features read of n transitions,
+    what the tree predicts, uint16 (n,), and the generator of all choices.
     """
-    tree = tree_of(number)
-    later = (number + 1 + np.flatnonzero(is_read[number + 1 :])).tolist()
-    if tree is None or not later:
-        return None
-    trial = _Trial.of(columns, tree, rng)
-    before = trial.cost(tree.features)
-    ranked = trial.ranked(tree.features, later)
-    for num in range(1, min(_MOST_READ, len(ranked)) + 1):
-        features = [*tree.features, *_next_values(ranked[:num])]
-        after = trial.cost(features)
-        if after > _LARGEST_SHARE * before:
-            continue
-        saved = before - after
-        place = max(ranked[:num])
-        readers = _readers(columns, number, {n: tree_of(n) for n in range(number + 1, place + 1)})
-        if readers is None:
-            continue
-        changed = {number: features}
-        for reader, each in readers.items():
-            of_reader = _Trial.of(columns, each, rng)
-            changed[reader] = of_reader.without(each.features, number, tree.features)
-            saved += of_reader.cost(each.features) - of_reader.cost(changed[reader])
-        if saved > 0:
-            return LaterPlace(place, changed)
-    return None
-
-
-class _Trial(NamedTuple):
-    """Transitions with which features of a tree are tried."""
 
     columns: Columns
     classes: Classes
     rng: np.random.Generator
-
-    @classmethod
-    def of(cls, columns: Columns, tree: TreeOfByte, rng: np.random.Generator) -> Self:
-        return cls(columns.at(tree.rows), tree.classes, rng)
 
     def cost(self, features: list[Feature]) -> int:
         """Return the cost of a tree of these features."""
@@ -109,15 +60,6 @@ class _Trial(NamedTuple):
             return cost_of_tree(1, len(self.classes) - int(np.bincount(self.classes).max()))
         tree = DecisionTree.fit(self.columns.values(features), self.classes, self.rng)
         return cost_of_tree(tree.num_nodes, tree.num_wrong)
-
-    def without(
-        self, features: list[Feature], number: int, instead: list[Feature]
-    ) -> list[Feature]:
-        """Return the features that do not read the next value of a byte, with or without those by
-        which this value is told instead, whichever cost less.
-        """
-        kept = [each for each in features if number not in next_bytes(each, self.columns)]
-        return min([kept, list(dict.fromkeys([*kept, *instead]))], key=self.cost)
 
     def ranked(self, features: list[Feature], bytes_: list[int]) -> list[int]:
         """Return the bytes whose next values a tree of these features uses as well, the most used
@@ -130,23 +72,75 @@ class _Trial(NamedTuple):
         return [bytes_[each] for each in ranked if of_bytes[each] > 0]
 
 
-def _next_values(bytes_: Iterable[int]) -> list[Feature]:
-    """Return the next value and the change of each byte, one after the other."""
-    kinds = ((Kind.NEXT, False), (Kind.NEXT_MINUS_PRESENT, True))
-    return [Feature(kind, byte, byte * has_two) for byte in bytes_ for kind, has_two in kinds]
+def later_place(
+    columns: Columns,
+    number: int,
+    known: Sequence[KnownByte],
+    trial_of: Callable[[int], Trial],
+) -> LaterPlace | None:
+    """Return the place after some bytes whose next values make the tree of a byte much smaller; or
+    None if there is none, or if trees that may then not read its own next value grow by as much.
+
+    Args:
+        columns: what features read.
+        number: of the byte.
+        known: all bytes.
+        trial_of: returns transitions that the tree of a byte was fitted to, by its number.
+    """
+    own = known[number].features
+    later = [each for each in range(number + 1, len(known)) if known[each].is_read]
+    if not own or not later:
+        return None
+    trial, trials = trial_of(number), dict[int, Trial]()
+    before = trial.cost(own)
+    for read in _tried(trial.ranked(own, later)[:_MOST_READ]):
+        features, place = [*own, *_next_values(read)], max(read)
+        between = range(number + 1, place + 1)
+        after = trial.cost(features)
+        if after > _LARGEST_SHARE * before or _is_in_formula(columns, number, known, between):
+            continue
+        changed, grown = {number: features}, 0
+        for reader in _readers(columns, number, known, between):
+            former = known[reader].features
+            kept = [each for each in former if number not in next_bytes(each, columns)]
+            if known[reader].is_read:  # others need not be exact
+                of_reader = trials.setdefault(reader, trial_of(reader))
+                kept = min([kept, list(dict.fromkeys([*kept, *own]))], key=of_reader.cost)
+                grown += of_reader.cost(kept) - of_reader.cost(former)
+            changed[reader] = kept
+        if grown < before - after:
+            return LaterPlace(place, changed)
+    return None
+
+
+def _tried(ranked: list[int]) -> Iterator[list[int]]:
+    """Yield the first few bytes, then each by itself: of a byte and its copy one alone is used."""
+    yield from (ranked[: num + 1] for num in range(len(ranked)))
+    yield from ([each] for each in ranked[1:])
+
+
+def _next_values(bytes_: Iterable[int]) -> Iterator[Feature]:
+    """Yield the next value and the change of each byte."""
+    for byte in bytes_:
+        yield Feature(Kind.NEXT, byte)
+        yield Feature(Kind.NEXT_MINUS_PRESENT, byte, byte)
+
+
+def _is_in_formula(
+    columns: Columns, number: int, known: Sequence[KnownByte], bytes_: Iterable[int]
+) -> bool:
+    """Return whether a formula of some bytes reads the next value of a byte."""
+    formulas = [formula for each in bytes_ for formula in known[each].formulas]
+    operands = [operand for formula in formulas for operand in formula.operands]
+    return any(number in next_bytes(each, columns) for each in operands)
 
 
 def _readers(
-    columns: Columns, number: int, trees: dict[int, TreeOfByte | None]
-) -> dict[int, TreeOfByte] | None:
-    """Return the trees that read the next value of a byte; None if a formula reads it."""
-    readers = {}
-    for reader, tree in trees.items():
-        if tree is None:
-            continue
-        operands = [operand for formula in tree.formulas for operand in formula.operands]
-        if any(number in next_bytes(each, columns) for each in operands):
-            return None
-        if any(number in next_bytes(each, columns) for each in tree.features):
-            readers[reader] = tree
-    return readers
+    columns: Columns, number: int, known: Sequence[KnownByte], bytes_: Iterable[int]
+) -> list[int]:
+    """Return those of some bytes whose trees read the next value of a byte."""
+    return [
+        each
+        for each in bytes_
+        if any(number in next_bytes(feature, columns) for feature in known[each].features)
+    ]

@@ -1,6 +1,9 @@
-"""What the trees of bytes predict: a coding of each byte's next value, the easiest byte first."""
+"""What the trees of bytes predict: a coding of each byte's next value; at first the easiest byte
+comes first.
+"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +23,7 @@ from atarigan.models.dynamics.tree_tables import Coding
 
 Bytes = npt.NDArray[np.uint8]
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
-_FEWEST_NODES = 100  # of a large tree
+FEWEST_NODES = 100  # of a large tree
 _LEAST_GROWTH = 1.5  # of a tree since it was searched
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
 
@@ -38,7 +41,8 @@ class ByteTarget:
         mined: the tree that is known.
         is_searched: whether arrays were looked for that the tree may read.
         size_searched: nodes of the tree when formulas were looked for last.
-        size_moved: nodes of the tree when a better place in the order was looked for last.
+        size_moved: the same for a better place in the order. A training that is resumed knows
+            neither.
     """
 
     address: int
@@ -56,9 +60,22 @@ class ByteTarget:
         """Nodes of the tree, 0 without one."""
         return 0 if self.mined is None else self.mined.tree.num_nodes
 
+    @property
+    def features(self) -> list[Feature]:
+        """What the tree may compare, nothing without one."""
+        return [] if self.mined is None else self.mined.tree.features
+
     def has_grown(self, size: int) -> bool:
         """Return whether the tree is large and has grown by half since it had so many nodes."""
-        return self.num_nodes >= max(_FEWEST_NODES, _LEAST_GROWTH * size)
+        return self.num_nodes >= max(FEWEST_NODES, _LEAST_GROWTH * size)
+
+    def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the target whose tree and formulas read bytes by their new numbers."""
+        return replace(
+            self,
+            formulas=[each.renumbered(numbers) for each in self.formulas],
+            mined=self.mined and self.mined.renumbered(numbers),
+        )
 
     def codes(self, transitions: FrameTransitions) -> Bytes:
         """Return what leaves without a formula would hold, uint8 (N,)."""

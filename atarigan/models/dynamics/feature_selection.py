@@ -26,6 +26,7 @@ from atarigan.models.dynamics.features import (
     Feature,
     Kind,
     Rows,
+    next_bytes,
 )
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 
@@ -106,6 +107,15 @@ class CandidateFeatures:
         if feature.kind in ENTRIES:
             numbers.update(self._columns.arrays.members[feature.first].tolist())
         return not self._unread.isdisjoint(numbers)
+
+    def may_all_be_read(self, features: Iterable[Feature], number: int) -> bool:
+        """Return whether a tree of byte `number` may read features: no unread byte, and no next
+        value of a byte that is not earlier.
+        """
+        return not any(
+            self.reads_unread(each) or max(next_bytes(each, self._columns), default=-1) >= number
+            for each in features
+        )
 
     def likely(self, number: int) -> list[Feature]:
         """Return those of `before` that read what decides byte `number`, as far as is known.

@@ -6,7 +6,7 @@ lies, and so on. Features that do not matter would only split such leaves by cha
 are used as predict other episodes best.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from atarigan.models.dynamics.byte_tree import ByteTree
 from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.feature_selection import select_features, simplest_features
-from atarigan.models.dynamics.features import Columns, Feature, Integers, Rows
+from atarigan.models.dynamics.features import Columns, Feature, Integers, Rows, renumbered
 from atarigan.models.dynamics.labels import Labels
 
 NUM_SAMPLED = 50_000
@@ -36,6 +36,11 @@ class MinedTree(NamedTuple):
 
     tree: ByteTree
     rows: Rows
+
+    def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the tree that reads bytes by their new numbers, int64 (num_bytes,)."""
+        features = [renumbered(each, numbers) for each in self.tree.features]
+        return self._replace(tree=self.tree.with_features(features))
 
 
 class _Grown(NamedTuple):

@@ -16,9 +16,8 @@ from atarigan.models.dynamics.byte_targets import (
     varying_addresses,
 )
 from atarigan.models.dynamics.change_groups import Groups, with_new_groups
-from atarigan.models.dynamics.features import Columns, renumbered
+from atarigan.models.dynamics.features import Columns
 from atarigan.models.dynamics.grid_search import find_grids
-from atarigan.models.dynamics.hard_examples import MinedTree
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 from atarigan.models.dynamics.transitions import FrameTransitions
 
@@ -86,10 +85,10 @@ class OrderedBytes:
     def move(
         self, number: int, place: int, columns: Columns
     ) -> tuple[npt.NDArray[np.int64], Columns]:
-        """Move a byte to the place of a later one, which comes right before it then.
+        """Move a byte to the place of a later one, which then comes right before it.
 
-        The features of trees and formulas are renumbered; those that read the next value of this
-        byte before it is known are for the caller to replace.
+        All trees and formulas read the same bytes as before, by their new numbers; those that read
+        the next value of this byte before it is known are for the caller to replace.
 
         Args:
             number: of the byte.
@@ -102,12 +101,11 @@ class OrderedBytes:
         order = np.arange(len(self))
         order[number:place], order[place] = np.arange(number + 1, place + 1), number
         numbers = np.argsort(order)
-        self.targets = [self.targets[each] for each in order.tolist()]
-        self.grids, self.arrays = self.grids.renumbered(numbers), self.arrays.renumbered(numbers)
-        for target in self.targets:
-            target.formulas = [each.renumbered(numbers) for each in target.formulas]
-            if target.mined is not None:
-                target.mined = renumbered_tree(target.mined, numbers)
+        self.targets, self.grids, self.arrays = (
+            [self.targets[each].renumbered(numbers) for each in order.tolist()],
+            self.grids.renumbered(numbers),
+            self.arrays.renumbered(numbers),
+        )
         moved = replace(
             columns,
             present=columns.present[order],
@@ -117,9 +115,3 @@ class OrderedBytes:
             arrays=self.arrays,
         )
         return numbers, moved
-
-
-def renumbered_tree(mined: MinedTree, numbers: npt.NDArray[np.int64]) -> MinedTree:
-    """Return a tree whose features read bytes by their new numbers, int64 (T,)."""
-    features = [renumbered(each, numbers) for each in mined.tree.features]
-    return MinedTree(mined.tree.with_features(features), mined.rows)

@@ -1,7 +1,7 @@
 """TreeFitter: fits the trees of a model, a cascade in which later bytes may read earlier ones."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from atarigan.errors import InputError
 from atarigan.models.dynamics.array_search import HardByte, find_arrays
-from atarigan.models.dynamics.byte_order import LaterPlace, TreeOfByte, later_place
-from atarigan.models.dynamics.byte_targets import ByteTarget
+from atarigan.models.dynamics.byte_order import KnownByte, LaterPlace, Trial, later_place
+from atarigan.models.dynamics.byte_targets import FEWEST_NODES, ByteTarget
 from atarigan.models.dynamics.byte_tree import ByteTree
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind, renumbered
@@ -18,8 +18,9 @@ from atarigan.models.dynamics.formula_search import best_coding, find_formulas
 from atarigan.models.dynamics.hard_examples import MinedTree, fit_sample, mine
 from atarigan.models.dynamics.labels import Labels
 from atarigan.models.dynamics.mined_rows import MinedRows, RowsOfTree
-from atarigan.models.dynamics.ordered_bytes import OrderedBytes, renumbered_tree
+from atarigan.models.dynamics.ordered_bytes import OrderedBytes
 from atarigan.models.dynamics.transitions import FrameTransitions
+from atarigan.models.dynamics.tree_heads import TreeHeads
 from atarigan.models.dynamics.tree_joining import joined
 from atarigan.models.dynamics.tree_tables import HEADS, Coding, TreeTables
 
@@ -28,37 +29,16 @@ _LARGEST_INPUT = 1 << 24  # of which differences fit into int32
 _LARGEST_VALUE = 256
 _NUM_TRIED = 20_000  # transitions that another order of bytes is tried with
 _NUM_SEARCHED = 12  # trees for which arrays are looked for in a fit, the largest first
-_FEWEST_NODES = 100  # of such a tree
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass
-class _Heads:
-    """Trees of the reward's class, the end, and lives."""
-
-    rewards: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    mined: list[MinedTree | None] = field(default_factory=lambda: [None] * len(HEADS))
-
-    def update(self, rewards: npt.NDArray[np.float32]) -> None:
-        """Take over the different rewards; the tree of former ones is worth nothing."""
-        if not np.array_equal(rewards, self.rewards):
-            self.rewards, self.mined[0] = rewards, None
-
-    def renumber(self, numbers: npt.NDArray[np.int64]) -> None:
-        """Take over the new numbers of bytes, int64 (T,)."""
-        self.mined = [each and renumbered_tree(each, numbers) for each in self.mined]
-
-    def labels(self, transitions: FrameTransitions) -> list[Labels]:
-        reward_classes = np.searchsorted(self.rewards, transitions.rewards)
-        classes = (reward_classes, transitions.ends, transitions.lives)
-        return [Labels.of_codes(each.astype(np.uint8)) for each in classes]
 
 
 class TreeFitter:
     """Fits trees to transitions that come in parts.
 
-    A tree that predicts a new part without an error stays as it is.
+    A tree that predicts a new part without an error stays as it is, unless its byte or one that it
+    reads moves: from the second fit on, bytes with large trees are moved behind those that they
+    follow from.
 
     Args:
         seed: of all choices; the same seed and transitions give the same trees.
@@ -70,7 +50,7 @@ class TreeFitter:
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
         self._bytes = OrderedBytes()
-        self._heads = _Heads()
+        self._heads = TreeHeads()
         self.transitions: FrameTransitions | None = None
 
     def extend(self, transitions: FrameTransitions) -> None:
@@ -167,7 +147,8 @@ class TreeFitter:
                 reads their next values and changes alone.
             influences: whether the byte of a row decides the one of a column, bool (bytes, bytes),
                 as far as is known; a tree reads what decides its byte alone if that suffices.
-            progress: is told how many of how many trees are done, none while arrays are searched.
+            progress: is told how many of how many trees are done, none while orders and arrays are
+                searched.
 
         Raises:
             InputError: the extra `dream` is not installed.
@@ -177,20 +158,18 @@ class TreeFitter:
         self._bytes.add_new(transitions, self._rng)
         self._bytes.find_grids(transitions)
         num_trees = len(self._bytes) + len(HEADS)
-        progress(0, num_trees)
-        columns = self._in_better_order(self._bytes.columns(transitions), unread)
+        searching = partial(progress, 0, num_trees)
+        columns = self._in_better_order(self._bytes.columns(transitions), unread, searching)
         addresses = self._bytes.addresses
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
         unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
         if among is not None:
-            columns = self._with_found_arrays(
-                columns, among, unread_numbers, progress=lambda: progress(0, num_trees)
-            )
+            columns = self._with_found_arrays(columns, among, unread_numbers, searching)
         some = np.linspace(0, len(transitions) - 1, min(len(transitions), _NUM_EXAMINED))
         candidates = CandidateFeatures(columns.at(some.astype(np.int64)), among, unread_numbers)
         for number, target in enumerate(self._bytes):
             likely = candidates.likely(number)
-            target.mined = _if_allowed(target.mined, candidates)
+            target.mined = _if_allowed(target.mined, candidates, number)
             if number not in unread_numbers:
                 self._drop_formulas(target, candidates, columns)
                 self._find_leaves(target, number, columns, likely)
@@ -211,12 +190,14 @@ class TreeFitter:
                 columns,
                 labels,
                 of_heads[number],
-                _if_allowed(self._heads.mined[number], candidates),
+                _if_allowed(self._heads.mined[number], candidates, len(addresses)),
             )
             progress(len(addresses) + number + 1, num_trees)
         return self._tables(transitions)
 
-    def _in_better_order(self, columns: Columns, unread: Collection[int]) -> Columns:
+    def _in_better_order(
+        self, columns: Columns, unread: Collection[int], progress: Callable[[], None]
+    ) -> Columns:
         """Move bytes whose trees are large, and have grown since this was tried, behind those that
         they follow from.
 
@@ -224,42 +205,50 @@ class TreeFitter:
             the columns of all transitions, in the new order.
         """
         hard = [
-            each
+            (-each.num_nodes, each.address)
             for each in self._bytes
             if each.address not in unread and each.has_grown(each.size_moved)
         ]
-        hard.sort(key=lambda each: -each.num_nodes)
-        for target in hard:
+        for _, address in sorted(hard):
+            progress()
+            number = self._bytes.addresses.index(address)
+            target = self._bytes.targets[number]
             target.size_moved = target.num_nodes
-            number = self._bytes.addresses.index(target.address)
-            is_read = ~np.isin(self._bytes.addresses, list(unread))
-            tree_of = partial(self._tree_of, columns)
-            later = later_place(columns, number, is_read, tree_of, self._rng)
+            known = [
+                KnownByte(each.features, each.formulas, each.address not in unread)
+                for each in self._bytes
+            ]
+            later = later_place(columns, number, known, partial(self._trial_of, columns))
             if later is not None:
                 columns = self._moved(columns, number, later)
         return columns
 
-    def _tree_of(self, columns: Columns, number: int) -> TreeOfByte | None:
-        """Return the tree of a byte, with some of the rows that it was fitted to."""
+    def _trial_of(self, columns: Columns, number: int) -> Trial:
+        """Return some of the transitions that the tree of a byte was fitted to."""
         transitions, target = self.transitions, self._bytes.targets[number]
         assert transitions is not None
-        if target.mined is None:
-            return None
-        tree, rows = target.mined
-        rows = np.sort(self._rng.permutation(rows)[:_NUM_TRIED])
-        classes = target.labels(transitions[rows], columns.at(rows)).classes
-        return TreeOfByte(tree.features, target.formulas, rows, classes)
+        assert target.mined is not None
+        rows = np.sort(self._rng.permutation(target.mined.rows)[:_NUM_TRIED])
+        some = columns.at(rows)
+        return Trial(some, target.labels(transitions[rows], some).classes, self._rng)
 
     def _moved(self, columns: Columns, number: int, later: LaterPlace) -> Columns:
-        """Move a byte and fit the trees again that are concerned; return the columns."""
+        """Move a byte and fit the trees again that are concerned; return the columns.
+
+        Their former trees are dropped first: an interrupted fit keeps none that may not stay.
+        """
         transitions = self.transitions
         assert transitions is not None
+        rows = {}
+        for each in later.features:
+            target = self._bytes.targets[each]
+            assert target.mined is not None
+            rows[each], target.mined = target.mined.rows, None
         numbers, columns = self._bytes.move(number, later.place, columns)
         self._heads.renumber(numbers)
-        for former, features in later.features.items():
-            target = self._bytes.targets[numbers[former]]
-            assert target.mined is not None
-            known = RowsOfTree([renumbered(each, numbers) for each in features], target.mined.rows)
+        for each, features in later.features.items():
+            target = self._bytes.targets[numbers[each]]
+            known = RowsOfTree([renumbered(feature, numbers) for feature in features], rows[each])
             target.mined = self._refitted(columns, target.labels(transitions, columns), known)
         return columns
 
@@ -286,7 +275,7 @@ class TreeFitter:
             for number, each in enumerate(self._bytes)
             if each.mined is not None and is_read[number] and not each.is_searched
         ]
-        hard = [each for each in hard if each[0].num_nodes >= _FEWEST_NODES]
+        hard = [each for each in hard if each[0].num_nodes >= FEWEST_NODES]
         hard.sort(key=lambda each: -each[0].num_nodes)
         for tree, number, target in hard[:_NUM_SEARCHED]:
             progress()
@@ -369,9 +358,13 @@ class TreeFitter:
         )
 
 
-def _if_allowed(mined: MinedTree | None, candidates: CandidateFeatures) -> MinedTree | None:
-    """Return a known tree, or None if it reads what it may not; trees of earlier fits do."""
-    if mined is None or any(map(candidates.reads_unread, mined.tree.features)):
+def _if_allowed(
+    mined: MinedTree | None, candidates: CandidateFeatures, number: int
+) -> MinedTree | None:
+    """Return the known tree of a byte, or None if it reads what it may not: bytes that are unread,
+    as earlier fits did not know, or next values of bytes that are not earlier.
+    """
+    if mined is None or not candidates.may_all_be_read(mined.tree.features, number):
         return None
     return mined
 

@@ -30,8 +30,9 @@ class PixelTerms(SizedByData):
     stand for digits, then hold in combinations that never occurred, which features of whole states
     hardly do.
 
-    The console draws a playfield in one color, which changes from level to level. So what is added
-    is multiplied by 1 + shading(features) · shades[pixel].
+    The console draws a playfield in one color, which changes from level to level. So what is added,
+    the difference from what is drawn already, is multiplied by 1 + shading(features) ·
+    shades[pixel].
 
     Attributes:
         byte, mask: the fields, as in `Fields`, int64 (fields,) and uint8 (fields,).
@@ -39,7 +40,7 @@ class PixelTerms(SizedByData):
         kept: 1 where the tables add to what is drawn already, else 0, float (P,).
         terms: fields of each pixel, int64 (P, NUM_TERMS).
         tables: float (P, NUM_TERMS, NUM_VALUES).
-        shading: features to NUM_SHADES numbers.
+        shading: features of the state, (B, num_features), to NUM_SHADES numbers.
         shades: how these brighten each pixel, 0 at first, float (P, NUM_SHADES).
     """
 
@@ -89,7 +90,7 @@ class PixelTerms(SizedByData):
 
         Args:
             images: (B, H * W).
-            features: of the states, (B, num_features).
+            features: of the states, float (B, num_features).
             states: uint8 (B, bytes).
         """
         if not len(self.pixels):
@@ -101,7 +102,7 @@ class PixelTerms(SizedByData):
         rows = values.T.contiguous().index_select(0, self.terms.flatten())
         entries = tables.flatten(0, 1).gather(1, rows).view(*self.terms.shape, -1)
         added = entries.sum(1).T
-        shades = self.shading(features) @ (self.shades * self.kept[:, None]).T
+        shades = self.shading(features).float() @ (self.shades * self.kept[:, None]).T
         added = added * (1 + shades)
         before = images.index_select(1, self.pixels) * self.kept
         return images.index_copy_(1, self.pixels, before + added)
@@ -111,10 +112,10 @@ class PixelTerms(SizedByData):
     ) -> None:
         """Files of earlier versions have no shades."""
         if (tables := state_dict.get(prefix + "tables")) is not None:
-            shades = tables.new_zeros(len(tables), NUM_SHADES)
-            state_dict.setdefault(prefix + "shades", shades)
-            for name, weights in self.shading.state_dict(prefix=prefix + "shading.").items():
-                state_dict.setdefault(name, torch.zeros_like(weights))
+            shades = torch.zeros(len(tables), NUM_SHADES)
+            defaults = self.shading.state_dict(prefix=prefix + "shading.")
+            for name, weights in {prefix + "shades": shades, **defaults}.items():
+                state_dict.setdefault(name, weights)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _check(self) -> None:

@@ -82,7 +82,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.extension_fractions = _EXTENSION_FRACTIONS if self.takes_state else ()
         num_channels, height, width = image_shape
         self.regions = RecoloredRegions(height * width, num_channels, shape.state_size)
-        self.terms = PixelTerms(height, width, shape.state_size, shape.input_size)
+        self.terms = PixelTerms(height, width, shape.state_size, shape.condition_size or 1)
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
         if self.takes_state:
             self.mix = _mixing(shape.condition_size, shape.generator_width or MIXING_WIDTH)
@@ -202,7 +202,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         features = self.mixed(inputs)
         drawn = self.products(features)
         if state is not None:
-            drawn = self.terms(self.groups(drawn, features, state), features, state)
+            of_state = features[:, self.latent_size :]
+            drawn = self.terms(self.groups(drawn, features, state), of_state, state)
         return drawn.view(-1, *self.background.shape[1:])
 
     def moving_groups(self) -> FoundGroups:
