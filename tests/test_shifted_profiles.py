@@ -134,6 +134,24 @@ def test_the_search_finds_the_bytes_their_decodings_and_the_screen():
     assert "byte 4 as hmove" in str(first)
 
 
+def test_a_small_figure_is_found_before_a_landscape_that_changes():
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 256, (600, 5)).astype(np.uint8)
+    states[:, 1] = rng.integers(20, 150, 600)
+    states[:, 2] = rng.integers(0, 140, 600)
+    scenes = np.repeat(np.repeat(rng.normal(size=(8, 7, 7)), 12, 1), 12, 2)
+    landscapes = np.tensordot(rng.normal(size=(600, 8)), scenes, 1) * 20 + 120
+    frames = np.clip(landscapes, 0, 255).astype(np.uint8)
+    for frame, state in zip(frames, states, strict=True):
+        top, left = int(state[1]) * 84 // 210, int(state[2]) * 84 // 160
+        frame[top : top + 5, left : left + 4] = 255
+    shape = NetworkShape((1, 84, 84), latent_size=2, condition_size=8, state_size=5)
+    generator = NETWORKS["shifted_profiles"]().generator(shape)
+    generator.fit(torch.from_numpy(frames)[..., None], torch.from_numpy(states))
+    found = [(group.row.byte, group.column.byte) for group in generator.moving_groups().groups]
+    assert (1, 2) in found
+
+
 def test_figures_of_a_kind_are_found_by_one_of_them():
     """Their positions are in consecutive bytes, and most of them are seldom there."""
     rng = np.random.default_rng(0)

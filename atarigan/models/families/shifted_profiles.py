@@ -43,6 +43,8 @@ _CHUNK = 256
 _TALLEST = 40
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MAX_MEDIANS = 4.0
+_NUM_COMPONENTS = 16
+_LANDSCAPE_SHARE = 0.9  # of the squared motion
 _FIRST_LIMITS = SearchLimits()
 _EXTENSION_FRACTIONS = (0.2, 0.6)
 _LEAST_CELL_GAIN = 0.00005  # of squared error, in each cell of a group's window
@@ -111,7 +113,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.terms.fit(pixels, self.background[0])
         motion.view(len(motion), -1)[:, pixels.pixels[pixels.is_determined]] = 0.0
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
-        found = find_groups(motion[few], states[few], grids, _FIRST_LIMITS)
+        found = find_groups(_figures(motion[few]), states[few], grids, _FIRST_LIMITS)
         small = find_small_groups(motion, states, found.grid, found.groups)
         self._add(FoundGroups(found.grid, found.groups + small))
 
@@ -218,6 +220,19 @@ def _mixing(num_features: int, width: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)
+
+
+def _figures(motion: Tensor) -> Tensor:
+    """Return motion (N, H, W) without its first principal components, if these are most of it: a
+    landscape that scrolls or changes its light hides what moves in front of it, and products of
+    rows and columns draw it.
+    """
+    frames = motion.flatten(1)
+    num = min(_NUM_COMPONENTS, *frames.shape)
+    left, strengths, right = torch.svd_lowrank(frames, num, niter=4)
+    if strengths.square().sum() < _LANDSCAPE_SHARE * frames.square().sum():
+        return motion
+    return motion - ((left * strengths) @ right.T).view_as(motion)
 
 
 def _slabs(group: MovingGroup, grid: tuple[int, int]) -> Iterator[MovingGroup]:
