@@ -6,6 +6,7 @@ from all that leads to a point. Read off the points it takes a few nodes, and ag
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -91,7 +92,8 @@ def later_place(
     later = [each for each in range(number + 1, len(known)) if known[each].is_read]
     if not own or not later:
         return None
-    trial, trials = trial_of(number), dict[int, Trial]()
+    trial_of = cache(trial_of)
+    trial = trial_of(number)
     before = trial.cost(own)
     for read in _tried(trial.ranked(own, later)[:_MOST_READ]):
         features, place = [*own, *_next_values(read)], max(read)
@@ -104,7 +106,7 @@ def later_place(
             former = known[reader].features
             kept = [each for each in former if number not in next_bytes(each, columns)]
             if known[reader].is_read:  # others need not be exact
-                of_reader = trials.setdefault(reader, trial_of(reader))
+                of_reader = trial_of(reader)
                 kept = min([kept, list(dict.fromkeys([*kept, *own]))], key=of_reader.cost)
                 grown += of_reader.cost(kept) - of_reader.cost(former)
             changed[reader] = kept
