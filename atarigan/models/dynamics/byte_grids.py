@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.optional_tables import OptionalTables
+from atarigan.models.dynamics.optional_tables import OptionalTables, renumbered_bytes
 from atarigan.models.dynamics.table_checks import check_range
 
 NO_PLACE = -1
@@ -83,9 +83,10 @@ class Grids(OptionalTables):
 
     def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
         """Return the grids with the new numbers of bytes, int64 (T,)."""
-        members = np.where(self.members == NO_PLACE, NO_PLACE, numbers[self.members])
-        pointers = numbers[self.pointers].astype(np.int16)
-        return type(self)(pointers, self.places, self.masks, members.astype(np.int16))
+        pointers, members = (
+            renumbered_bytes(each, numbers) for each in (self.pointers, self.members)
+        )
+        return type(self)(pointers, self.places, self.masks, members)
 
     def check_bytes(self, num_bytes: int) -> None:
         """Raise InputError if a grid reads a byte beyond so many."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
-from atarigan.models.dynamics.feature_selection import cost_of_tree
+from atarigan.models.dynamics.feature_selection import cost_of_tree, fitted_cost
 from atarigan.models.dynamics.features import Columns, Feature, Kind, next_bytes
 from atarigan.models.dynamics.formulas import Formula
 
@@ -59,8 +59,7 @@ class Trial(NamedTuple):
         """Return the cost of a tree of these features."""
         if not features:
             return cost_of_tree(1, len(self.classes) - int(np.bincount(self.classes).max()))
-        tree = DecisionTree.fit(self.columns.values(features), self.classes, self.rng)
-        return cost_of_tree(tree.num_nodes, tree.num_wrong)
+        return fitted_cost(self.columns.values(features), self.classes, self.rng)
 
     def ranked(self, features: list[Feature], bytes_: list[int]) -> list[int]:
         """Return the bytes whose next values a tree of these features uses as well, the most used
@@ -107,8 +106,10 @@ def later_place(
             kept = [each for each in former if number not in next_bytes(each, columns)]
             if known[reader].is_read:  # others need not be exact
                 of_reader = trial_of(reader)
-                kept = min([kept, list(dict.fromkeys([*kept, *own]))], key=of_reader.cost)
-                grown += of_reader.cost(kept) - of_reader.cost(former)
+                cost, more = of_reader.cost(kept), list(dict.fromkeys([*kept, *own]))
+                if (cost_of_more := of_reader.cost(more)) < cost:
+                    cost, kept = cost_of_more, more
+                grown += cost - of_reader.cost(former)
             changed[reader] = kept
         if grown < before - after:
             return LaterPlace(place, changed)

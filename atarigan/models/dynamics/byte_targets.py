@@ -23,9 +23,9 @@ from atarigan.models.dynamics.tree_tables import Coding
 
 Bytes = npt.NDArray[np.uint8]
 _NUM_QUICK = 16_000  # transitions that tell which bytes are easy
-FEWEST_NODES = 100  # of a large tree
-_LEAST_GROWTH = 1.5  # of a tree since it was searched
 _QUICK_SHARE = 0.75  # of them are fitted, and the others predicted
+_FEWEST_NODES = 100  # of a large tree
+_LEAST_GROWTH = 1.5  # of a tree since it was searched
 
 
 @dataclass
@@ -65,9 +65,14 @@ class ByteTarget:
         """What the tree may compare, nothing without one."""
         return [] if self.mined is None else self.mined.tree.features
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the tree has many nodes."""
+        return self.num_nodes >= _FEWEST_NODES
+
     def has_grown(self, size: int) -> bool:
         """Return whether the tree is large and has grown by half since it had so many nodes."""
-        return self.num_nodes >= max(FEWEST_NODES, _LEAST_GROWTH * size)
+        return self.is_large and self.num_nodes >= _LEAST_GROWTH * size
 
     def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
         """Return the target whose tree and formulas read bytes by their new numbers."""

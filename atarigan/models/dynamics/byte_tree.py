@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atarigan.models.dynamics.decision_tree import Classes, DecisionTree
-from atarigan.models.dynamics.features import Columns, Feature, Rows
+from atarigan.models.dynamics.features import Columns, Feature, Rows, renumbered
 
 _CHUNK = 200_000  # transitions whose features are in memory at a time
 
@@ -49,12 +49,10 @@ class ByteTree:
             self._fitted = DecisionTree.fit(columns.values(features, rows), classes[rows], rng)
         self._value = int(np.bincount(classes[rows]).argmax())
 
-    def with_features(self, features: list[Feature]) -> Self:
-        """Return the same tree with other names of its features, such as for bytes in another
-        order.
-        """
+    def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the tree that reads bytes by their new numbers, int64 (num_bytes,)."""
         tree = copy.copy(self)
-        tree.features = features
+        tree.features = [renumbered(each, numbers) for each in self.features]
         return tree
 
     def leaves(self, columns: Columns) -> Rows:

@@ -26,7 +26,7 @@ from atarigan.models.dynamics.features import (
     Feature,
     Kind,
     Rows,
-    next_bytes,
+    last_next_byte,
 )
 from atarigan.models.dynamics.indexed_arrays import IndexedArrays
 
@@ -105,17 +105,18 @@ class CandidateFeatures:
         """Return whether a feature reads a byte that few may read."""
         numbers = {byte for _, byte in self._bytes_read(feature)}
         if feature.kind in ENTRIES:
-            numbers.update(self._columns.arrays.members[feature.first].tolist())
+            numbers.update(self._columns.arrays.bytes_read(feature.first))
         return not self._unread.isdisjoint(numbers)
 
-    def may_all_be_read(self, features: Iterable[Feature], number: int) -> bool:
+    def may_all_be_read(self, features: list[Feature], number: int) -> bool:
         """Return whether a tree of byte `number` may read features: no unread byte, and no next
         value of a byte that is not earlier.
         """
-        return not any(
-            self.reads_unread(each) or max(next_bytes(each, self._columns), default=-1) >= number
-            for each in features
-        )
+        if not features:
+            return True
+        columns = self._columns
+        last = last_next_byte(np.array(features), columns.groups, columns.arrays)
+        return bool(last.max() < number) and not any(map(self.reads_unread, features))
 
     def likely(self, number: int) -> list[Feature]:
         """Return those of `before` that read what decides byte `number`, as far as is known.
@@ -309,12 +310,12 @@ def simplest_features(
     sample = rows[balanced_rows(classes[rows], _NUM_SIMPLE, rng)]
     values, known = columns.values(candidates, sample), classes[sample]
     tried = list(range(len(candidates)))
-    sizes = [_size(values[[each]], known, rng) for each in tried]
+    sizes = [fitted_cost(values[[each]], known, rng) for each in tried]
     best = np.argsort(sizes, kind="stable")[:_NUM_PAIRED].tolist()
     selected, least = best[:1], min(sizes, default=0)
     groups = list(combinations(best, 2))  # of two that decide together, one alone may be poor
     while groups:
-        sizes = [_size(values[list(each)], known, rng) for each in groups]
+        sizes = [fitted_cost(values[list(each)], known, rng) for each in groups]
         if min(sizes) >= least:
             break
         if len(selected) > 1:  # what adds little to them adds little to more
@@ -327,7 +328,8 @@ def simplest_features(
     return [candidates[each] for each in selected]
 
 
-def _size(values: Values, classes: Classes, rng: np.random.Generator) -> int:
+def fitted_cost(values: Values, classes: Classes, rng: np.random.Generator) -> int:
+    """Return the cost of a tree that is fitted to values int32 (features, n)."""
     tree = DecisionTree.fit(values, classes, rng)
     return cost_of_tree(tree.num_nodes, tree.num_wrong)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from atarigan.models.dynamics.byte_tree import ByteTree
 from atarigan.models.dynamics.decision_tree import DecisionTree
 from atarigan.models.dynamics.feature_selection import select_features, simplest_features
-from atarigan.models.dynamics.features import Columns, Feature, Integers, Rows, renumbered
+from atarigan.models.dynamics.features import Columns, Feature, Integers, Rows
 from atarigan.models.dynamics.labels import Labels
 
 NUM_SAMPLED = 50_000
@@ -39,8 +39,7 @@ class MinedTree(NamedTuple):
 
     def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
         """Return the tree that reads bytes by their new numbers, int64 (num_bytes,)."""
-        features = [renumbered(each, numbers) for each in self.tree.features]
-        return self._replace(tree=self.tree.with_features(features))
+        return self._replace(tree=self.tree.renumbered(numbers))
 
 
 class _Grown(NamedTuple):

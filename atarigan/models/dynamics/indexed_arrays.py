@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.models.dynamics.optional_tables import OptionalTables
+from atarigan.models.dynamics.optional_tables import OptionalTables, renumbered_bytes
 from atarigan.models.dynamics.table_checks import check_range
 
 NO_ENTRY = -1
@@ -73,8 +73,9 @@ class IndexedArrays(OptionalTables):
 
     def renumbered(self, numbers: npt.NDArray[np.int64]) -> Self:
         """Return the arrays with the new numbers of bytes, int64 (T,)."""
-        members = np.where(self.members == NO_ENTRY, NO_ENTRY, numbers[self.members])
-        return type(self)(numbers[self.indexes].astype(np.int16), members.astype(np.int16))
+        return type(self)(
+            *(renumbered_bytes(each, numbers) for each in (self.indexes, self.members))
+        )
 
     def check_bytes(self, num_bytes: int) -> None:
         """Raise InputError if an array reads a byte beyond so many."""

@@ -69,3 +69,10 @@ class OptionalTables(ABC):
     def _check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Raise InputError if a table has another shape or dtype."""
         check_shapes(self, self.DTYPES, shapes)
+
+
+def renumbered_bytes(
+    table: npt.NDArray[np.int16], numbers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int16]:
+    """Return a table of bytes, or -1 for none, with their new numbers, int64 (T,)."""
+    return np.where(table < 0, table, numbers[table]).astype(np.int16)

@@ -69,18 +69,22 @@ class OrderedBytes:
         for target, group in zip(self.targets, groups.tolist(), strict=True):
             target.group = group
 
-    def find_grids(self, transitions: FrameTransitions) -> None:
+    def with_found_grids(self, columns: Columns) -> Columns:
         """Find grids among the groups anew; one that is no longer found stays as it was.
 
         Trees of the members of a new one are fitted from the beginning, as they knew no cell.
+
+        Returns:
+            the columns, with the grids.
         """
-        columns, known = self.columns(transitions), self.grids
+        known = self.grids
         addresses = np.array(self.addresses, np.int64)
         self.grids = find_grids(columns.present, columns.next, columns.groups, addresses, known)
         for grid in set(self.grids.found) - set(known.found):
             for member in self.grids.members[grid].tolist():
                 if member != NO_PLACE:
                     self.targets[member].mined = None
+        return replace(columns, grids=self.grids)
 
     def move(
         self, number: int, place: int, columns: Columns

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from atarigan.errors import InputError
 from atarigan.models.dynamics.array_search import HardByte, find_arrays
 from atarigan.models.dynamics.byte_order import KnownByte, LaterPlace, Trial, later_place
-from atarigan.models.dynamics.byte_targets import FEWEST_NODES, ByteTarget
+from atarigan.models.dynamics.byte_targets import ByteTarget
 from atarigan.models.dynamics.byte_tree import ByteTree
 from atarigan.models.dynamics.feature_selection import CandidateFeatures
 from atarigan.models.dynamics.features import Columns, Feature, Kind, renumbered
@@ -156,10 +156,10 @@ class TreeFitter:
         transitions = self.transitions
         assert transitions is not None
         self._bytes.add_new(transitions, self._rng)
-        self._bytes.find_grids(transitions)
+        columns = self._bytes.with_found_grids(self._bytes.columns(transitions))
         num_trees = len(self._bytes) + len(HEADS)
         searching = partial(progress, 0, num_trees)
-        columns = self._in_better_order(self._bytes.columns(transitions), unread, searching)
+        columns = self._in_better_order(columns, unread, searching)
         addresses = self._bytes.addresses
         among = None if influences is None else influences[np.ix_(addresses, addresses)]
         unread_numbers = {n for n, each in enumerate(addresses) if each in unread}
@@ -271,18 +271,17 @@ class TreeFitter:
         is_read = np.ones(len(addresses), np.bool_)
         is_read[list(unread)] = False
         hard = [
-            (each.mined.tree, number, each)
+            (number, each)
             for number, each in enumerate(self._bytes)
-            if each.mined is not None and is_read[number] and not each.is_searched
+            if each.is_large and is_read[number] and not each.is_searched
         ]
-        hard = [each for each in hard if each[0].num_nodes >= FEWEST_NODES]
-        hard.sort(key=lambda each: -each[0].num_nodes)
-        for tree, number, target in hard[:_NUM_SEARCHED]:
+        hard.sort(key=lambda pair: -pair[1].num_nodes)
+        for number, target in hard[:_NUM_SEARCHED]:
             progress()
             decides = influences[:, number] & is_read
             decides[number] = True
             labels = target.labels(transitions, columns)
-            byte = HardByte(number, labels, tree.features, decides)
+            byte = HardByte(number, labels, target.features, decides)
             self._bytes.arrays, helps = find_arrays(columns, addresses, byte, self._rng)
             columns = replace(columns, arrays=self._bytes.arrays)
             target.is_searched = True

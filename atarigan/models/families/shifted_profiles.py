@@ -84,7 +84,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.extension_fractions = _EXTENSION_FRACTIONS if self.takes_state else ()
         num_channels, height, width = image_shape
         self.regions = RecoloredRegions(height * width, num_channels, shape.state_size)
-        self.terms = PixelTerms(height, width, shape.state_size, shape.condition_size or 1)
+        num_features = shape.condition_size or 1  # torch warns of layers without inputs
+        self.terms = PixelTerms(height, width, shape.state_size, num_features)
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
         if self.takes_state:
             self.mix = _mixing(shape.condition_size, shape.generator_width or MIXING_WIDTH)

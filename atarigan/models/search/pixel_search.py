@@ -96,23 +96,34 @@ def find_pixels(residual: Tensor, states: Tensor) -> FoundPixels:
     is_first = torch.arange(len(states)) * _NUM_BLOCKS // len(states) % 2 == 0
     first, second = (_Products.of(active[half], shown[half]) for half in (is_first, ~is_first))
     terms = first.pursued(parts, fields.mask)
-    members = parts.members[terms].flatten(1)
-    explained = second.explained(members, first.weights(members))
-    of_first = parts.members[terms[:, 0]]
-    by_first = second.explained(of_first, first.weights(of_first))
-    is_bit = torch.isin(fields.mask, torch.tensor(BITS, dtype=torch.uint8))[terms[:, 0]]
-    is_of_bit = is_bit & (explained >= _MIN_EXPLAINED_BY_BIT) & (by_first >= _BIT_SHARE * explained)
-    found = torch.nonzero(is_of_bit | (explained >= _MIN_EXPLAINED))[:, 0]
+    explained, by_first = (
+        second.explained(members, first.weights(members))
+        for members in (parts.members_of(terms), parts.members_of(terms[:, :1]))
+    )
+    found = torch.nonzero(_suffices(explained, by_first, fields.mask[terms[:, 0]]))[:, 0]
     drawn = first.energy[found] * explained[found]
     most = drawn.argsort(descending=True)[:MAX_PIXELS]
     found = found[most].sort().values
     both = _Products(*((one + other) / 2 for one, other in zip(first, second, strict=True)))
-    weights = both.of_pixels(found).weights(members[found])
+    weights = both.of_pixels(found).weights(parts.members_of(terms[found]))
     used, inverse = terms[found].unique(return_inverse=True)
     tables = weights[:, 1:].view(-1, NUM_TERMS, NUM_VALUES)
     return FoundPixels(
         pixels[found], fields.only(used), inverse, tables, weights[:, 0], explained[found]
     )
+
+
+def _suffices(explained: Tensor, by_first: Tensor, first_mask: Tensor) -> Tensor:
+    """Return whether enough of each pixel's variance is explained, bool (P,).
+
+    Args:
+        explained: share that all its fields explain, float (P,).
+        by_first: share that the first one explains alone, float (P,).
+        first_mask: bits of that field, uint8 (P,).
+    """
+    is_of_bit = torch.isin(first_mask, torch.tensor(BITS, dtype=torch.uint8))
+    is_of_bit &= (explained >= _MIN_EXPLAINED_BY_BIT) & (by_first >= _BIT_SHARE * explained)
+    return is_of_bit | (explained >= _MIN_EXPLAINED)
 
 
 class _Parts(NamedTuple):
@@ -136,6 +147,10 @@ class _Parts(NamedTuple):
         members = torch.full(occurs.shape, len(field))
         members[field, value] = torch.arange(len(field))
         return cls(field, value, members)
+
+    def members_of(self, terms: Tensor) -> Tensor:
+        """Return all parts of the fields of each pixel, (P, parts), for fields (P, fields)."""
+        return self.members[terms].flatten(1)
 
 
 class _Products(NamedTuple):
@@ -175,7 +190,7 @@ class _Products(NamedTuple):
         cost = torch.where(torch.isin(masks, torch.tensor(HALVES)), _HALF_COST, 1.0)[:, None]
         terms = torch.zeros(len(self.energy), 0, dtype=torch.int64)
         for _ in range(NUM_TERMS):
-            members = parts.members[terms].flatten(1)
+            members = parts.members_of(terms)
             weights = self.weights(members)
             left = self._left(members, weights)[: len(rates)]
             gains = (left.square() / rates).masked_fill(rates < _MIN_RATE, 0.0)
