@@ -73,5 +73,6 @@ def _collect_words(origin: Origin) -> str:
 def _small_objects(row: Mapping[str, float]) -> str:
     if "small_found" not in row:  # the game shows none
         return ""
-    found, offset = row["small_found"], row["small_offset"]
-    return f"; small objects found in {found:.3f}, {offset:.3f} pixels off"
+    words = f"; small objects found in {row['small_found']:.3f}"
+    offset = row.get("small_offset")  # absent where none was found
+    return words if offset is None else f"{words}, {offset:.3f} pixels off"

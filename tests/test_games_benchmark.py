@@ -3,15 +3,22 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from atarigan import FrameGenerator, collect
+from atarigan import FrameBuffer, FrameGenerator, collect
 from atarigan.cli.command_line import run as run_command
+from atarigan.config.recipes import load_recipe
+from atarigan.data.buffer.meta import Origin
+from atarigan.data.sample_spec import SampleSpec
 from atarigan.errors import InputError
+from atarigan.images.pixels import FrameFormat
+from atarigan.models.model_config import ModelConfig
 from benchmarks import games, games_page
 from benchmarks.__main__ import main
 from benchmarks.atari_games import ATARI57, games_named
 from benchmarks.game_row import COLUMNS
+from benchmarks.model_card import generator_card
 
 ROW = {"pixel_accuracy": 0.9987, "foreground_accuracy": 0.9123, "frames_per_s": 12345}
 
@@ -116,3 +123,23 @@ def test_rows_and_pictures_of_games_get_into_the_documentation(tmp_path):
     assert "![Asterix](../_static/games/Asterix.png)" in written
     assert (docs / "_static" / "games" / "Pong.png").read_bytes() == b"Pong"
     assert "Qbert" not in written
+
+
+@pytest.mark.parametrize(
+    ("small", "said"),
+    [
+        ({}, "in every pixel |"),
+        ({"small_found": 0.0}, "in every pixel; small objects found in 0.000 |"),
+        (
+            {"small_found": 0.9, "small_offset": 0.1},
+            "in every pixel; small objects found in 0.900, 0.100 pixels off |",
+        ),
+    ],
+)
+def test_a_card_tells_what_is_known_of_small_objects(small, said, tmp_path):
+    with FrameBuffer.create(tmp_path / "data", 10, (12, 10, 1)) as data:
+        data.set_origin(Origin(env_id="ALE/Pong-v5"))
+        data.add(np.zeros((12, 10, 1), np.uint8))
+    row = {**ROW, "exact_frames": 0.5, "ms": 0.3, "megabytes": 1.2, "images": 9, **small}
+    model = ModelConfig(load_recipe("atari"), SampleSpec((1, 12, 10), FrameFormat("gray", 12, 10)))
+    assert said in generator_card(row, FrameBuffer.open(tmp_path / "data"), model)

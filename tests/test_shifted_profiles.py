@@ -19,7 +19,7 @@ from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.shifted_groups import RANK, ShiftedGroups
 from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.onnx_generator import OnnxGenerator
-from atarigan.models.search.position_search import SearchLimits, find_groups
+from atarigan.models.search.position_search import SearchLimits, find_grid, find_groups
 from atarigan.models.search.positions import (
     CONSOLE_GRIDS,
     DECODINGS,
@@ -121,9 +121,8 @@ def moving_frames(num, size, rng, *, spread=1):
 def test_the_search_finds_the_bytes_their_decodings_and_the_screen():
     residual, states = moving_frames(600, (84, 84), np.random.default_rng(0))
     grids = (*CONSOLE_GRIDS, (84, 84))
-    found = find_groups(residual, states, grids, SearchLimits(num_steps=4))
-    assert found.grid == NATIVE
-    first, second = found.groups[:2]
+    assert find_grid(residual, states, grids) == NATIVE
+    first, second = find_groups(residual, states, NATIVE, limits=SearchLimits(num_steps=4))[:2]
     assert (first.row, first.column) == (PositionByte(1, V), PositionByte(4, HMOVE))
     assert (second.row.byte, second.column) == (NO_BYTE, PositionByte(2, V))
     assert first.share + second.share > 0.6
@@ -163,24 +162,25 @@ def test_figures_of_a_kind_are_found_by_one_of_them():
                 row, column = state[number], state[4 + number]
                 screen[row : row + 12, column : column + 8] = 1.0
     residual = torch.from_numpy(screens[:, ::5, ::4].copy())
-    found = find_groups(residual, torch.from_numpy(states), [NATIVE], SearchLimits(num_steps=1))
-    pairs = {(group.row, group.column) for group in found.groups}
+    limits = SearchLimits(num_steps=1)
+    found = find_groups(residual, torch.from_numpy(states), NATIVE, limits=limits)
+    pairs = {(group.row, group.column) for group in found}
     assert pairs == {(PositionByte(k, V), PositionByte(4 + k, V)) for k in range(4)}
-    assert len({(group.top, group.height, group.left, group.width) for group in found.groups}) == 1
+    assert len({(group.top, group.height, group.left, group.width) for group in found}) == 1
 
 
 def test_noise_moves_nothing():
     rng = np.random.default_rng(0)
     states = torch.from_numpy(rng.integers(0, 256, (300, 4)).astype(np.uint8))
     residual = torch.from_numpy(rng.normal(size=(300, 20, 24)).astype(np.float32)) * 0.1
-    assert find_groups(residual, states, [(20, 24)], SearchLimits()).groups == []
+    assert find_groups(residual, states, (20, 24)) == []
 
 
 def test_a_byte_that_only_says_whether_a_figure_is_there_is_no_position():
     values = np.r_[np.zeros(50), np.arange(160, 256)].astype(np.uint8)
     moves = np.r_[np.arange(100), np.full(46, 200)].astype(np.uint8)
     states = torch.from_numpy(np.stack([values, moves], 1))
-    names = candidates(states, range(len(DECODINGS))).names
+    names = candidates(states, axis=1).names
     where_absent = DECODINGS.index("v < 160")
     assert PositionByte(0, V) in names
     assert [each.byte for each in names if each.decoding == where_absent] == [1]
@@ -192,8 +192,7 @@ def test_positions_of_which_each_occurs_once_agree_with_nothing():
     residual = np.zeros((60, 60, 60), np.float32)
     for number, frame in enumerate(residual):
         frame[20:30, (np.arange(10) + number) % 60] = 1.0
-    found = find_groups(torch.from_numpy(residual), torch.from_numpy(states), [(60, 60)])
-    assert found.groups == []
+    assert find_groups(torch.from_numpy(residual), torch.from_numpy(states), (60, 60)) == []
 
 
 SHAPE = (30, 24, 1)

@@ -23,7 +23,13 @@ from atarigan.models.dynamics.tree_dynamics import TreeDynamics
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.packed_weights import dequantized, quantized
 from atarigan.models.search.pixel_search import Fields, FoundPixels
-from atarigan.models.search.positions import DECODINGS, NO_BYTE, MovingGroup, PositionByte
+from atarigan.models.search.positions import (
+    DECODINGS,
+    NO_BYTE,
+    MovingGroup,
+    PositionByte,
+    PositionTable,
+)
 from atarigan.models.search.region_search import Region
 from atarigan.models.web_pages.dream_tables import dream_model
 from atarigan.models.web_pages.generator_tables import STEPS, compact
@@ -124,13 +130,15 @@ def _add_parts(network: Any, colors: Any) -> None:
     """What a search may find: a thing that moves both ways and is absent at times, one that moves
     across, pixels of few fields, and a region that changes its color at some values.
     """
-    network.groups.grid.copy_(torch.tensor([30, 25]))  # no multiple of the frame's 12 and 10 lines
+    table = PositionTable(0, np.arange(256) ** 2 % 30)
+    network.groups.use((30, 25), [table])  # no multiple of the frame's 12 and 10 lines
     v, hmove, absent = (DECODINGS.index(name) for name in ("2v", "hmove", "v < 160"))
     patch = np.random.default_rng(0).normal(size=(7, 5))
     along, across = PositionByte(0, v), PositionByte(1, absent)
     moving = MovingGroup(along, across, 28, 7, 23, 5, 0.5, 0.9, patch)
     fixed = dataclasses.replace(moving, row=PositionByte(NO_BYTE, 0), column=PositionByte(2, hmove))
-    network.groups.append([moving, fixed], 6)
+    learned = dataclasses.replace(moving, row=PositionByte(7, len(DECODINGS)))
+    network.groups.append([moving, fixed, learned], 6)
     fields = Fields(torch.tensor([3, 4, 5]), torch.tensor([1, 64, 240], dtype=torch.uint8))
     pixels, explained = torch.arange(0, 120, 2), torch.tensor([1.0, 0.5, 0.5] * 20)
     terms, tables = torch.tensor([[0, 1, 2]] * 60), 0.3 * torch.randn(60, 3, 16)

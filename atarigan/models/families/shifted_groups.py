@@ -11,9 +11,11 @@ from torch.nn import functional
 
 from atarigan.models.search.positions import (
     DECODINGS,
+    MAX_TABLES,
     NO_BYTE,
     MovingGroup,
     PositionByte,
+    PositionTable,
     decoded_positions,
 )
 from atarigan.models.sized_by_data import SizedByData
@@ -42,6 +44,7 @@ class ShiftedGroups(SizedByData):
         grid: lines and columns that positions count in, int64 (2,).
         groups: a row for each group, int64 (groups, 8): byte and decoding of its rows, byte and
             decoding of its columns, top, height, left, width of its window.
+        table_axes, tables: what `PositionTable`s hold, int64 (tables,) and int16 (tables, 256).
         scores: share of the motion and consistency of each group when it was found, float (groups,
             2).
         codes: features to codes, float (groups * CODE_SIZE, features).
@@ -52,6 +55,8 @@ class ShiftedGroups(SizedByData):
 
     grid: Tensor
     groups: Tensor
+    table_axes: Tensor
+    tables: Tensor
     scores: Tensor
 
     def __init__(self, num_features: int, height: int, width: int, num_bytes: int) -> None:
@@ -59,6 +64,8 @@ class ShiftedGroups(SizedByData):
         self.num_features, self.size, self.num_bytes = num_features, (height, width), num_bytes
         self.register_buffer("grid", torch.tensor([height, width]))
         self.register_buffer("groups", torch.zeros(0, _FIELDS, dtype=torch.int64))
+        self.register_buffer("table_axes", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("tables", torch.zeros(0, 256, dtype=torch.int16))
         self.register_buffer("scores", torch.zeros(0, 2))
         self.codes = nn.Parameter(torch.zeros(0, num_features))
         self.weight = nn.Parameter(torch.zeros(0, CODE_SIZE))
@@ -72,6 +79,22 @@ class ShiftedGroups(SizedByData):
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    def use(self, grid: tuple[int, int], tables: Sequence[PositionTable]) -> None:
+        """Take over the grid and the tables that the positions of groups refer to."""
+        device = self.groups.device
+        self.grid.copy_(torch.tensor(grid))
+        positions = np.array([each.positions for each in tables], np.int16).reshape(-1, 256)
+        self.tables = torch.from_numpy(positions).to(device)
+        axes = torch.tensor([each.axis for each in tables], dtype=torch.int64)
+        self.table_axes = axes.to(device)
+
+    def position_tables(self) -> list[PositionTable]:
+        """Return the tables that the positions of groups may refer to."""
+        positions = self.tables.cpu().numpy().astype(np.int64)
+        return [
+            PositionTable(*each) for each in zip(self.table_axes.tolist(), positions, strict=True)
+        ]
 
     @torch.no_grad()
     def append(self, groups: Sequence[MovingGroup], num_latents: int) -> None:
@@ -210,6 +233,15 @@ class ShiftedGroups(SizedByData):
             )
         return resized
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Files of earlier versions have no tables."""
+        if prefix + "groups" in state_dict:
+            for name in ("table_axes", "tables"):
+                state_dict.setdefault(prefix + name, getattr(self, name)[:0])
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def _check(self) -> None:
         self._expect("grid", (2,), range(1, MAX_GRID + 1))
         num = len(self.groups)
@@ -217,12 +249,17 @@ class ShiftedGroups(SizedByData):
             raise ValueError(f"there must be at most {MAX_GROUPS} groups, not {num}")
         self._expect("groups", (num, _FIELDS), range(NO_BYTE, MAX_GRID + 1))
         self._expect("scores", (num, 2))
+        num_tables = len(self.table_axes)
+        if num_tables > MAX_TABLES:
+            raise ValueError(f"there must be at most {MAX_TABLES} tables, not {num_tables}")
+        self._expect("table_axes", (num_tables,), range(2))
+        self._expect("tables", (num_tables, 256), range(MAX_GRID))
         grid = self.grid.tolist()
         for fields in self.groups.tolist():
             for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
                 if not (
                     NO_BYTE <= byte < self.num_bytes
-                    and 0 <= decoding < len(DECODINGS)
+                    and 0 <= decoding < len(DECODINGS) + num_tables
                     and 0 <= first < grid[axis]
                     and 1 <= length <= grid[axis]
                 ):
@@ -236,19 +273,20 @@ class ShiftedGroups(SizedByData):
         """Compute the tables of taps: an entry for each line of a group's picture and each value of
         the byte that moves it.
         """
-        grid, tables, lines = self.grid.tolist(), [], []
+        grid, learned, tables, lines = self.grid.tolist(), self.position_tables(), [], []
         num_entries = num_inputs = 0
         self._sizes = []
         self._num_profiles = (RANK * self.groups[:, [5, 7]].sum(1)).tolist()
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():
             for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
-                positions = decoded_positions(decoding) if byte != NO_BYTE else np.zeros(1)
+                moves = byte != NO_BYTE
+                positions = decoded_positions(decoding, learned) if moves else np.zeros(1)
                 table = _Taps(positions, first, length, grid[axis], self.size[axis], num_taps)
                 count = table.pixels.shape[1]
                 stride = 1 if axis else self.size[1]
                 tables.append((table.taps + num_inputs, table.weights, table.pixels * stride))
-                step = count if byte != NO_BYTE else 0
+                step = count if moves else 0
                 lines += [(max(byte, 0), num_entries + line, step) for line in range(count)]
                 num_entries += table.pixels.size
                 num_inputs += length

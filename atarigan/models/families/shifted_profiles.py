@@ -28,7 +28,8 @@ from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.recolored_regions import RecoloredRegions
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.search.pixel_search import find_pixels
-from atarigan.models.search.position_search import SearchLimits, find_groups
+from atarigan.models.search.position_search import SearchLimits, find_grid, find_groups
+from atarigan.models.search.position_tables import find_tables
 from atarigan.models.search.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
 from atarigan.models.search.region_search import find_regions
 from atarigan.models.search.small_objects import find_small_groups
@@ -107,16 +108,19 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         samples = self._plain(samples, conditions)
         super().fit(samples)
         _, height, width = self.background.shape
-        grids = (*CONSOLE_GRIDS, (height, width))
         num = min(_MAX_SEARCHED, _MAX_PIXELS // (height * width))
         motion, states = self._motion(samples, conditions, num)
         pixels = find_pixels(motion, states)
         self.terms.fit(pixels, self.background[0])
         motion.view(len(motion), -1)[:, pixels.pixels[pixels.is_determined]] = 0.0
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
-        found = find_groups(_figures(motion[few]), states[few], grids, _FIRST_LIMITS)
-        small = find_small_groups(motion, states, found.grid, found.groups)
-        self._add(FoundGroups(found.grid, found.groups + small))
+        figures = _figures(motion[few]), states[few]
+        grid = find_grid(*figures, (*CONSOLE_GRIDS, (height, width)))
+        tables = find_tables(motion, states, grid)
+        groups = find_groups(*figures, grid, tables, _FIRST_LIMITS)
+        small = find_small_groups(motion, states, grid, groups, tables)
+        self.groups.use(grid, tables)
+        self._add(groups + small)
 
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         super().observe((self._plain(*part), part[1]) for part in parts)
@@ -158,15 +162,15 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.groups.keep(use.parts(_LAST_CELL_GAIN if is_last else _LEAST_CELL_GAIN))
         if is_last:
             return
-        grid, known, _ = self.moving_groups()
+        known = self.moving_groups()
         motion = torch.cat(missing), inputs[1].cpu()
-        small = find_small_groups(*motion, grid, known)
-        found = find_groups(*motion, [grid], _EXTENSION_LIMITS)
-        self._add(FoundGroups(grid, small + found.groups))
+        small = find_small_groups(*motion, known.grid, known.groups, known.tables)
+        groups = find_groups(*motion, known.grid, known.tables, _EXTENSION_LIMITS)
+        self._add(small + groups)
 
-    def _add(self, found: FoundGroups) -> None:
-        self.groups.grid.copy_(torch.tensor(found.grid))
-        slabs = [slab for group in found.groups for slab in _slabs(group, found.grid)]
+    def _add(self, groups: Iterable[MovingGroup]) -> None:
+        lines, columns = self.groups.grid.tolist()
+        slabs = [slab for group in groups for slab in _slabs(group, (lines, columns))]
         self.groups.append(slabs, self.latent_size)
 
     def reconstruction_loss(
@@ -211,7 +215,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
 
     def moving_groups(self) -> FoundGroups:
         lines, columns = self.groups.grid.tolist()
-        return FoundGroups((lines, columns), self.groups.found(), self.regions.found())
+        tables = self.groups.position_tables()
+        return FoundGroups((lines, columns), self.groups.found(), self.regions.found(), tables)
 
 
 def _mixing(num_features: int, width: int) -> nn.Sequential:

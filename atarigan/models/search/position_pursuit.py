@@ -6,7 +6,7 @@ taken, its mean is subtracted from all frames, and so on (matching pursuit, Mall
 IEEE Trans. Signal Processing 41, p. 3397).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.positions import (
-    DECODINGS,
     MIN_PRESENT,
     NO_BYTE,
-    NUM_ROW_DECODINGS,
     Candidates,
     Floats,
     PositionByte,
+    PositionTable,
     candidates,
 )
 
@@ -68,7 +67,13 @@ class Pursuit:
         best_share: share of the motion that the best next pair explains.
     """
 
-    def __init__(self, residual: Tensor, states: Tensor, grid: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        residual: Tensor,
+        states: Tensor,
+        grid: tuple[int, int],
+        tables: Sequence[PositionTable] = (),
+    ) -> None:
         self.grid = grid
         rows, columns = residual.shape[1:]
         self.num_pixels = rows * columns
@@ -95,8 +100,8 @@ class Pursuit:
         self._weights[0] = 1
         self.energy = self._energy_of(self._plain).sum().item() / len(residual)
         self._white_energy = self._energy_of(self._white).sum().item() / len(residual)
-        self._rows = candidates(states, range(NUM_ROW_DECODINGS))
-        self._columns = candidates(states, range(len(DECODINGS)))
+        self._rows = candidates(states, 0, tables)
+        self._columns = candidates(states, 1, tables)
         self._present = (~self._columns.positions.isnan()).float()
         self._num_present = self._present.mean(1).clamp(min=MIN_PRESENT)
         self._columns = Candidates(self._columns.names, self._columns.positions.nan_to_num(0.0))

@@ -18,7 +18,12 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.position_pursuit import Pursuit
-from atarigan.models.search.positions import Floats, FoundGroups, MovingGroup, PositionByte
+from atarigan.models.search.positions import (
+    Floats,
+    MovingGroup,
+    PositionByte,
+    PositionTable,
+)
 
 _KEPT_ENERGY = 0.97
 _WEAK = 0.02
@@ -55,37 +60,49 @@ class SearchLimits:
     margins: tuple[int, int] = (5, 12)
 
 
+def find_grid(
+    residual: Tensor, states: Tensor, grids: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    """Find the size (lines, columns) that the screen had before it was resized.
+
+    Args:
+        residual: frames minus their background, in positions on the line of colors, float
+            (N, H, W).
+        states: the states of these frames, uint8 (N, bytes).
+        grids: possible sizes. The one in which the first pair of bytes explains most is returned.
+    """
+    some = slice(None, None, _GRID_STRIDE)
+    trials = (Pursuit(residual[some], states[some], grid) for grid in dict.fromkeys(grids))
+    return max(trials, key=lambda trial: trial.best_share).grid
+
+
 def find_groups(
     residual: Tensor,
     states: Tensor,
-    grids: Sequence[tuple[int, int]],
+    grid: tuple[int, int],
+    tables: Sequence[PositionTable] = (),
     limits: SearchLimits = SearchLimits(),
-) -> FoundGroups:
+) -> list[MovingGroup]:
     """Find what moves in frames, and the bytes that move it.
 
     Args:
         residual: what is to be explained: frames minus their background, in positions on the line
             of colors, float (N, H, W).
         states: the states of these frames, uint8 (N, bytes).
-        grids: sizes (lines, columns) that the screen may have had before it was resized. The one in
-            which the first pair of bytes explains most is taken.
+        grid: lines and columns that positions count in.
+        tables: further decodings.
         limits: what to keep. Fewer pairs of bytes are tried in few frames, where a pair would
             explain by chance what it does not move.
     """
-    grids = list(dict.fromkeys(grids))
     num_steps = min(limits.num_steps, len(states) // _FRAMES_PER_STEP)
     if not num_steps:
-        return FoundGroups(grids[0], [])
-    if len(grids) > 1:
-        some = slice(None, None, _GRID_STRIDE)
-        trials = [Pursuit(residual[some], states[some], grid) for grid in grids]
-        grids = [max(trials, key=lambda trial: trial.best_share).grid]
-    pursuit = Pursuit(residual, states, grids[0])
+        return []
+    pursuit = Pursuit(residual, states, grid, tables)
     groups: dict[tuple[int, int], MovingGroup] = {}
     for group in sorted(_selected(pursuit, num_steps, limits), key=lambda group: -group.share):
         # The same bytes in another decoding explain what the shape of the first group lacks.
         groups.setdefault((group.row.byte, group.column.byte), group)
-    return FoundGroups(grids[0], list(groups.values())[: limits.most_groups])
+    return list(groups.values())[: limits.most_groups]
 
 
 def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterator[MovingGroup]:

@@ -17,10 +17,26 @@ CONSOLE_GRIDS = ((210, 160), (250, 160))
 NO_BYTE = -1
 ABSENT_FROM = 160
 DECODINGS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
-"""How a byte's value v is a position: in this order, numbers in checkpoints refer to it."""
+"""How a byte's value v is a position: in this order, numbers in checkpoints refer to it. The
+numbers that follow are `PositionTable`s.
+"""
 NUM_ROW_DECODINGS = 6
+MAX_TABLES = 4
 MIN_PRESENT = 0.02
 _MIN_POSITIONS = 5
+_ABSENT = DECODINGS.index("v < 160")
+
+
+class PositionTable(NamedTuple):
+    """A decoding that was learned from frames, as a game has one of its own.
+
+    Attributes:
+        axis: 0 if it gives lines of the grid, 1 for columns.
+        positions: of each value of a byte, int64 (256,).
+    """
+
+    axis: int
+    positions: npt.NDArray[np.int64]
 
 
 class PositionByte(NamedTuple):
@@ -28,7 +44,7 @@ class PositionByte(NamedTuple):
 
     Attributes:
         byte: address in the state; `NO_BYTE` for a position that never changes.
-        decoding: index in `DECODINGS`.
+        decoding: index in `DECODINGS`, followed by the learned tables.
     """
 
     byte: int
@@ -37,7 +53,13 @@ class PositionByte(NamedTuple):
     def __str__(self) -> str:
         if self.byte == NO_BYTE:
             return "fixed"
-        return f"byte {self.byte} as {DECODINGS[self.decoding]}"
+        return f"byte {self.byte} as {self.decoder}"
+
+    @property
+    def decoder(self) -> str:
+        """The name of the decoding."""
+        table = self.decoding - len(DECODINGS)
+        return DECODINGS[self.decoding] if table < 0 else f"table {table + 1}"
 
 
 @dataclass(frozen=True)
@@ -75,21 +97,25 @@ class MovingGroup:
 
 class FoundGroups(NamedTuple):
     """The result of a search: the grid (lines, columns) that positions refer to, the groups in it,
-    those that explain most first, and regions that change their color together.
+    those that explain most first, regions that change their color together, and the tables that
+    positions refer to.
     """
 
     grid: tuple[int, int]
     groups: list[MovingGroup]
     regions: Sequence[Region] = ()
+    tables: Sequence[PositionTable] = ()
 
 
-def decoded_positions(decoding: int) -> Floats:
+def decoded_positions(decoding: int, tables: Sequence[PositionTable] = ()) -> Floats:
     """Return the position that each value of a byte stands for, in lines or columns, float (256,);
     NaN where the object is absent.
 
     `hmove` is how games store a column for the console's motion registers: the low nibble counts
     steps of 15 columns, the high nibble is a signed fine motion to the left.
     """
+    if decoding >= len(DECODINGS):
+        return tables[decoding - len(DECODINGS)].positions.astype(np.float64)
     v = np.arange(256)
     fine = ((v >> 4) ^ 8) - 8
     of_name = {
@@ -112,20 +138,24 @@ class Candidates(NamedTuple):
     positions: Tensor
 
 
-def candidates(states: Tensor, decodings: Sequence[int]) -> Candidates:
-    """Every byte in every decoding that gives enough positions; the first one never changes."""
+def candidates(states: Tensor, axis: int, tables: Sequence[PositionTable] = ()) -> Candidates:
+    """Every byte in every decoding of an axis that gives enough positions; the first candidate
+    never changes.
+    """
     names, columns = [PositionByte(NO_BYTE, 0)], [np.zeros(len(states))]
     seen: set[bytes] = set()
     values = states.numpy()
+    learned = [len(DECODINGS) + number for number, each in enumerate(tables) if each.axis == axis]
+    decodings = (*range(NUM_ROW_DECODINGS if axis == 0 else len(DECODINGS)), *learned)
     for byte in range(values.shape[1]):
         occurring = np.unique(values[:, byte])
         for decoding in decodings:
-            positions = decoded_positions(decoding)
+            positions = decoded_positions(decoding, tables)
             distinct = np.unique(positions[occurring])
             if np.count_nonzero(~np.isnan(distinct)) < _MIN_POSITIONS:
                 continue
             found = positions[values[:, byte]]
-            if DECODINGS[decoding] == "v < 160" and np.isnan(found).mean() < MIN_PRESENT:
+            if decoding == _ABSENT and np.isnan(found).mean() < MIN_PRESENT:
                 continue
             pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
             if pattern not in seen:

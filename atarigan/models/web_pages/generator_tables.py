@@ -178,12 +178,13 @@ def _group_tables(groups: ShiftedGroups) -> Tables:
     values, and the size of the window.
     """
     fields = _array(groups.groups).reshape(-1, 2 + 2 + 4)
-    num, grid = len(fields), _array(groups.grid)
+    num, grid, learned = len(fields), _array(groups.grid), groups.position_tables()
     starts = np.zeros((num, 2, 256), np.int32)
     for number, (row_byte, row, column_byte, column, top, _, left, _) in enumerate(fields):
         axes = ((row_byte, row, top), (column_byte, column, left))
         for axis, (byte, decoding, first) in enumerate(axes):
-            positions = decoded_positions(decoding) if byte != NO_BYTE else np.zeros(256)
+            moves = byte != NO_BYTE
+            positions = decoded_positions(decoding, learned) if moves else np.zeros(256)
             start = (first + np.nan_to_num(positions).astype(np.int64)) % grid[axis]
             starts[number, axis] = np.where(np.isnan(positions), ABSENT, start)
     return {

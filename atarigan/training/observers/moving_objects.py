@@ -9,7 +9,6 @@ import numpy as np
 from atarigan.files import atomic
 from atarigan.images.pixels import Frames, gray_to_rgb
 from atarigan.models.search.positions import (
-    DECODINGS,
     NO_BYTE,
     FoundGroups,
     MovingGroup,
@@ -77,7 +76,7 @@ def as_table(found: FoundGroups) -> dict[str, object]:
     def position(axis: PositionByte) -> dict[str, object] | None:
         if axis.byte == NO_BYTE:
             return None
-        return {"byte": axis.byte, "decoder": DECODINGS[axis.decoding]}
+        return {"byte": axis.byte, "decoder": axis.decoder}
 
     return {
         "lines": found.grid[0],
@@ -103,6 +102,7 @@ def as_table(found: FoundGroups) -> dict[str, object]:
             }
             for region in found.regions
         ],
+        "tables": [table.positions.tolist() for table in found.tables],
     }
 
 
@@ -120,7 +120,7 @@ def picture(found: FoundGroups, trainer: Trainer) -> Frames:
     shown = np.ascontiguousarray(shown.repeat(scale, 0).repeat(scale, 1))
     sizes = (height * scale / found.grid[0], width * scale / found.grid[1])
     for number, group in enumerate(found.groups):
-        _draw_box(shown, group, states[0], found.grid, sizes, _COLORS[number % len(_COLORS)])
+        _draw_box(shown, group, states[0], found, sizes, _COLORS[number % len(_COLORS)])
     patches = [_patch(group, found.grid, sizes) for group in found.groups]
     cells = [titled(shown, "real frame: positions from RAM")]
     cells += [
@@ -135,15 +135,17 @@ def _draw_box(
     shown: Frames,
     group: MovingGroup,
     state: Frames,
-    screen: tuple[int, int],
+    found: FoundGroups,
     sizes: tuple[float, float],
     color: tuple[int, int, int],
 ) -> None:
     corner = []
     for axis, first, length in zip(
-        (group.row, group.column), (group.top, group.left), screen, strict=True
+        (group.row, group.column), (group.top, group.left), found.grid, strict=True
     ):
-        by = 0.0 if axis.byte == NO_BYTE else decoded_positions(axis.decoding)[state[axis.byte]]
+        by = 0.0
+        if axis.byte != NO_BYTE:
+            by = decoded_positions(axis.decoding, found.tables)[state[axis.byte]]
         if np.isnan(by):
             return
         corner.append((first + by) % length)
