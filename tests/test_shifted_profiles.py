@@ -133,6 +133,11 @@ def test_the_search_finds_the_bytes_their_decodings_and_the_screen():
     assert "byte 4 as hmove" in str(first)
 
 
+def test_few_frames_do_not_choose_the_screen():
+    residual, states = moving_frames(40, (84, 84), np.random.default_rng(0))
+    assert find_grid(residual, states, [(250, 160), NATIVE]) == (250, 160)
+
+
 def test_a_small_figure_is_found_before_a_landscape_that_changes():
     rng = np.random.default_rng(0)
     states = rng.integers(0, 256, (600, 5)).astype(np.uint8)

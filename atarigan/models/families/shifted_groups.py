@@ -44,7 +44,8 @@ class ShiftedGroups(SizedByData):
         grid: lines and columns that positions count in, int64 (2,).
         groups: a row for each group, int64 (groups, 8): byte and decoding of its rows, byte and
             decoding of its columns, top, height, left, width of its window.
-        table_axes, tables: what `PositionTable`s hold, int64 (tables,) and int16 (tables, 256).
+        table_axes, tables: axis and positions of each learned decoding, int64 (tables,) and int16
+            (tables, 256).
         scores: share of the motion and consistency of each group when it was found, float (groups,
             2).
         codes: features to codes, float (groups * CODE_SIZE, features).
@@ -80,7 +81,7 @@ class ShiftedGroups(SizedByData):
     def __len__(self) -> int:
         return len(self.groups)
 
-    def use(self, grid: tuple[int, int], tables: Sequence[PositionTable]) -> None:
+    def set_grid_and_tables(self, grid: tuple[int, int], tables: Sequence[PositionTable]) -> None:
         """Take over the grid and the tables that the positions of groups refer to."""
         device = self.groups.device
         self.grid.copy_(torch.tensor(grid))
@@ -236,7 +237,7 @@ class ShiftedGroups(SizedByData):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Files of earlier versions have no tables."""
+        """Files of earlier versions have no tables; an empty one is incomplete all the same."""
         if prefix + "groups" in state_dict:
             for name in ("table_axes", "tables"):
                 state_dict.setdefault(prefix + name, getattr(self, name)[:0])

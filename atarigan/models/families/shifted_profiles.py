@@ -119,7 +119,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         tables = find_tables(motion, states, grid)
         groups = find_groups(*figures, grid, tables, _FIRST_LIMITS)
         small = find_small_groups(motion, states, grid, groups, tables)
-        self.groups.use(grid, tables)
+        self.groups.set_grid_and_tables(grid, tables)
         self._add(groups + small)
 
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:

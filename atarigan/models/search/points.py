@@ -88,7 +88,7 @@ class VotingAxis:
         positions = of_frames.positions[:, torch.from_numpy(points.frame)]
         self.candidates = Candidates(of_frames.names, positions)
         self.length, self.scale = length, length / size
-        self.reach = max(1, int(self.scale))
+        self.reach = min(max(1, int(self.scale)), (length - 1) // 2)
         self.centers = (points.first[:, axis] + points.size[:, axis] / 2) * self.scale - 0.5
         places = (torch.from_numpy(self.centers) - positions).round()
         self._places = (places.nan_to_num(0.0).long() % length).masked_fill(places.isnan(), length)
@@ -141,11 +141,11 @@ class PointVotes:
     """Points of frames, and their votes along both axes.
 
     Attributes:
-        points: of every few frames, if there are many.
+        points: all, or every `step`-th one if there are many.
         states: of the frames, uint8 (N, bytes).
         grid: lines and columns that positions count in.
         axes: votes for rows and for columns.
-        step: one of so many points of the frames is among these.
+        step: 1 if all points are among these.
     """
 
     def __init__(
@@ -159,9 +159,9 @@ class PointVotes:
         self.step = max(1, -(-len(points.frame) // _MAX_POINTS))
         self.points = points.only(slice(None, None, self.step))
         self.states, self.grid, self._size = states, grid, residual.shape[1:]
-        self.use(tables)
+        self.set_tables(tables)
 
-    def use(self, tables: Sequence[PositionTable]) -> None:
+    def set_tables(self, tables: Sequence[PositionTable]) -> None:
         """Take these tables as further decodings."""
         self.axes = [
             VotingAxis(
@@ -178,22 +178,22 @@ class PointVotes:
         return len(self.points.frame)
 
     @property
-    def least(self) -> float:
-        """The number of points that must agree."""
+    def min_votes(self) -> float:
+        """Number of points that must agree."""
         return max(_MIN_VOTES, _MIN_SHARE * len(self))
 
-    def agreements(self, left: Tensor) -> Iterator[Agreement]:
-        """Yield the best candidates of either axis for points that are left, bool (M,)."""
+    def agreements(self, remaining: Tensor) -> Iterator[Agreement]:
+        """Yield the best candidates of either axis for the remaining points, bool (M,)."""
         for number, axis in enumerate(self.axes):
-            most, where = axis.most(left)
+            most, where = axis.most(remaining)
             for candidate in most.argsort(descending=True)[:_NUM_SCREENED].tolist():
                 place = int(where[candidate])
-                points = left & axis.agree(candidate, place, axis.reach)
+                points = remaining & axis.agree(candidate, place, axis.reach)
                 yield Agreement(number, candidate, place, points)
 
-    def best(self, left: Tensor) -> Vote:
-        """Return the vote for which most of these points are, bool (M,)."""
-        found = (self._completed(each) for each in self.agreements(left))
+    def best(self, remaining: Tensor) -> Vote:
+        """Return the vote on which most of the remaining points, bool (M,), agree."""
+        found = (self._completed(each) for each in self.agreements(remaining))
         return max(found, key=lambda vote: vote.num)
 
     def _completed(self, first: Agreement) -> Vote:

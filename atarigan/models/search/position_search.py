@@ -69,8 +69,11 @@ def find_grid(
         residual: frames minus their background, in positions on the line of colors, float
             (N, H, W).
         states: the states of these frames, uint8 (N, bytes).
-        grids: possible sizes. The one in which the first pair of bytes explains most is returned.
+        grids: possible sizes. The one in which the first pair of bytes explains most is returned,
+            or the first one for few frames.
     """
+    if len(states) < _FRAMES_PER_STEP:
+        return grids[0]
     some = slice(None, None, _GRID_STRIDE)
     trials = (Pursuit(residual[some], states[some], grid) for grid in dict.fromkeys(grids))
     return max(trials, key=lambda trial: trial.best_share).grid

@@ -1,4 +1,4 @@
-"""The search for the decodings that a game has of its own.
+"""The search for decodings that are specific to a game.
 
 Programs turn a byte into a place in many ways: by a multiplication, a table, the console's motion
 register in another form, or with flags in some bits. A table of 256 positions holds any of them. It
@@ -24,6 +24,7 @@ _NUM_BLOCKS = 16
 _LEAST_GAIN = 1.15  # times the points that agree in a known decoding
 _MAX_ROUNDS = 12
 _LEAST_PLACES = 12  # the 8 bits of a byte of bricks are 8 places
+_LEAST_SHARE_OF_PLACES = 0.6  # is enough in small frames, which have few
 _MIN_VALUES = 5
 _NUM_TRIED = 8
 _NUM_FITS = 3
@@ -51,23 +52,27 @@ def find_tables(residual: Tensor, states: Tensor, grid: tuple[int, int]) -> list
     votes = PointVotes(residual, states, grid)
     blocks = votes.points.frame * _NUM_BLOCKS // max(1, len(residual))
     is_second = blocks % 2 == 1
-    left = torch.ones(len(votes), dtype=torch.bool)
+    remaining = torch.ones(len(votes), dtype=torch.bool)
     tables: list[PositionTable] = []
     for _ in range(_MAX_ROUNDS):
-        if left.sum() < votes.least or len(tables) == MAX_TABLES:
+        if remaining.sum() < votes.min_votes or len(tables) == MAX_TABLES:
             break
-        vote = votes.best(left)
-        tried = sorted(_trials(votes, left, is_second), key=lambda trial: -trial.num)[:_NUM_TRIED]
+        vote = votes.best(remaining)
+        tried = sorted(_trials(votes, remaining, is_second), key=lambda trial: -trial.num)[
+            :_NUM_TRIED
+        ]
         best = max((trial.learned() for trial in tried), key=lambda each: each.num, default=None)
-        if best is None or max(best.num, vote.num) < votes.least:
+        known = remaining & votes.agreeing(vote)
+        num_known = int(known.sum())
+        if max(best.num if best else 0.0, num_known) < votes.min_votes:
             break
-        if best.num > _LEAST_GAIN * vote.num:
-            left[best.points] = False
-            if best.num_places >= _LEAST_PLACES:
-                tables.append(best.table)
-                votes.use(tables)
-        else:
-            left &= ~votes.agreeing(vote)
+        if best is None or best.num <= _LEAST_GAIN * num_known:
+            remaining &= ~known
+            continue
+        remaining[best.points] = False
+        if best.has_many_places:
+            tables.append(best.table)
+            votes.set_tables(tables)
     return tables
 
 
@@ -77,29 +82,30 @@ class _Learned(NamedTuple):
     Attributes:
         table: the table.
         points: numbers of the points, int64 (points,).
-        num: points that agree in frames that the table was not learned from.
-        num_places: at how many places they are, if these were equally frequent.
+        num: points of each half of the frames that agree with a table of the other half.
+        has_many_places: whether they are at more places than bricks of a byte would be.
     """
 
     table: PositionTable
     points: Ints
     num: float
-    num_places: float
+    has_many_places: bool
 
 
 class _Trial(NamedTuple):
     """A byte as the position of some points along an axis.
 
     Attributes:
-        axis, number: the axis, 0 for rows and 1 for columns.
+        axis: 0 for rows, 1 for columns.
+        votes: of that axis.
         points: numbers of the points, int64 (points,).
         is_second: whether each is of the second half of the frames, bool (points,).
         values, places: of the byte and along the axis, int64 (points,) each.
         num: points that a table would predict in other frames, roughly.
     """
 
-    axis: VotingAxis
-    number: int
+    axis: int
+    votes: VotingAxis
     points: Ints
     is_second: npt.NDArray[np.bool_]
     values: Ints
@@ -108,23 +114,30 @@ class _Trial(NamedTuple):
 
     def screened(self) -> Self:
         """Estimate how many points a table would predict, from places of a low resolution."""
-        width = 2 * self.axis.reach + 1
-        counts = self._counts(self.places // width, -(-self.axis.length // width))
+        width = 2 * self.votes.reach + 1
+        counts = self._counts(self.places // width, -(-self.votes.length // width))
         return self._replace(num=_predicted(counts, _of_values))
 
     def learned(self) -> _Learned:
         """Learn a table."""
-        counts = self._counts(self.places, self.axis.length)
-        around = range(-self.axis.reach, self.axis.reach + 1)
-        counts = np.stack([np.roll(counts, by, 2) for by in around]).sum(0)
+        counts = self._counts(self.places, self.votes.length)
+        around = range(-self.votes.reach, self.votes.reach + 1)
+        counts = sum((np.roll(counts, by, 2) for by in around), np.zeros_like(counts))
         fit = max((_of_halves, _of_values), key=lambda fit: _predicted(counts, fit))
         table = fit(counts.sum(0))
-        apart = (self.places - table[self.values] + self.axis.reach) % self.axis.length
-        agreeing = apart <= 2 * self.axis.reach
-        places = np.bincount(self.places[agreeing] // (2 * self.axis.reach + 1))
-        num_places = float(places.sum() ** 2 / max(1, np.square(places).sum()))
-        learned = PositionTable(self.number, table)
-        return _Learned(learned, self.points[agreeing], _predicted(counts, fit), num_places)
+        apart = (self.places - table[self.values] + self.votes.reach) % self.votes.length
+        agreeing = apart <= 2 * self.votes.reach
+        learned = PositionTable(self.axis, table)
+        num = _predicted(counts, fit)
+        return _Learned(learned, self.points[agreeing], num, self._have_many_places(agreeing))
+
+    def _have_many_places(self, which: npt.NDArray[np.bool_]) -> bool:
+        """Whether the effective number of places of points (the inverse Simpson index) is high."""
+        width = 2 * self.votes.reach + 1
+        num_cells = -(-self.votes.length // width)
+        shares = np.bincount(self.places[which] // width) / max(1, which.sum())
+        least = min(_LEAST_PLACES, _LEAST_SHARE_OF_PLACES * num_cells)
+        return bool(least * np.square(shares).sum() <= 1)
 
     def _counts(self, places: Ints, num: int) -> Floats:
         """Points by half of the frames, value, and place, (2, 256, num)."""
@@ -132,19 +145,21 @@ class _Trial(NamedTuple):
         return np.bincount(cells, minlength=2 * 256 * num).reshape(2, 256, num).astype(np.float64)
 
 
-def _trials(votes: PointVotes, left: Tensor, is_second: npt.NDArray[np.bool_]) -> Iterator[_Trial]:
-    """Yield every byte for points that are left and agree along the other axis."""
+def _trials(
+    votes: PointVotes, remaining: Tensor, is_second: npt.NDArray[np.bool_]
+) -> Iterator[_Trial]:
+    """Yield every byte for remaining points that agree along the other axis."""
     states = votes.states.numpy()[votes.points.frame].astype(np.int64)
-    for agreement in votes.agreements(left):
+    for agreement in votes.agreements(remaining):
         points = np.flatnonzero(agreement.points.numpy())
-        if len(points) < votes.least:
+        if len(points) < votes.min_votes:
             continue
-        number = 1 - agreement.axis
-        axis = votes.axes[number]
-        places = np.round(axis.centers[points]).astype(np.int64) % axis.length
+        axis = 1 - agreement.axis
+        of_axis = votes.axes[axis]
+        places = np.round(of_axis.centers[points]).astype(np.int64) % of_axis.length
         for values in states[points].T:
             if len(np.unique(values)) >= _MIN_VALUES:
-                trial = _Trial(axis, number, points, is_second[points], values, places)
+                trial = _Trial(axis, of_axis, points, is_second[points], values, places)
                 yield trial.screened()
 
 
@@ -160,7 +175,9 @@ def _predicted(counts: Floats, fit: Fit) -> float:
 
 
 def _of_values(counts: Floats) -> Ints:
-    """Learn each value by itself; a value that does not occur is as the nearest one that does."""
+    """Learn each value, or each number of a half, by itself: the place with most points. One
+    without points is as the nearest one that has some.
+    """
     occurring = np.flatnonzero(counts.any(1))
     if not len(occurring):
         return np.zeros(len(counts), np.int64)
@@ -189,5 +206,4 @@ def _most(parts: Floats, others: Ints) -> Ints:
         others: numbers of the other half, (16,).
     """
     moved = [np.roll(part, -by, 1) for part, by in zip(parts, others, strict=True)]
-    found: Ints = np.sum(moved, 0).argmax(1)
-    return found
+    return _of_values(np.sum(moved, 0))

@@ -17,8 +17,8 @@ CONSOLE_GRIDS = ((210, 160), (250, 160))
 NO_BYTE = -1
 ABSENT_FROM = 160
 DECODINGS = ("v", "-v", "2v", "-2v", "v/2", "4v", "hmove", "v < 160")
-"""How a byte's value v is a position: in this order, numbers in checkpoints refer to it. The
-numbers that follow are `PositionTable`s.
+"""How a byte's value v is a position: in this order, numbers in checkpoints refer to it.
+Number `len(DECODINGS) + i` is learned table i.
 """
 NUM_ROW_DECODINGS = 6
 MAX_TABLES = 4
@@ -28,7 +28,7 @@ _ABSENT = DECODINGS.index("v < 160")
 
 
 class PositionTable(NamedTuple):
-    """A decoding that was learned from frames, as a game has one of its own.
+    """A decoding that is specific to a game and was learned from frames.
 
     Attributes:
         axis: 0 if it gives lines of the grid, 1 for columns.

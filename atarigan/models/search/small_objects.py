@@ -46,14 +46,14 @@ def find_small_groups(
     """
     votes = PointVotes(residual, states, grid, tables)
     energy = float(residual.square().mean()) * residual.numel() / votes.step
-    left = torch.ones(len(votes), dtype=torch.bool)
+    remaining = torch.ones(len(votes), dtype=torch.bool)
     groups: list[MovingGroup] = []
-    while left.any() and len(groups) < most_groups:
-        vote = votes.best(left)
-        agreeing, around = left & votes.agreeing(vote), left & votes.agreeing(vote, 3)
-        if agreeing.sum() < votes.least:
+    while remaining.any() and len(groups) < most_groups:
+        vote = votes.best(remaining)
+        agreeing, around = (remaining & votes.agreeing(vote, factor) for factor in (1, 3))
+        if agreeing.sum() < votes.min_votes:
             break
-        left &= ~agreeing
+        remaining &= ~agreeing
         row, column = (
             axis.candidates.names[which] for axis, which in zip(votes.axes, vote.pair, strict=True)
         )

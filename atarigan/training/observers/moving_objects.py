@@ -102,7 +102,10 @@ def as_table(found: FoundGroups) -> dict[str, object]:
             }
             for region in found.regions
         ],
-        "tables": [table.positions.tolist() for table in found.tables],
+        "tables": [
+            {"of": ("rows", "columns")[axis], "positions": positions.tolist()}
+            for axis, positions in found.tables
+        ],
     }
 
 
