@@ -12,6 +12,7 @@ from torch import Tensor
 from atarigan.models.families import NETWORKS
 from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.shifted_groups import ShiftedGroups
+from atarigan.models.search.points import PointVotes
 from atarigan.models.search.position_search import SearchLimits, find_groups
 from atarigan.models.search.position_tables import find_tables
 from atarigan.models.search.positions import (
@@ -66,18 +67,18 @@ def offsets(found: npt.NDArray[np.int64], true: list[int], length: int) -> npt.N
 
 def test_a_decoding_of_two_halves_is_learned() -> None:
     motion = frames_with_shots(TWICE_LINES, ODD_EVEN, 90)
-    (table,) = find_tables(*motion, SCREEN)
+    (table,) = find_tables(PointVotes(*motion, SCREEN))
     assert table.axis == 1
     apart = np.abs(offsets(table.positions, ODD_EVEN, 160))
     assert np.mean(apart <= 2) > 0.9
-    (shot,) = find_small_groups(*motion, SCREEN, tables=[table])
+    (shot,) = find_small_groups(PointVotes(*motion, SCREEN, [table]))
     assert (shot.row, shot.column) == (PositionByte(1, TWICE), PositionByte(2, TABLE))
     assert shot.consistency > 0.8
     assert "byte 2 as table 1" in str(shot)
 
 
 def test_a_decoding_of_any_values_is_learned() -> None:
-    (table,) = find_tables(*frames_with_shots(SQUARES, MOTION, 24), SCREEN)
+    (table,) = find_tables(PointVotes(*frames_with_shots(SQUARES, MOTION, 24), SCREEN))
     assert table.axis == 0
     assert np.abs(offsets(table.positions, SQUARES[:24], 210)).max() <= 3
 
@@ -85,13 +86,15 @@ def test_a_decoding_of_any_values_is_learned() -> None:
 def test_values_that_never_occur_follow_from_their_halves() -> None:
     motion = frames_with_shots(TWICE_LINES, ODD_EVEN, 90, num=300)
     assert len(motion[1][:, 2].unique()) < 190
-    (table,) = find_tables(*motion, SCREEN)
+    (table,) = find_tables(PointVotes(*motion, SCREEN))
     assert np.mean(np.abs(offsets(table.positions, ODD_EVEN, 160)) <= 3) > 0.9
 
 
 @pytest.mark.parametrize("size", [(24, 24), (105, 80), (210, 160)])
 def test_frames_may_have_any_size(size: tuple[int, int]) -> None:
-    (table,) = find_tables(*frames_with_shots(TWICE_LINES, ODD_EVEN, 90, size=size), SCREEN)
+    (table,) = find_tables(
+        PointVotes(*frames_with_shots(TWICE_LINES, ODD_EVEN, 90, size=size), SCREEN)
+    )
     most = 3 + 2 * 160 // size[1]
     assert np.mean(np.abs(offsets(table.positions, ODD_EVEN, 160)) <= most) > 0.9
 
@@ -99,14 +102,14 @@ def test_frames_may_have_any_size(size: tuple[int, int]) -> None:
 def test_a_frame_of_one_line_has_no_table() -> None:
     frames, states = frames_with_shots(TWICE_LINES, ODD_EVEN, 90, num=200, size=(1, 84))
     for grid in (SCREEN, (1, 84)):
-        assert all(table.axis == 1 for table in find_tables(frames, states, grid))
+        assert all(table.axis == 1 for table in find_tables(PointVotes(frames, states, grid)))
 
 
 def test_a_decoding_of_two_bytes_is_learned_once() -> None:
     first, first_states = frames_with_shots(TWICE_LINES, ODD_EVEN, 90)
     second, second_states = frames_with_shots(TWICE_LINES, ODD_EVEN, 90, seed=1)
     states = torch.cat([first_states, second_states], 1)
-    (table,) = find_tables(torch.maximum(first, second), states, SCREEN)
+    (table,) = find_tables(PointVotes(torch.maximum(first, second), states, SCREEN))
     assert PositionByte(8, TABLE) in candidates(states, 1, [table]).names
     assert PositionByte(8, TABLE) not in candidates(states, 0, [table]).names
 
@@ -118,9 +121,9 @@ def test_two_decodings_are_learned_one_after_the_other() -> None:
     second = torch.cat([second, torch.zeros(800, *SIZE)])
     more = torch.from_numpy(np.random.default_rng(1).integers(0, 24, (800, 6)).astype(np.uint8))
     states = torch.cat([first_states, torch.cat([second_states, more])], 1)
-    tables = find_tables(torch.maximum(first, second), states, SCREEN)
+    tables = find_tables(PointVotes(torch.maximum(first, second), states, SCREEN))
     assert [table.axis for table in tables] == [1, 0]
-    found = find_small_groups(torch.maximum(first, second), states, SCREEN, tables=tables)
+    found = find_small_groups(PointVotes(torch.maximum(first, second), states, SCREEN, tables))
     pairs = {(group.row, group.column) for group in found}
     assert pairs == {
         (PositionByte(1, TWICE), PositionByte(2, TABLE)),
@@ -129,7 +132,7 @@ def test_two_decodings_are_learned_one_after_the_other() -> None:
 
 
 def test_nothing_is_learned_where_a_known_decoding_holds() -> None:
-    assert find_tables(*frames_with_shots(TWICE_LINES, MOTION, 90), SCREEN) == []
+    assert find_tables(PointVotes(*frames_with_shots(TWICE_LINES, MOTION, 90), SCREEN)) == []
 
 
 @pytest.mark.parametrize("num", [1, 400, 4000])
@@ -138,7 +141,7 @@ def test_nothing_is_learned_from_noise(num: int) -> None:
     frames = np.zeros((num, *SIZE), np.float32)
     frames[np.arange(num), rng.integers(84, size=num), rng.integers(84, size=num)] = 1.0
     states = torch.from_numpy(rng.integers(0, 256, (num, 8)).astype(np.uint8))
-    assert find_tables(torch.from_numpy(frames), states, SCREEN) == []
+    assert find_tables(PointVotes(torch.from_numpy(frames), states, SCREEN)) == []
 
 
 def test_a_learned_decoding_finds_large_figures_too() -> None:
@@ -174,10 +177,10 @@ def test_a_generator_draws_what_its_own_decoding_moves() -> None:
 
 def groups_with_a_table() -> ShiftedGroups:
     motion = frames_with_shots(TWICE_LINES, ODD_EVEN, 90)
-    tables = find_tables(*motion, SCREEN)
+    tables = find_tables(PointVotes(*motion, SCREEN))
     groups = ShiftedGroups(3, *SIZE, num_bytes=6)
     groups.set_grid_and_tables(SCREEN, tables)
-    groups.append(find_small_groups(*motion, SCREEN, tables=tables), num_latents=0)
+    groups.append(find_small_groups(PointVotes(*motion, SCREEN, tables)), num_latents=0)
     return groups
 
 
@@ -203,7 +206,8 @@ def test_tables_are_stored_and_files_without_them_are_read() -> None:
     old = ShiftedGroups(3, *SIZE, num_bytes=6)
     old.set_grid_and_tables(SCREEN, [])
     old.append(
-        find_small_groups(*frames_with_shots(TWICE_LINES, ODD_EVEN, 90), SCREEN), num_latents=0
+        find_small_groups(PointVotes(*frames_with_shots(TWICE_LINES, ODD_EVEN, 90), SCREEN)),
+        num_latents=0,
     )
     stored = {name: each for name, each in old.state_dict().items() if "table" not in name}
     loaded.load_state_dict(stored)
@@ -241,4 +245,4 @@ def test_bricks_that_are_bits_of_a_byte_are_no_decoding() -> None:
         for bit in range(8):
             frame[40:42, 3 + 9 * bit : 6 + 9 * bit] = (state[1] >> bit & 1) * (rng.random() < 0.15)
     motion = torch.from_numpy(frames), torch.from_numpy(states)
-    assert find_tables(*motion, SCREEN) == []
+    assert find_tables(PointVotes(*motion, SCREEN)) == []

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import torch
 
+from atarigan.models.search.points import PointVotes
 from atarigan.models.search.positions import (
     DECODINGS,
     NO_BYTE,
@@ -40,7 +41,7 @@ def frames_with_shots(num, rng):
 
 def test_the_bytes_of_a_rare_shot_are_found_and_its_window_holds_it():
     motion = frames_with_shots(1000, np.random.default_rng(0))
-    (shot,) = find_small_groups(*motion, SCREEN)
+    (shot,) = find_small_groups(PointVotes(*motion, SCREEN))
     assert (shot.row, shot.column) == (PositionByte(1, TWICE), PositionByte(2, HMOVE))
     assert shot.consistency > 0.8
     top, left = (shot.top + 5) % 210 - 5, (shot.left + 20) % 160 - 20
@@ -57,9 +58,9 @@ def test_parts_of_what_is_known_to_move_are_not_found_again():
     motion = frames_with_shots(1000, np.random.default_rng(0))
     window = (0, 20, 0, 20, 0.1, 1.0, np.ones((20, 20)))
     known = MovingGroup(PositionByte(1, V), PositionByte(2, V), *window)
-    assert find_small_groups(*motion, SCREEN, [known]) == []
+    assert find_small_groups(PointVotes(*motion, SCREEN), [known]) == []
     other = MovingGroup(PositionByte(NO_BYTE, 0), PositionByte(2, V), *window)
-    assert len(find_small_groups(*motion, SCREEN, [other])) == 1
+    assert len(find_small_groups(PointVotes(*motion, SCREEN), [other])) == 1
 
 
 def test_specks_at_random_places_move_with_nothing():
@@ -67,9 +68,12 @@ def test_specks_at_random_places_move_with_nothing():
     residual = np.zeros((500, *SIZE), np.float32)
     residual[np.arange(500), rng.integers(84, size=500), rng.integers(84, size=500)] = 1.0
     states = rng.integers(0, 256, (500, 6)).astype(np.uint8)
-    assert find_small_groups(torch.from_numpy(residual), torch.from_numpy(states), SCREEN) == []
+    assert (
+        find_small_groups(PointVotes(torch.from_numpy(residual), torch.from_numpy(states), SCREEN))
+        == []
+    )
 
 
 def test_frames_without_anything_have_no_small_objects():
     states = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (50, 6)).astype(np.uint8))
-    assert find_small_groups(torch.zeros(50, *SIZE), states, SCREEN) == []
+    assert find_small_groups(PointVotes(torch.zeros(50, *SIZE), states, SCREEN)) == []

@@ -131,9 +131,8 @@ def _add_parts(network: Any, colors: Any) -> None:
     across, pixels of few fields, and a region that changes its color at some values.
     """
     table = PositionTable(0, np.arange(256) ** 2 % 30)
-    network.groups.set_grid_and_tables(
-        (30, 25), [table]
-    )  # no multiple of the frame's 12 and 10 lines
+    grid = (30, 25)  # no multiple of the frame's 12 and 10 lines
+    network.groups.set_grid_and_tables(grid, [table])
     v, hmove, absent = (DECODINGS.index(name) for name in ("2v", "hmove", "v < 160"))
     patch = np.random.default_rng(0).normal(size=(7, 5))
     along, across = PositionByte(0, v), PositionByte(1, absent)

@@ -28,6 +28,7 @@ from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.recolored_regions import RecoloredRegions
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.search.pixel_search import find_pixels
+from atarigan.models.search.points import PointVotes
 from atarigan.models.search.position_search import SearchLimits, find_grid, find_groups
 from atarigan.models.search.position_tables import find_tables
 from atarigan.models.search.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
@@ -116,9 +117,10 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
         figures = _figures(motion[few]), states[few]
         grid = find_grid(*figures, (*CONSOLE_GRIDS, (height, width)))
-        tables = find_tables(motion, states, grid)
+        votes = PointVotes(motion, states, grid)
+        tables = find_tables(votes)
         groups = find_groups(*figures, grid, tables, _FIRST_LIMITS)
-        small = find_small_groups(motion, states, grid, groups, tables)
+        small = find_small_groups(votes, groups)
         self.groups.set_grid_and_tables(grid, tables)
         self._add(groups + small)
 
@@ -164,7 +166,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             return
         known = self.moving_groups()
         motion = torch.cat(missing), inputs[1].cpu()
-        small = find_small_groups(*motion, known.grid, known.groups, known.tables)
+        votes = PointVotes(*motion, known.grid, known.tables)
+        small = find_small_groups(votes, known.groups)
         groups = find_groups(*motion, known.grid, known.tables, _EXTENSION_LIMITS)
         self._add(small + groups)
 

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.models.search.positions import Candidates, Floats, PositionTable, candidates
+from atarigan.models.search.positions import Candidates, Floats, Ints, PositionTable, candidates
 
 _VISIBLE = 8 / 127.5  # the levels from which metrics count a difference as well
 _SMALL_SHARE = 0.001
@@ -38,9 +37,9 @@ class Points(NamedTuple):
         level: mean difference from the background, float (M,).
     """
 
-    frame: npt.NDArray[np.int64]
-    first: npt.NDArray[np.int64]
-    size: npt.NDArray[np.int64]
+    frame: Ints
+    first: Ints
+    size: Ints
     level: Floats
 
     def only(self, which: Any) -> Self:
@@ -79,6 +78,7 @@ class VotingAxis:
         candidates: possible positions, and their values for each point.
         scale: lines or columns of the grid in a pixel.
         reach: votes at most so far apart agree.
+        width: of the window of votes that agree with the one in its middle.
         centers: of the points, in lines or columns of the grid, float (M,).
     """
 
@@ -89,6 +89,7 @@ class VotingAxis:
         self.candidates = Candidates(of_frames.names, positions)
         self.length, self.scale = length, length / size
         self.reach = min(max(1, int(self.scale)), (length - 1) // 2)
+        self.width = 2 * self.reach + 1
         self.centers = (points.first[:, axis] + points.size[:, axis] / 2) * self.scale - 0.5
         places = (torch.from_numpy(self.centers) - positions).round()
         self._places = (places.nan_to_num(0.0).long() % length).masked_fill(places.isnan(), length)
@@ -140,12 +141,18 @@ class Agreement(NamedTuple):
 class PointVotes:
     """Points of frames, and their votes along both axes.
 
-    Attributes:
-        points: all, or every `step`-th one if there are many.
-        states: of the frames, uint8 (N, bytes).
+    Args:
+        residual: frames minus their background, in positions on the line of colors, float
+            (N, H, W).
+        states: of these frames, uint8 (N, bytes).
         grid: lines and columns that positions count in.
+        tables: further decodings.
+
+    Attributes:
+        points: all, or one of every few if there are many.
+        states: as given.
         axes: votes for rows and for columns.
-        step: 1 if all points are among these.
+        energy: of the frames; the same part of it as of the points.
     """
 
     def __init__(
@@ -156,9 +163,10 @@ class PointVotes:
         tables: Sequence[PositionTable] = (),
     ) -> None:
         points = find_points(residual)
-        self.step = max(1, -(-len(points.frame) // _MAX_POINTS))
-        self.points = points.only(slice(None, None, self.step))
-        self.states, self.grid, self._size = states, grid, residual.shape[1:]
+        step = max(1, -(-len(points.frame) // _MAX_POINTS))
+        self.points = points.only(slice(None, None, step))
+        self.energy = float(residual.square().mean()) * residual.numel() / step
+        self.states, self._grid, self._size = states, grid, residual.shape[1:]
         self.set_tables(tables)
 
     def set_tables(self, tables: Sequence[PositionTable]) -> None:
@@ -168,7 +176,7 @@ class PointVotes:
                 candidates(self.states, axis, tables),
                 self.points,
                 axis,
-                self.grid[axis],
+                self._grid[axis],
                 self._size[axis],
             )
             for axis in (0, 1)
@@ -209,7 +217,7 @@ class PointVotes:
         times as wide.
         """
         rows, columns = (
-            axis.agree(which, place, (factor * (2 * axis.reach + 1)) // 2)
+            axis.agree(which, place, factor * axis.width // 2)
             for axis, which, place in zip(self.axes, vote.pair, vote.places, strict=True)
         )
         return rows & columns

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.points import PointVotes, VotingAxis
-from atarigan.models.search.positions import MAX_TABLES, Floats, PositionTable
+from atarigan.models.search.positions import MAX_TABLES, Floats, Ints, PositionTable
 
 _NUM_BLOCKS = 16
 _LEAST_GAIN = 1.15  # times the points that agree in a known decoding
@@ -32,25 +32,20 @@ _HALVES = np.arange(16)
 _SIGNED = (_HALVES ^ 8) - 8
 _FIRST_HIGH_HALVES = (*(step * _HALVES for step in (0, 8, 16, -16, 32, -32, 64)), -_SIGNED)
 
-Ints = npt.NDArray[np.int64]
 Fit = Callable[[Floats], Ints]
 """Counts (256, places) of points by value and place to a table (256,)."""
 
 
-def find_tables(residual: Tensor, states: Tensor, grid: tuple[int, int]) -> list[PositionTable]:
+def find_tables(votes: PointVotes) -> list[PositionTable]:
     """Find decodings by which many more small objects agree than by the known ones.
 
     Args:
-        residual: frames minus their background, in positions on the line of colors, float
-            (N, H, W).
-        states: of these frames, uint8 (N, bytes).
-        grid: lines and columns that positions count in.
+        votes: of small objects in known decodings; afterwards also in those that are found.
 
     Returns:
         At most `MAX_TABLES`, those of most objects first.
     """
-    votes = PointVotes(residual, states, grid)
-    blocks = votes.points.frame * _NUM_BLOCKS // max(1, len(residual))
+    blocks = votes.points.frame * _NUM_BLOCKS // len(votes.states)
     is_second = blocks % 2 == 1
     remaining = torch.ones(len(votes), dtype=torch.bool)
     tables: list[PositionTable] = []
@@ -114,7 +109,7 @@ class _Trial(NamedTuple):
 
     def screened(self) -> Self:
         """Estimate how many points a table would predict, from places of a low resolution."""
-        width = 2 * self.votes.reach + 1
+        width = self.votes.width
         counts = self._counts(self.places // width, -(-self.votes.length // width))
         return self._replace(num=_predicted(counts, _of_values))
 
@@ -123,17 +118,17 @@ class _Trial(NamedTuple):
         counts = self._counts(self.places, self.votes.length)
         around = range(-self.votes.reach, self.votes.reach + 1)
         counts = sum((np.roll(counts, by, 2) for by in around), np.zeros_like(counts))
-        fit = max((_of_halves, _of_values), key=lambda fit: _predicted(counts, fit))
+        tried = [(_predicted(counts, fit), fit) for fit in (_of_halves, _of_values)]
+        num, fit = max(tried, key=lambda each: each[0])
         table = fit(counts.sum(0))
         apart = (self.places - table[self.values] + self.votes.reach) % self.votes.length
-        agreeing = apart <= 2 * self.votes.reach
+        agreeing = apart < self.votes.width
         learned = PositionTable(self.axis, table)
-        num = _predicted(counts, fit)
         return _Learned(learned, self.points[agreeing], num, self._have_many_places(agreeing))
 
     def _have_many_places(self, which: npt.NDArray[np.bool_]) -> bool:
         """Whether the effective number of places of points (the inverse Simpson index) is high."""
-        width = 2 * self.votes.reach + 1
+        width = self.votes.width
         num_cells = -(-self.votes.length // width)
         shares = np.bincount(self.places[which] // width) / max(1, which.sum())
         least = min(_LEAST_PLACES, _LEAST_SHARE_OF_PLACES * num_cells)

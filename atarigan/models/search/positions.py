@@ -12,6 +12,7 @@ from torch import Tensor
 from atarigan.models.search.region_search import Region
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 CONSOLE_GRIDS = ((210, 160), (250, 160))
 NO_BYTE = -1
@@ -36,7 +37,7 @@ class PositionTable(NamedTuple):
     """
 
     axis: int
-    positions: npt.NDArray[np.int64]
+    positions: Ints
 
 
 class PositionByte(NamedTuple):

@@ -11,13 +11,7 @@ import torch
 from torch import Tensor
 
 from atarigan.models.search.points import Points, PointVotes, Vote, VotingAxis
-from atarigan.models.search.positions import (
-    NO_BYTE,
-    Floats,
-    MovingGroup,
-    PositionByte,
-    PositionTable,
-)
+from atarigan.models.search.positions import NO_BYTE, Floats, MovingGroup, PositionByte
 
 _MIN_CONSISTENCY = 0.5
 _MAX_GROUPS = 8
@@ -26,26 +20,17 @@ _MARGIN = 3
 
 
 def find_small_groups(
-    residual: Tensor,
-    states: Tensor,
-    grid: tuple[int, int],
+    votes: PointVotes,
     known: Sequence[MovingGroup] = (),
-    tables: Sequence[PositionTable] = (),
     most_groups: int = _MAX_GROUPS,
 ) -> list[MovingGroup]:
     """Find small objects that bytes move, those that are seen most first.
 
     Args:
-        residual: frames minus their background, in positions on the line of colors, float
-            (N, H, W).
-        states: the states of these frames, uint8 (N, bytes).
-        grid: lines and columns that positions count in.
+        votes: of small objects.
         known: what else moves. Points that move with no other bytes are parts of it.
-        tables: further decodings.
         most_groups: groups to return.
     """
-    votes = PointVotes(residual, states, grid, tables)
-    energy = float(residual.square().mean()) * residual.numel() / votes.step
     remaining = torch.ones(len(votes), dtype=torch.bool)
     groups: list[MovingGroup] = []
     while remaining.any() and len(groups) < most_groups:
@@ -61,7 +46,7 @@ def find_small_groups(
         is_new = not any(_is_part(row, column, group) for group in (*known, *groups))
         if is_new and consistency >= _MIN_CONSISTENCY and {row.byte, column.byte} != {NO_BYTE}:
             chosen = votes.points.only(agreeing.numpy())
-            share = float((chosen.level**2 * chosen.size.prod(1)).sum()) / energy
+            share = float((chosen.level**2 * chosen.size.prod(1)).sum()) / votes.energy
             window, patch = _window(votes.axes, vote, chosen, agreeing)
             groups.append(MovingGroup(row, column, *window, share, consistency, patch))
     return groups
