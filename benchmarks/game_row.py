@@ -66,7 +66,9 @@ def measured(generator: FrameGenerator, test_data: Path, folder: Path) -> Row:
         Values by the first names in `COLUMNS`; `ms` is the CPU time of a single frame, and
         `frames_per_s` the frames of a CPU second in batches of 256.
     """
-    source = SOURCES["frames"](RunConfig(source="frames", data=str(test_data), condition="ram"))
+    assert generator.state is not None
+    config = RunConfig(source="frames", data=str(test_data), condition=generator.state.kind)
+    source = SOURCES["frames"](config)
     pairs = draw_pairs(generator, source, NUM_PAIRS, 0)
     statistics = GameStatistics.of(pairs.true)
     scores = pair_scores(pairs.frames, pairs.true, statistics, pairs.episodes)

@@ -5,6 +5,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
+from atarigan.config.condition import RAM_AND_ACTION
 from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
@@ -28,12 +29,13 @@ class DreamFrames:
         generator: draws a frame of a state.
         num: N, the number of games.
         stack_num: K, at least 1.
-        state: what the states are.
+        state: what the states are. The generator may read the action as well, a byte behind RAM.
         provenance: of the games, compared with that of the generator's.
         allow_other_game: whether the generator may have learned another game.
 
     Attributes:
         device: of the generator.
+        reads_action: whether states have that byte.
         shape: of a game's stack: (K, H, W) if frames are gray, else RGB (K, H, W, 3).
 
     Raises:
@@ -50,9 +52,10 @@ class DreamFrames:
         *,
         allow_other_game: bool,
     ) -> None:
-        if generator.state != state:
-            found = generator.state or "nothing"
-            raise InputError(f"generator must read {state}, not {found}")
+        found = generator.state
+        self.reads_action = found is not None and found.adds_action
+        if found not in (state, StateSpec.of(RAM_AND_ACTION, state.size + 1)):
+            raise InputError(f"generator must read {state}, not {found or 'nothing'}")
         check_same_game(
             generator.provenance,
             provenance,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from atarigan.config.condition import RAM
 from atarigan.data.collection import paddles
+from atarigan.data.joysticks import Joysticks, with_joysticks
 from atarigan.data.sample_spec import Ram
 from atarigan.data.states import StateSpec
 from atarigan.errors import InputError, shown
@@ -117,6 +118,7 @@ class DreamGames(Games[DreamState]):
         self._batch = _batch(self.dream, num, options, self.seen.device)
         num_actions = len(self.dream.settings.action_meanings)
         self._actions = ActionInputs.of_space(gym.spaces.Discrete(num_actions))
+        self._joysticks = Joysticks(self.dream.settings.action_meanings)
         self._num_frames_before = np.zeros(num, np.int64)
 
     @property
@@ -126,7 +128,18 @@ class DreamGames(Games[DreamState]):
 
     @property
     def shown_states(self) -> Any:
-        return self.states.rams
+        """RAM, (N, bytes), with the joystick of the last frame behind it if the generator reads
+        it, (N, bytes + 1).
+        """
+        rams = self.states.rams
+        if not self.seen.reads_action:
+            return rams
+        joysticks = self._joysticks.of(self.states.array_of("last_actions"))
+        if isinstance(rams, np.ndarray):
+            return with_joysticks(rams, joysticks)
+        import torch
+
+        return torch.cat([rams, torch.from_numpy(joysticks).to(rams.device)[:, None]], 1)
 
     def _seed(self, rows: Indices, numbers: npt.NDArray[np.uint64]) -> None:
         self._batch.seed(rows, numbers)
@@ -191,7 +204,7 @@ class DreamGames(Games[DreamState]):
 
     def restore(self, rows: Indices, state: DreamState) -> None:
         self._check_same_dream(state, DreamState)
-        expected = self.shown_states.shape[1:], self.seen.stack_shape
+        expected = self.states.rams.shape[1:], self.seen.stack_shape
         found = state.game.rams.shape[1:], None if state.stack is None else state.stack.shape
         if found != expected:
             raise InputError(
@@ -226,7 +239,7 @@ class DreamGames(Games[DreamState]):
         changed.num_frames[:] = 0
         self.states[rows] = changed
         self.is_over[rows] = False
-        self.seen.begin(rows, self.states.rams[rows])
+        self.seen.begin(rows, self.shown_states[rows])
 
     def _lives_of(self, ram: Ram) -> int:
         """Return the lives after a frame without an action."""

@@ -144,6 +144,11 @@ class DreamObservations:
         return torch.as_tensor(array, device=self.device)
 
     @property
+    def reads_action(self) -> bool:
+        """Whether frames are drawn of states with a byte of the action behind RAM."""
+        return self._frames is not None and self._frames.reads_action
+
+    @property
     def _drawn(self) -> "DreamFrames":
         assert self._frames is not None
         return self._frames
@@ -191,8 +196,11 @@ class DreamObservations:
     def _composed(self, stacks: "Tensor | None", states: "States") -> Any:
         """Return observations of frames, of states, or a dictionary of both."""
         if stacks is None:
-            return self.as_output(states)
+            return self.as_output(states[:, : self._shown.spec.size])
         pixels = stacks if self._output == "torch" else stacks.cpu().numpy()
         if not self._has_state:
             return pixels
-        return {"pixels": pixels, self._shown.name: self.as_output(states)}
+        return {
+            "pixels": pixels,
+            self._shown.name: self.as_output(states[:, : self._shown.spec.size]),
+        }

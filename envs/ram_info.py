@@ -1,4 +1,4 @@
-"""RamInfo: puts RAM into info, and functions that read it there."""
+"""RamInfo: puts RAM and the joystick into info, and functions that read them there."""
 
 import warnings
 from collections.abc import Mapping
@@ -6,19 +6,23 @@ from typing import Any
 
 import gymnasium as gym
 
+from atarigan.data.collection.frame_player import NO_OP
+from atarigan.data.joysticks import Joysticks, meanings_of
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 
 from .game_steps import is_delayed
 
 KEY = "ram"
+JOYSTICK = "joystick"
 
 
 class RamInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Puts RAM, the console's 128 bytes of memory, into info["ram"] at every reset and step, uint8
-    (bytes,).
+    (bytes,), and the joystick of the step, a byte (`atarigan.data.joysticks`), into
+    info["joystick"].
 
-    Vector environments pass it on as infos["ram"], also from other processes. The RAM of an
+    Vector environments pass RAM on as infos["ram"], also from other processes. The RAM of an
     episode's last observation is in infos["final_info"]["ram"] of Gymnasium's vector environments.
     In stable-baselines3 it is in the infos of the step, and that of the next episode's first
     observation is in `reset_infos`.
@@ -44,16 +48,20 @@ class RamInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         ram_of(env)  # raises if there is none
+        self._joysticks = Joysticks(meanings_of(env))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, {**info, KEY: ram_of(self.env)}
+        return observation, {**info, **self._read(NO_OP)}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, {**info, KEY: ram_of(self.env)}
+        return observation, reward, terminated, truncated, {**info, **self._read(action)}
+
+    def _read(self, action: Any) -> dict[str, Any]:
+        return {KEY: ram_of(self.env), JOYSTICK: int(self._joysticks.of(action))}
 
 
 def ram_of(env: gym.Env[Any, Any]) -> Ram:
@@ -89,9 +97,12 @@ def add_ram_infos(envs: list[gym.Env[Any, Any]]) -> None:
     envs[:] = [env if isinstance(env, RamInfo) else RamInfo(env) for env in envs]
 
 
-def missing_ram(infos: Mapping[str, Any]) -> InputError:
-    """Return the error of infos without RAM."""
+def missing_ram(infos: Mapping[str, Any], key: str = KEY) -> InputError:
+    """Return the error of infos without RAM, or without the joystick."""
+    needed = "this generator reads RAM, so infos must have 'ram'"
+    if key == JOYSTICK:
+        needed = "this generator reads the action, so infos must have 'joystick'"
     return InputError(
-        f"this generator reads RAM, so infos must have {KEY!r}, not only {sorted(infos)}: put "
-        "atarigan.envs.RamInfo around each environment, outside its other wrappers"
+        f"{needed}, not only {sorted(infos)}: put atarigan.envs.RamInfo around each environment, "
+        "outside its other wrappers"
     )

@@ -7,11 +7,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import OBSERVATION, RAM, info_key
+from atarigan.config.condition import OBSERVATION, RAM, RAM_AND_ACTION, has_ram, info_key
+from atarigan.data.joysticks import Bytes, with_joysticks
 from atarigan.data.states import State, StateSpec, size_of_space
 from atarigan.errors import InputError
 
-from .ram_info import KEY, missing_ram, ram_of
+from .ram_info import JOYSTICK, KEY, missing_ram, ram_of
 
 Moment = tuple[Any, Mapping[str, Any]]
 """A real observation, and the info that came with it."""
@@ -21,7 +22,7 @@ def check_gives(env: gym.Env[Any, Any], state: StateSpec) -> None:
     """Raise InputError if an environment cannot give such states; entries of info are known only
     after a reset.
     """
-    if state.kind == RAM:
+    if has_ram(state.kind):
         ram_of(env)
     elif state.kind == OBSERVATION:
         check_observations(env.observation_space, state)
@@ -37,23 +38,37 @@ def check_observations(space: gym.Space[Any], state: StateSpec) -> None:
         )
 
 
-def state_of_env(env: gym.Env[Any, Any], state: StateSpec, moment: Moment) -> State:
+def state_of_env(
+    env: gym.Env[Any, Any], state: StateSpec, moment: Moment, joystick: Bytes
+) -> State:
     """Return the state of an environment now, (size,).
+
+    Args:
+        env: the environment.
+        state: what is read.
+        moment: now.
+        joystick: of the step that led to it, uint8 ().
 
     Raises:
         InputError: it has none, or one of other numbers.
     """
-    return ram_of(env) if state.kind == RAM else state.of_moment(*moment)
+    if not has_ram(state.kind):
+        return state.of_moment(*moment)
+    ram = ram_of(env)
+    return ram if state.kind == RAM else with_joysticks(ram, joystick)
 
 
 def states_in_list(state: StateSpec, moments: Sequence[Moment]) -> State:
     """Return the states of moments, (M, size). Raises InputError if one has none."""
-    if state.kind != RAM:
+    if not has_ram(state.kind):
         return np.stack([state.of_moment(*each) for each in moments])
+    keys = (KEY, JOYSTICK) if state.kind == RAM_AND_ACTION else (KEY,)
     for _, info in moments:
-        if KEY not in info:
-            raise missing_ram(info)
-    return np.array([info[KEY] for _, info in moments])
+        for key in keys:
+            if key not in info:
+                raise missing_ram(info, key)
+    read = (np.array([info[key] for _, info in moments], np.uint8) for key in keys)
+    return _joined(*read)
 
 
 def states_in_vector(
@@ -76,17 +91,26 @@ def states_in_vector(
     """
     if state.kind == OBSERVATION:
         return np.stack([state.vector(observation_of(index)) for index in indices])
-    key = KEY if state.kind == RAM else info_key(state.kind)
+    if not has_ram(state.kind):
+        key = str(info_key(state.kind))
+        if not _all_have(infos, key, indices):
+            state.of_moment(None, {})  # raises
+        return np.stack([state.vector(part_of(infos[key], index)) for index in indices])
+    keys = (KEY, JOYSTICK) if state.kind == RAM_AND_ACTION else (KEY,)
+    for key in keys:
+        if not _all_have(infos, key, indices):
+            raise missing_ram(infos, key)
+    return _joined(*(np.asarray(infos[key][indices], np.uint8) for key in keys))
+
+
+def _all_have(infos: dict[str, Any], key: str, indices: npt.NDArray[np.intp]) -> bool:
+    """Return whether infos as Gymnasium packs them have a key for these sub-environments."""
     is_there = infos.get(f"_{key}")
-    if is_there is None or not is_there[indices].all():
-        if state.kind == RAM:
-            raise missing_ram(infos)
-        state.of_moment(None, {})  # raises
-    values = infos[str(key)]
-    if state.kind == RAM:
-        rams: State = values[indices]
-        return rams
-    return np.stack([state.vector(part_of(values, index)) for index in indices])
+    return is_there is not None and bool(is_there[indices].all())
+
+
+def _joined(rams: Bytes, joysticks: Bytes | None = None) -> State:
+    return rams if joysticks is None else with_joysticks(rams, joysticks)
 
 
 def part_of(batch: Any, index: int) -> Any:

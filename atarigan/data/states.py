@@ -15,10 +15,12 @@ from atarigan.config.condition import (
     NONE,
     OBSERVATION,
     RAM,
+    RAM_AND_ACTION,
     check_condition,
     info_key,
     is_state,
 )
+from atarigan.data.joysticks import with_joysticks
 from atarigan.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 RAM_SIZE = 128  # bytes of the console's memory
 MAX_SIZE = 1024  # numbers of a state
-_BYTES = (RAM, CODE)
+_BYTES = (RAM, RAM_AND_ACTION, CODE)
 Vector = npt.NDArray[np.float32]
 State = npt.NDArray[Any]
 """States of N moments, (N, size), or of one, (size,): RAM and codes uint8, all others float32."""
@@ -37,10 +39,10 @@ class StateSpec:
     """What a state is.
 
     Attributes:
-        kind: where it comes from, as --condition names it: "ram", "observation", "info:KEY" or
-            "code".
+        kind: where it comes from, as --condition names it: "ram", "ram+action", "observation",
+            "info:KEY" or "code".
         size: how many numbers it has, 1 to 1,024.
-        dtype: "uint8" for RAM and codes, "float32" for others.
+        dtype: "uint8" for RAM, actions and codes, "float32" for others.
 
     Raises:
         InputError: the kind is unknown, or the size out of range.
@@ -65,8 +67,23 @@ class StateSpec:
         return cls(kind, size, "uint8" if kind in _BYTES else "float32")
 
     @property
+    def adds_action(self) -> bool:
+        """Whether it is RAM with the action."""
+        return self.kind == RAM_AND_ACTION
+
+    def completed(self, states: State) -> State:
+        """Return states (N, size). RAM alone, (N, size - 1), gets a joystick that rests if the
+        action belongs to these states; others are returned as they are.
+        """
+        if not self.adds_action or states.shape[1:] != (self.size - 1,):
+            return states
+        return with_joysticks(states, np.zeros(len(states), np.uint8))
+
+    @property
     def title(self) -> str:
         """The state in words."""
+        if self.adds_action:
+            return f"{self.size - 1} bytes of RAM and one of the action"
         if self.kind in _BYTES:
             return f"{self.size} bytes of {'RAM' if self.kind == RAM else 'a code'}"
         return f"{self.kind} ({self.size},)"

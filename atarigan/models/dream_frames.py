@@ -74,7 +74,7 @@ def with_drawn_starts(
         generator = generator_of(dream, "cpu")
     elif not isinstance(generator, FrameGenerator):
         generator = FrameGenerator.load(generator, "cpu")
-    states = generator.states(generator.latents(num, seed))
+    states = generator.states(generator.latents(num, seed))[:, : dream.dynamics.num_bytes]
     following = dream.dynamics.step(states, dream.controls.idle(num))
     goes_on = ~following.ends
     return replace(dream, starts=Starts(states[goes_on], following.lives[goes_on]))

@@ -303,15 +303,16 @@ class FrameGenerator(HubModel):
         Args:
             latents: float32, from `latents`.
             conditions: classes float32 (N, num_classes), RAM or codes uint8 (N, bytes), or other
-                states float32 (N, size), if the generator was trained with them. None draws the
-                `states` of the latents instead of given ones.
+                states float32 (N, size), if the generator was trained with them. Actions that are
+                left out are no-ops. None draws the `states` of the latents.
 
         Raises:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
-        if self.state is not None and conditions is None:
-            conditions = self.states(latents)  # faster for all latents at once than in batches
+        if self.state is not None:  # drawing states is faster for all latents than in batches
+            conditions = self.states(latents) if conditions is None else conditions
+            conditions = self.state.completed(conditions)
         for part, inputs in self._batches(latents, conditions):
             frames[part] = self.decode_on_device(*inputs).cpu().numpy()
         return frames
@@ -340,9 +341,7 @@ class FrameGenerator(HubModel):
     def write_grid(
         self, path: Path, num: int = 20, seed: int = 0, labels: Sequence[int] | None = None
     ) -> None:
-        """Write samples as one picture, PNG: a grid of frames, with a column per class if classes
-        take turns, or a scatter plot.
-        """
+        """Write samples as a PNG: a grid of frames, by class if classes take turns, or points."""
         from atarigan.pictures import grids, points
 
         if self.makes_frames:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from atarigan.config.condition import RAM, RAM_AND_ACTION
 from atarigan.data.buffer.frame_buffer import FrameBuffer, Seed
 from atarigan.data.buffer.sampling import Transitions
 from atarigan.data.provenance import Provenance, check_same_game
@@ -17,6 +18,7 @@ from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_stream import state_of
 
 _NUM_LATENTS = 1024
+_KIND_WITH_ACTION = {RAM: RAM_AND_ACTION}
 _HASH_FACTOR = 0x9E3779B1  # an odd number near 2**32 over the golden ratio: Fibonacci hashing
 
 
@@ -74,7 +76,7 @@ class GeneratedReplay:
         if state is None:
             raise InputError(f"{buffer.path} stores no states to generate frames from")
         read = state_of(generator)
-        if read is None or read.kind != state.kind:
+        if read is None or read.kind not in (state.kind, _KIND_WITH_ACTION.get(state.kind)):
             raise InputError(
                 f"GeneratedReplay needs a generator trained with --condition {state.kind}"
             )
@@ -94,6 +96,7 @@ class GeneratedReplay:
         )
         self.buffer = buffer
         self._generator = generator
+        self._column = "state" if read.kind == state.kind else read.kind
         self._latents = generator.latents(_NUM_LATENTS, seed)
         # A mismatch fails here rather than at the first sample.
         self.frames_of(np.zeros((1, state.size), state.dtype))
@@ -102,7 +105,9 @@ class GeneratedReplay:
         return len(self.buffer)
 
     def frames_of(self, states: State) -> Frames:
-        """Return the frames of states (..., size), uint8 (..., H, W, C)."""
+        """Return the frames of states (..., size), uint8 (..., H, W, C). RAM may lack the action that
+        the generator reads, as no-ops.
+        """
         flat = states.reshape(-1, states.shape[-1])
         frames = self._generator.decode(self._latents[_latent_numbers(flat)], flat)
         frame_format = self.buffer.meta.frame_format
@@ -111,17 +116,17 @@ class GeneratedReplay:
 
     def sample(self, batch_size: int, seed: Seed = None) -> Frames:
         """Do the same as `FrameBuffer.sample`, uint8 (B, H, W, C)."""
-        return self.frames_of(self.buffer.sample(batch_size, seed, "state"))
+        return self.frames_of(self.buffer.sample(batch_size, seed, self._column))
 
     def sample_stacks(self, batch_size: int, num_stack: int, seed: Seed = None) -> Frames:
         """Do the same as `FrameBuffer.sample_stacks`, uint8 (B, K, H, W, C)."""
-        return self.frames_of(self.buffer.sample_stacks(batch_size, num_stack, seed, "state"))
+        return self.frames_of(self.buffer.sample_stacks(batch_size, num_stack, seed, self._column))
 
     def sample_transitions(
         self, batch_size: int, num_stack: int = 1, seed: Seed = None
     ) -> Transitions:
         """Do the same as `FrameBuffer.sample_transitions`."""
-        batch = self.buffer.sample_transitions(batch_size, num_stack, seed, "state")
+        batch = self.buffer.sample_transitions(batch_size, num_stack, seed, self._column)
         states = np.concatenate([batch.frames, batch.next_frames[:, -1:]], axis=1)
         frames = self.frames_of(states)  # frames that both stacks share are drawn once
         return dataclasses.replace(

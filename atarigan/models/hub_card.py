@@ -92,7 +92,11 @@ def generator_facts(model: ModelConfig) -> ModelFacts:
     run, origin, form = model.run, model.provenance, model.sample.frame_format
     data = _plain(origin.env_id or (Path(run.data).name if run.data else run.source))
     kind = f"{form.height}×{form.width} {form.name} frames" if form else "points"
-    reads = {"ram": "a state of the console's RAM", "class": "a class"}.get(run.condition)
+    reads = {
+        "ram": "a state of the console's RAM",
+        "ram+action": "a state of the console's RAM and the newest action",
+        "class": "a class",
+    }.get(run.condition)
     usage = _DRAW.format(method="sample" if form else "sample_points")
     if form and origin.env_id:
         usage += _WRAP.format(env_id=data)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from atarigan.config.condition import RAM, is_state
+from atarigan.config.condition import has_ram, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
@@ -40,5 +40,7 @@ class ModelConfig:
 
     @property
     def reads_ram(self) -> bool:
-        """Whether RAM, the console's 128 bytes of memory, conditions a sample."""
-        return self.run.condition == RAM
+        """Whether RAM, the console's 128 bytes of memory, conditions a sample, alone or with the
+        action.
+        """
+        return has_ram(self.run.condition)

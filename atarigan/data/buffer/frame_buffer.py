@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from atarigan.config.condition import RAM
 from atarigan.config.machine import package_versions
+from atarigan.data.buffer.column_readers import ColumnReader, column_reader
 from atarigan.data.buffer.free_folder import check_free, in_use
-from atarigan.data.buffer.meta import STATE_COLUMNS, BufferMeta, Origin, stored_format
+from atarigan.data.buffer.meta import BufferMeta, Origin, stored_format
 from atarigan.data.buffer.ring import Ring, add_ring, claim_ring, ring_folders
 from atarigan.data.buffer.sampling import (
     Rows,
@@ -20,7 +21,6 @@ from atarigan.data.buffer.sampling import (
     concatenate_transitions,
     num_behind,
     sample_rings,
-    take,
     take_stacks,
     take_transitions,
 )
@@ -304,8 +304,7 @@ class FrameBuffer:
         Raises:
             InputError: the buffer is empty, or has no such column.
         """
-        column = self._stored_name(column)
-        parts = self._sample(batch_size, seed, lambda ring, rows: take(ring, column, rows))
+        parts = self._sample(batch_size, seed, self._reader(column))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def sample_stacks(
@@ -322,7 +321,7 @@ class FrameBuffer:
             InputError: the buffer is empty or has no such column, or `num_stack` is below 1.
         """
         behind = num_behind(num_stack)
-        gather = partial(take_stacks, num_stack=num_stack, column=self._stored_name(column))
+        gather = partial(take_stacks, num_stack=num_stack, read=self._reader(column))
         return np.concatenate(self._sample(batch_size, seed, gather, num_behind=behind))
 
     def sample_transitions(
@@ -330,13 +329,13 @@ class FrameBuffer:
     ) -> Transitions:
         """Draw transitions uniformly from all steps whose next step is known.
 
-        With `column="state"`, stacks of states take the place of stacks of frames.
+        With `column` "state" or "ram+action", stacks of states take the place of those of frames.
 
         Raises:
             InputError: there is no such step or column, or `num_stack` is below 1.
         """
         behind = num_behind(num_stack)
-        gather = partial(take_transitions, num_stack=num_stack, column=self._stored_name(column))
+        gather = partial(take_transitions, num_stack=num_stack, read=self._reader(column))
         parts = self._sample(batch_size, seed, gather, num_behind=behind, needs_next=True)
         return concatenate_transitions(parts)
 
@@ -347,15 +346,16 @@ class FrameBuffer:
         writer adds steps.
 
         Args:
-            column: a name in `BufferMeta.columns`; "ram" is another name of "state".
+            column: a name in `BufferMeta.columns`; "ram" is another name of "state", and
+                "ram+action" is RAM with the action of the newest frame (`RamAndAction`).
             indices: int64 (N,).
 
         Raises:
             IndexError: a number out of range.
             InputError: the buffer has no such column.
         """
-        column = self._stored_name(column)
-        dtype, shape = self.meta.columns[column]
+        read = self._reader(column)
+        dtype, shape = read.described
         values = np.empty((len(indices), *shape), dtype)
         unread = np.ones(len(indices), bool)
         start = 0
@@ -363,20 +363,16 @@ class FrameBuffer:
             oldest, length = ring.oldest, len(ring)
             here = (indices >= start) & (indices < start + length)
             if here.all():
-                return take(ring, column, indices - start + oldest)
-            values[here] = take(ring, column, indices[here] - start + oldest)
+                return read(ring, indices - start + oldest)
+            values[here] = read(ring, indices[here] - start + oldest)
             unread &= ~here
             start += length
         if unread.any():
             raise IndexError(f"step {indices[unread][0]} is outside 0 … {start - 1} of {self.path}")
         return values
 
-    def _stored_name(self, column: str) -> str:
-        """Return the name of a column's file. Raise InputError if there is no such column."""
-        stored = (self.meta.state_column or column) if column in STATE_COLUMNS else column
-        if stored not in self.meta.columns or (column == RAM and not self.meta.ram_size):
-            raise InputError(f"{self.path} stores no {column}: {', '.join(self.meta.columns)}")
-        return stored
+    def _reader(self, column: str) -> ColumnReader:
+        return column_reader(self.meta, column, self.path)
 
     def _sample(
         self,

@@ -153,6 +153,12 @@ class BufferMeta:
         return self.state.size if self.state is not None and self.state.kind == RAM else 0
 
     @property
+    def tells_joysticks(self) -> bool:
+        """Whether RAM is stored, and discrete actions whose names in ALE are known."""
+        is_discrete = self.action_dtype == "int64" and self.action_shape == ()
+        return self.ram_size > 0 and is_discrete and bool(self.origin.action_meanings)
+
+    @property
     def state_column(self) -> str | None:
         """Name of the column of states; None without one."""
         if self.state is None:

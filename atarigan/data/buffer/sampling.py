@@ -14,6 +14,8 @@ from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 
 Rows = npt.NDArray[np.int64]
+Reader = Callable[[Ring, Rows], npt.NDArray[Any]]
+"""Returns values at row numbers of any shape."""
 _T = TypeVar("_T")
 _NUM_TRIES = 8
 
@@ -84,9 +86,9 @@ def num_behind(num_stack: int) -> int:
     return num_stack - 1
 
 
-def take_stacks(ring: Ring, rows: Rows, num_stack: int, column: str) -> npt.NDArray[Any]:
-    """Return the stacks of a column that end at `rows`, (N, num_stack, *row shape)."""
-    return take(ring, column, stack_rows(ring, rows, num_stack))
+def take_stacks(ring: Ring, rows: Rows, num_stack: int, read: Reader) -> npt.NDArray[Any]:
+    """Return the stacks of what is read that end at `rows`, (N, num_stack, *row shape)."""
+    return read(ring, stack_rows(ring, rows, num_stack))
 
 
 def has_next(ring: Ring, rows: Rows, num_committed: int) -> npt.NDArray[np.bool_]:
@@ -108,18 +110,18 @@ def rows_with_next(ring: Ring, num_behind: int) -> Rows:
     return _with_next(ring, _span(ring, num_behind, margin=0))
 
 
-def take_transitions(ring: Ring, rows: Rows, num_stack: int, column: str) -> Transitions:
-    """Return the transitions at `rows`, with stacks of `column`. All rows need a next step."""
+def take_transitions(ring: Ring, rows: Rows, num_stack: int, read: Reader) -> Transitions:
+    """Return the transitions at `rows`, with stacks of what is read. All rows need a next step."""
     terminations = take(ring, "terminations", rows)
     stacks = stack_rows(ring, rows, num_stack)
     next_rows = np.where(terminations, rows, rows + 1)
     next_stacks = np.concatenate([stacks[:, 1:], next_rows[:, None]], axis=1)
     state_column = next((name for name in STATE_COLUMNS if name in ring.columns), None)
     return Transitions(
-        frames=take(ring, column, stacks),
+        frames=read(ring, stacks),
         actions=take(ring, "actions", rows),
         rewards=take(ring, "rewards", rows),
-        next_frames=take(ring, column, next_stacks),
+        next_frames=read(ring, next_stacks),
         terminations=terminations,
         state=take(ring, state_column, rows) if state_column else None,
         next_state=take(ring, state_column, next_rows) if state_column else None,

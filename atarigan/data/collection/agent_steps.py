@@ -8,9 +8,9 @@ from typing import Any, Self
 import ale_py
 import gymnasium as gym
 
-from atarigan.config.condition import RAM
+from atarigan.config.condition import RAM, has_ram
 from atarigan.data.buffer.meta import Origin
-from atarigan.data.collection.frame_player import FramePlayer
+from atarigan.data.collection.frame_player import NO_OP, FramePlayer
 from atarigan.data.collection.preprocessing import Preprocessing
 from atarigan.data.collection.screen import (
     AleScreen,
@@ -21,6 +21,7 @@ from atarigan.data.collection.screen import (
     Screen,
 )
 from atarigan.data.collection.standstill import MAX_STILL_FRAMES, StandstillLimit
+from atarigan.data.joysticks import Joysticks, meanings_of, with_joysticks
 from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError, one_line, shown
 from atarigan.images.layout import LayoutGuessWarning, warn_of_images_without_layout
@@ -117,6 +118,8 @@ class AgentSteps:
         self.action_space = self.env.action_space
         self._standstill = StandstillLimit(max_still_frames, frame_skip)
         self._num_steps = 0
+        self._joysticks = Joysticks(self.action_meanings)
+        self._last_action: Any = NO_OP
         self.moment: tuple[Any, dict[str, Any]] = (None, {})
 
     @classmethod
@@ -135,19 +138,8 @@ class AgentSteps:
 
     @property
     def action_meanings(self) -> tuple[str, ...]:
-        """Name of each discrete action, in order; empty if the actions have no names.
-
-        Wrappers that change the actions take their names away, unless they name them themselves.
-        """
-        if not isinstance(self.action_space, gym.spaces.Discrete):
-            return ()
-        layer: gym.Env[Any, Any] = self.env
-        while isinstance(layer, gym.Wrapper) and not hasattr(layer, "get_action_meanings"):
-            if isinstance(layer, gym.ActionWrapper) or layer.action_space != layer.env.action_space:
-                return ()
-            layer = layer.env
-        meanings = tuple(getattr(layer, "get_action_meanings", tuple)())
-        return meanings if len(meanings) == self.action_space.n else ()
+        """Name of each discrete action, in order; empty if the actions have no names."""
+        return meanings_of(self.env)
 
     def state(self, spec: StateSpec) -> State:
         """Return the state now, (size,) of the dtype of its description.
@@ -155,8 +147,11 @@ class AgentSteps:
         Raises:
             InputError: it has changed its size, or holds other things than finite numbers.
         """
-        ram = self.screen.ram() if spec.kind == RAM else None
-        return spec.of_moment(*self.moment) if ram is None else ram
+        ram = self.screen.ram() if has_ram(spec.kind) else None
+        if ram is None:
+            return spec.of_moment(*self.moment)
+        is_alone = spec.kind == RAM
+        return ram if is_alone else with_joysticks(ram, self._joysticks.of(self._last_action))
 
     def policy_screen(self, preprocessing: Preprocessing) -> Screen:
         """Return a screen that shows what a policy saw in training, next to `screen`, and begin
@@ -184,6 +179,7 @@ class AgentSteps:
         """Begin an episode. Its first frame is not pooled with an earlier one."""
         observation, info = self.env.reset(seed=seed)
         self._num_steps = 0
+        self._last_action = NO_OP
         self._standstill.begin_episode()
         if self.frame_player is not None:
             self.frame_player.begin_episode()
@@ -209,6 +205,8 @@ class AgentSteps:
                 break
             if repeat > self._num_repeats - self._num_observed:
                 self._observe(observation)
+        player = self.frame_player
+        self._last_action = action if player is None else player.last_action
         self._num_steps += 1
         if self._num_steps == self._max_steps:
             truncated = True

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from atarigan.data.buffer.column_readers import StoredColumn
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.ring import Ring
 from atarigan.data.buffer.sampling import (
@@ -38,7 +39,7 @@ class NumberedTransitions:
         self.num_stack = num_stack
         self._num_behind = num_behind(num_stack)
         meta = self.buffer.meta
-        self._column = "frames" if meta.stores_frames else str(meta.state_column)
+        self._read = StoredColumn(meta, "frames" if meta.stores_frames else str(meta.state_column))
         self._rows = [rows_with_next(ring, self._num_behind) for ring in self._rings]
         self._ends = np.cumsum([len(rows) for rows in self._rows])
         if len(self) == 0:
@@ -78,7 +79,7 @@ class NumberedTransitions:
         """Return transitions of one ring."""
         ring, all_rows = self._rings[number], self._rows[number]
         rows = all_rows[numbers - (self._ends[number] - len(all_rows))]
-        batch = take_transitions(ring, rows, self.num_stack, self._column)
+        batch = take_transitions(ring, rows, self.num_stack, self._read)
         if ring.oldest > max(0, int(rows.min()) - self._num_behind):
             raise InputError(f"{ring.folder} has overwritten transitions that were numbered before")
         return batch

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import CODE, RAM, is_state
+from atarigan.config.condition import CODE, RAM, RAM_AND_ACTION, has_ram, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.provenance import Provenance
@@ -38,11 +38,14 @@ class BufferedFrames(DataSource):
         self.state = buffer.meta.state
         self._num_encoded = config.code_frames if config.condition == CODE else 0
         self._with_state = is_state(config.condition) and not self._num_encoded
+        self._column = RAM_AND_ACTION if config.condition == RAM_AND_ACTION else "state"
         if self._with_state:
             self._check_state(config.condition)
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
-        condition_shape = (self.state.size,) if self.state and self._with_state else None
+        condition_shape = None
+        if self.state and self._with_state:
+            condition_shape = (self.state.size + (self._column == RAM_AND_ACTION),)
         if self._num_encoded:
             condition_shape = (config.code_size,)
         self.spec = SampleSpec((channels, height, width), self._shown, condition_shape)
@@ -81,6 +84,8 @@ class BufferedFrames(DataSource):
         """
         if self._num_encoded:
             return self._stacks_at(indices)
+        if self._with_state and self._column == RAM_AND_ACTION:
+            return self._buffer.values_at(RAM_AND_ACTION, indices)
         return self.states_at(indices) if self._with_state else None
 
     def _stacks_at(self, indices: npt.NDArray[np.int64]) -> Frames:
@@ -101,15 +106,22 @@ class BufferedFrames(DataSource):
         stored, path = self.state, self._buffer.path
         if stored is not None and stored.kind == condition:
             return
+        if stored is not None and condition == RAM_AND_ACTION and stored.kind == RAM:
+            if self._buffer.meta.tells_joysticks:
+                return
+            raise InputError(
+                f"--condition {condition} needs frames with the names of actions in ALE, and "
+                f"{path} stores none: use --condition ram"
+            )
         if stored is not None:
             raise InputError(
                 f"--condition {condition} needs frames with this state, and {path} stores "
                 f"{stored}: use --condition {stored.kind}"
             )
-        name = "RAM" if condition == RAM else f"the state {condition}"
+        name = "RAM" if has_ram(condition) else f"the state {condition}"
         raise InputError(
             f"--condition {condition} needs frames with {name}, and {path} stores none: use "
-            f"--recipe codes, which needs {'no RAM' if condition == RAM else 'none'}"
+            f"--recipe codes, which needs {'no RAM' if has_ram(condition) else 'none'}"
         )
 
     def episodes(self) -> npt.NDArray[np.int64]:

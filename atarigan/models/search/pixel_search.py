@@ -15,7 +15,7 @@ from torch import Tensor
 
 NUM_TERMS = 3
 NUM_VALUES = 16
-MAX_PIXELS = 1600
+MAX_PIXELS = 6000
 BITS = tuple(1 << bit for bit in range(8))
 HALVES = (0x0F, 0xF0)
 _MIN_FRAMES = 200

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from atarigan.data.collection import paddles
+from atarigan.data.joysticks import Joysticks
 from atarigan.errors import InputError
 from atarigan.models.dynamics.dream import Dream
 from atarigan.models.dynamics.features import operands
@@ -22,8 +23,12 @@ _TREE_TABLES = (
 )
 
 
-def dream_model(dream: Dream) -> WebModel:
+def dream_model(dream: Dream, *, shows_action: bool = False) -> WebModel:
     """Return a dream of trees; its settings are in "dream".
+
+    Args:
+        dream: the learned game.
+        shows_action: whether its frames are drawn of RAM and the action.
 
     Raises:
         InputError: its dynamics are not trees.
@@ -45,7 +50,11 @@ def dream_model(dream: Dream) -> WebModel:
     }
     if dream.seen_states is not None:
         tables["seen"] = np.packbits(dream.seen_states.is_seen, axis=1)
-    return WebModel({"dream": _settings(dream)}, tables)
+    settings = _settings(dream)
+    if shows_action:
+        names = (*dream.settings.action_meanings, "NOOP")
+        settings["shownJoysticks"] = Joysticks(names).bytes.tolist()
+    return WebModel({"dream": settings}, tables)
 
 
 def _settings(dream: Dream) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from atarigan.config.condition import RAM, RAM_AND_ACTION
+from atarigan.data.states import StateSpec
 from atarigan.errors import InputError
 from atarigan.models import model_source
 from atarigan.models.dream_frames import fixed_latent, generator_of
@@ -57,10 +59,10 @@ def web_model(generator: FrameGenerator, dream: Dream | None = None, title: str 
 def _played(generator: FrameGenerator, dream: Dream | None) -> WebModel:
     if dream is None:
         return WebModel({"dream": None}, {})
-    expected, found = (dream.dynamics.num_bytes,), generator.model.sample.condition_shape
-    if found != expected:
-        raise InputError(f"the generator must read states of the shape {expected}, not {found}")
-    return dream_model(dream)
+    state, num_bytes = generator.state, dream.dynamics.num_bytes
+    if state not in (StateSpec.of(RAM, num_bytes), StateSpec.of(RAM_AND_ACTION, num_bytes + 1)):
+        raise InputError(f"the generator must read {num_bytes} bytes of RAM, not {state}")
+    return dream_model(dream, shows_action=state.adds_action)
 
 
 def _title(generator: FrameGenerator, source: str | Path) -> str:

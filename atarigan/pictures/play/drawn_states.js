@@ -28,6 +28,10 @@ export class DrawnStates {
     this.ram = this.generator.readsRam ? this.generator.state(this.latents.values) : null;
   }
 
+  get state() {
+    return this.ram;
+  }
+
   setRam(ram) {
     this.ram = ram;
   }

@@ -7,7 +7,7 @@ const NO_OP = -1; // ALE's, the action before an episode's first one
 
 export class DreamGame {
   constructor(tables) {
-    Object.assign(this, tables.settings.dream); // joysticks, directions, frameSkip, sticky, paddle
+    Object.assign(this, tables.settings.dream); // joysticks, shownJoysticks, directions, frameSkip, sticky, paddle
     this.isPlayable = true;
     this.trees = new Trees(tables);
     this.starts = tables.get("starts.states");
@@ -65,6 +65,13 @@ export class DreamGame {
     const before = this.resistance;
     this.resistance = Math.min(Math.max(before + step * this.directions[number], least), most);
     return [...this.joysticks[number], before, this.resistance];
+  }
+
+  // What a generator draws: RAM, with the joystick of the last frame if it reads the action.
+  get state() {
+    if (!this.shownJoysticks) return this.ram;
+    const number = this.lastAction === NO_OP ? this.shownJoysticks.length - 1 : this.lastAction;
+    return Uint8Array.of(...this.ram, this.shownJoysticks[number]);
   }
 
   // Goes on from other RAM.

@@ -44,7 +44,7 @@ export class Player {
 
   draw() {
     const { width, height } = this.generator.settings;
-    const pixels = this.generator.frame(this.latents.values, this.world.ram, this.label);
+    const pixels = this.generator.frame(this.latents.values, this.world.state, this.label);
     this.context.putImageData(new ImageData(pixels, width, height), 0, 0);
     this.drawnAt.push(performance.now());
   }
