@@ -105,8 +105,8 @@ class GeneratedReplay:
         return len(self.buffer)
 
     def frames_of(self, states: State) -> Frames:
-        """Return the frames of states (..., size), uint8 (..., H, W, C). RAM may lack the action that
-        the generator reads, as no-ops.
+        """Return the frames of states (..., size), uint8 (..., H, W, C). Actions that RAM lacks are
+        no-ops.
         """
         flat = states.reshape(-1, states.shape[-1])
         frames = self._generator.decode(self._latents[_latent_numbers(flat)], flat)
