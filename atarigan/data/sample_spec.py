@@ -1,6 +1,7 @@
 """What one sample of a source is: its shape, how it is shown, what it is conditioned on."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ class SampleSpec:
         frame_format: how an image is stored and shown; None for points.
         condition_shape: of what a sample is conditioned on, (K,) for one of K classes or for a
             state of K numbers; None means nothing.
+        screen_size: lines and columns of the screen that an image was resized from; None if that
+            is unknown.
 
     Raises:
         InputError: a size below 1, or a shape that is not the format's.
@@ -29,12 +32,14 @@ class SampleSpec:
     shape: tuple[int, ...]
     frame_format: FrameFormat | None = None
     condition_shape: tuple[int, ...] | None = None
+    screen_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if min(self.shape, default=0) < 1 or min(self.condition_shape or (1,)) < 1:
+        sizes = (self.shape, self.condition_shape or (1,), self.screen_size or (1,))
+        if min(map(partial(min, default=0), sizes)) < 1:
             raise InputError(
-                f"shapes of samples and conditions must hold sizes of at least 1, "
-                f"not {shown(self.shape)} and {shown(self.condition_shape)}"
+                f"shapes of samples, conditions and screens must hold sizes of at least 1, not "
+                f"{shown(self.shape)}, {shown(self.condition_shape)} and {shown(self.screen_size)}"
             )
         if self.frame_format is not None:
             height, width, channels = self.frame_format.shape

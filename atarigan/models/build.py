@@ -68,6 +68,7 @@ def network_shape(model: ModelConfig) -> NetworkShape:
         state_size=state.size if state and model.reads_ram else 0,
         vector_size=state.size if state and not model.reads_ram and not code_size else 0,
         code_size=code_size,
+        screen_size=model.sample.screen_size,
     )
 
 

@@ -7,7 +7,9 @@ import numpy.typing as npt
 
 from atarigan.config.condition import CODE, RAM, RAM_AND_ACTION, has_ram, is_state
 from atarigan.config.run_config import RunConfig
+from atarigan.data.ale_games import screen_size
 from atarigan.data.buffer.frame_buffer import FrameBuffer
+from atarigan.data.buffer.meta import BufferMeta
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources.source import SOURCES, DataSource, shown_format
@@ -48,7 +50,8 @@ class BufferedFrames(DataSource):
             condition_shape = (self.state.size + (self._column == RAM_AND_ACTION),)
         if self._num_encoded:
             condition_shape = (config.code_size,)
-        self.spec = SampleSpec((channels, height, width), self._shown, condition_shape)
+        screen = _screen_size(buffer.meta)
+        self.spec = SampleSpec((channels, height, width), self._shown, condition_shape, screen)
 
     def samples_at(self, indices: npt.NDArray[np.int64]) -> Frames:
         frames = self._buffer.values_at("frames", indices)
@@ -152,6 +155,16 @@ class BufferedFrames(DataSource):
         lengths = np.array(self._buffer.writer_lengths)
         ends[np.cumsum(lengths)[lengths > 0] - 1] = True  # another writer's steps follow
         return ends
+
+
+def _screen_size(meta: BufferMeta) -> tuple[int, int] | None:
+    """Return the size of the console's screen that frames show; None where it is unknown, as behind
+    wrappers, which may cut a part out.
+    """
+    game = Provenance.of(meta).game
+    if game is None or not meta.ram_size or meta.origin.wrappers:
+        return None
+    return screen_size(game)
 
 
 @SOURCES.register("frames")

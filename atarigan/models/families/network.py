@@ -35,6 +35,8 @@ class NetworkShape:
         vector_size: numbers of the vector that a condition encodes; 0 for other conditions.
         code_size: bytes of the learned code whose values a condition is, as many values for each
             byte; 0 for other conditions.
+        screen_size: lines and columns of the screen that images were resized from; None if that is
+            unknown.
     """
 
     sample_shape: tuple[int, ...]
@@ -48,6 +50,7 @@ class NetworkShape:
     state_size: int = 0
     vector_size: int = 0
     code_size: int = 0
+    screen_size: tuple[int, int] | None = None
 
     @property
     def input_size(self) -> int:

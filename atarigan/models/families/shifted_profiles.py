@@ -86,6 +86,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.extension_fractions = _EXTENSION_FRACTIONS if self.takes_state else ()
         num_channels, height, width = image_shape
         self.regions = RecoloredRegions(height * width, num_channels, shape.state_size)
+        screen = shape.screen_size
+        self._grids = (screen,) if screen else (*CONSOLE_GRIDS, (height, width))
         num_features = shape.condition_size or 1  # torch warns of layers without inputs
         self.terms = PixelTerms(height, width, shape.state_size, num_features)
         self.groups = ShiftedGroups(shape.input_size, height, width, shape.state_size)
@@ -108,15 +110,14 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.regions.fit(find_regions(samples.numpy(), conditions.numpy()))
         samples = self._plain(samples, conditions)
         super().fit(samples)
-        _, height, width = self.background.shape
-        num = min(_MAX_SEARCHED, _MAX_PIXELS // (height * width))
+        num = min(_MAX_SEARCHED, _MAX_PIXELS // self.background[0].numel())
         motion, states = self._motion(samples, conditions, num)
         pixels = find_pixels(motion, states)
         self.terms.fit(pixels, self.background[0])
         motion.view(len(motion), -1)[:, pixels.pixels[pixels.is_determined]] = 0.0
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
         figures = _figures(motion[few]), states[few]
-        grid = find_grid(*figures, (*CONSOLE_GRIDS, (height, width)))
+        grid = find_grid(*figures, self._grids)
         votes = PointVotes(motion, states, grid)
         tables = find_tables(votes)
         groups = find_groups(*figures, grid, tables, _FIRST_LIMITS)

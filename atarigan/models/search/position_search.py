@@ -28,6 +28,7 @@ from atarigan.models.search.positions import (
 _KEPT_ENERGY = 0.97
 _WEAK = 0.02
 _GRID_STRIDE = 4
+_CLEARLY = 1.1
 _FRAMES_PER_STEP = 50
 
 Window = tuple[int, int, int, int]
@@ -69,14 +70,15 @@ def find_grid(
         residual: frames minus their background, in positions on the line of colors, float
             (N, H, W).
         states: the states of these frames, uint8 (N, bytes).
-        grids: possible sizes. The one in which the first pair of bytes explains most is returned,
-            or the first one for few frames.
+        grids: possible sizes. The one in which the first pair of bytes explains most is returned;
+            the first one for few frames, or if hardly more is explained in another.
     """
-    if len(states) < _FRAMES_PER_STEP:
+    if len(grids) == 1 or len(states) < _FRAMES_PER_STEP:
         return grids[0]
     some = slice(None, None, _GRID_STRIDE)
-    trials = (Pursuit(residual[some], states[some], grid) for grid in dict.fromkeys(grids))
-    return max(trials, key=lambda trial: trial.best_share).grid
+    usual, *others = (Pursuit(residual[some], states[some], grid) for grid in dict.fromkeys(grids))
+    best = max(others, key=lambda trial: trial.best_share)
+    return best.grid if best.best_share > _CLEARLY * usual.best_share else usual.grid
 
 
 def find_groups(
