@@ -11,6 +11,7 @@ from atarigan.cli import command_line
 from atarigan.config.recipes import load_recipe
 from atarigan.config.run_config import RunConfig
 from atarigan.errors import InputError
+from atarigan.files import typed_json
 
 if TYPE_CHECKING:
     from atarigan.models.frame_generator import FrameGenerator
@@ -140,9 +141,17 @@ def run_config(arguments: DemoArguments) -> RunConfig:
 
 def train_generator(config: RunConfig, out: Path) -> int:
     """Train, or resume training; return the exit status."""
+    from atarigan.data.sources.buffered_frames import without_unknown_action
+    from atarigan.models.model_config import ModelConfig
     from atarigan.training.run import train
 
-    return train(out, config, resume=(out / "config.json").exists())
+    begun = out / "config.json"
+    if begun.exists():
+        config = dataclasses.replace(
+            config, condition=typed_json.read_json(begun, ModelConfig).run.condition
+        )
+        return train(out, config, resume=True)
+    return train(out, without_unknown_action(config))
 
 
 def play_episode(arguments: DemoArguments, out: Path) -> None:

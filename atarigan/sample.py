@@ -99,8 +99,8 @@ def sample_dream(arguments: SampleArguments) -> None:
     check_memory(generator, out.suffix, arguments.num)
     is_animation = out.suffix not in (".npz", ".png")
     steps_apart = 1 if is_animation else _STEPS_APART
-    states = dreamt_states(dream, arguments.num, steps_apart, arguments.seed)
-    frames, note = frames_of(generator, states), generator.provenance.note
+    states, joysticks = dreamt_states(dream, arguments.num, steps_apart, arguments.seed)
+    frames, note = frames_of(generator, states, joysticks), generator.provenance.note
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":
         npz_samples.write_samples(out, frames, note)

@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
 from atarigan.cli import command_line
-from atarigan.config.condition import CODE, NONE, RAM, RAM_AND_ACTION
+from atarigan.config.condition import CODE, NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.network_dream_config import NetworkDreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
@@ -23,9 +23,6 @@ from atarigan.files.untrusted_paths import refuse_links_outside
 from atarigan.models.model_config import ModelConfig
 from atarigan.models.run_data import refuse_missing_data
 from atarigan.training.dream.dream_folder import DreamFolder
-
-if TYPE_CHECKING:
-    from atarigan.data.buffer.meta import BufferMeta
 
 LIMITS = ("--max-minutes", "--max-images", "--max-epochs")
 
@@ -242,10 +239,11 @@ def _starting_point(flags: argparse.Namespace) -> RunConfig:
     if flags.config:
         return config_file(Path(flags.config))
     if flags.recipe:
-        return _told_by(flags.data, load_recipe(flags.recipe))
+        return _without_unknown_action(load_recipe(flags.recipe), flags.data)
     source = flags.source or RunConfig.source
     if source == "frames" and flags.data:
-        return _told_by(flags.data, _config_for_states(_stored_kind(Path(flags.data))))
+        config = _config_for_states(_stored_kind(Path(flags.data)))
+        return _without_unknown_action(config, flags.data)
     return default_config(source)
 
 
@@ -258,32 +256,22 @@ def _config_for_states(kind: str) -> RunConfig:
     return dataclasses.replace(load_recipe("vector-frames"), condition=kind)
 
 
-def _told_by(data: str | None, config: RunConfig) -> RunConfig:
-    """Return the configuration without the action if a buffer stores RAM and does not tell it."""
-    meta = _stored(Path(data)) if data and config.condition == RAM_AND_ACTION else None
-    if meta is None or not meta.ram_size or meta.tells_joysticks:
-        return config
-    return dataclasses.replace(config, condition=RAM)
+def _without_unknown_action(config: RunConfig, data: str | None) -> RunConfig:
+    from atarigan.data.sources.buffered_frames import without_unknown_action
+
+    known = without_unknown_action(dataclasses.replace(config, data=data))
+    return dataclasses.replace(config, condition=known.condition)
 
 
 def _stored_kind(path: Path) -> str:
     """Return the kind of states that a buffer stores. An unreadable one counts as storing RAM."""
-    meta = _stored(path)
-    if meta is None:
-        return RAM
-    return NONE if meta.state is None else meta.state.kind
-
-
-def _stored(path: Path) -> "BufferMeta | None":
-    """Return what a buffer stores; None for an unreadable one, of which opening it as a source
-    gives a better message.
-    """
     from atarigan.data.buffer.frame_buffer import FrameBuffer
 
     try:
-        return FrameBuffer.open(path).meta
-    except InputError:
-        return None
+        state = FrameBuffer.open(path).meta.state
+    except InputError:  # opening it as a source gives a better message
+        return RAM
+    return NONE if state is None else state.kind
 
 
 def config_file(path: Path) -> RunConfig:

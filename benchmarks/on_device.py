@@ -192,7 +192,8 @@ def differing_pixels(stopwatch: Stopwatch) -> Iterator[Row]:
 def inputs_of(generator: FrameGenerator, size: int) -> tuple[Tensor, Tensor]:
     """Latents and played states of a batch on the device of a generator."""
     rams = np.stack([step["ram"] for step in breakout.play(min(size, 256))])
-    states = np.resize(rams, (size, rams.shape[1]))
+    assert generator.state is not None
+    states = generator.state.with_no_op(np.resize(rams, (size, rams.shape[1])))
     latents = torch.from_numpy(generator.latents(size, 0))
     return latents.to(generator.device), torch.from_numpy(states).to(generator.device)
 

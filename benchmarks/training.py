@@ -107,7 +107,11 @@ def has_mnist() -> bool:
 def reconstruction_cases(stopwatch: Stopwatch, buffer: FrameBuffer, against: str) -> Iterator[Case]:
     """Updates of the recipe atari towards the frames of states, and their peer."""
     config = dataclasses.replace(
-        load_recipe("atari"), data=str(buffer.path), device=stopwatch.device, max_minutes=0.0
+        load_recipe("atari"),
+        condition="ram",
+        data=str(buffer.path),
+        device=stopwatch.device,
+        max_minutes=0.0,
     )
     trainer = build_trainer(config)
     threads = Threads(stopwatch.device, choose_num_threads(trainer))

@@ -5,7 +5,6 @@ from collections import deque
 import torch
 from torch import Tensor
 
-from atarigan.config.condition import RAM_AND_ACTION
 from atarigan.data.provenance import Provenance, check_same_game
 from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
@@ -54,7 +53,7 @@ class DreamFrames:
     ) -> None:
         found = generator.state
         self.reads_action = found is not None and found.adds_action
-        if found not in (state, StateSpec.of(RAM_AND_ACTION, state.size + 1)):
+        if found is None or found not in (state, state.with_action):
             raise InputError(f"generator must read {state}, not {found or 'nothing'}")
         check_same_game(
             generator.provenance,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from atarigan.config.condition import RAM
 from atarigan.data.collection import paddles
+from atarigan.data.collection.frame_player import NO_OP
 from atarigan.data.joysticks import Joysticks, with_joysticks
 from atarigan.data.sample_spec import Ram
 from atarigan.data.states import StateSpec
@@ -237,6 +238,7 @@ class DreamGames(Games[DreamState]):
         changed.lives[:] = self._lives_of(ram) if lives is None else lives
         changed.rams[:] = ram
         changed.num_frames[:] = 0
+        changed.last_actions[:] = NO_OP
         self.states[rows] = changed
         self.is_over[rows] = False
         self.seen.begin(rows, self.shown_states[rows])

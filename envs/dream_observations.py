@@ -1,6 +1,5 @@
 """DreamObservations: what agents see of several games of a dream."""
 
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -120,7 +119,7 @@ class DreamObservations:
 
     def observations(self, states: "States") -> Any:
         """Return a copy of the observations of all games."""
-        return self._composed(self._drawn.stacks() if self._has_pixels else None, deepcopy(states))
+        return self._composed(self._drawn.stacks() if self._has_pixels else None, states)
 
     def pictures(self, states: "States") -> Frames:
         """Return frames of states (N, size), RGB uint8 (N, H, W, 3)."""
@@ -196,11 +195,13 @@ class DreamObservations:
     def _composed(self, stacks: "Tensor | None", states: "States") -> Any:
         """Return observations of frames, of states, or a dictionary of both."""
         if stacks is None:
-            return self.as_output(states[:, : self._shown.spec.size])
+            return self.as_output(self._copied(states))
         pixels = stacks if self._output == "torch" else stacks.cpu().numpy()
         if not self._has_state:
             return pixels
-        return {
-            "pixels": pixels,
-            self._shown.name: self.as_output(states[:, : self._shown.spec.size]),
-        }
+        return {"pixels": pixels, self._shown.name: self.as_output(self._copied(states))}
+
+    def _copied(self, states: "States") -> "States":
+        """Return a copy of states without the action."""
+        kept = states[:, : self._shown.spec.size]
+        return kept.copy() if isinstance(kept, np.ndarray) else kept.contiguous().clone()

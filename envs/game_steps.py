@@ -11,6 +11,8 @@ from gymnasium.vector import VectorWrapper
 from gymnasium.vector.utils import iterate
 from gymnasium.wrappers import DelayObservation, OrderEnforcing
 
+from atarigan.data.joysticks import Joysticks, meanings_of
+
 from .vector_api import AnyVectorWrapper
 
 
@@ -70,7 +72,12 @@ def vector_wrappers(envs: Any) -> list[str]:
 
 
 class _NotInSpec(gym.Wrapper[Any, Any, Any, Any]):
-    """A wrapper that is left out of specifications, so environments made from them lack it."""
+    """A wrapper that is left out of specifications, so environments made from them lack it, and out
+    of descriptions.
+    """
+
+    def __str__(self) -> str:
+        return str(self.env)
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]  # Wrapper has a property too
@@ -120,6 +127,42 @@ class WatchedEnv(_NotInSpec):
     def removed_from(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         """Return `env`, which this is part of, without this wrapper and the one inside."""
         return _without(_without(env, self._game), self)
+
+
+class JoystickWatch(_NotInSpec):
+    """Wraps the game inside wrappers, and remembers the action that it got last.
+
+    Wrappers repeat and change actions, and step the game in their resets. What ALE repeats by
+    itself (`repeat_action_probability`) is not seen.
+
+    Attributes:
+        joystick: that action as a byte (`atarigan.data.joysticks`); 0 after a reset of the game.
+    """
+
+    def __init__(self, game: gym.Env[Any, Any]) -> None:
+        super().__init__(game)
+        self.joystick = 0
+        self._joysticks = Joysticks(meanings_of(game))
+
+    @classmethod
+    def in_game_of(cls, wrapper: gym.Wrapper[Any, Any, Any, Any]) -> Self:
+        """Return the watch of the game inside a wrapper, or put one there."""
+        parent, game = _parent_and_game(wrapper)
+        if isinstance(game, cls):
+            return game
+        parent.env = watch = cls(game)
+        return watch
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        self.joystick = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        result = self.env.step(action)
+        self.joystick = self._joysticks.of_one(action)
+        return result
 
 
 class VectorWatch(AnyVectorWrapper):

@@ -8,14 +8,13 @@ from typing import Any, Unpack
 import gymnasium as gym
 from gymnasium.wrappers import AtariPreprocessing
 
-from atarigan.config.condition import has_ram
-from atarigan.data.collection.frame_player import NO_OP
-from atarigan.data.joysticks import Joysticks, meanings_of
+from atarigan.config.condition import includes_ram
 from atarigan.images.env_layout import layout_of_env
 from atarigan.models.latent_stream import Decoder
 
 from .env_provenance import provenance_of
 from .game_copies import CopiedWithGame
+from .game_steps import JoystickWatch
 from .generation_options import GenerationKwargs, GenerationOptions, Mode
 from .json_spec import for_spec
 from .observation_stream import ObservationStream, seed_from
@@ -38,8 +37,8 @@ class GeneratedObservation(
     memory, at every step and draws the frame that belongs to it, so the agent sees generated frames
     of its own game. The RAM is that of the newest emulator frame, even if an observation combines
     several frames or an episode begins when a life is lost. One of `--condition ram+action` reads
-    the action of the step as well. A generator that was trained on max-pooled frames (`collect
-    --max-pool`) draws max-pooled frames.
+    the action that the game got last as well. A generator that was trained on max-pooled frames
+    (`collect --max-pool`) draws max-pooled frames.
 
     One that was trained with `--condition observation` draws the frame of each observation, which
     must be the vector of numbers that it learned, so that the environment needs no renderer; one of
@@ -102,12 +101,14 @@ class GeneratedObservation(
         self._stream = ObservationStream(
             generator, env.observation_space, layout, 1, generation, provenance_of(env)
         )
+        self._watch: JoystickWatch | None = None
         if self._stream.given_state is not None:
             check_gives(env, self._stream.given_state)
-            if has_ram(self._stream.given_state.kind):
+            if includes_ram(self._stream.given_state.kind):
                 warn_if_delayed(env)
+            if self._stream.given_state.adds_action:
+                self._watch = JoystickWatch.in_game_of(self)
         self.observation_space = self._stream.space
-        self._joysticks = Joysticks(meanings_of(env))
         self._real_observation: Any = None
         self._is_placement_checked = False
 
@@ -124,12 +125,12 @@ class GeneratedObservation(
             _warn_if_ignored(self)
         observation, info = self.env.reset(seed=seed, options=options)
         self._seed(seed)
-        return self._generated(observation, info, NO_OP, is_first=True)
+        return self._generated(observation, info, is_first=True)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._seed(None)  # some environments can be stepped without a reset
-        observation, info = self._generated(observation, info, action, is_first=False)
+        observation, info = self._generated(observation, info, is_first=False)
         return observation, reward, terminated, truncated, info
 
     def render(self) -> Any:
@@ -143,13 +144,12 @@ class GeneratedObservation(
         self._stream.seed([0], [seed], lambda: [seed_from(self.env.np_random)])
 
     def _generated(
-        self, observation: Any, info: dict[str, Any], action: Any, *, is_first: bool
+        self, observation: Any, info: dict[str, Any], *, is_first: bool
     ) -> tuple[Any, dict[str, Any]]:
         self._real_observation = observation
         state, states = self._stream.given_state, None
         if state is not None:
-            joystick = self._joysticks.of(action)
-            states = state_of_env(self.env, state, (observation, info), joystick)[None]
+            states = state_of_env(self.env, state, (observation, info), self._watch)[None]
         generated = self._stream.generate([0], [is_first], [observation], states)[0]
         if self._stream.options.mode == "info":
             return observation, {**info, "generated_observation": generated}

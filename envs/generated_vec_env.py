@@ -6,7 +6,7 @@ from typing import Any, Unpack
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
-from atarigan.config.condition import has_ram
+from atarigan.config.condition import includes_ram
 from atarigan.data.states import State
 from atarigan.images.env_layout import layout_of_env
 from atarigan.images.pixels import Frames
@@ -70,7 +70,7 @@ class GeneratedVecEnv(VecEnvWrapper):
         state = self._stream.given_state
         if state is not None:
             check_observations(venv.observation_space, state)
-            if has_ram(state.kind) and isinstance(venv.unwrapped, DummyVecEnv):
+            if includes_ram(state.kind) and isinstance(venv.unwrapped, DummyVecEnv):
                 add_ram_infos(venv.unwrapped.envs)
         self._real: Any = None
         super().__init__(venv, observation_space=self._stream.space)

@@ -9,7 +9,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from atarigan.config.condition import has_ram
+from atarigan.config.condition import includes_ram
 from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.images.env_layout import layout_of_env
@@ -220,7 +220,7 @@ def _provide_states(envs: VectorEnv[Any, Any, Any], state: StateSpec) -> None:
             observations are other ones.
     """
     check_observations(envs.single_observation_space, state)
-    if not has_ram(state.kind):
+    if not includes_ram(state.kind):
         return
     if isinstance(envs.unwrapped, SyncVectorEnv):
         add_ram_infos(envs.unwrapped.envs)

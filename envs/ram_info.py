@@ -1,4 +1,4 @@
-"""RamInfo: puts RAM and the joystick into info, and functions that read them there."""
+"""RamInfo: puts RAM and the action into info, and functions that read them there."""
 
 import warnings
 from collections.abc import Mapping
@@ -6,12 +6,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from atarigan.data.collection.frame_player import NO_OP
-from atarigan.data.joysticks import Joysticks, meanings_of
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 
-from .game_steps import is_delayed
+from .game_steps import JoystickWatch, is_delayed
 
 KEY = "ram"
 JOYSTICK = "joystick"
@@ -19,13 +17,13 @@ JOYSTICK = "joystick"
 
 class RamInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Puts RAM, the console's 128 bytes of memory, into info["ram"] at every reset and step, uint8
-    (bytes,), and the joystick of the step, a byte (`atarigan.data.joysticks`), into
-    info["joystick"].
+    (bytes,), and the action that the game got last into info["joystick"], an int from 0 to 31
+    (`atarigan.data.joysticks`), 0 after a reset and for actions without names.
 
-    Vector environments pass RAM on as infos["ram"], also from other processes. The RAM of an
-    episode's last observation is in infos["final_info"]["ram"] of Gymnasium's vector environments.
-    In stable-baselines3 it is in the infos of the step, and that of the next episode's first
-    observation is in `reset_infos`.
+    Vector environments pass both on as infos["ram"] and infos["joystick"], also from other
+    processes. Those of an episode's last observation are in infos["final_info"] of Gymnasium's
+    vector environments. In stable-baselines3 they are in the infos of the step, and those of the
+    next episode's first observation are in `reset_infos`.
 
     Place this wrapper outside other wrappers, because some of them drop the info of a reset.
 
@@ -48,20 +46,20 @@ class RamInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         ram_of(env)  # raises if there is none
-        self._joysticks = Joysticks(meanings_of(env))
+        self._watch = JoystickWatch.in_game_of(self)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, {**info, **self._read(NO_OP)}
+        return observation, {**info, **self._read()}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, {**info, **self._read(action)}
+        return observation, reward, terminated, truncated, {**info, **self._read()}
 
-    def _read(self, action: Any) -> dict[str, Any]:
-        return {KEY: ram_of(self.env), JOYSTICK: int(self._joysticks.of(action))}
+    def _read(self) -> dict[str, Any]:
+        return {KEY: ram_of(self.env), JOYSTICK: self._watch.joystick}
 
 
 def ram_of(env: gym.Env[Any, Any]) -> Ram:
@@ -98,7 +96,7 @@ def add_ram_infos(envs: list[gym.Env[Any, Any]]) -> None:
 
 
 def missing_ram(infos: Mapping[str, Any], key: str = KEY) -> InputError:
-    """Return the error of infos without RAM, or without the joystick."""
+    """Return the error of infos without RAM, or without the action."""
     needed = "this generator reads RAM, so infos must have 'ram'"
     if key == JOYSTICK:
         needed = "this generator reads the action, so infos must have 'joystick'"

@@ -7,11 +7,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import OBSERVATION, RAM, RAM_AND_ACTION, has_ram, info_key
+from atarigan.config.condition import OBSERVATION, includes_ram, info_key
 from atarigan.data.joysticks import Bytes, with_joysticks
 from atarigan.data.states import State, StateSpec, size_of_space
 from atarigan.errors import InputError
 
+from .game_steps import JoystickWatch
 from .ram_info import JOYSTICK, KEY, missing_ram, ram_of
 
 Moment = tuple[Any, Mapping[str, Any]]
@@ -22,7 +23,7 @@ def check_gives(env: gym.Env[Any, Any], state: StateSpec) -> None:
     """Raise InputError if an environment cannot give such states; entries of info are known only
     after a reset.
     """
-    if has_ram(state.kind):
+    if includes_ram(state.kind):
         ram_of(env)
     elif state.kind == OBSERVATION:
         check_observations(env.observation_space, state)
@@ -39,7 +40,7 @@ def check_observations(space: gym.Space[Any], state: StateSpec) -> None:
 
 
 def state_of_env(
-    env: gym.Env[Any, Any], state: StateSpec, moment: Moment, joystick: Bytes
+    env: gym.Env[Any, Any], state: StateSpec, moment: Moment, watch: JoystickWatch | None
 ) -> State:
     """Return the state of an environment now, (size,).
 
@@ -47,28 +48,27 @@ def state_of_env(
         env: the environment.
         state: what is read.
         moment: now.
-        joystick: of the step that led to it, uint8 ().
+        watch: tells the last action, if that is read too.
 
     Raises:
         InputError: it has none, or one of other numbers.
     """
-    if not has_ram(state.kind):
+    if not includes_ram(state.kind):
         return state.of_moment(*moment)
     ram = ram_of(env)
-    return ram if state.kind == RAM else with_joysticks(ram, joystick)
+    return ram if watch is None else with_joysticks(ram, np.array(watch.joystick, np.uint8))
 
 
 def states_in_list(state: StateSpec, moments: Sequence[Moment]) -> State:
     """Return the states of moments, (M, size). Raises InputError if one has none."""
-    if not has_ram(state.kind):
+    if not includes_ram(state.kind):
         return np.stack([state.of_moment(*each) for each in moments])
-    keys = (KEY, JOYSTICK) if state.kind == RAM_AND_ACTION else (KEY,)
+    keys = _ram_keys(state)
     for _, info in moments:
         for key in keys:
             if key not in info:
                 raise missing_ram(info, key)
-    read = (np.array([info[key] for _, info in moments], np.uint8) for key in keys)
-    return _joined(*read)
+    return _joined(*(np.array([info[key] for _, info in moments], np.uint8) for key in keys))
 
 
 def states_in_vector(
@@ -91,16 +91,21 @@ def states_in_vector(
     """
     if state.kind == OBSERVATION:
         return np.stack([state.vector(observation_of(index)) for index in indices])
-    if not has_ram(state.kind):
+    if not includes_ram(state.kind):
         key = str(info_key(state.kind))
         if not _all_have(infos, key, indices):
             state.of_moment(None, {})  # raises
         return np.stack([state.vector(part_of(infos[key], index)) for index in indices])
-    keys = (KEY, JOYSTICK) if state.kind == RAM_AND_ACTION else (KEY,)
+    keys = _ram_keys(state)
     for key in keys:
         if not _all_have(infos, key, indices):
             raise missing_ram(infos, key)
     return _joined(*(np.asarray(infos[key][indices], np.uint8) for key in keys))
+
+
+def _ram_keys(state: StateSpec) -> tuple[str, ...]:
+    """Return the names in infos of what a state of RAM holds."""
+    return (KEY, JOYSTICK) if state.adds_action else (KEY,)
 
 
 def _all_have(infos: dict[str, Any], key: str, indices: npt.NDArray[np.intp]) -> bool:

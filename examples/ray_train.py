@@ -71,11 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train_together(settings: dict[str, Any]) -> None:
     """Train in one of the processes. They have a process group already, which atarigan uses."""
     from atarigan.config.recipes import load_recipe
+    from atarigan.data.sources.buffered_frames import without_unknown_action
     from atarigan.training.run import train
 
     settings = dict(settings)
     out = Path(settings.pop("out"))
-    status = train(out, replace(load_recipe("atari"), log="none", **settings))
+    status = train(
+        out, without_unknown_action(replace(load_recipe("atari"), log="none", **settings))
+    )
     if status != command_line.EXIT_OK:
         raise RuntimeError(f"training ended with status {status}")
 

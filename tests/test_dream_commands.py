@@ -32,13 +32,13 @@ def write_pong(folder: Path, env_id: str = "ALE/Pong-v5") -> Path:
 
 
 def test_a_dream_plays_by_itself_from_a_start() -> None:
-    states = dreamt_states(counting_dream(), 20)
+    states, _ = dreamt_states(counting_dream(), 20)
     assert states[:8, 0].tolist() == [0, 4, 8, 12, 16, 20, 24, 28]
     assert states[8, 0] == 0  # the next episode
     assert len(set(states[:, 1].tolist())) > 1  # the joystick moves
-    fewer = dreamt_states(counting_dream(), 5, steps_apart=4)
+    fewer, _ = dreamt_states(counting_dream(), 5, steps_apart=4)
     assert np.array_equal(fewer, states[:20:4])
-    assert not np.array_equal(dreamt_states(counting_dream(), 20, seed=1), states)
+    assert not np.array_equal(dreamt_states(counting_dream(), 20, seed=1)[0], states)
 
 
 def test_what_a_dream_plays_is_written_as_frames(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_packed_dream_has_its_own_files_only(tmp_path: Path) -> None:
     assert first.seen_states is not None
     assert again.seen_states is not None
     assert (again.seen_states.is_seen == first.seen_states.is_seen).all()
-    assert np.array_equal(dreamt_states(again, 9), dreamt_states(first, 9))
+    assert np.array_equal(dreamt_states(again, 9)[0], dreamt_states(first, 9)[0])
     generator_of(again, "cpu")
     with pytest.raises(InputError, match="--out must be a new folder"):
         pack.main(["--run", str(run), "--out", str(out)])

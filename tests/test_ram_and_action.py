@@ -1,5 +1,6 @@
 """States of RAM and the newest action: where they are read, and that every user gets the same."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.atari_wrappers import FireResetEnv, StickyActionEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from atarigan import FrameBuffer, FrameGenerator, GeneratedReplay, train
+from atarigan import FrameBuffer, FrameGenerator, GeneratedReplay, collect, train
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
@@ -20,7 +22,9 @@ from atarigan.data.provenance import Provenance
 from atarigan.data.sources import SOURCES
 from atarigan.data.states import StateSpec
 from atarigan.envs import (
+    DreamEnv,
     DreamVectorEnv,
+    FrameCapture,
     GeneratedObservation,
     GeneratedVecEnv,
     GeneratedVectorObservation,
@@ -28,6 +32,7 @@ from atarigan.envs import (
 )
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat
+from atarigan.models.dynamics.controls import Controls, joysticks_of
 from atarigan.models.web_pages.dream_tables import dream_model
 from atarigan.pictures import play_page
 from tests import test_sb3, test_vector
@@ -49,7 +54,7 @@ class ActionGenerator(StateGenerator):
     state = STATE
 
     def decode(self, latents: np.ndarray, ram: np.ndarray | None = None) -> np.ndarray:
-        return super().decode(latents, None if ram is None else self.state.completed(ram))
+        return super().decode(latents, None if ram is None else self.state.with_no_op(ram))
 
 
 def env_of(index: int) -> gym.Env:
@@ -74,8 +79,8 @@ def test_each_part_of_the_joystick_is_a_bit(meaning: str, byte: int) -> None:
 def test_actions_without_a_name_are_no_ops() -> None:
     joysticks = Joysticks(["DOWNLEFTFIRE", "UPRIGHT"])
     np.testing.assert_array_equal(joysticks.of([0, 1, -1, 2]), [25, 6, 0, 0])
-    np.testing.assert_array_equal(joysticks.of(np.array([0.5])), [0])
-    assert Joysticks(()).of(3) == 0
+    assert (joysticks.of_one(0), joysticks.of_one(np.int64(1)), joysticks.of_one(2)) == (25, 6, 0)
+    assert Joysticks(()).of_one((np.ones(3), "any")) == 0
 
 
 @pytest.fixture(scope="module", params=[0.25, 0.9], ids=["sticky", "very sticky"])
@@ -146,10 +151,12 @@ def test_a_buffer_without_names_of_actions_is_refused(tmp_path: Path) -> None:
     with FrameBuffer.create(path, 20, SHAPE, ram_size=128) as buffer:
         for step in range(20):
             buffer.add(np.full(SHAPE, step, np.uint8), 1, ram=np.full(128, step, np.uint8))
-        with pytest.raises(InputError, match=r"must store RAM and actions named as in ALE for ram"):
+        with pytest.raises(
+            InputError, match=r"must store RAM and discrete actions with their names in ALE"
+        ):
             buffer.values_at(KIND, np.arange(3))
     config = RunConfig(source="frames", data=str(path), condition=KIND)
-    with pytest.raises(InputError, match=r"names of actions in ALE.*: use --condition ram"):
+    with pytest.raises(InputError, match=r"names in ALE, and .*: train with --condition ram"):
         SOURCES["frames"](config)
     for words in (["--data", str(path)], ["--data", str(path), "--recipe", "atari"]):
         assert train.base_config(words).condition == "ram"
@@ -216,12 +223,90 @@ def test_replay_draws_the_action(played: FrameBuffer) -> None:
 
 def test_ram_alone_is_drawn_with_a_resting_joystick() -> None:
     states = np.arange(4 * 129, dtype=np.uint8).reshape(4, 129)
-    completed = STATE.completed(states[:, :-1])
-    np.testing.assert_array_equal(completed[:, :-1], states[:, :-1])
-    assert not completed[:, -1].any()
-    assert STATE.completed(states) is states
+    filled = STATE.with_no_op(states[:, :-1])
+    np.testing.assert_array_equal(filled[:, :-1], states[:, :-1])
+    assert not filled[:, -1].any()
+    assert STATE.with_no_op(states) is states
     ram = StateSpec.of("ram", 128)
-    assert ram.completed(states) is states  # and is refused for its size
+    assert ram.with_no_op(states) is states  # and is refused for its size
+
+
+CHANGED: dict[str, Callable[[gym.Env], gym.Env]] = {
+    "TransformAction": lambda env: gym.wrappers.TransformAction(
+        env, lambda action: action + 2, gym.spaces.Discrete(2)
+    ),
+    "StickyAction": lambda env: gym.wrappers.StickyAction(env, 0.5),
+    "sticky of stable-baselines3": lambda env: StickyActionEnv(env, 0.5),
+    "fire at resets": FireResetEnv,
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_the_action_is_the_one_that_the_game_gets(
+    name: str, is_inside: bool, tmp_path: Path
+) -> None:
+    """Whatever wrappers make of it; the same as a buffer stores, whoever is the inner one."""
+    buffer = FrameBuffer.create(
+        tmp_path / "captured", 60, (84, 84, 1), ram_size=128, stores_frames=False
+    )
+    generator = ActionGenerator(FrameFormat("gray", 210, 160))
+    env: gym.Env = CHANGED[name](env_of(9))
+    env = FrameCapture(env, buffer) if is_inside else env
+    env = GeneratedObservation(env, generator)
+    env = env if is_inside else FrameCapture(env, buffer)
+    seen = [env.reset(seed=0)[0]]
+    env.action_space.seed(1)
+    for _ in range(20):
+        seen.append(env.step(env.action_space.sample())[0])
+    env.step(0)
+    env.close()
+    stored = FrameBuffer.open(buffer.path).values_at(KIND, np.arange(1, 21))
+    shown = np.array(seen[1:]).reshape(20, -1)[:, :129]
+    np.testing.assert_array_equal(shown, stored)
+    assert len(np.unique(stored[:, -1])) > 1
+
+
+@pytest.mark.parametrize("generator", [StateGenerator, ActionGenerator])
+def test_actions_of_other_kinds_are_no_ops(generator: Any) -> None:
+    def continuous(_: int) -> gym.Env:
+        return gym.make("ALE/Breakout-v5", continuous=True, obs_type="grayscale")
+
+    own = generator(FrameFormat("gray", 210, 160))
+    singles = test_vector.sync(lambda index: RamInfo(GeneratedObservation(continuous(index), own)))
+    vector = GeneratedVectorObservation(test_vector.sync(continuous), own)
+    for envs in (singles, vector):
+        envs.reset(seed=0)
+        envs.action_space.seed(0)
+        for _ in range(3):
+            observations, *_ = envs.step(envs.action_space.sample())
+        assert observations.shape == (3, 210, 160)
+    if generator is ActionGenerator:
+        assert not joysticks_shown(observations).any()
+
+
+def test_replay_of_actions_without_names_is_refused_at_once(tmp_path: Path) -> None:
+    buffer = FrameBuffer.create(
+        tmp_path / "nameless", 9, (84, 84, 1), ram_size=128, stores_frames=False
+    )
+    with pytest.raises(InputError, match="discrete actions with their names in ALE"):
+        GeneratedReplay(buffer, ActionGenerator())
+
+
+def test_ram_and_action_are_stored_apart(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must store ram and actions, from which ram\+action"):
+        FrameBuffer.create(tmp_path / "b", 9, SHAPE, state=STATE)
+    words = ["--env-id", "ALE/Breakout-v5", "--condition", KIND, "--out", str(tmp_path / "c")]
+    with pytest.raises(InputError, match="is for training, on what collect stores with"):
+        collect.main([*words, "--num-steps", "9", "--num-envs", "1"])
+
+
+def test_inputs_of_dreams_tell_the_joystick() -> None:
+    names = gym.make("ALE/Breakout-v5", full_action_space=True).unwrapped.get_action_meanings()
+    inputs = Controls(names, has_paddle=True).frames(
+        np.full(18, 1000, np.int32), np.arange(18)[:, None]
+    )[1][:, 0]
+    np.testing.assert_array_equal(joysticks_of(inputs), Joysticks(names).bytes)
 
 
 class DreamGenerator:
@@ -274,6 +359,20 @@ def test_a_dream_is_drawn_with_the_action(autoreset_mode: AutoresetMode) -> None
     assert num_ends
 
 
+def test_ram_of_a_dream_is_whole_and_its_change_has_no_action() -> None:
+    generator: Any = DreamGenerator()
+    options: Any = {"obs_type": "both", "stack_num": 1, "frameskip": 2}
+    envs = DreamVectorEnv(counting_dream(), 2, generator, output="torch", **options)
+    envs.reset(seed=0)
+    seen, *_ = envs.step(np.array([2, 3]))
+    assert seen["ram"].is_contiguous()
+    assert seen["ram"].view(-1).shape == (4,)
+    env = DreamEnv(counting_dream(), generator, **options)
+    env.reset(seed=0)
+    assert env.step(2)[0]["pixels"].max() == 4
+    assert not env.set_state(np.zeros(2, np.uint8))["pixels"].any()
+
+
 def test_a_page_draws_the_action_of_its_dream(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     play_page.write_play_page(page, "Breakout", *dream_model(learned_breakout(), shows_action=True))
@@ -282,13 +381,18 @@ def test_a_page_draws_the_action_of_its_dream(tmp_path: Path) -> None:
       game.sticky = 0;
       game.reset(0n);
       const states = [Array.from(game.state)];
-      for (const action of actions) { game.step(action); states.push(Array.from(game.state)); }
+      const play = (action) => { game.step(action); states.push(Array.from(game.state)); };
+      actions.forEach(play);
+      game.setRam(Uint8Array.from(states[0].with(128, 16)));  // as a generator draws it
+      states.push(Array.from(game.state));
+      actions.forEach(play);
       return states;
     }"""
     actions = [0, 1, 2, 3, 2]
     states = np.array(answer_of(page, shown, actions))
-    assert states.shape == (6, 129)
-    np.testing.assert_array_equal(states[:, -1], [0, *BREAKOUT[actions]])
+    assert states.shape == (12, 129)
+    np.testing.assert_array_equal(states[:, -1], 2 * [0, *BREAKOUT[actions]])
+    np.testing.assert_array_equal(states[6], states[0])
 
 
 def test_a_trained_generator_draws_it(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def is_state(condition: str) -> bool:
     return condition not in (NONE, CLASS)
 
 
-def has_ram(condition: str) -> bool:
+def includes_ram(condition: str) -> bool:
     """Return whether a condition is RAM, alone or with the action."""
     return condition in (RAM, RAM_AND_ACTION)
 

@@ -48,9 +48,10 @@ class RunConfig:
     """Color of the images that the networks see: gray, rgb, or as stored."""
     condition: str = "none"
     """Additional input of generator and critic: none; class, the label of each sample; or the state
-    of each frame, as the buffer stores it: ram (the console's 128 bytes of memory), observation (a
-    vector of numbers) or info:KEY (an entry of the environment's info); or code, which an encoder
-    that is trained together with the generator reads off the frames.
+    of each frame, as the buffer stores it: ram (the console's 128 bytes of memory), ram+action (the
+    same and the action of the newest emulator frame), observation (a vector of numbers) or info:KEY
+    (an entry of the environment's info); or code, which an encoder that is trained together with
+    the generator reads off the frames.
     """
     code_size: int = 64
     """Bytes of a code, 1 to 1,024. The encoder divides frames into as many cells."""

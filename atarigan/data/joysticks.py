@@ -1,4 +1,4 @@
-"""The joystick of an emulator frame as a byte, from the name of its action.
+"""The action of an emulator frame as a byte: which parts of the joystick it moves or presses.
 
 Some games draw a frame with the joystick before they store what it does in RAM, so RAM alone does
 not determine the frame.
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PARTS = ("FIRE", "UP", "RIGHT", "LEFT", "DOWN")
 """What each bit of the byte stands for, the lowest first."""
+ACTION_NAMES = "discrete actions with their names in ALE"
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -26,15 +27,18 @@ class Joysticks:
     """
 
     def __init__(self, meanings: Sequence[str]) -> None:
+        self._has_names = len(meanings) > 0
         self.bytes = np.array([_byte(each) for each in meanings] or [0], np.uint8)
 
-    def of(self, actions: Any) -> Bytes:
-        """Return the bytes of actions int64 (...), uint8 (...): 0 for "NOOP", for -1, and for
-        what has no name.
+    def of_one(self, action: Any) -> int:
+        """Return the byte of one action: 0 for "NOOP", for -1, and for any that has no name, which
+        may then be of any kind.
         """
+        return int(self.of(np.asarray(action).reshape(-1)[:1])[0]) if self._has_names else 0
+
+    def of(self, actions: npt.NDArray[np.int64]) -> Bytes:
+        """Return the bytes of actions int64 (...), uint8 (...); see `of_one`."""
         actions = np.asarray(actions)
-        if actions.dtype.kind not in "iu":
-            return np.zeros(actions.shape, np.uint8)
         is_named = (actions >= 0) & (actions < len(self.bytes))
         return np.where(is_named, self.bytes[np.where(is_named, actions, 0)], np.uint8(0))
 

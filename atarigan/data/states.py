@@ -31,7 +31,9 @@ MAX_SIZE = 1024  # numbers of a state
 _BYTES = (RAM, RAM_AND_ACTION, CODE)
 Vector = npt.NDArray[np.float32]
 State = npt.NDArray[Any]
-"""States of N moments, (N, size), or of one, (size,): RAM and codes uint8, all others float32."""
+"""States of N moments, (N, size), or of one, (size,): RAM, also with the action, and codes uint8,
+all others float32.
+"""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,14 @@ class StateSpec:
         """Whether it is RAM with the action."""
         return self.kind == RAM_AND_ACTION
 
-    def completed(self, states: State) -> State:
-        """Return states (N, size). RAM alone, (N, size - 1), gets a joystick that rests if the
-        action belongs to these states; others are returned as they are.
+    @property
+    def with_action(self) -> "StateSpec | None":
+        """The same states with the action behind them; None unless they are RAM alone."""
+        return StateSpec.of(RAM_AND_ACTION, self.size + 1) if self.kind == RAM else None
+
+    def with_no_op(self, states: State) -> State:
+        """Return states (N, size). Where the action belongs to them, RAM alone, (N, size - 1), gets
+        that of no action; others are returned as they are.
         """
         if not self.adds_action or states.shape[1:] != (self.size - 1,):
             return states

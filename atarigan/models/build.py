@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from atarigan.config.condition import CODE, has_ram
+from atarigan.config.condition import CODE, includes_ram
 from atarigan.data.states import StateSpec
 from atarigan.models.code_conditioned import PRIOR_WIDTH, CodeConditionedGenerator
 from atarigan.models.families import NETWORKS, Generator, NetworkShape
@@ -30,7 +30,7 @@ def build_generator(model: ModelConfig) -> Generator:
             network, _frame_encoder(model, state.size), StatePrior(state.size, PRIOR_WIDTH)
         )
     encoder = _encoder(state, settings=NETWORKS[model.run.network].encoder_settings)
-    prior = StatePrior(state.size) if has_ram(state.kind) else VectorPrior(state.size)
+    prior = StatePrior(state.size) if includes_ram(state.kind) else VectorPrior(state.size)
     return StateConditionedGenerator(network, encoder, prior)
 
 
@@ -90,5 +90,5 @@ def _encoder(
     settings: EncoderSettings = DEFAULT_SETTINGS,
 ) -> StateEncoder:
     """Return a new encoder of a kind of states."""
-    encoder = RamEncoder if has_ram(state.kind) else VectorEncoder
+    encoder = RamEncoder if includes_ram(state.kind) else VectorEncoder
     return encoder(state.size, num_features, settings=settings)

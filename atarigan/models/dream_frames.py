@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from atarigan.data.collection.frame_player import NO_OP
 from atarigan.data.collection.held_actions import HeldActions
 from atarigan.data.collection.screen import RamScreen
+from atarigan.data.joysticks import Bytes, Joysticks, with_joysticks
 from atarigan.data.sample_spec import Ram
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
@@ -42,8 +44,21 @@ def generator_of(dream: Dream, device: str = "auto") -> FrameGenerator:
     return generator
 
 
-def frames_of(generator: FrameGenerator, rams: Ram) -> Frames:
-    """Draw RAM uint8 (N, bytes), all with the same latent, as frames uint8 (N, H, W, C)."""
+def frames_of(generator: FrameGenerator, rams: Ram, joysticks: Bytes | None = None) -> Frames:
+    """Draw RAM, all with the same latent.
+
+    Args:
+        generator: draws it.
+        rams: uint8 (N, bytes).
+        joysticks: the actions that led to it as bytes (`atarigan.data.joysticks`), uint8 (N,), for
+            generators that read them; None for no actions.
+
+    Returns:
+        Frames uint8 (N, H, W, C).
+    """
+    state = generator.state
+    if joysticks is not None and state is not None and state.adds_action:
+        rams = with_joysticks(rams, joysticks)
     return generator.decode(fixed_latent(generator).repeat(len(rams), axis=0), rams)
 
 
@@ -80,7 +95,7 @@ def with_drawn_starts(
     return replace(dream, starts=Starts(states[goes_on], following.lives[goes_on]))
 
 
-def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -> Ram:
+def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -> tuple[Ram, Bytes]:
     """Let a dream play by itself with random actions, each held for a while.
 
     Args:
@@ -90,13 +105,14 @@ def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -
         seed: of actions and game.
 
     Returns:
-        RAM, uint8 (num, bytes). Where an episode ends, another one begins.
+        RAM, uint8 (num, bytes), and the joysticks of the frames before, uint8 (num,). Where an
+        episode ends, another one begins.
     """
     policy = HeldActions(len(dream.settings.action_meanings), np.random.default_rng(seed))
     batch, only = DreamBatch(dream, 1), np.zeros(1, np.intp)
     batch.seed(only, np.array([seed], np.uint64))
     batch.reset(only)
-    states = [batch.games.rams[0].copy()]
+    states, actions = [batch.games.rams[0].copy()], [NO_OP]
     for step in range(1, (num - 1) * steps_apart + 1):
         action = policy.act(RamScreen(batch.games.rams[0]))
         if batch.step(np.array([action])).ends[0]:
@@ -104,4 +120,5 @@ def dreamt_states(dream: Dream, num: int, steps_apart: int = 1, seed: int = 0) -
             policy.begin_episode()
         if step % steps_apart == 0:
             states.append(batch.games.rams[0].copy())
-    return np.stack(states)
+            actions.append(int(batch.games.last_actions[0]))
+    return np.stack(states), Joysticks(dream.settings.action_meanings).of(np.array(actions))

@@ -312,7 +312,7 @@ class FrameGenerator(HubModel):
         frames = np.empty((len(latents), *self.frame_shape), np.uint8)
         if self.state is not None:  # drawing states is faster for all latents than in batches
             conditions = self.states(latents) if conditions is None else conditions
-            conditions = self.state.completed(conditions)
+            conditions = self.state.with_no_op(conditions)
         for part, inputs in self._batches(latents, conditions):
             frames[part] = self.decode_on_device(*inputs).cpu().numpy()
         return frames
@@ -320,7 +320,7 @@ class FrameGenerator(HubModel):
     @torch.inference_mode()
     def decode_on_device(self, latents: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Do the same as `decode` with tensors on the `device`, in one batch: latents, classes and
-        vectors float32; RAM, codes and frames uint8.
+        vectors float32; RAM with its action, codes and frames uint8.
         """
         if self.state is not None and conditions is None:
             conditions = self._states(latents)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import RAM, RAM_AND_ACTION
+from atarigan.config.condition import RAM_AND_ACTION
+from atarigan.data.buffer.column_readers import column_reader
 from atarigan.data.buffer.frame_buffer import FrameBuffer, Seed
 from atarigan.data.buffer.sampling import Transitions
 from atarigan.data.provenance import Provenance, check_same_game
@@ -18,7 +19,6 @@ from atarigan.models.frame_generator import FrameGenerator
 from atarigan.models.latent_stream import state_of
 
 _NUM_LATENTS = 1024
-_KIND_WITH_ACTION = {RAM: RAM_AND_ACTION}
 _HASH_FACTOR = 0x9E3779B1  # an odd number near 2**32 over the golden ratio: Fibonacci hashing
 
 
@@ -39,8 +39,8 @@ class GeneratedReplay:
 
     Raises:
         InputError: the buffer stores no states, the generator reads no such ones, expects another
-            size, is of another game or did not write the codes, or its frames cannot be converted
-            to the buffer's format.
+            size or actions without names in the buffer, is of another game or did not write the
+            codes, or its frames cannot be converted to the buffer's format.
 
     Example:
         >>> import tempfile
@@ -76,10 +76,10 @@ class GeneratedReplay:
         if state is None:
             raise InputError(f"{buffer.path} stores no states to generate frames from")
         read = state_of(generator)
-        if read is None or read.kind not in (state.kind, _KIND_WITH_ACTION.get(state.kind)):
-            raise InputError(
-                f"GeneratedReplay needs a generator trained with --condition {state.kind}"
-            )
+        kinds = [each.kind for each in (state, state.with_action) if each]
+        if read is None or read.kind not in kinds:
+            known = " or ".join(kinds)
+            raise InputError(f"GeneratedReplay needs a generator trained with --condition {known}")
         written, own = buffer.meta.encoder, getattr(generator, "weights_sha256", None)
         if written is not None and written != own:
             raise InputError(
@@ -96,9 +96,10 @@ class GeneratedReplay:
         )
         self.buffer = buffer
         self._generator = generator
-        self._column = "state" if read.kind == state.kind else read.kind
+        self._column = RAM_AND_ACTION if read.kind != state.kind else "state"
         self._latents = generator.latents(_NUM_LATENTS, seed)
         # A mismatch fails here rather than at the first sample.
+        column_reader(buffer.meta, self._column, buffer.path)
         self.frames_of(np.zeros((1, state.size), state.dtype))
 
     def __len__(self) -> int:
@@ -125,7 +126,9 @@ class GeneratedReplay:
     def sample_transitions(
         self, batch_size: int, num_stack: int = 1, seed: Seed = None
     ) -> Transitions:
-        """Do the same as `FrameBuffer.sample_transitions`."""
+        """Do the same as `FrameBuffer.sample_transitions`. Their states are those that are stored,
+        without an action that the generator reads.
+        """
         batch = self.buffer.sample_transitions(batch_size, num_stack, seed, self._column)
         states = np.concatenate([batch.frames, batch.next_frames[:, -1:]], axis=1)
         frames = self.frames_of(states)  # frames that both stacks share are drawn once

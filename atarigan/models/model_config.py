@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from atarigan.config.condition import has_ram, is_state
+from atarigan.config.condition import includes_ram, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
@@ -43,4 +43,4 @@ class ModelConfig:
         """Whether RAM, the console's 128 bytes of memory, conditions a sample, alone or with the
         action.
         """
-        return has_ram(self.run.condition)
+        return includes_ram(self.run.condition)

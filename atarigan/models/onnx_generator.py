@@ -117,7 +117,7 @@ class OnnxGenerator:
             InputError: it generates points, or the latents or conditions have another shape.
         """
         if conditions is not None and self.state is not None:
-            conditions = self.state.completed(conditions)
+            conditions = self.state.with_no_op(conditions)
         given = [latents] if conditions is None else [latents, conditions]
         shapes: list[tuple[int, ...]] = [(self.latent_size,)]
         if self.model.sample.condition_shape:

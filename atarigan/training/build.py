@@ -154,7 +154,7 @@ def check_compatible(
     if config.reconstruction_steps and config.condition == "none":
         raise InputError(
             f"--reconstruction-steps {config.reconstruction_steps} needs --condition class, ram, "
-            "observation, info:KEY or code: "
+            "ram+action, observation, info:KEY or code: "
             "without a condition the generator does not know which sample to reconstruct"
         )
     layers = config.generator_layers or config.critic_layers

@@ -1,7 +1,7 @@
 """What is read of stored steps: a column, or RAM with the action that led to it."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,22 +9,10 @@ import numpy.typing as npt
 from atarigan.config.condition import RAM, RAM_AND_ACTION
 from atarigan.data.buffer.meta import STATE_COLUMNS, BufferMeta
 from atarigan.data.buffer.ring import Column, Ring
-from atarigan.data.buffer.sampling import Rows, episode_ends, take
-from atarigan.data.joysticks import Bytes, Joysticks, with_joysticks
+from atarigan.data.buffer.sampling import ColumnReader, Rows, episode_ends, take
+from atarigan.data.joysticks import ACTION_NAMES, Bytes, Joysticks, with_joysticks
 from atarigan.data.states import State
 from atarigan.errors import InputError
-
-
-class ColumnReader(Protocol):
-    """Reads values at row numbers of any shape.
-
-    Attributes:
-        described: their dtype, and the shape of one.
-    """
-
-    described: Column
-
-    def __call__(self, ring: Ring, rows: Rows) -> npt.NDArray[Any]: ...
 
 
 class StoredColumn:
@@ -36,7 +24,7 @@ class StoredColumn:
     """
 
     def __init__(self, meta: BufferMeta, name: str) -> None:
-        self.described = meta.columns[name]
+        self.column = meta.columns[name]
         self._name = name
 
     def __call__(self, ring: Ring, rows: Rows) -> npt.NDArray[Any]:
@@ -51,11 +39,11 @@ class RamAndAction:
     the step; and 0 in an episode's first state, and where the step before is overwritten.
 
     Args:
-        meta: of a buffer that `tells_joysticks`.
+        meta: of a buffer that `has_action_names`.
     """
 
     def __init__(self, meta: BufferMeta) -> None:
-        self.described: Column = ("uint8", (meta.ram_size + 1,))
+        self.column: Column = ("uint8", (meta.ram_size + 1,))
         self._ram = StoredColumn(meta, str(meta.state_column))
         self._joysticks = Joysticks(meta.origin.action_meanings)
         self._frame_skip = meta.origin.frame_skip
@@ -69,7 +57,7 @@ class RamAndAction:
         while is_missing.any():
             is_missing &= (before >= ring.oldest) & ~episode_ends(ring, before)
             has_persisted = np.zeros(rows.shape, np.bool_)
-            if "persisted" in ring.columns:
+            if "persisted" in ring.columns and self._frame_skip > 0:
                 has_persisted = take(ring, "persisted", before) >= self._frame_skip
             is_played = is_missing & ~has_persisted
             found[is_played] = self._joysticks.of(take(ring, "actions", before)[is_played])
@@ -79,14 +67,15 @@ class RamAndAction:
 
 
 def column_reader(meta: BufferMeta, column: str, path: Path) -> ColumnReader:
-    """Return what reads a column, of which "state" and "ram" have two names, or "ram+action".
+    """Return what reads a column, or RAM and the action for "ram+action". "ram" is another name of
+    the column "state".
 
     Raises:
         InputError: the buffer at `path` does not store it.
     """
     if column == RAM_AND_ACTION:
-        if not meta.tells_joysticks:
-            raise InputError(f"{path} must store RAM and actions named as in ALE for {column}")
+        if not meta.has_action_names:
+            raise InputError(f"{path} must store RAM and {ACTION_NAMES} for {column}")
         return RamAndAction(meta)
     stored = (meta.state_column or column) if column in STATE_COLUMNS else column
     if stored not in meta.columns or (column == RAM and not meta.ram_size):

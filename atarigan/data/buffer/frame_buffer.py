@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from atarigan.config.condition import RAM
 from atarigan.config.machine import package_versions
-from atarigan.data.buffer.column_readers import ColumnReader, column_reader
+from atarigan.data.buffer.column_readers import column_reader
 from atarigan.data.buffer.free_folder import check_free, in_use
 from atarigan.data.buffer.meta import BufferMeta, Origin, stored_format
 from atarigan.data.buffer.ring import Ring, add_ring, claim_ring, ring_folders
 from atarigan.data.buffer.sampling import (
+    ColumnReader,
     Rows,
     Transitions,
     concatenate_transitions,
@@ -355,7 +356,7 @@ class FrameBuffer:
             InputError: the buffer has no such column.
         """
         read = self._reader(column)
-        dtype, shape = read.described
+        dtype, shape = read.column
         values = np.empty((len(indices), *shape), dtype)
         unread = np.ones(len(indices), bool)
         start = 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from atarigan.config.condition import RAM
+from atarigan.config.condition import RAM, RAM_AND_ACTION
 from atarigan.data.buffer.ring import Column
 from atarigan.data.states import StateSpec
 from atarigan.errors import InputError, shown
@@ -129,6 +129,11 @@ class BufferMeta:
             raise InputError(f"action_shape must hold sizes of at least 1, not {self.action_shape}")
         if not self.stores_frames and self.state is None:
             raise InputError("a buffer without frames must store states")
+        if self.state is not None and self.state.kind == RAM_AND_ACTION:
+            raise InputError(
+                f"a buffer must store ram and actions, from which {RAM_AND_ACTION} is read, not "
+                f"{RAM_AND_ACTION} itself"
+            )
         if self.state is not None and self.format_version < 3 and self.state.kind != RAM:
             raise InputError(
                 f"format version {self.format_version} stores ram alone, not {self.state.kind}"
@@ -153,8 +158,8 @@ class BufferMeta:
         return self.state.size if self.state is not None and self.state.kind == RAM else 0
 
     @property
-    def tells_joysticks(self) -> bool:
-        """Whether RAM is stored, and discrete actions whose names in ALE are known."""
+    def has_action_names(self) -> bool:
+        """Whether RAM is stored with discrete actions whose names in ALE are known."""
         is_discrete = self.action_dtype == "int64" and self.action_shape == ()
         return self.ram_size > 0 and is_discrete and bool(self.origin.action_meanings)
 

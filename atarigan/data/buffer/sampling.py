@@ -2,22 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from atarigan.data.buffer.meta import STATE_COLUMNS
-from atarigan.data.buffer.ring import Ring
+from atarigan.data.buffer.ring import Column, Ring
 from atarigan.data.states import State
 from atarigan.errors import InputError
 from atarigan.images.pixels import Frames
 
 Rows = npt.NDArray[np.int64]
-Reader = Callable[[Ring, Rows], npt.NDArray[Any]]
-"""Returns values at row numbers of any shape."""
 _T = TypeVar("_T")
 _NUM_TRIES = 8
+
+
+class ColumnReader(Protocol):
+    """Reads values at row numbers of any shape.
+
+    Attributes:
+        column: their dtype, and the shape of one.
+    """
+
+    column: Column
+
+    def __call__(self, ring: Ring, rows: Rows) -> npt.NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Transitions:
         next_frames: stacks after the action, of the same shape. After a termination there is no
             next frame, and the last one is repeated.
         terminations: bool (B,).
-        state, next_state: (B, size), or None if the buffer stores none.
+        state, next_state: as stored, without the action, (B, size); None if none are.
     """
 
     frames: Frames
@@ -86,7 +96,7 @@ def num_behind(num_stack: int) -> int:
     return num_stack - 1
 
 
-def take_stacks(ring: Ring, rows: Rows, num_stack: int, read: Reader) -> npt.NDArray[Any]:
+def take_stacks(ring: Ring, rows: Rows, num_stack: int, read: ColumnReader) -> npt.NDArray[Any]:
     """Return the stacks of what is read that end at `rows`, (N, num_stack, *row shape)."""
     return read(ring, stack_rows(ring, rows, num_stack))
 
@@ -110,7 +120,7 @@ def rows_with_next(ring: Ring, num_behind: int) -> Rows:
     return _with_next(ring, _span(ring, num_behind, margin=0))
 
 
-def take_transitions(ring: Ring, rows: Rows, num_stack: int, read: Reader) -> Transitions:
+def take_transitions(ring: Ring, rows: Rows, num_stack: int, read: ColumnReader) -> Transitions:
     """Return the transitions at `rows`, with stacks of what is read. All rows need a next step."""
     terminations = take(ring, "terminations", rows)
     stacks = stack_rows(ring, rows, num_stack)

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import ale_py
 import gymnasium as gym
+import numpy as np
 
-from atarigan.config.condition import RAM, has_ram
+from atarigan.config.condition import includes_ram
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.frame_player import NO_OP, FramePlayer
 from atarigan.data.collection.preprocessing import Preprocessing
@@ -147,11 +148,12 @@ class AgentSteps:
         Raises:
             InputError: it has changed its size, or holds other things than finite numbers.
         """
-        ram = self.screen.ram() if has_ram(spec.kind) else None
+        ram = self.screen.ram() if includes_ram(spec.kind) else None
         if ram is None:
             return spec.of_moment(*self.moment)
-        is_alone = spec.kind == RAM
-        return ram if is_alone else with_joysticks(ram, self._joysticks.of(self._last_action))
+        if not spec.adds_action:
+            return ram
+        return with_joysticks(ram, np.array(self._joysticks.of_one(self._last_action), np.uint8))
 
     def policy_screen(self, preprocessing: Preprocessing) -> Screen:
         """Return a screen that shows what a policy saw in training, next to `screen`, and begin

@@ -1,6 +1,6 @@
 """Which states an environment has to store."""
 
-from atarigan.config.condition import OBSERVATION, RAM, is_state
+from atarigan.config.condition import OBSERVATION, RAM, RAM_AND_ACTION, is_state
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.states import StateSpec, found_in, usual_kind, vector_of
 from atarigan.errors import InputError
@@ -28,6 +28,10 @@ def state_spec(env: AgentSteps, kind: str, env_id: str) -> StateSpec | None:
         if ram is None:
             raise InputError(f"--condition ram needs an ALE environment, not {env_id}")
         return StateSpec.of(RAM, len(ram))
+    if kind == RAM_AND_ACTION:
+        raise InputError(
+            f"--condition {kind} is for training, on what collect stores with --condition ram"
+        )
     if env.is_ale:
         raise InputError(
             f"--condition {kind} needs an environment that is not one of ALE's own, whose state is "

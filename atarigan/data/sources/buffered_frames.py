@@ -1,19 +1,21 @@
 """The frames of a FrameBuffer as a source."""
 
+import dataclasses
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from atarigan.config.condition import CODE, RAM, RAM_AND_ACTION, has_ram, is_state
+from atarigan.config.condition import CODE, RAM, RAM_AND_ACTION, includes_ram, is_state
 from atarigan.config.run_config import RunConfig
 from atarigan.data.ale_games import screen_size
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import BufferMeta
+from atarigan.data.joysticks import ACTION_NAMES
 from atarigan.data.provenance import Provenance
 from atarigan.data.sample_spec import SampleSpec
 from atarigan.data.sources.source import SOURCES, DataSource, shown_format
-from atarigan.data.states import State
+from atarigan.data.states import State, StateSpec
 from atarigan.errors import InputError
 from atarigan.images import pixels
 from atarigan.images.pixels import Frames
@@ -40,14 +42,10 @@ class BufferedFrames(DataSource):
         self.state = buffer.meta.state
         self._num_encoded = config.code_frames if config.condition == CODE else 0
         self._with_state = is_state(config.condition) and not self._num_encoded
-        self._column = RAM_AND_ACTION if config.condition == RAM_AND_ACTION else "state"
-        if self._with_state:
-            self._check_state(config.condition)
+        self._read = self._spec_of(config.condition) if self._with_state else None
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
-        condition_shape = None
-        if self.state and self._with_state:
-            condition_shape = (self.state.size + (self._column == RAM_AND_ACTION),)
+        condition_shape = (self._read.size,) if self._read else None
         if self._num_encoded:
             condition_shape = (config.code_size,)
         screen = _screen_size(buffer.meta)
@@ -87,9 +85,9 @@ class BufferedFrames(DataSource):
         """
         if self._num_encoded:
             return self._stacks_at(indices)
-        if self._with_state and self._column == RAM_AND_ACTION:
+        if self._read is not None and self._read.adds_action:
             return self._buffer.values_at(RAM_AND_ACTION, indices)
-        return self.states_at(indices) if self._with_state else None
+        return self.states_at(indices) if self._read else None
 
     def _stacks_at(self, indices: npt.NDArray[np.int64]) -> Frames:
         """Return the frames before and at numbered ones; an episode's first is repeated."""
@@ -104,27 +102,27 @@ class BufferedFrames(DataSource):
         episodes = self.episodes()
         return np.searchsorted(episodes, episodes)
 
-    def _check_state(self, condition: str) -> None:
-        """Raise InputError if the buffer stores no states of the condition's kind."""
+    def _spec_of(self, condition: str) -> StateSpec:
+        """Return what a condition reads. Raise InputError if the buffer does not store it."""
         stored, path = self.state, self._buffer.path
         if stored is not None and stored.kind == condition:
-            return
-        if stored is not None and condition == RAM_AND_ACTION and stored.kind == RAM:
-            if self._buffer.meta.tells_joysticks:
-                return
+            return stored
+        if condition == RAM_AND_ACTION and stored is not None and stored.with_action:
+            if self._buffer.meta.has_action_names:
+                return stored.with_action
             raise InputError(
-                f"--condition {condition} needs frames with the names of actions in ALE, and "
-                f"{path} stores none: use --condition ram"
+                f"--condition {condition} needs {ACTION_NAMES}, and {path} stores none: train with "
+                "--condition ram"
             )
         if stored is not None:
             raise InputError(
                 f"--condition {condition} needs frames with this state, and {path} stores "
                 f"{stored}: use --condition {stored.kind}"
             )
-        name = "RAM" if has_ram(condition) else f"the state {condition}"
+        name = "RAM" if includes_ram(condition) else f"the state {condition}"
         raise InputError(
             f"--condition {condition} needs frames with {name}, and {path} stores none: use "
-            f"--recipe codes, which needs {'no RAM' if has_ram(condition) else 'none'}"
+            f"--recipe codes, which needs {'no RAM' if includes_ram(condition) else 'none'}"
         )
 
     def episodes(self) -> npt.NDArray[np.int64]:
@@ -155,6 +153,21 @@ class BufferedFrames(DataSource):
         lengths = np.array(self._buffer.writer_lengths)
         ends[np.cumsum(lengths)[lengths > 0] - 1] = True  # another writer's steps follow
         return ends
+
+
+def without_unknown_action(config: RunConfig) -> RunConfig:
+    """Return a configuration whose condition is RAM alone in the place of RAM and the action if its
+    buffer stores RAM and does not tell the actions.
+    """
+    if config.condition != RAM_AND_ACTION or config.data is None:
+        return config
+    try:
+        meta = FrameBuffer.open(config.data).meta
+    except InputError:  # opening it as a source gives a better message
+        return config
+    if not meta.ram_size or meta.has_action_names:
+        return config
+    return dataclasses.replace(config, condition=RAM)
 
 
 def _screen_size(meta: BufferMeta) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from atarigan.data.collection import paddles
 from atarigan.data.collection.frame_player import NO_OP
+from atarigan.data.joysticks import Bytes
 
 Actions = npt.NDArray[np.int64]
 Resistances = npt.NDArray[np.int32]
@@ -86,6 +87,15 @@ class Controls:
         inputs: Inputs = np.empty((*actions.shape, self.num_inputs), np.int32)
         inputs[..., :-2], inputs[..., -2], inputs[..., -1] = joysticks, before, after
         return inputs
+
+
+def joysticks_of(inputs: Inputs) -> Bytes:
+    """Return the joysticks of frames' inputs, int32 (N, num_inputs), as bytes with the bits of
+    `atarigan.data.joysticks.PARTS`, uint8 (N,).
+    """
+    across, along, button = inputs[:, :3].T
+    parts = (button > 0, along > 0, across > 0, across < 0, along < 0)
+    return np.packbits(np.stack(parts, 1), axis=1, bitorder="little")[:, 0]
 
 
 def _joystick(meaning: str) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from atarigan.config.condition import RAM, RAM_AND_ACTION
+from atarigan.config.condition import RAM
 from atarigan.data.states import StateSpec
 from atarigan.errors import InputError
 from atarigan.models import model_source
@@ -59,9 +59,9 @@ def web_model(generator: FrameGenerator, dream: Dream | None = None, title: str 
 def _played(generator: FrameGenerator, dream: Dream | None) -> WebModel:
     if dream is None:
         return WebModel({"dream": None}, {})
-    state, num_bytes = generator.state, dream.dynamics.num_bytes
-    if state not in (StateSpec.of(RAM, num_bytes), StateSpec.of(RAM_AND_ACTION, num_bytes + 1)):
-        raise InputError(f"the generator must read {num_bytes} bytes of RAM, not {state}")
+    ram, state = StateSpec.of(RAM, dream.dynamics.num_bytes), generator.state
+    if state is None or state not in (ram, ram.with_action):
+        raise InputError(f"the generator must read {ram}, not {state or 'nothing'}")
     return dream_model(dream, shows_action=state.adds_action)
 
 

@@ -43,11 +43,12 @@ class ShownByte:
 
 
 def shown_bytes(generator: FrameGenerator) -> list[ShownByte]:
-    """Return the bytes that vary in states that a generator of RAM draws: first those that move
+    """Return the bytes of RAM that vary in states that a generator draws: first those that move
     something, then those that change most of a frame.
     """
     states = generator.states(generator.latents(_NUM_STATES, _SEED))
-    varying = np.flatnonzero((states != states[0]).any(0)).tolist()
+    of_ram = states[:, :-1] if generator.state and generator.state.adds_action else states
+    varying = np.flatnonzero((of_ram != of_ram[0]).any(0)).tolist()
     found = [_shown(generator, states, address) for address in varying]
     return sorted(found, key=lambda each: (not each.moves, -each.pixels, each.address))
 

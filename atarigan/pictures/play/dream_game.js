@@ -74,9 +74,10 @@ export class DreamGame {
     return Uint8Array.of(...this.ram, this.shownJoysticks[number]);
   }
 
-  // Goes on from other RAM.
+  // Goes on from other RAM, after no action; what follows RAM in a generator's state is left out.
   setRam(ram) {
-    this.ram = ram;
+    this.ram = ram.slice(0, this.ram.length);
+    this.lastAction = NO_OP;
     this.isOver = false;
   }
 
