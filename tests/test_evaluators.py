@@ -1,7 +1,6 @@
 """Evaluators: their metrics by source, and which known defects they detect."""
 
 import json
-import os
 from typing import Any
 
 import cv2
@@ -18,10 +17,7 @@ from atarigan.evaluation.build import evaluator_for
 from atarigan.evaluation.features import ram_probe
 from atarigan.evaluation.metrics.neighbors import neighborhood_scores
 from tests import defects
-
-needs_data = pytest.mark.skipif(
-    "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
-)
+from tests.data_sets import needs_data
 
 
 def evaluator_of(name, num=1000, **settings):

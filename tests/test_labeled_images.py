@@ -1,6 +1,5 @@
 """The authors' own split of the data sets with labels: which images train, which test."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,7 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.sources import SOURCES
 from atarigan.data.sources.labeled_images import LABELED, open_split, published_files
 from atarigan.errors import InputError
-
-needs_data = pytest.mark.skipif(
-    "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
-)
+from tests.data_sets import needs_data
 
 
 @needs_data

@@ -1,6 +1,5 @@
 """Feature extractors: image shapes, files, and the shipped extractors."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,7 @@ from atarigan.evaluation.features.extractor import (
     extract,
     shipped_extractors,
 )
-
-needs_data = pytest.mark.skipif(
-    "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
-)
+from tests.data_sets import needs_data
 
 
 def random_frames(num, *shape):

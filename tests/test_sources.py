@@ -17,12 +17,10 @@ from atarigan.data.sources import SOURCES
 from atarigan.data.sources.points import NoisySine
 from atarigan.errors import InputError
 from atarigan.images.pixels import FrameFormat, ale_palette
+from tests.data_sets import needs_data
 
 PUBLISHED = ("mnist", "fashion-mnist", "cifar10")
 AT_HAND = [name for name in SOURCES if name not in PUBLISHED or "ATARIGAN_DATA" in os.environ]
-needs_data = pytest.mark.skipif(
-    "ATARIGAN_DATA" not in os.environ, reason="ATARIGAN_DATA names no folder with the data sets"
-)
 
 
 def filled_buffer(path, frame_format, num=40):

@@ -1,9 +1,10 @@
 """Modules whose parameters and buffers get their sizes from data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class SizedByData(nn.Module):
@@ -20,12 +21,25 @@ class SizedByData(nn.Module):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
+        stored_here = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in state_dict.items()
+            if name.startswith(prefix)
+        }
+        for name, tensor in self._later_than(stored_here).items():
+            state_dict.setdefault(prefix + name, tensor)
         own = (*self.named_parameters(recurse=False), *self.named_buffers(recurse=False))
         for name, tensor in own:
             stored = state_dict.get(prefix + name)
             if stored is not None and stored.shape != tensor.shape:
                 tensor.data = torch.empty(stored.shape, dtype=tensor.dtype, device=tensor.device)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _later_than(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return what files of earlier versions lack, by name, for the tensors of the module that a
+        file holds; nothing by default.
+        """
+        return {}
 
     def _check(self) -> None:
         """Validate the loaded tensors, which may come from an untrusted file.

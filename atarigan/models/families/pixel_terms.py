@@ -1,6 +1,6 @@
 """Pixels that few fields of a state determine, each by a table."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -107,16 +107,12 @@ class PixelTerms(SizedByData):
         before = images.index_select(1, self.pixels) * self.kept
         return images.index_copy_(1, self.pixels, before + added)
 
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Files of earlier versions have no shades."""
-        if (tables := state_dict.get(prefix + "tables")) is not None:
-            shades = torch.zeros(len(tables), NUM_SHADES)
-            defaults = self.shading.state_dict(prefix=prefix + "shading.")
-            for name, weights in {prefix + "shades": shades, **defaults}.items():
-                state_dict.setdefault(name, weights)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+    def _later_than(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The first files have no shades."""
+        if "tables" not in stored:
+            return {}
+        shades = torch.zeros(len(stored["tables"]), NUM_SHADES)
+        return {"shades": shades, **self.shading.state_dict(prefix="shading.")}
 
     def _check(self) -> None:
         num_fields, num = len(self.byte), len(self.pixels)

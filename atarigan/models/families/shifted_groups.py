@@ -1,6 +1,6 @@
 """Images that change their shape and are placed at positions read from two bytes of a state."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from atarigan.models.search.positions import (
     MovingGroup,
     PositionByte,
     PositionTable,
-    decoded_positions,
 )
 from atarigan.models.sized_by_data import SizedByData
 
@@ -234,14 +233,11 @@ class ShiftedGroups(SizedByData):
             )
         return resized
 
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Files of earlier versions have no tables; an empty one is incomplete all the same."""
-        if prefix + "groups" in state_dict:
-            for name in ("table_axes", "tables"):
-                state_dict.setdefault(prefix + name, getattr(self, name)[:0])
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+    def _later_than(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The first files have no learned decodings."""
+        if "groups" not in stored:
+            return {}
+        return {"table_axes": self.table_axes[:0], "tables": self.tables[:0]}
 
     def _check(self) -> None:
         self._expect("grid", (2,), range(1, MAX_GRID + 1))
@@ -281,13 +277,13 @@ class ShiftedGroups(SizedByData):
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():
             for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
-                moves = byte != NO_BYTE
-                positions = decoded_positions(decoding, learned) if moves else np.zeros(1)
+                position = PositionByte(byte, decoding)
+                positions = position.positions(learned)[: 256 if position.moves else 1]
                 table = _Taps(positions, first, length, grid[axis], self.size[axis], num_taps)
                 count = table.pixels.shape[1]
                 stride = 1 if axis else self.size[1]
                 tables.append((table.taps + num_inputs, table.weights, table.pixels * stride))
-                step = count if moves else 0
+                step = count if position.moves else 0
                 lines += [(max(byte, 0), num_entries + line, step) for line in range(count)]
                 num_entries += table.pixels.size
                 num_inputs += length

@@ -52,9 +52,20 @@ class PositionByte(NamedTuple):
     decoding: int
 
     def __str__(self) -> str:
-        if self.byte == NO_BYTE:
+        if not self.moves:
             return "fixed"
         return f"byte {self.byte} as {self.decoder}"
+
+    @property
+    def moves(self) -> bool:
+        """Whether the position changes."""
+        return self.byte != NO_BYTE
+
+    def positions(self, tables: Sequence["PositionTable"]) -> Floats:
+        """Return the position of each value of the byte, as `decoded_positions`; 0 for all if it
+        never changes.
+        """
+        return decoded_positions(self.decoding, tables) if self.moves else np.zeros(256)
 
     @property
     def decoder(self) -> str:

@@ -16,7 +16,7 @@ from atarigan.models.families.profiles import ProfilesGenerator
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.families.shifted_profiles import ShiftedProfilesGenerator
 from atarigan.models.frame_generator import FrameGenerator
-from atarigan.models.search.positions import NO_BYTE, decoded_positions
+from atarigan.models.search.positions import PositionByte
 from atarigan.models.state.byte_groups import ByteGroups
 from atarigan.models.state.state_prior import StatePrior
 from atarigan.models.state_conditioned import StateConditionedGenerator
@@ -183,8 +183,7 @@ def _group_tables(groups: ShiftedGroups) -> Tables:
     for number, (row_byte, row, column_byte, column, top, _, left, _) in enumerate(fields):
         axes = ((row_byte, row, top), (column_byte, column, left))
         for axis, (byte, decoding, first) in enumerate(axes):
-            moves = byte != NO_BYTE
-            positions = decoded_positions(decoding, learned) if moves else np.zeros(256)
+            positions = PositionByte(byte, decoding).positions(learned)
             start = (first + np.nan_to_num(positions).astype(np.int64)) % grid[axis]
             starts[number, axis] = np.where(np.isnan(positions), ABSENT, start)
     return {

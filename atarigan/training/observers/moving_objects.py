@@ -9,11 +9,9 @@ import numpy as np
 from atarigan.files import atomic
 from atarigan.images.pixels import Frames, gray_to_rgb
 from atarigan.models.search.positions import (
-    NO_BYTE,
     FoundGroups,
     MovingGroup,
     PositionByte,
-    decoded_positions,
 )
 from atarigan.pictures.grids import grid, padded, save_picture, scale_for, titled
 from atarigan.training.run_folder import RunFolder
@@ -74,7 +72,7 @@ def as_table(found: FoundGroups) -> dict[str, object]:
     """Return what was found, without the patches, as JSON takes it."""
 
     def position(axis: PositionByte) -> dict[str, object] | None:
-        if axis.byte == NO_BYTE:
+        if not axis.moves:
             return None
         return {"byte": axis.byte, "decoder": axis.decoder}
 
@@ -146,9 +144,7 @@ def _draw_box(
     for axis, first, length in zip(
         (group.row, group.column), (group.top, group.left), found.grid, strict=True
     ):
-        by = 0.0
-        if axis.byte != NO_BYTE:
-            by = decoded_positions(axis.decoding, found.tables)[state[axis.byte]]
+        by = axis.positions(found.tables)[state[axis.byte]]
         if np.isnan(by):
             return
         corner.append((first + by) % length)
