@@ -14,7 +14,7 @@ from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.images.pixels import frames_to_floats
 from atarigan.models import onnx_file
 from atarigan.models.build import build_generator
-from atarigan.models.families import NETWORKS
+from atarigan.models.families import NETWORKS, shifted_profiles
 from atarigan.models.families.network import NetworkShape
 from atarigan.models.families.shifted_groups import RANK, ShiftedGroups
 from atarigan.models.frame_generator import FrameGenerator
@@ -138,17 +138,20 @@ def test_few_frames_do_not_choose_the_screen():
     assert find_grid(residual, states, [(250, 160), NATIVE]) == (250, 160)
 
 
-def test_a_small_figure_is_found_before_a_landscape_that_changes():
+@pytest.mark.parametrize(("num_scenes", "contrast"), [(8, 20), (30, 60)])
+def test_a_figure_is_found_before_a_landscape_that_changes(num_scenes, contrast, monkeypatch):
+    """Also where 16 principal components are not most of it, and not only as a small object."""
+    monkeypatch.setattr(shifted_profiles, "find_small_groups", lambda *_: [])
     rng = np.random.default_rng(0)
     states = rng.integers(0, 256, (600, 5)).astype(np.uint8)
     states[:, 1] = rng.integers(20, 150, 600)
     states[:, 2] = rng.integers(0, 140, 600)
-    scenes = np.repeat(np.repeat(rng.normal(size=(8, 7, 7)), 12, 1), 12, 2)
-    landscapes = np.tensordot(rng.normal(size=(600, 8)), scenes, 1) * 20 + 120
+    scenes = np.repeat(np.repeat(rng.normal(size=(num_scenes, 7, 7)), 12, 1), 12, 2)
+    landscapes = np.tensordot(rng.normal(size=(600, num_scenes)), scenes, 1) * contrast + 120
     frames = np.clip(landscapes, 0, 255).astype(np.uint8)
     for frame, state in zip(frames, states, strict=True):
         top, left = int(state[1]) * 84 // 210, int(state[2]) * 84 // 160
-        frame[top : top + 5, left : left + 4] = 255
+        frame[top : top + 10, left : left + 6] = 255
     shape = NetworkShape((1, 84, 84), latent_size=2, condition_size=8, state_size=5)
     generator = NETWORKS["shifted_profiles"]().generator(shape)
     generator.fit(torch.from_numpy(frames)[..., None], torch.from_numpy(states))

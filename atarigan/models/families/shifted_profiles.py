@@ -116,11 +116,13 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.terms.fit(pixels, self.background[0])
         motion.view(len(motion), -1)[:, pixels.pixels[pixels.is_determined]] = 0.0
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
-        figures = _figures(motion[few]), states[few]
-        grid = find_grid(*figures, self._grids)
+        moving, left = _figures(motion[few])
+        grid = find_grid(moving, states[few], self._grids)
         votes = PointVotes(motion, states, grid)
         tables = find_tables(votes)
-        groups = find_groups(*figures, grid, tables, _FIRST_LIMITS)
+        groups = find_groups(moving, states[few], grid, tables, _FIRST_LIMITS)
+        if not groups and left is not moving:
+            groups = find_groups(left, states[few], grid, tables, _FIRST_LIMITS)
         small = find_small_groups(votes, groups)
         self.groups.set_grid_and_tables(grid, tables)
         self._add(groups + small)
@@ -232,17 +234,17 @@ def _mixing(num_features: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-def _figures(motion: Tensor) -> Tensor:
-    """Return motion (N, H, W) without its first principal components, if these are most of it: a
-    landscape that scrolls or changes its light hides what moves in front of it, and products of
-    rows and columns draw it.
+def _figures(motion: Tensor) -> tuple[Tensor, Tensor]:
+    """Return motion (N, H, W) as a search takes it first, and without its first principal
+    components, which may be what hides figures: a landscape that scrolls or changes its light, and
+    that products of rows and columns draw. Where they are most of the motion, both are the latter.
     """
     frames = motion.flatten(1)
     num = min(_NUM_COMPONENTS, *frames.shape)
     left, strengths, right = torch.svd_lowrank(frames, num, niter=4)
-    if strengths.square().sum() < _LANDSCAPE_SHARE * frames.square().sum():
-        return motion
-    return motion - ((left * strengths) @ right.T).view_as(motion)
+    without = motion - ((left * strengths) @ right.T).view_as(motion)
+    is_most = strengths.square().sum() >= _LANDSCAPE_SHARE * frames.square().sum()
+    return without if is_most else motion, without
 
 
 def _slabs(group: MovingGroup, grid: tuple[int, int]) -> Iterator[MovingGroup]:
