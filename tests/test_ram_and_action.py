@@ -17,7 +17,7 @@ from atarigan import FrameBuffer, FrameGenerator, GeneratedReplay, collect, trai
 from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
-from atarigan.data.joysticks import Joysticks
+from atarigan.data.joysticks import Joysticks, meanings_of
 from atarigan.data.provenance import Provenance
 from atarigan.data.sources import SOURCES
 from atarigan.data.states import StateSpec
@@ -96,10 +96,11 @@ def test_a_buffer_tells_the_action_of_the_newest_frame(played: FrameBuffer) -> N
     np.testing.assert_array_equal(found[:, :-1], played.values_at("ram", rows))
     columns = ("actions", "persisted", "terminations", "truncations")
     steps = zip(*(played.values_at(name, rows).tolist() for name in columns), strict=True)
-    expected, action = [], None
+    expected: list[int | None] = []
+    action: int | None = None
     for chosen, num_persisted, *ends in steps:
         expected.append(action)
-        action = action if num_persisted == 4 else BREAKOUT[chosen]
+        action = action if num_persisted == 4 else int(BREAKOUT[chosen])
         action = 0 if any(ends) else action
     known = [number for number, action in enumerate(expected) if action is not None]
     np.testing.assert_array_equal(found[known, -1], np.array(expected)[known].astype(np.uint8))
@@ -302,7 +303,7 @@ def test_ram_and_action_are_stored_apart(tmp_path: Path) -> None:
 
 
 def test_inputs_of_dreams_tell_the_joystick() -> None:
-    names = gym.make("ALE/Breakout-v5", full_action_space=True).unwrapped.get_action_meanings()
+    names = meanings_of(gym.make("ALE/Breakout-v5", full_action_space=True))
     inputs = Controls(names, has_paddle=True).frames(
         np.full(18, 1000, np.int32), np.arange(18)[:, None]
     )[1][:, 0]
