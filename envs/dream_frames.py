@@ -52,9 +52,9 @@ class DreamFrames:
         allow_other_game: bool,
     ) -> None:
         found = generator.state
-        self.reads_action = found is not None and found.adds_action
-        if found is None or found not in (state, state.with_action):
+        if not state.suffices_for(found):
             raise InputError(f"generator must read {state}, not {found or 'nothing'}")
+        self.reads_action = found != state
         check_same_game(
             generator.provenance,
             provenance,

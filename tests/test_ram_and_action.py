@@ -18,7 +18,6 @@ from atarigan.config.run_config import RunConfig
 from atarigan.data.buffer.meta import Origin
 from atarigan.data.collection.agent_steps import AgentSteps
 from atarigan.data.joysticks import Joysticks, meanings_of
-from atarigan.data.provenance import Provenance
 from atarigan.data.sources import SOURCES
 from atarigan.data.states import StateSpec
 from atarigan.envs import (
@@ -39,6 +38,7 @@ from tests import test_sb3, test_vector
 from tests.fakes import StateGenerator
 from tests.learned_games import counting_dream, learned_breakout
 from tests.node_pages import answer_of
+from tests.test_dream_observations import PaletteGenerator
 from tests.test_replayed_frames import collected
 
 gym.register_envs(ale_py)
@@ -310,17 +310,11 @@ def test_inputs_of_dreams_tell_the_joystick() -> None:
     np.testing.assert_array_equal(joysticks_of(inputs), Joysticks(names).bytes)
 
 
-class DreamGenerator:
+class DreamGenerator(PaletteGenerator):
     """A FrameGenerator of RAM of two bytes and the action, whose frames show the action."""
 
     frame_format = FrameFormat("gray", 8, 9)
-    device = torch.device("cpu")
-    provenance = Provenance()
     state = StateSpec.of("ram+action", 3)
-    largest_batch = 8
-
-    def latents(self, num: int, seed: int) -> np.ndarray:
-        return np.zeros((num, 1), np.float32)
 
     def decode_on_device(self, latents: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         assert states.shape[1] == 3

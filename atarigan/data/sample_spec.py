@@ -1,7 +1,6 @@
 """What one sample of a source is: its shape, how it is shown, what it is conditioned on."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,7 @@ class SampleSpec:
 
     def __post_init__(self) -> None:
         sizes = (self.shape, self.condition_shape or (1,), self.screen_size or (1,))
-        if min(map(partial(min, default=0), sizes)) < 1:
+        if any(min(each, default=0) < 1 for each in sizes):
             raise InputError(
                 f"shapes of samples, conditions and screens must hold sizes of at least 1, not "
                 f"{shown(self.shape)}, {shown(self.condition_shape)} and {shown(self.screen_size)}"

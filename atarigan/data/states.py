@@ -78,6 +78,10 @@ class StateSpec:
         """The same states with the action behind them; None unless they are RAM alone."""
         return StateSpec.of(RAM_AND_ACTION, self.size + 1) if self.kind == RAM else None
 
+    def suffices_for(self, read: "StateSpec | None") -> bool:
+        """Return whether a generator that reads `read` can draw these states with their actions."""
+        return read is not None and read in (self, self.with_action)
+
     def with_no_op(self, states: State) -> State:
         """Return states (N, size). Where the action belongs to them, RAM alone, (N, size - 1), gets
         that of no action; others are returned as they are.

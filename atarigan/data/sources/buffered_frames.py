@@ -41,8 +41,8 @@ class BufferedFrames(DataSource):
             raise InputError("--condition class needs a source with labels, and frames have none")
         self.state = buffer.meta.state
         self._num_encoded = config.code_frames if config.condition == CODE else 0
-        self._with_state = is_state(config.condition) and not self._num_encoded
-        self._read = self._spec_of(config.condition) if self._with_state else None
+        is_given = is_state(config.condition) and not self._num_encoded
+        self._read = self._spec_of(config.condition) if is_given else None
         self._shown = shown_format(buffer.meta.frame_format, config)
         height, width, channels = self._shown.shape
         condition_shape = (self._read.size,) if self._read else None

@@ -60,9 +60,9 @@ def _played(generator: FrameGenerator, dream: Dream | None) -> WebModel:
     if dream is None:
         return WebModel({"dream": None}, {})
     ram, state = StateSpec.of(RAM, dream.dynamics.num_bytes), generator.state
-    if state is None or state not in (ram, ram.with_action):
+    if not ram.suffices_for(state):
         raise InputError(f"the generator must read {ram}, not {state or 'nothing'}")
-    return dream_model(dream, shows_action=state.adds_action)
+    return dream_model(dream, shows_action=state != ram)
 
 
 def _title(generator: FrameGenerator, source: str | Path) -> str:
