@@ -27,6 +27,7 @@ from atarigan.models.families.pixel_terms import PixelTerms
 from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.recolored_regions import RecoloredRegions
 from atarigan.models.families.shifted_groups import ShiftedGroups
+from atarigan.models.search.landscapes import Motion, find_figures
 from atarigan.models.search.pixel_search import find_pixels
 from atarigan.models.search.points import PointVotes
 from atarigan.models.search.position_search import SearchLimits, find_grid, find_groups
@@ -45,9 +46,6 @@ _CHUNK = 256
 _TALLEST = 40
 _SMALL = 6 / 127.5  # differences below it do not count as missing
 _MAX_MEDIANS = 4.0
-_NUM_COMPONENTS = 16
-_LANDSCAPE_SHARE = 0.9  # of the squared motion
-_FIRST_LIMITS = SearchLimits()
 _EXTENSION_FRACTIONS = (0.2, 0.6)
 _LEAST_CELL_GAIN = 0.00005  # of squared error, in each cell of a group's window
 _LAST_CELL_GAIN = 0.0002  # at the last extension
@@ -116,13 +114,11 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         self.terms.fit(pixels, self.background[0])
         motion.view(len(motion), -1)[:, pixels.pixels[pixels.is_determined]] = 0.0
         few = torch.from_numpy(evenly_spaced(len(motion), _NUM_SEARCHED))
-        moving, left = _figures(motion[few])
-        grid = find_grid(moving, states[few], self._grids)
+        parts = Motion.of(motion[few])
+        grid = find_grid(parts.searched, states[few], self._grids)
         votes = PointVotes(motion, states, grid)
         tables = find_tables(votes)
-        groups = find_groups(moving, states[few], grid, tables, _FIRST_LIMITS)
-        if not groups and left is not moving:
-            groups = find_groups(left, states[few], grid, tables, _FIRST_LIMITS)
+        groups = find_figures(parts, states[few], grid, tables)
         small = find_small_groups(votes, groups)
         self.groups.set_grid_and_tables(grid, tables)
         self._add(groups + small)
@@ -232,19 +228,6 @@ def _mixing(num_features: int, width: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)
-
-
-def _figures(motion: Tensor) -> tuple[Tensor, Tensor]:
-    """Return motion (N, H, W) as a search takes it first, and without its first principal
-    components, which may be what hides figures: a landscape that scrolls or changes its light, and
-    that products of rows and columns draw. Where they are most of the motion, both are the latter.
-    """
-    frames = motion.flatten(1)
-    num = min(_NUM_COMPONENTS, *frames.shape)
-    left, strengths, right = torch.svd_lowrank(frames, num, niter=4)
-    without = motion - ((left * strengths) @ right.T).view_as(motion)
-    is_most = strengths.square().sum() >= _LANDSCAPE_SHARE * frames.square().sum()
-    return without if is_most else motion, without
 
 
 def _slabs(group: MovingGroup, grid: tuple[int, int]) -> Iterator[MovingGroup]:

@@ -1,0 +1,40 @@
+"""Figures that a landscape hides: found in what its principal components leave."""
+
+import numpy as np
+import torch
+
+from atarigan.models.search.landscapes import Motion, find_figures
+from atarigan.models.search.position_search import find_groups
+
+GRID = (210, 160)
+
+
+def scenes_and_figures(rng, num=600):
+    """Motion (num, 84, 84) and states: a mixture of 16 scenes, a bright figure at bytes 1 and 2,
+    and a faint one at bytes 3 and 4.
+    """
+    states = rng.integers(0, 256, (num, 5)).astype(np.uint8)
+    states[:, [1, 3]] = rng.integers(20, 150, (num, 2))
+    states[:, [2, 4]] = rng.integers(0, 140, (num, 2))
+    scenes = np.repeat(np.repeat(rng.normal(size=(16, 7, 7)), 12, 1), 12, 2)
+    frames = np.tensordot(rng.normal(size=(num, 16)), scenes, 1) * 0.3
+    for frame, state in zip(frames, states, strict=True):
+        for first, height, width, brightness in ((1, 12, 9, 5.0), (3, 10, 6, 0.7)):
+            top, left = int(state[first]) * 84 // 210, int(state[first + 1]) * 84 // 160
+            frame[top : top + height, left : left + width] += brightness
+    motion = (frames - frames.mean(0)).astype(np.float32)
+    return torch.from_numpy(motion), torch.from_numpy(states)
+
+
+def test_a_faint_figure_is_found_behind_a_landscape_next_to_a_bright_one():
+    frames, states = scenes_and_figures(np.random.default_rng(0))
+    motion = Motion.of(frames)
+    assert motion.searched is frames
+    (bright,) = find_groups(frames, states, GRID)
+    assert (bright.row.byte, bright.column.byte) == (1, 2)
+    first, second = find_figures(motion, states, GRID, [])
+    assert (first.row, first.column, first.share) == (bright.row, bright.column, bright.share)
+    assert (second.row.byte, second.column.byte) == (3, 4)
+    assert (
+        second.share < 0.2 * first.share + 0.01
+    )  # of all motion, not of what the landscape leaves
