@@ -69,6 +69,36 @@ def test_colors_are_exchanged_and_back_and_objects_stay(num_channels):
     assert torch.equal(floats_to_frames(regions.recolored(images, states)), frames)
 
 
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_what_is_drawn_a_few_levels_off_takes_part_in_a_flash_and_other_colors_do_not(num_channels):
+    regions = of_frames(*flashing_frames(3000, 0, num_channels=num_channels))
+    frames, states = (
+        torch.from_numpy(each) for each in flashing_frames(500, 1, num_channels=num_channels)
+    )
+    plain = regions.plain(frames, states)
+    is_flash = (plain != frames).flatten(1).any(1)
+    drawn = plain.clone()
+    drawn[:, 2, :, -1] = torch.where(drawn[:, 2, :, -1] == 0, 4, 255)
+    expected = frames.clone()
+    expected[~is_flash] = drawn[~is_flash]  # a frame of usual colors is left alone
+    assert torch.equal(regions.recolored(drawn, states), expected)
+    images = regions.recolored(frames_to_floats(drawn), states)
+    assert torch.equal(floats_to_frames(images), expected)
+    drawn[:, 2, :, -1] = torch.where(drawn[:, 2, :, -1] == 4, 5, 255)
+    assert torch.equal(regions.recolored(drawn, states)[:, 2], drawn[:, 2])
+
+
+def test_a_region_that_keeps_its_color_is_left_alone_beside_one_that_changes():
+    frames, states = flashing_frames(3000, 0)
+    frames[states[:, 3] >= 248, 15:] = 7
+    regions = of_frames(frames, states)
+    is_alone = (states[:, 2] >= 250) & (states[:, 3] < 248)
+    frames, states = (torch.from_numpy(each[is_alone]) for each in (frames, states))
+    drawn = regions.plain(frames, states)
+    drawn[:, 15:] = 101
+    assert (regions.recolored(drawn, states)[:, 15:] == 101).all()
+
+
 def test_colors_that_no_byte_tells_are_left_alone():
     frames, states = flashing_frames(3000, 0, is_told=False)
     assert find_regions(frames, states) == []

@@ -147,7 +147,8 @@ def _add_parts(network: Any, colors: Any) -> None:
     network.terms.fit(found, network.background.detach()[0])
     told = 2 * np.arange(256, dtype=np.int32) % 250  # colors that no pixel has otherwise
     is_on = np.arange(1 << 16) % 7 < 3
-    region = Region(np.arange(60), int(colors[0]), told, 6, is_on, (7, 3), 0.3, 1.0)
+    usual = int(colors[0]) ^ 3  # which no pixel has; the nearest color counts as it
+    region = Region(np.arange(60), usual, told, 6, is_on, (7, 3), 0.3, 1.0)
     network.regions.fit([region])
 
 

@@ -11,7 +11,8 @@ from atarigan.images.pixels import frames_to_floats
 from atarigan.models.search.region_search import MAX_REGIONS, NUM_PAIRS, NUM_VALUES, Region
 from atarigan.models.sized_by_data import SizedByData
 
-_TOLERANCE = 1e-3  # of floats that stand for levels, which are 2 / 255 apart
+NEAR_LEVELS = 4
+_NEAR = (NEAR_LEVELS + 0.1) * 2 / 255  # in images, whose levels are 2 / 255 apart
 
 
 class RecoloredRegions(SizedByData):
@@ -19,7 +20,8 @@ class RecoloredRegions(SizedByData):
     (`models/search/region_search.py`).
 
     A network then draws frames as if the background never changed its color. Only pixels of the
-    usual color are recolored, so objects of other colors stay unchanged.
+    usual color are recolored, or of one that nobody can tell from it, at most `NEAR_LEVELS` levels
+    away: what a network draws may be a level off. So objects of other colors stay unchanged.
 
     Attributes:
         region_of: of each pixel, uint8 (H * W,): 0 for none, else one more than its number.
@@ -90,13 +92,13 @@ class RecoloredRegions(SizedByData):
 
     def recolored(self, frames: Tensor, states: Tensor) -> Tensor:
         """Return frames uint8 (B, H, W, C), or images (B, C, H, W) in [-1, 1], whose pixels have
-        the color that states uint8 (B, bytes) tell where they had the usual one. These may be the
-        given frames themselves if nothing changes.
+        the color that states uint8 (B, bytes) tell where they had the usual one, or nearly. These
+        may be the given frames themselves if nothing changes.
         """
         return self._exchanged(frames, states, is_back=False)
 
     def plain(self, frames: Tensor, states: Tensor) -> Tensor:
-        """Replace the told color by the usual one: the inverse of `recolored`."""
+        """Replace the told color, or nearly it, by the usual one: what `recolored` undoes."""
         return self._exchanged(frames, states, is_back=True)
 
     def _exchanged(self, frames: Tensor, states: Tensor, *, is_back: bool) -> Tensor:
@@ -123,9 +125,11 @@ class RecoloredRegions(SizedByData):
         )
         if is_float:
             old, new = (frames_to_floats(each).permute(0, 2, 3, 1) for each in (old, new))
-        is_old = (shown - old).abs() < _TOLERANCE if is_float else shown == old
+        distance = shown - old if is_float else shown.short() - old.short()
+        is_old = distance.abs() <= (_NEAR if is_float else NEAR_LEVELS)
         is_inside = (self.region_of > 0).view(*shown.shape[1:3], 1)
-        exchanged = torch.where(is_old.all(-1, keepdim=True) & is_inside, new, shown)
+        is_changed = is_inside & (old != new).any(-1, keepdim=True)
+        exchanged = torch.where(is_changed & is_old.all(-1, keepdim=True), new, shown)
         return exchanged.permute(0, 3, 1, 2) if is_float else exchanged
 
     def _told(self, states: Tensor) -> Tensor:

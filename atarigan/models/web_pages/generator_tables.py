@@ -13,6 +13,7 @@ from atarigan.images.pixel_values import color_codes, colors_of
 from atarigan.images.pixels import FrameFormat, floats_to_frames
 from atarigan.models.families.codebook import CodebookGenerator
 from atarigan.models.families.profiles import ProfilesGenerator
+from atarigan.models.families.recolored_regions import NEAR_LEVELS
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.families.shifted_profiles import ShiftedProfilesGenerator
 from atarigan.models.frame_generator import FrameGenerator
@@ -104,9 +105,18 @@ class _Palette:
 
     def rgb(self) -> Array:
         """Return the numbered colors, uint8 (colors, 3)."""
+        return np.ascontiguousarray(self._format.to_rgb(self._colors()[None])[0])
+
+    def near(self, colors: Array) -> Array:
+        """Return which numbered colors `RecoloredRegions` takes for each of colors uint8 (N, C),
+        0 or 1, uint8 (N, numbered colors).
+        """
+        distances = np.abs(self._colors().astype(int) - colors.astype(int)[:, None])
+        return (distances <= NEAR_LEVELS).all(2).astype(np.uint8)
+
+    def _colors(self) -> Array:
         codes = np.array([*self._number_of], np.int32)
-        colors = colors_of(codes, self._format.num_channels)
-        return np.ascontiguousarray(self._format.to_rgb(colors[None])[0])
+        return colors_of(codes, self._format.num_channels)
 
 
 def _weights(module: nn.Module) -> Tables:
@@ -162,12 +172,16 @@ def _palette_tables(network: ProfilesGenerator, palette: _Palette) -> Tables:
 
 
 def _region_tables(network: ShiftedProfilesGenerator, palette: _Palette) -> Tables:
-    """What `RecoloredRegions` holds, with numbers of colors, and on as bits."""
+    """What `RecoloredRegions` holds, with numbers of colors, and on as bits; and the colors that it
+    takes for the usual ones.
+    """
     regions = network.regions
+    usual, colors = (palette.numbers(_array(each)) for each in (regions.usual, regions.colors))
     return {
         "regions.region_of": _array(regions.region_of),
-        "regions.usual": palette.numbers(_array(regions.usual)),
-        "regions.colors": palette.numbers(_array(regions.colors)),
+        "regions.usual": usual,
+        "regions.near": palette.near(_array(regions.usual)),
+        "regions.colors": colors,
         "regions.on": np.packbits(_array(regions.on), axis=1, bitorder="little"),
         "regions.addresses": _array(regions.addresses).astype(np.int32),
     }

@@ -4,16 +4,20 @@ const NUM_VALUES = 256;
 
 export class RecoloredRegions {
   constructor(tables) {
-    for (const name of ["region_of", "usual", "colors", "on", "addresses"]) {
+    for (const name of ["region_of", "usual", "near", "colors", "on", "addresses"]) {
       this[name] = tables.get(`regions.${name}`);
     }
   }
 
   recolor(frame, ram) {
-    const told = Array.from(this.usual, (usual, region) => this.told(region, ram) ?? usual);
-    if (told.every((color, region) => color === this.usual[region])) return;
+    const told = Array.from(this.usual, (_, region) => this.told(region, ram));
+    if (told.every((color) => color === null)) return;
+    const numColors = this.near.length / this.usual.length;
     this.region_of.forEach((number, pixel) => {
-      if (number && frame[pixel] === this.usual[number - 1]) frame[pixel] = told[number - 1];
+      const color = number ? told[number - 1] : null;
+      if (color === null) return;
+      const isUsual = this.near[(number - 1) * numColors + frame[pixel]];
+      if (isUsual) frame[pixel] = color;
     });
   }
 
@@ -23,6 +27,7 @@ export class RecoloredRegions {
     const pair = ram[first] * NUM_VALUES + ram[second];
     const bit = region * NUM_VALUES * NUM_VALUES + pair;
     const isOn = (this.on[bit >> 3] >> (bit & 7)) & 1;
-    return isOn ? this.colors[region * NUM_VALUES + ram[color]] : null;
+    const told = isOn ? this.colors[region * NUM_VALUES + ram[color]] : this.usual[region];
+    return told === this.usual[region] ? null : told;
   }
 }
