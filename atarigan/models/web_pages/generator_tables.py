@@ -112,7 +112,8 @@ class _Palette:
         0 or 1, uint8 (N, numbered colors).
         """
         distances = np.abs(self._colors().astype(int) - colors.astype(int)[:, None])
-        return (distances <= NEAR_LEVELS).all(2).astype(np.uint8)
+        is_near: Array = (distances <= NEAR_LEVELS).all(2)
+        return is_near.astype(np.uint8)
 
     def _colors(self) -> Array:
         codes = np.array([*self._number_of], np.int32)
