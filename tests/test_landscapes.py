@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from atarigan.models.search.landscapes import Motion, find_figures
-from atarigan.models.search.position_search import find_groups
+from atarigan.models.search.position_search import SearchLimits, find_groups
 
 GRID = (210, 160)
 
@@ -38,3 +38,34 @@ def test_a_faint_figure_is_found_behind_a_landscape_next_to_a_bright_one():
     assert (
         second.share < 0.2 * first.share + 0.01
     )  # of all motion, not of what the landscape leaves
+
+
+def test_windows_are_narrowed_to_what_agrees_most():
+    """Four figures scroll together, by byte 0, and each has a column of its own, which varies
+    little: shifted back by one figure's bytes, the others nearly stand still too.
+    """
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 40, (600, 5)).astype(np.uint8)
+    for number in range(4):
+        states[:, 1 + number] = rng.integers(20 * number, 20 * number + 20, 600)
+    frames = 0.1 * rng.normal(size=(600, 84, 84))
+    for frame, state in zip(frames, states, strict=True):
+        for number in range(4):
+            top, left = (
+                (int(state[0]) + 40 * number) * 84 // 210,
+                int(state[1 + number]) * 84 // 160,
+            )
+            frame[top : top + 8, left : left + 8] += 1.0
+    motion = torch.from_numpy((frames - frames.mean(0)).astype(np.float32))
+    found = {}
+    for weak_cells in ((0.02,), (0.02, 0.3, 0.5)):
+        limits = SearchLimits(most_area=0.1, weak_cells=weak_cells)
+        groups = find_groups(motion, torch.from_numpy(states), GRID, limits=limits)
+        found[weak_cells] = {group.column.byte: group for group in groups if group.row.byte == 0}
+    wide, narrowed = found.values()
+    assert wide.keys() < narrowed.keys() == {1, 2, 3, 4}
+    assert all(narrowed[byte].top == group.top for byte, group in wide.items())
+    for number in range(4):  # the figure is in the middle of its window
+        group = narrowed[1 + number]
+        assert group.height < 50
+        assert abs((group.top + group.height // 2) % 210 - (40 * number + 10)) <= 5

@@ -19,6 +19,7 @@ _NUM_COMPONENTS = 16
 _LANDSCAPE_SHARE = 0.9  # of the squared motion
 _LEAST_SHARE = 0.001  # of all motion, for a group behind a landscape
 _LIMITS = SearchLimits()
+_LIMITS_BEHIND = SearchLimits(weak_cells=(0.02, 0.1, 0.2, 0.3, 0.5))
 
 
 class Motion(NamedTuple):
@@ -55,12 +56,12 @@ def find_figures(
         grid: lines and columns that positions count in.
         tables: further decodings.
     """
-    groups = find_groups(motion.searched, states, grid, tables, _LIMITS)
     if motion.searched is motion.left:
-        return groups
+        return find_groups(motion.left, states, grid, tables, _LIMITS_BEHIND)
+    groups = find_groups(motion.searched, states, grid, tables, _LIMITS)
     known = {byte for group in groups for byte in _bytes(group)}
     part = float(motion.left.square().sum() / motion.searched.square().sum().clamp(min=1e-9))
-    for group in find_groups(motion.left, states, grid, tables, _LIMITS):
+    for group in find_groups(motion.left, states, grid, tables, _LIMITS_BEHIND):
         share = part * group.share
         if share >= _LEAST_SHARE and known.isdisjoint(_bytes(group)):
             groups.append(dataclasses.replace(group, share=share))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from atarigan.models.search.position_pursuit import Pursuit
+from atarigan.models.search.position_pursuit import Pursuit, Step
 from atarigan.models.search.positions import (
     Floats,
     MovingGroup,
@@ -26,7 +26,6 @@ from atarigan.models.search.positions import (
 )
 
 _KEPT_ENERGY = 0.97
-_WEAK = 0.02
 _GRID_STRIDE = 4
 _CLEARLY = 1.1
 _FRAMES_PER_STEP = 50
@@ -47,6 +46,9 @@ class SearchLimits:
             the second times the share of the screen that its window covers. Large windows cost more
             and are found by chance more easily.
         most_area: share of the screen that a window may cover.
+        weak_cells: a window is around cells that agree more than this share of the one that agrees
+            most. With several, ascending, the first and so the widest window in which the group can
+            be kept is taken: a landscape agrees by chance everywhere.
         margins: lines and columns to add on each side of a window. Figures stretch sideways (arms,
             shots) further than their mean image shows.
     """
@@ -58,6 +60,7 @@ class SearchLimits:
     least_consistency: float = 0.08
     consistency_by_area: float = 1.5
     most_area: float = 0.6
+    weak_cells: tuple[float, ...] = (0.02,)
     margins: tuple[int, int] = (5, 12)
 
 
@@ -111,7 +114,6 @@ def find_groups(
 
 
 def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterator[MovingGroup]:
-    lines, columns = pursuit.grid
     for _ in range(num_steps):
         if pursuit.best_share < limits.least_gain:
             break
@@ -119,31 +121,56 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
     pursuit.refit()
     windows: dict[tuple[PositionByte, PositionByte], Window] = {}
     for step in pursuit.steps():
-        agreeing = _smoothed(step.agreeing).clamp(min=0)
-        consistency = agreeing / _smoothed(step.expected).clamp(min=1e-12)
-        agreeing = agreeing * (consistency >= limits.least_consistency)
-        if not agreeing.any():
-            continue
-        agreeing = agreeing * (agreeing > _WEAK * agreeing.max())
         # An object of the same kind that was found before shows its window more clearly.
         first = step.sibling_of
-        window = first and windows.get(first)
-        windows[step.row, step.column] = window or _window(agreeing, pursuit.grid, limits.margins)
-        top, height, left, width = windows[step.row, step.column]
-        inside = torch.from_numpy(_cells_inside(top, height, lines, len(agreeing)))[:, None]
-        inside = inside & torch.from_numpy(_cells_inside(left, width, columns, agreeing.shape[1]))
-        expected = float((step.expected * inside).sum())
-        if expected <= 0:  # no position occurs twice, or there is only one
-            continue
-        total = float((step.agreeing * inside).sum()) / expected
-        patch = np.roll(step.mean, (-top, -left), (0, 1))[:height, :width]
-        share = float(np.square(patch).mean() * height * width) * step.present
-        share *= pursuit.num_pixels / (lines * columns) * pursuit.num_pixels / pursuit.energy
-        area = height * width / (lines * columns)
-        least = limits.least_consistency + limits.consistency_by_area * area
-        if share < limits.least_share or total < least or area > limits.most_area:
-            continue
-        yield MovingGroup(step.row, step.column, top, height, left, width, share, total, patch)
+        known = first and windows.get(first)
+        tried = [known] if known else _windows(step, pursuit.grid, limits)
+        groups = [_group(step, pursuit, window) for window in tried]
+        kept = [group for group in groups if group and _is_kept(group, pursuit.grid, limits)]
+        if tried:
+            windows[step.row, step.column] = _window_of(kept[0]) if kept else tried[0]
+        yield from kept[:1]
+
+
+def _windows(step: Step, grid: tuple[int, int], limits: SearchLimits) -> list[Window]:
+    """Windows to try for what a pair of bytes moves, the widest first."""
+    agreeing = _smoothed(step.agreeing).clamp(min=0)
+    consistency = agreeing / _smoothed(step.expected).clamp(min=1e-12)
+    agreeing = agreeing * (consistency >= limits.least_consistency)
+    if not agreeing.any():
+        return []
+    parts = (agreeing * (agreeing > weak * agreeing.max()) for weak in limits.weak_cells)
+    return list(dict.fromkeys(_window(part, grid, limits.margins) for part in parts))
+
+
+def _group(step: Step, pursuit: Pursuit, window: Window) -> MovingGroup | None:
+    """What a pair of bytes moves in a window; None where no position occurs twice, or there is only
+    one.
+    """
+    lines, columns = pursuit.grid
+    top, height, left, width = window
+    num_down, num_across = step.agreeing.shape
+    inside = torch.from_numpy(_cells_inside(top, height, lines, num_down))[:, None]
+    inside = inside & torch.from_numpy(_cells_inside(left, width, columns, num_across))
+    expected = float((step.expected * inside).sum())
+    if expected <= 0:
+        return None
+    consistency = float((step.agreeing * inside).sum()) / expected
+    patch = np.roll(step.mean, (-top, -left), (0, 1))[:height, :width]
+    share = float(np.square(patch).mean() * height * width) * step.present
+    share *= pursuit.num_pixels / (lines * columns) * pursuit.num_pixels / pursuit.energy
+    return MovingGroup(step.row, step.column, *window, share, consistency, patch)
+
+
+def _is_kept(group: MovingGroup, grid: tuple[int, int], limits: SearchLimits) -> bool:
+    area = group.height * group.width / (grid[0] * grid[1])
+    least = limits.least_consistency + limits.consistency_by_area * area
+    is_clear = group.share >= limits.least_share and group.consistency >= least
+    return is_clear and area <= limits.most_area
+
+
+def _window_of(group: MovingGroup) -> Window:
+    return group.top, group.height, group.left, group.width
 
 
 def _window(cells: Tensor, grid: tuple[int, int], margins: tuple[int, int]) -> Window:
