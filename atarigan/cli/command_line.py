@@ -27,7 +27,9 @@ _IN_PLAIN_WORDS = {  # of tyro's and Python's messages
     r"Error parsing (--\S+): could not convert string to float: ('.*?')": (
         r"\1 must be a number, not \2"
     ),
-    r"Missing value for argument '(--\S+)'\. Expected 1 values\.": r"\1 needs a value",
+    r"Missing value for argument '(--\S+)'\. Expected 1 values\.": (
+        r"\1 needs a value; write \1=VALUE for one that begins with a dash"
+    ),
     r"Missing from python -m \S+( \S+)?: ": "must be given: ",
     r"Unrecognized options: ": "unknown: ",
     r"Argument helptext: |Error parsing [A-Za-z]+: ": "",
