@@ -29,7 +29,7 @@ def scenes_and_figures(rng, num=600):
 def test_a_faint_figure_is_found_behind_a_landscape_next_to_a_bright_one():
     frames, states = scenes_and_figures(np.random.default_rng(0))
     motion = Motion.of(frames)
-    assert motion.searched is frames
+    assert not motion.is_landscape
     (bright,) = find_groups(frames, states, GRID)
     assert (bright.row.byte, bright.column.byte) == (1, 2)
     first, second = find_figures(motion, states, GRID, [])

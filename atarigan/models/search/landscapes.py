@@ -16,8 +16,9 @@ from atarigan.models.search.position_search import SearchLimits, find_groups
 from atarigan.models.search.positions import NO_BYTE, MovingGroup, PositionTable
 
 _NUM_COMPONENTS = 16
+_MANY_COMPONENTS = 64
 _LANDSCAPE_SHARE = 0.9  # of the squared motion
-_LEAST_SHARE = 0.001  # of all motion, for a group behind a landscape
+_LEAST_SHARE = 0.001  # of all motion, for a group behind others
 _LIMITS = SearchLimits()
 _LIMITS_BEHIND = SearchLimits(weak_cells=(0.02, 0.1, 0.2, 0.3, 0.5))
 
@@ -26,29 +27,33 @@ class Motion(NamedTuple):
     """Frames minus their background, in positions on the line of colors.
 
     Attributes:
-        searched: what is searched first, float (N, H, W): all of it, or, where a landscape is
-            nearly all of it, `left`.
-        left: what is left without the first principal components, float (N, H, W).
+        whole: all of it, float (N, H, W).
+        left: what is left without its first principal components, float (N, H, W).
+        is_landscape: whether these are nearly all of it.
     """
 
-    searched: Tensor
+    whole: Tensor
     left: Tensor
+    is_landscape: bool
 
     @classmethod
     def of(cls, motion: Tensor) -> "Motion":
         """Split frames minus their background (N, H, W)."""
-        frames = motion.flatten(1)
-        num = min(_NUM_COMPONENTS, *frames.shape)
-        left, strengths, right = torch.svd_lowrank(frames, num, niter=4)
-        without = motion - ((left * strengths) @ right.T).view_as(motion)
-        is_most = strengths.square().sum() >= _LANDSCAPE_SHARE * frames.square().sum()
-        return cls(without if is_most else motion, without)
+        left = _without_components(motion, _NUM_COMPONENTS)
+        least_left = (1 - _LANDSCAPE_SHARE) * motion.square().sum()
+        return cls(motion, left, bool(left.square().sum() <= least_left))
+
+    @property
+    def searched(self) -> Tensor:
+        """What shows figures best."""
+        return self.left if self.is_landscape else self.whole
 
 
 def find_figures(
     motion: Motion, states: Tensor, grid: tuple[int, int], tables: Sequence[PositionTable]
 ) -> list[MovingGroup]:
-    """Find groups in motion, and behind its landscape those of other bytes.
+    """Find groups in motion, and behind its landscape those of other bytes. Where there is nothing
+    but a landscape, small figures are searched in what many components leave as well.
 
     Args:
         motion: of frames.
@@ -56,17 +61,30 @@ def find_figures(
         grid: lines and columns that positions count in.
         tables: further decodings.
     """
-    if motion.searched is motion.left:
-        return find_groups(motion.left, states, grid, tables, _LIMITS_BEHIND)
-    groups = find_groups(motion.searched, states, grid, tables, _LIMITS)
-    known = {byte for group in groups for byte in _bytes(group)}
-    part = float(motion.left.square().sum() / motion.searched.square().sum().clamp(min=1e-9))
-    for group in find_groups(motion.left, states, grid, tables, _LIMITS_BEHIND):
-        share = part * group.share
-        if share >= _LEAST_SHARE and known.isdisjoint(_bytes(group)):
-            groups.append(dataclasses.replace(group, share=share))
-    return sorted(groups, key=lambda group: -group.share)
+    groups = []
+    if not motion.is_landscape:
+        groups = find_groups(motion.whole, states, grid, tables, _LIMITS)
+    layers = [motion.left]
+    if not groups:
+        layers.append(_without_components(motion.whole, _MANY_COMPONENTS))
+    least_share = _LEAST_SHARE if groups else 0.0
+    taken = {byte for group in groups for byte in _bytes(group)}
+    behind: dict[tuple[int, int], MovingGroup] = {}
+    for layer in layers:
+        part = float(layer.square().sum() / motion.whole.square().sum().clamp(min=1e-9))
+        for group in find_groups(layer, states, grid, tables, _LIMITS_BEHIND):
+            group = dataclasses.replace(group, share=part * group.share)
+            if group.share >= least_share and taken.isdisjoint(_bytes(group)):
+                behind.setdefault((group.row.byte, group.column.byte), group)
+    return sorted((*groups, *behind.values()), key=lambda group: -group.share)
 
 
 def _bytes(group: MovingGroup) -> set[int]:
     return {group.row.byte, group.column.byte} - {NO_BYTE}
+
+
+def _without_components(motion: Tensor, num: int) -> Tensor:
+    """Motion (N, H, W) without its first principal components."""
+    frames = motion.flatten(1)
+    left, strengths, right = torch.svd_lowrank(frames, min(num, *frames.shape), niter=4)
+    return motion - ((left * strengths) @ right.T).view_as(motion)
