@@ -45,7 +45,8 @@ class SearchLimits:
         least_consistency, consistency_by_area: consistency that a group must have: the first, plus
             the second times the share of the screen that its window covers. Large windows cost more
             and are found by chance more easily.
-        most_area: share of the screen that a window may cover.
+        most_area, most_narrowed_area: share of the screen that a window may cover: the first one,
+            and narrower ones.
         weak_cells: a window is around cells that agree more than this share of the one that agrees
             most. With several, ascending, the first and so the widest window in which the group can
             be kept is taken: a landscape agrees by chance everywhere.
@@ -60,6 +61,7 @@ class SearchLimits:
     least_consistency: float = 0.08
     consistency_by_area: float = 1.5
     most_area: float = 0.6
+    most_narrowed_area: float = 0.1
     weak_cells: tuple[float, ...] = (0.02,)
     margins: tuple[int, int] = (5, 12)
 
@@ -125,11 +127,16 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
         first = step.sibling_of
         known = first and windows.get(first)
         tried = [known] if known else _windows(step, pursuit.grid, limits)
-        groups = [_group(step, pursuit, window) for window in tried]
-        kept = [group for group in groups if group and _is_kept(group, pursuit.grid, limits)]
+        kept = None
+        for number, window in enumerate(tried):
+            group = _group(step, pursuit, window)
+            most_area = limits.most_narrowed_area if number else limits.most_area
+            if group and _is_kept(group, pursuit.grid, limits, most_area):
+                kept = group
+                yield group
+                break
         if tried:
-            windows[step.row, step.column] = _window_of(kept[0]) if kept else tried[0]
-        yield from kept[:1]
+            windows[step.row, step.column] = _window_of(kept) if kept else tried[0]
 
 
 def _windows(step: Step, grid: tuple[int, int], limits: SearchLimits) -> list[Window]:
@@ -162,11 +169,13 @@ def _group(step: Step, pursuit: Pursuit, window: Window) -> MovingGroup | None:
     return MovingGroup(step.row, step.column, *window, share, consistency, patch)
 
 
-def _is_kept(group: MovingGroup, grid: tuple[int, int], limits: SearchLimits) -> bool:
+def _is_kept(
+    group: MovingGroup, grid: tuple[int, int], limits: SearchLimits, most_area: float
+) -> bool:
     area = group.height * group.width / (grid[0] * grid[1])
     least = limits.least_consistency + limits.consistency_by_area * area
     is_clear = group.share >= limits.least_share and group.consistency >= least
-    return is_clear and area <= limits.most_area
+    return is_clear and area <= most_area
 
 
 def _window_of(group: MovingGroup) -> Window:
