@@ -104,16 +104,24 @@ def test_colors_that_no_byte_tells_are_left_alone():
     assert find_regions(frames, states) == []
 
 
-@pytest.mark.parametrize(("num_channels", "offset"), [(1, -2), (3, 6)])
-def test_colors_that_did_not_occur_follow_from_the_console_s_palette(num_channels, offset):
+def plus(constant):
+    return lambda values: values + constant & 0xFE
+
+
+@pytest.mark.parametrize(
+    ("num_channels", "index_of"),
+    [(1, plus(-2)), (3, plus(6)), (1, lambda values: (values ^ 0x0E) & 0xFE)],
+    ids=["minus 2", "plus 6", "counts down to white"],
+)
+def test_colors_that_did_not_occur_follow_from_the_console_s_palette(num_channels, index_of):
     frames, states = flashing_frames(3000, 0, num_channels=num_channels)
     is_flash = states[:, 2] >= 250
     states[:, 4] = np.random.default_rng(1).choice([2, 33, 64, 146, 200], 3000)
     table = ale_grays("ntsc")[:, None] if num_channels == 1 else ale_palette("ntsc")
-    frames[is_flash, :12] = table[states[is_flash, 4].astype(int) + offset & 0xFE][:, None, None]
+    frames[is_flash, :12] = table[index_of(states[is_flash, 4].astype(int))][:, None, None]
     (region,) = find_regions(frames, states)
     assert region.color_byte == 4
-    expected = color_codes(table[np.arange(256) + offset & 0xFE])
+    expected = color_codes(table[index_of(np.arange(256))])
     assert region.colors.tolist() == expected.tolist()
 
 

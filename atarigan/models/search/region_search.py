@@ -10,8 +10,9 @@ of the color in the console's palette; then colors are known that did not occur.
 """
 
 import itertools
+from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,12 @@ _CONSOLE_RIGHT = 0.95
 _MIN_COLORS = 3
 _NUM_BLOCKS = 16
 _CHUNK = 512
+
+# the index of a color for a value and a constant
+_INDEX_OF: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda value, constant: (value + constant) % NUM_VALUES,
+    np.bitwise_xor,
+)
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int32]
@@ -229,18 +236,18 @@ def _color_byte(
 def _color_table(values: Bytes, shown: Codes, num_channels: int) -> Codes:
     """The code for each value of a byte, (256,).
 
-    It is the console's color whose index is the value plus a constant, if that is nearly always
-    right for several colors, as some constant fits a single one; else the most frequent one of the
-    value, or of the nearest value that occurs.
+    It is the console's color whose index is the value plus a constant, or with some bits inverted,
+    if that is nearly always right for several colors, as some constant fits a single one; else the
+    most frequent one of the value, or of the nearest value that occurs.
     """
     if not len(values):
         return np.zeros(NUM_VALUES, np.int32)
     is_varied = len(np.unique(shown)) >= _MIN_COLORS
-    for table in _console_colors(num_channels) if is_varied else ():
-        sums = np.arange(NUM_VALUES)[:, None] + values  # constants, frames
-        right = (table[sums % NUM_VALUES] == shown).mean(1)
-        if right.max() >= _CONSOLE_RIGHT:
-            return table[(np.arange(NUM_VALUES) + int(right.argmax())) % NUM_VALUES]
+    numbers = np.arange(NUM_VALUES)
+    for table, index_of in itertools.product(_console_colors(num_channels), _INDEX_OF):
+        right = (table[index_of(values, numbers[:, None])] == shown).mean(1)  # for each constant
+        if is_varied and right.max() >= _CONSOLE_RIGHT:
+            return table[index_of(numbers, int(right.argmax()))]
     codes, numbers = np.unique(shown, return_inverse=True)
     counts = np.zeros((NUM_VALUES, len(codes)), np.int64)
     np.add.at(counts, (values, numbers), 1)
