@@ -243,11 +243,13 @@ def _color_table(values: Bytes, shown: Codes, num_channels: int) -> Codes:
     if not len(values):
         return np.zeros(NUM_VALUES, np.int32)
     is_varied = len(np.unique(shown)) >= _MIN_COLORS
-    numbers = np.arange(NUM_VALUES)
-    for table, index_of in itertools.product(_console_colors(num_channels), _INDEX_OF):
-        right = (table[index_of(values, numbers[:, None])] == shown).mean(1)  # for each constant
-        if is_varied and right.max() >= _CONSOLE_RIGHT:
-            return table[index_of(numbers, int(right.argmax()))]
+    all_values = np.arange(NUM_VALUES)
+    ways = itertools.product(_console_colors(num_channels), _INDEX_OF)
+    for table, index_of in ways if is_varied else ():
+        right = (table[index_of(values, all_values[:, None])] == shown).mean(1)  # of each constant
+        if right.max() >= _CONSOLE_RIGHT:
+            colors: Codes = table[index_of(all_values, int(right.argmax()))]
+            return colors
     codes, numbers = np.unique(shown, return_inverse=True)
     counts = np.zeros((NUM_VALUES, len(codes)), np.int64)
     np.add.at(counts, (values, numbers), 1)
