@@ -82,6 +82,22 @@ def test_resume_goes_on_with_the_runs_own_settings(tmp_path, run):
     assert state["num_images"] == 64
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--latent-size", 5, "--latent-size must stay 128 in a run that is resumed, not 5"),
+        (
+            "--condition",
+            "code",
+            "--condition must stay 'none' in a run that is resumed, not 'code'",
+        ),
+    ],
+)
+def test_settings_that_decide_the_weights_stay(run, flag, value, message):
+    with pytest.raises(InputError, match=message):
+        run_train("--out", run, "--resume", flag, value)
+
+
 def test_list_names_every_choice_with_a_line_on_it(capsys):
     assert train.main(["--list"]) == 0
     _, *sections = re.split(r"^--\w+$", capsys.readouterr().out, flags=re.MULTILINE)

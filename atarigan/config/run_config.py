@@ -14,6 +14,10 @@ MAX_LAYERS = 64
 MAX_INTEGER = 1 << 53  # integers up to this are exact as floats
 MAX_CODE_SIZE, MAX_WORDS, MAX_CODE_FRAMES = 1024, 256, 4
 MAX_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
+SETTINGS_OF_WEIGHTS = (  # that decide which weights there are, and of which sizes
+    *("image_size", "color", "condition", "code_size", "code_levels", "code_frames", "network"),
+    *("generator_width", "critic_width", "generator_layers", "critic_layers", "latent_size"),
+)
 _UPDATES = ("critic_steps", "generator_steps", "reconstruction_steps")
 _STEPS = ("critic_steps", "generator_steps", "penalty_every")
 _AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate", "code_size", "code_frames")
@@ -165,10 +169,10 @@ class RunConfig:
         for name, value in vars(self).items():
             least = 1 if name in _AT_LEAST_ONE else 0
             if isinstance(value, int | float) and name not in _FRACTIONS and not value >= least:
-                raise InputError(f"{_flag(name)} must be at least {least}, not {value}")
+                raise InputError(f"{flag_of(name)} must be at least {least}, not {value}")
             most = MAX_STEPS if name in _UPDATES else MAX_INTEGER
             if isinstance(value, int | float) and not value <= most:
-                raise InputError(f"{_flag(name)} must be at most {most}, not {value}")
+                raise InputError(f"{flag_of(name)} must be at most {most}, not {value}")
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"--accumulate must divide --batch-size {self.batch_size}, not {self.accumulate}"
@@ -177,26 +181,30 @@ class RunConfig:
         for name in ("generator_layers", "critic_layers"):
             sizes = getattr(self, name)
             if min(sizes, default=1) < 1:
-                raise InputError(f"{_flag(name)} must all be at least 1, not {shown(list(sizes))}")
+                raise InputError(
+                    f"{flag_of(name)} must all be at least 1, not {shown(list(sizes))}"
+                )
             if len(sizes) > MAX_LAYERS:
                 raise InputError(
-                    f"{_flag(name)} must be at most {MAX_LAYERS} sizes, not {len(sizes)}"
+                    f"{flag_of(name)} must be at most {MAX_LAYERS} sizes, not {len(sizes)}"
                 )
         for name in ("generator_lr", "critic_lr"):
             value = getattr(self, name)
             if not 0 < value < 1:
-                raise InputError(f"{_flag(name)} must be between 0 and 1, not {value}")
+                raise InputError(f"{flag_of(name)} must be between 0 and 1, not {value}")
         if not 0 < self.final_lr <= 1:
             raise InputError(f"--final-lr must be above 0 and at most 1, not {self.final_lr}")
         for name in ("beta1", "beta2"):
             value = getattr(self, name)
             if not 0 <= value < 1:
-                raise InputError(f"{_flag(name)} must be at least 0 and below 1, not {value}")
+                raise InputError(f"{flag_of(name)} must be at least 0 and below 1, not {value}")
 
     def _check_code(self) -> None:
         for name, most in (("code_size", MAX_CODE_SIZE), ("code_frames", MAX_CODE_FRAMES)):
             if getattr(self, name) > most:
-                raise InputError(f"{_flag(name)} must be at most {most}, not {getattr(self, name)}")
+                raise InputError(
+                    f"{flag_of(name)} must be at most {most}, not {getattr(self, name)}"
+                )
         levels = self.code_levels
         if min(levels, default=0) < 2 or not math.prod(levels) <= MAX_WORDS:
             raise InputError(
@@ -205,5 +213,6 @@ class RunConfig:
             )
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """Return the flag of a setting."""
     return "--" + name.replace("_", "-")

@@ -11,9 +11,9 @@ from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay, report_phase
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.clock import clock_of
-from atarigan.config.run_config import RunConfig
+from atarigan.config.run_config import SETTINGS_OF_WEIGHTS, RunConfig, flag_of
 from atarigan.data.provenance import check_same_game
-from atarigan.errors import InputError
+from atarigan.errors import InputError, shown
 from atarigan.evaluation.build import missing_for_evaluation
 from atarigan.files import typed_json
 from atarigan.models.checkpoint import checkpoints_of, find_checkpoint
@@ -129,10 +129,12 @@ def _resumed_trainer(
     there is none yet.
 
     Raises:
-        InputError: the folder cannot be written, or the data is of another game.
+        InputError: the folder cannot be written, the networks would have other weights, or the data
+            is of another game.
     """
     refuse_read_only(folder.path)
     before = typed_json.read_json(folder.config, ModelConfig)
+    _check_same_weights(before.run, config)
     accept = partial(_checked_model, before, allow_other_game=allow_other_game)
     trainer = build_trainer(config, group, report=report_phase, accept=accept)
     check_memory(trainer)
@@ -142,6 +144,15 @@ def _resumed_trainer(
         print(f"{folder.path} holds no checkpoint: the training begins anew")
         choose_num_threads(trainer)
     return trainer
+
+
+def _check_same_weights(before: RunConfig, now: RunConfig) -> None:
+    for name in SETTINGS_OF_WEIGHTS:
+        old, new = getattr(before, name), getattr(now, name)
+        if old != new:
+            raise InputError(
+                f"{flag_of(name)} must stay {shown(old)} in a run that is resumed, not {shown(new)}"
+            )
 
 
 def _announce(trainer: Trainer, out: Path) -> None:
