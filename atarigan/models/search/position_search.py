@@ -127,16 +127,24 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
         first = step.sibling_of
         known = first and windows.get(first)
         tried = [known] if known else _windows(step, pursuit.grid, limits)
-        kept = None
-        for number, window in enumerate(tried):
-            group = _group(step, pursuit, window)
-            most_area = limits.most_narrowed_area if number else limits.most_area
-            if group and _is_kept(group, pursuit.grid, limits, most_area):
-                kept = group
-                yield group
-                break
+        group = _kept(step, pursuit, tried, limits)
+        if group:
+            yield group
         if tried:
-            windows[step.row, step.column] = _window_of(kept) if kept else tried[0]
+            windows[step.row, step.column] = _window_of(group) if group else tried[0]
+
+
+def _kept(
+    step: Step, pursuit: Pursuit, windows: Sequence[Window], limits: SearchLimits
+) -> MovingGroup | None:
+    """What a pair of bytes moves, in the first of the windows in which it can be kept."""
+    most_area = limits.most_area
+    for window in windows:
+        group = _group(step, pursuit, window)
+        if group and _is_clear(group, pursuit.grid, limits, most_area):
+            return group
+        most_area = limits.most_narrowed_area
+    return None
 
 
 def _windows(step: Step, grid: tuple[int, int], limits: SearchLimits) -> list[Window]:
@@ -169,13 +177,12 @@ def _group(step: Step, pursuit: Pursuit, window: Window) -> MovingGroup | None:
     return MovingGroup(step.row, step.column, *window, share, consistency, patch)
 
 
-def _is_kept(
+def _is_clear(
     group: MovingGroup, grid: tuple[int, int], limits: SearchLimits, most_area: float
 ) -> bool:
     area = group.height * group.width / (grid[0] * grid[1])
     least = limits.least_consistency + limits.consistency_by_area * area
-    is_clear = group.share >= limits.least_share and group.consistency >= least
-    return is_clear and area <= most_area
+    return area <= most_area and group.share >= limits.least_share and group.consistency >= least
 
 
 def _window_of(group: MovingGroup) -> Window:
