@@ -16,7 +16,7 @@ from atarigan.config.condition import CODE, NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.network_dream_config import NetworkDreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
-from atarigan.config.run_config import RunConfig
+from atarigan.config.run_config import RunConfig, flag_of
 from atarigan.errors import InputError
 from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import refuse_links_outside
@@ -42,7 +42,8 @@ class TrainArguments:
     config: str | None = None
     """JSON file of settings to start from, such as a run's config.json; other flags override it."""
     resume: bool = False
-    """Go on from the newest checkpoint in --out, with its configuration; other flags override it.
+    """Go on from the newest checkpoint in --out, with its configuration; other flags override it,
+    but the network, its condition and its latent size stay.
     """
     allow_other_game: bool = False
     """With --resume, go on with data of another game than before."""
@@ -187,7 +188,7 @@ def warn_of_unused(words: Sequence[str], config: RunConfig) -> None:
     if not flags - {"--out", "--resume", "--data", "--recipe", "--config", "--source", *LIMITS}:
         return
     for name, reason in unused_settings(config).items():
-        flag = "--" + name.replace("_", "-")
+        flag = flag_of(name)
         if flag in flags:
             warnings.warn(f"{flag} has no effect: {reason}", stacklevel=2)
 

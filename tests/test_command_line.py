@@ -66,7 +66,11 @@ def test_help_says_what_each_flag_does(capsys: pytest.CaptureFixture[str]) -> No
     ("words", "texts"),
     [
         ((), ["must be given: --out"]),
-        (("--out",), ["--out needs a value; write --out=VALUE for one that begins with a dash"]),
+        (("--out",), ["--out needs a value"]),
+        (
+            ("--out", "--policy random"),
+            ["--out needs an equals sign before this value: --out='--policy random'"],
+        ),
         (("--out", "x", "--num-step", "3"), ["--num-step", "Perhaps you meant: --num-steps"]),
         (
             ("--out", "x", "--num-steps", "three"),

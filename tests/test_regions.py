@@ -88,7 +88,23 @@ def test_what_is_drawn_a_few_levels_off_takes_part_in_a_flash_and_other_colors_d
     assert torch.equal(regions.recolored(drawn, states)[:, 2], drawn[:, 2])
 
 
-def test_a_region_that_keeps_its_color_is_left_alone_beside_one_that_changes():
+def test_colors_on_either_side_of_the_usual_one_take_part():
+    frames, states = flashing_frames(3000, 0)
+    is_dark = states[:, 3] >= 248
+    frames[is_dark, 15:] = 7
+    regions = of_frames(frames, states)
+    drawn = regions.plain(*(torch.from_numpy(each[is_dark]) for each in (frames, states)))
+    shades = torch.tensor([95, 96, 100, 104, 105], dtype=torch.uint8)
+    drawn[:, 16, :5, 0] = shades
+    expected = [95, 7, 7, 7, 105]
+    states = torch.from_numpy(states[is_dark])
+    for given in (drawn, frames_to_floats(drawn)):
+        found = regions.recolored(given, states)
+        found = floats_to_frames(found) if found.is_floating_point() else found
+        assert (found[:, 16, :5, 0] == torch.tensor(expected)).all()
+
+
+def test_a_region_that_keeps_its_color_is_left_alone_while_another_changes():
     frames, states = flashing_frames(3000, 0)
     frames[states[:, 3] >= 248, 15:] = 7
     regions = of_frames(frames, states)

@@ -93,7 +93,7 @@ def test_resume_goes_on_with_the_runs_own_settings(tmp_path, run):
         ),
     ],
 )
-def test_settings_that_decide_the_weights_stay(run, flag, value, message):
+def test_a_resumed_run_keeps_its_networks(run, flag, value, message):
     with pytest.raises(InputError, match=message):
         run_train("--out", run, "--resume", flag, value)
 

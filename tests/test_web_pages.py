@@ -32,7 +32,7 @@ from atarigan.models.search.positions import (
 )
 from atarigan.models.search.region_search import Region
 from atarigan.models.web_pages.dream_tables import dream_model
-from atarigan.models.web_pages.generator_tables import STEPS, compact
+from atarigan.models.web_pages.generator_tables import STEPS, PagePalette, compact
 from atarigan.models.web_pages.page import web_model, write_page
 from atarigan.models.web_pages.shown_bytes import shown_bytes
 from atarigan.pictures import play_page
@@ -147,9 +147,12 @@ def _add_parts(network: Any, colors: Any) -> None:
     network.terms.fit(found, network.background.detach()[0])
     told = 2 * np.arange(256, dtype=np.int32) % 250  # colors that no pixel has otherwise
     is_on = np.arange(1 << 16) % 7 < 3
-    usual = int(colors[0]) ^ 3  # which no pixel has; the nearest color counts as it
-    region = Region(np.arange(60), usual, told, 6, is_on, (7, 3), 0.3, 1.0)
-    network.regions.fit([region])
+    usual = colors[:2].astype(int) ^ 3  # which no pixel has; the nearest color counts as it
+    first, second = (
+        Region(pixels, int(color), told, 6, is_on, (7, 3), 0.3, 1.0)
+        for pixels, color in zip((np.arange(60), np.arange(60, 90)), usual, strict=True)
+    )
+    network.regions.fit([first, second])
 
 
 def test_games_are_those_of_python(pong_page: Path) -> None:
@@ -241,3 +244,12 @@ def test_what_no_page_can_run_is_named(
     with pytest.raises(InputError, match=r"at most 0 MB, not 0.1 MB: pack the generator first"):
         play_page.write_play_page(tmp_path / "page.html", "a game", {}, {"noise": noise})
     assert not (tmp_path / "page.html").exists()
+
+
+def test_colors_are_near_in_every_channel() -> None:
+    palette = PagePalette(FrameFormat("rgb", 2, 2))
+    palette.numbers(np.array([[10, 20, 30], [14, 16, 34], [10, 20, 35], [10, 20, 26]], np.uint8))
+    usual = np.array([[10, 20, 30], [200, 0, 0]], np.uint8)
+    near = {tuple(row) for row in palette.rgb()[palette.near(usual)[0] == 1].tolist()}
+    assert near == {(10, 20, 30), (14, 16, 34), (10, 20, 26)}
+    assert not palette.near(usual)[1].any()

@@ -5,6 +5,7 @@ import io
 import itertools
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,9 +28,7 @@ _IN_PLAIN_WORDS = {  # of tyro's and Python's messages
     r"Error parsing (--\S+): could not convert string to float: ('.*?')": (
         r"\1 must be a number, not \2"
     ),
-    r"Missing value for argument '(--\S+)'\. Expected 1 values\.": (
-        r"\1 needs a value; write \1=VALUE for one that begins with a dash"
-    ),
+    r"Missing value for argument '(--\S+)'\. Expected 1 values\.": r"\1 needs a value",
     r"Missing from python -m \S+( \S+)?: ": "must be given: ",
     r"Unrecognized options: ": "unknown: ",
     r"Argument helptext: |Error parsing [A-Za-z]+: ": "",
@@ -61,8 +60,9 @@ def parse(
     """
     program = f"python -m {package}{command}"
     message = io.StringIO()
-    if empty := _empty_flag(sys.argv[1:] if argv is None else argv):
-        print(f"{program}: {empty} must be some text, not ''", file=sys.stderr)
+    words = sys.argv[1:] if argv is None else argv
+    if mistake := _mistake(words):
+        print(f"{program}: {mistake}", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT)
     try:
         with contextlib.redirect_stderr(message):
@@ -80,13 +80,15 @@ def parse(
         raise
 
 
-def _empty_flag(words: Sequence[str]) -> str | None:
-    """Return the first flag whose value is empty, if any."""
+def _mistake(words: Sequence[str]) -> str | None:
+    """Return what is wrong with the first flag whose value is empty, or looks like a flag."""
     for flag, word in itertools.pairwise(["", *words]):
         if word == "" and flag.startswith("--"):
-            return flag
+            return f"{flag} must be some text, not ''"
         if re.fullmatch(r"--[\w-]+=", word):
-            return word.removesuffix("=")
+            return f"{word.removesuffix('=')} must be some text, not ''"
+        if flag.startswith("--") and re.match(r"-[^=]*\s", word):
+            return f"{flag} needs an equals sign before this value: {flag}={shlex.quote(word)}"
     return None
 
 

@@ -14,10 +14,6 @@ MAX_LAYERS = 64
 MAX_INTEGER = 1 << 53  # integers up to this are exact as floats
 MAX_CODE_SIZE, MAX_WORDS, MAX_CODE_FRAMES = 1024, 256, 4
 MAX_STEPS = 1 << 16  # updates in a training step, between which nothing is reported
-SETTINGS_OF_WEIGHTS = (  # that decide which weights there are, and of which sizes
-    *("image_size", "color", "condition", "code_size", "code_levels", "code_frames", "network"),
-    *("generator_width", "critic_width", "generator_layers", "critic_layers", "latent_size"),
-)
 _UPDATES = ("critic_steps", "generator_steps", "reconstruction_steps")
 _STEPS = ("critic_steps", "generator_steps", "penalty_every")
 _AT_LEAST_ONE = (*_STEPS, "latent_size", "batch_size", "accumulate", "code_size", "code_frames")

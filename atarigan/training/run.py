@@ -11,7 +11,7 @@ from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay, report_phase
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.clock import clock_of
-from atarigan.config.run_config import SETTINGS_OF_WEIGHTS, RunConfig, flag_of
+from atarigan.config.run_config import RunConfig, flag_of
 from atarigan.data.provenance import check_same_game
 from atarigan.errors import InputError, shown
 from atarigan.evaluation.build import missing_for_evaluation
@@ -129,12 +129,12 @@ def _resumed_trainer(
     there is none yet.
 
     Raises:
-        InputError: the folder cannot be written, the networks would have other weights, or the data
-            is of another game.
+        InputError: the folder cannot be written, the networks would be others, or the data is of
+            another game.
     """
     refuse_read_only(folder.path)
     before = typed_json.read_json(folder.config, ModelConfig)
-    _check_same_weights(before.run, config)
+    _check_same_networks(before.run, config)
     accept = partial(_checked_model, before, allow_other_game=allow_other_game)
     trainer = build_trainer(config, group, report=report_phase, accept=accept)
     check_memory(trainer)
@@ -146,8 +146,8 @@ def _resumed_trainer(
     return trainer
 
 
-def _check_same_weights(before: RunConfig, now: RunConfig) -> None:
-    for name in SETTINGS_OF_WEIGHTS:
+def _check_same_networks(before: RunConfig, now: RunConfig) -> None:
+    for name in ("network", "condition", "latent_size"):
         old, new = getattr(before, name), getattr(now, name)
         if old != new:
             raise InputError(

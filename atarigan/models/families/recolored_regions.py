@@ -11,17 +11,17 @@ from atarigan.images.pixels import frames_to_floats
 from atarigan.models.search.region_search import MAX_REGIONS, NUM_PAIRS, NUM_VALUES, Region
 from atarigan.models.sized_by_data import SizedByData
 
-NEAR_LEVELS = 4
-_NEAR = (NEAR_LEVELS + 0.1) * 2 / 255  # in images, whose levels are 2 / 255 apart
+NEAR_LEVELS = 4  # in each channel
+_NEAR_IN_IMAGES = (NEAR_LEVELS + 0.1) * 2 / 255  # levels are 2 / 255 apart there
 
 
 class RecoloredRegions(SizedByData):
     """Exchanges the usual color of regions of pixels for the one that a state tells, and back
     (`models/search/region_search.py`).
 
-    A network then draws frames as if the background never changed its color. Only pixels of the
-    usual color are recolored, or of one that nobody can tell from it, at most `NEAR_LEVELS` levels
-    away: what a network draws may be a level off. So objects of other colors stay unchanged.
+    A network then draws frames as if the background never changed its color. Only pixels whose
+    color is at most `NEAR_LEVELS` levels from the usual one are recolored, since a network may draw
+    a level off. Objects of colors farther away stay unchanged.
 
     Attributes:
         region_of: of each pixel, uint8 (H * W,): 0 for none, else one more than its number.
@@ -98,7 +98,9 @@ class RecoloredRegions(SizedByData):
         return self._exchanged(frames, states, is_back=False)
 
     def plain(self, frames: Tensor, states: Tensor) -> Tensor:
-        """Replace the told color, or nearly it, by the usual one: what `recolored` undoes."""
+        """Replace the told color, and colors near it, by the usual one. `recolored` undoes it but
+        for colors that were near the told one, which become the told one.
+        """
         return self._exchanged(frames, states, is_back=True)
 
     def _exchanged(self, frames: Tensor, states: Tensor, *, is_back: bool) -> Tensor:
@@ -126,7 +128,7 @@ class RecoloredRegions(SizedByData):
         if is_float:
             old, new = (frames_to_floats(each).permute(0, 2, 3, 1) for each in (old, new))
         distance = shown - old if is_float else shown.short() - old.short()
-        is_old = distance.abs() <= (_NEAR if is_float else NEAR_LEVELS)
+        is_old = distance.abs() <= (_NEAR_IN_IMAGES if is_float else NEAR_LEVELS)
         is_inside = (self.region_of > 0).view(*shown.shape[1:3], 1)
         is_changed = is_inside & (old != new).any(-1, keepdim=True)
         exchanged = torch.where(is_changed & is_old.all(-1, keepdim=True), new, shown)

@@ -26,7 +26,7 @@ from atarigan.models.families.network import (
 from atarigan.models.families.pixel_terms import PixelTerms
 from atarigan.models.families.profiles import ProfilesFamily, ProfilesGenerator
 from atarigan.models.families.recolored_regions import RecoloredRegions
-from atarigan.models.families.shifted_groups import ShiftedGroups
+from atarigan.models.families.shifted_groups import MAX_GROUPS, ShiftedGroups
 from atarigan.models.search.landscapes import Motion, find_figures
 from atarigan.models.search.pixel_search import find_pixels
 from atarigan.models.search.points import PointVotes
@@ -121,7 +121,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         groups = find_figures(parts, states[few], grid, tables)
         small = find_small_groups(votes, groups)
         self.groups.set_grid_and_tables(grid, tables)
-        self._add(groups + small)
+        self._add(groups, small)
 
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         super().observe((self._plain(*part), part[1]) for part in parts)
@@ -168,12 +168,17 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         votes = PointVotes(*motion, known.grid, known.tables)
         small = find_small_groups(votes, known.groups)
         groups = find_groups(*motion, known.grid, known.tables, _EXTENSION_LIMITS)
-        self._add(small + groups)
+        self._add(groups, small)
 
-    def _add(self, groups: Iterable[MovingGroup]) -> None:
+    def _add(self, groups: Iterable[MovingGroup], small: Iterable[MovingGroup]) -> None:
+        """Add groups, as many as leave room for the small ones."""
         lines, columns = self.groups.grid.tolist()
-        slabs = [slab for group in groups for slab in _slabs(group, (lines, columns))]
-        self.groups.append(slabs, self.latent_size)
+        slabs, small_slabs = (
+            [slab for group in each for slab in _slabs(group, (lines, columns))]
+            for each in (groups, small)
+        )
+        room = max(0, MAX_GROUPS - len(self.groups) - len(small_slabs))
+        self.groups.append(slabs[:room] + small_slabs, self.latent_size)
 
     def reconstruction_loss(
         self, latents: Tensor, condition: Tensor, real: Tensor, state: Tensor | None = None

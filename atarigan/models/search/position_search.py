@@ -45,11 +45,11 @@ class SearchLimits:
         least_consistency, consistency_by_area: consistency that a group must have: the first, plus
             the second times the share of the screen that its window covers. Large windows cost more
             and are found by chance more easily.
-        most_area, most_narrowed_area: share of the screen that a window may cover: the first one,
-            and narrower ones.
+        most_area, most_narrowed_area: share of the screen that the first window that is tried for a
+            pair may cover, and that each further one may.
         weak_cells: a window is around cells that agree more than this share of the one that agrees
-            most. With several, ascending, the first and so the widest window in which the group can
-            be kept is taken: a landscape agrees by chance everywhere.
+            most. Several, ascending, are tried until the group can be kept in one: a landscape
+            agrees by chance everywhere, and the first window may be half of the screen.
         margins: lines and columns to add on each side of a window. Figures stretch sideways (arms,
             shots) further than their mean image shows.
     """
@@ -127,28 +127,28 @@ def _selected(pursuit: Pursuit, num_steps: int, limits: SearchLimits) -> Iterato
         first = step.sibling_of
         known = first and windows.get(first)
         tried = [known] if known else _windows(step, pursuit.grid, limits)
-        group = _kept(step, pursuit, tried, limits)
+        group = _acceptable(step, pursuit, tried, limits)
         if group:
             yield group
         if tried:
             windows[step.row, step.column] = _window_of(group) if group else tried[0]
 
 
-def _kept(
+def _acceptable(
     step: Step, pursuit: Pursuit, windows: Sequence[Window], limits: SearchLimits
 ) -> MovingGroup | None:
     """What a pair of bytes moves, in the first of the windows in which it can be kept."""
     most_area = limits.most_area
     for window in windows:
         group = _group(step, pursuit, window)
-        if group and _is_clear(group, pursuit.grid, limits, most_area):
+        if group and _is_acceptable(group, pursuit.grid, limits, most_area):
             return group
         most_area = limits.most_narrowed_area
     return None
 
 
 def _windows(step: Step, grid: tuple[int, int], limits: SearchLimits) -> list[Window]:
-    """Windows to try for what a pair of bytes moves, the widest first."""
+    """Windows to try for what a pair of bytes moves, that around most cells first."""
     agreeing = _smoothed(step.agreeing).clamp(min=0)
     consistency = agreeing / _smoothed(step.expected).clamp(min=1e-12)
     agreeing = agreeing * (consistency >= limits.least_consistency)
@@ -177,7 +177,7 @@ def _group(step: Step, pursuit: Pursuit, window: Window) -> MovingGroup | None:
     return MovingGroup(step.row, step.column, *window, share, consistency, patch)
 
 
-def _is_clear(
+def _is_acceptable(
     group: MovingGroup, grid: tuple[int, int], limits: SearchLimits, most_area: float
 ) -> bool:
     area = group.height * group.width / (grid[0] * grid[1])

@@ -5,8 +5,9 @@ for an explosion. A frame whose background changes differs from all others in ne
 although one number changed. So for each color of the usual background, frames are found, at most a
 tenth, in which most of its pixels have another color, all the same one. Then bytes of the state are
 looked for: one or two that tell whether the color is another, and one that tells which. Programs
-count in a byte and send it to the console as a color, so a byte plus a constant is often the index
-of the color in the console's palette; then colors are known that did not occur.
+count in a byte and send it to the console as a color, so a byte plus a constant, or with some bits
+inverted, is often the index of the color in the console's palette; then colors are known that did
+not occur.
 """
 
 import itertools

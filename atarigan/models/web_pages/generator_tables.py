@@ -31,7 +31,7 @@ ABSENT = -1
 _REPLACED = ("colors.", "prior.groups.", "regions.", "groups.scores", "groups.groups")
 _REPLACED_NAMES = ("values", "prior", "bias", "extensions")
 _MAX_INT8 = 127
-_NEAR = (0, 1, -1, 2, -2)  # float32 numbers
+_NEIGHBORS = (0, 1, -1, 2, -2)  # steps between float32 numbers
 
 
 class WebModel(NamedTuple):
@@ -63,7 +63,7 @@ def generator_model(generator: FrameGenerator) -> WebModel:
             f"a page runs generators of RAM, not of a state of kind {generator.state.kind!r}"
         )
     tables = _weights(module)
-    palette = _Palette(frame_format)
+    palette = PagePalette(frame_format)
     if isinstance(network, CodebookGenerator):
         tables["values"] = palette.numbers(floats_to_frames(network.values).cpu().numpy())
         tables["bias"] = _array(network.bias + network.prior)
@@ -89,7 +89,7 @@ def generator_model(generator: FrameGenerator) -> WebModel:
     return WebModel(settings, tables | {"colors": palette.rgb()})
 
 
-class _Palette:
+class PagePalette:
     """Numbers the colors of a page's frames."""
 
     def __init__(self, frame_format: FrameFormat) -> None:
@@ -153,7 +153,7 @@ def _in_steps(name: str, matrix: Array) -> Tables:
     steps = np.ones((len(matrix), 1), np.float32)
     left = np.arange(len(matrix))
     guess = (np.abs(matrix).max(1, keepdims=True) / np.float32(_MAX_INT8)).clip(min=1e-30)
-    for away in _NEAR:
+    for away in _NEIGHBORS:
         step = (guess[left].view(np.int32) + np.int32(away)).view(np.float32)
         found = np.rint(matrix[left] / step)
         is_exact = (found.astype(np.float32) * step == matrix[left]).all(1)
@@ -163,7 +163,7 @@ def _in_steps(name: str, matrix: Array) -> Tables:
     return {name: matrix} if len(left) else {name: whole, name + STEPS: steps}
 
 
-def _palette_tables(network: ProfilesGenerator, palette: _Palette) -> Tables:
+def _palette_tables(network: ProfilesGenerator, palette: PagePalette) -> Tables:
     """The color of each level of the line, for each palette, and the palette of each pixel."""
     colors = network.colors
     at_level = palette.numbers(_array(colors.color_at_level))
@@ -172,7 +172,7 @@ def _palette_tables(network: ProfilesGenerator, palette: _Palette) -> Tables:
     return {"levels": levels, "palette_of": palette_of.reshape(-1).astype(np.uint16)}
 
 
-def _region_tables(network: ShiftedProfilesGenerator, palette: _Palette) -> Tables:
+def _region_tables(network: ShiftedProfilesGenerator, palette: PagePalette) -> Tables:
     """What `RecoloredRegions` holds, with numbers of colors, and on as bits; and the colors that it
     takes for the usual ones.
     """
