@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import torch
 
-from atarigan.models.search.points import PointVotes
+from atarigan.models.search.points import MEDIUM, PointVotes
 from atarigan.models.search.positions import (
     DECODINGS,
     NO_BYTE,
@@ -61,6 +61,23 @@ def test_parts_of_what_is_known_to_move_are_not_found_again():
     assert find_small_groups(PointVotes(*motion, SCREEN), [known]) == []
     other = MovingGroup(PositionByte(NO_BYTE, 0), PositionByte(2, V), *window)
     assert len(find_small_groups(PointVotes(*motion, SCREEN), [other])) == 1
+
+
+def test_figures_that_change_their_shape_are_found_as_points_of_medium_size():
+    """Their mean picture is faint, and the search by pictures finds nothing but the large one."""
+    rng = np.random.default_rng(0)
+    frames, states = (each.numpy() for each in frames_with_shots(1000, rng))
+    for frame, state in zip(frames[::3], states[::3], strict=True):
+        screen = np.zeros(SCREEN, np.float32)
+        line, column = 3 + 2 * int(state[1]), 8 + int(decoded_positions(HMOVE)[state[2]])
+        shape = rng.permuted(np.repeat([1.0, -1.0, 0.4], [6, 5, 5])).reshape(4, 4)
+        screen[line : line + 10, column : column + 8] = cv2.resize(shape, (8, 10), None, 0, 0, 0)
+        frame += cv2.resize(screen, SIZE[::-1], interpolation=cv2.INTER_AREA)
+    motion = torch.from_numpy(frames), torch.from_numpy(states)
+    (figure,) = find_small_groups(PointVotes(*motion, SCREEN, sizes=MEDIUM))
+    assert (figure.row, figure.column) == (PositionByte(1, TWICE), PositionByte(2, HMOVE))
+    assert (figure.height, figure.width) <= (40, 30)
+    assert len(find_small_groups(PointVotes(*motion, SCREEN))) == 1  # the shot
 
 
 def test_specks_at_random_places_move_with_nothing():

@@ -29,7 +29,7 @@ from atarigan.models.families.recolored_regions import RecoloredRegions
 from atarigan.models.families.shifted_groups import MAX_GROUPS, ShiftedGroups
 from atarigan.models.search.landscapes import Motion, find_figures
 from atarigan.models.search.pixel_search import find_pixels
-from atarigan.models.search.points import PointVotes
+from atarigan.models.search.points import MEDIUM, PointVotes
 from atarigan.models.search.position_search import SearchLimits, find_grid, find_groups
 from atarigan.models.search.position_tables import find_tables
 from atarigan.models.search.positions import CONSOLE_GRIDS, FoundGroups, MovingGroup
@@ -120,6 +120,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         tables = find_tables(votes)
         groups = find_figures(parts, states[few], grid, tables)
         small = find_small_groups(votes, groups)
+        medium = PointVotes(motion, states, grid, tables, MEDIUM)
+        groups += find_small_groups(medium, [*groups, *small])
         self.groups.set_grid_and_tables(grid, tables)
         self._add(groups, small)
 

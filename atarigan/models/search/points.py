@@ -16,8 +16,8 @@ from torch import Tensor
 
 from atarigan.models.search.positions import Candidates, Floats, Ints, PositionTable, candidates
 
+SMALL, MEDIUM = (0.0, 0.001), (0.001, 0.004)  # least and most share of the screen
 _VISIBLE = 8 / 127.5  # the levels from which metrics count a difference as well
-_SMALL_SHARE = 0.001
 _MIN_PIXELS = 6
 _RARE = 0.05
 _MAX_POINTS = 6000
@@ -28,7 +28,7 @@ _NONE_BONUS = 1.1  # one byte is preferred where a second one hardly helps
 
 
 class Points(NamedTuple):
-    """Small, rare objects: connected visible pixels.
+    """Rare objects: connected visible pixels.
 
     Attributes:
         frame: of each object, int64 (M,).
@@ -46,20 +46,22 @@ class Points(NamedTuple):
         return type(self)(*(each[which] for each in self))
 
 
-def find_points(residual: Tensor) -> Points:
-    """Find small objects in frames minus their background, float (N, H, W).
+def find_points(residual: Tensor, sizes: tuple[float, float] = SMALL) -> Points:
+    """Find objects of more than the first and at most the second share of the screen, the latter
+    counted as 6 pixels at least, in frames minus their background, float (N, H, W).
 
-    Small is at most a thousandth of the screen, or 6 pixels if that is more. Rare is a place where
-    at most a twentieth of the frames shows anything.
+    They are rare: in their places, at most a twentieth of the frames shows anything.
     """
     _, height, width = residual.shape
     visible = (residual.abs() > _VISIBLE).numpy()
     rate = visible.mean(0)
-    most = max(_MIN_PIXELS, _SMALL_SHARE * height * width)
+    above, most = (share * height * width for share in sizes)
+    most = max(_MIN_PIXELS, most)
     frames, boxes, levels = [], [], []
     for number, (mask, image) in enumerate(zip(visible, residual.numpy(), strict=True)):
         _, labels, regions, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-        for label in np.flatnonzero(regions[1:, cv2.CC_STAT_AREA] <= most) + 1:
+        areas = regions[1:, cv2.CC_STAT_AREA]
+        for label in np.flatnonzero((areas > above) & (areas <= most)) + 1:
             left, top, across, down = regions[label, :4].tolist()
             window = np.s_[top : top + down, left : left + across]
             inside = labels[window] == label
@@ -147,6 +149,7 @@ class PointVotes:
         states: of these frames, uint8 (N, bytes).
         grid: lines and columns that positions count in.
         tables: further decodings.
+        sizes: of the points, least and most share of the screen.
 
     Attributes:
         points: all, or one of every few if there are many.
@@ -161,8 +164,9 @@ class PointVotes:
         states: Tensor,
         grid: tuple[int, int],
         tables: Sequence[PositionTable] = (),
+        sizes: tuple[float, float] = SMALL,
     ) -> None:
-        points = find_points(residual)
+        points = find_points(residual, sizes)
         step = max(1, -(-len(points.frame) // _MAX_POINTS))
         self.points = points.only(slice(None, None, step))
         self.energy = float(residual.square().mean()) * residual.numel() / step
