@@ -35,7 +35,7 @@ from atarigan.data.collection.standstill import MAX_STILL_FRAMES
 from atarigan.data.collection.supervisor import Supervisor, WorkerDiedError
 from atarigan.data.collection.worker import env_of
 from atarigan.data.provenance import nondefault_kwargs
-from atarigan.errors import InputError, shown
+from atarigan.errors import InputError, flag_of, shown
 from atarigan.images.pixels import parse_size
 
 EXIT_PROCESS_DIED = 1
@@ -331,9 +331,9 @@ def refuse_code_named_by_buffer(arguments: CollectArguments, buffer: FrameBuffer
     }
     for name, value in named_by_buffer.items():
         if value and getattr(arguments, name) is None:
-            flag = name.replace("_", "-")
+            flag = flag_of(name)
             raise InputError(
-                f"--{flag} must be given with --append, as it can run code, which "
+                f"{flag} must be given with --append, as it can run code, which "
                 f"{buffer.path} only suggests: {shown(value)}"
             )
 
@@ -373,10 +373,8 @@ def check_flags(arguments: CollectArguments, buffer: FrameBuffer) -> None:
             asked[name] = nondefault_kwargs(env_id, asked[name])
             value = nondefault_kwargs(env_id, value)
         if asked.get(name) not in (None, value):
-            flag = name.replace("_", "-")
-            raise InputError(
-                f"--{flag} must be {value!r}, as in {buffer.path}, not {asked[name]!r}"
-            )
+            flag = flag_of(name)
+            raise InputError(f"{flag} must be {value!r}, as in {buffer.path}, not {asked[name]!r}")
 
 
 def native_size(buffer: FrameBuffer) -> tuple[int, int]:

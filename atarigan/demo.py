@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from atarigan.cli import command_line
 from atarigan.config.recipes import load_recipe
 from atarigan.config.run_config import RunConfig
-from atarigan.errors import InputError
+from atarigan.errors import InputError, flag_of
 from atarigan.files import typed_json
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse(DemoArguments, argv, command="demo")
     for name in ("num_steps", "num_episode_steps"):
         if getattr(arguments, name) < 1:
-            flag = "--" + name.replace("_", "-")
+            flag = flag_of(name)
             raise InputError(f"{flag} must be at least 1, not {getattr(arguments, name)}")
     if arguments.num_episode_steps > MAX_EPISODE_STEPS:
         raise InputError(
@@ -92,7 +92,7 @@ def use_frames(arguments: DemoArguments, path: Path) -> None:
     for name in ("env_id", "policy"):
         asked, found = getattr(arguments, name), getattr(buffer.meta.origin, name)
         if asked != found:
-            flag = "--" + name.replace("_", "-")
+            flag = flag_of(name)
             raise InputError(
                 f"{flag} must be {found}, as in {path}, not {asked}: name another --out"
             )

@@ -25,6 +25,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def flag_of(name: str) -> str:
+    """Return the flag of a setting: --batch-size of batch_size."""
+    return "--" + name.replace("_", "-")
+
+
 def one_line(error: object, limit: int | None = 200) -> str:
     """Return an error's text on one line, cut to `limit` characters; None cuts nothing."""
     return " ".join(str(error).split())[:limit]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atarigan.cli import command_line
-from atarigan.errors import InputError
+from atarigan.errors import InputError, flag_of
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -53,7 +53,7 @@ class PlayArguments:
                 raise InputError(f"--out must end in .html, not {self.out!r}")
         for name in ("seed", "max_steps"):
             if getattr(self, name) < 0:
-                flag = "--" + name.replace("_", "-")
+                flag = flag_of(name)
                 raise InputError(f"{flag} must be at least 0, not {getattr(self, name)}")
         if (self.seed or self.max_steps) and self.env_id is None and not self.window:
             raise InputError(

@@ -16,8 +16,8 @@ from atarigan.config.condition import CODE, NONE, RAM
 from atarigan.config.dream_config import DREAM, DREAM_SUMMARY, DreamConfig
 from atarigan.config.network_dream_config import NetworkDreamConfig
 from atarigan.config.recipes import default_config, load_recipe, recipe_summaries
-from atarigan.config.run_config import RunConfig, flag_of
-from atarigan.errors import InputError
+from atarigan.config.run_config import RunConfig
+from atarigan.errors import InputError, flag_of
 from atarigan.files import typed_json
 from atarigan.files.untrusted_paths import refuse_links_outside
 from atarigan.models.model_config import ModelConfig

@@ -41,6 +41,13 @@ def of_frames(frames, states):
     return regions
 
 
+def regions_and_other_frames(num_channels):
+    """Regions, and frames and states that they were not found in."""
+    regions = of_frames(*flashing_frames(3000, 0, num_channels=num_channels))
+    others = flashing_frames(500, 1, num_channels=num_channels)
+    return regions, *(torch.from_numpy(each) for each in others)
+
+
 @pytest.mark.parametrize("num_channels", [1, 3])
 def test_bytes_tell_when_and_which_color(num_channels):
     frames, states = flashing_frames(3000, 0, num_channels=num_channels)
@@ -56,10 +63,7 @@ def test_bytes_tell_when_and_which_color(num_channels):
 
 @pytest.mark.parametrize("num_channels", [1, 3])
 def test_colors_are_exchanged_and_back_and_objects_stay(num_channels):
-    regions = of_frames(*flashing_frames(3000, 0, num_channels=num_channels))
-    frames, states = (
-        torch.from_numpy(each) for each in flashing_frames(500, 1, num_channels=num_channels)
-    )
+    regions, frames, states = regions_and_other_frames(num_channels)
     plain = regions.plain(frames, states)
     assert set(plain.flatten(0, 2).unique(dim=0)[:, 0].tolist()) == {0, 100, 255}
     assert torch.equal(regions.recolored(plain, states), frames)
@@ -71,10 +75,7 @@ def test_colors_are_exchanged_and_back_and_objects_stay(num_channels):
 
 @pytest.mark.parametrize("num_channels", [1, 3])
 def test_what_is_drawn_a_few_levels_off_takes_part_in_a_flash_and_other_colors_do_not(num_channels):
-    regions = of_frames(*flashing_frames(3000, 0, num_channels=num_channels))
-    frames, states = (
-        torch.from_numpy(each) for each in flashing_frames(500, 1, num_channels=num_channels)
-    )
+    regions, frames, states = regions_and_other_frames(num_channels)
     plain = regions.plain(frames, states)
     is_flash = (plain != frames).flatten(1).any(1)
     drawn = plain.clone()

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from atarigan.config.clock import Clock
 from atarigan.config.condition import check_condition
-from atarigan.errors import InputError, shown
+from atarigan.errors import InputError, flag_of, shown
 
 LatentDistribution = Literal["normal", "uniform", "unit"]
 Color = Literal["stored", "gray", "rgb"]
@@ -207,8 +207,3 @@ class RunConfig:
                 f"--code-levels must each be at least 2, with a product of at most {MAX_WORDS}, "
                 f"not {shown(list(levels))}"
             )
-
-
-def flag_of(name: str) -> str:
-    """Return the flag of a setting."""
-    return "--" + name.replace("_", "-")

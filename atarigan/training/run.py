@@ -11,9 +11,9 @@ from atarigan.cli import command_line
 from atarigan.cli.progress import ProgressDisplay, report_phase
 from atarigan.cli.stop_request import StopRequest
 from atarigan.config.clock import clock_of
-from atarigan.config.run_config import RunConfig, flag_of
+from atarigan.config.run_config import RunConfig
 from atarigan.data.provenance import check_same_game
-from atarigan.errors import InputError, shown
+from atarigan.errors import InputError, flag_of, shown
 from atarigan.evaluation.build import missing_for_evaluation
 from atarigan.files import typed_json
 from atarigan.models.checkpoint import checkpoints_of, find_checkpoint

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atarigan.cli import command_line
-from atarigan.errors import InputError
+from atarigan.errors import InputError, flag_of
 
 if TYPE_CHECKING:
     import torch
@@ -48,8 +48,8 @@ class TrainExtractorArguments:
     def __post_init__(self) -> None:
         for name, least in {"epochs": 1, "batch_size": 2, "max_shift": 0}.items():
             if getattr(self, name) < least:
-                flag = name.replace("_", "-")
-                raise InputError(f"--{flag} must be at least {least}, not {getattr(self, name)}")
+                value = getattr(self, name)
+                raise InputError(f"{flag_of(name)} must be at least {least}, not {value}")
         if not 0 < self.lr < 1:
             raise InputError(f"--lr must be between 0 and 1, not {self.lr}")
         if Path(self.out).suffix != SUFFIX:
