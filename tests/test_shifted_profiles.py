@@ -177,6 +177,22 @@ def test_figures_of_a_kind_are_found_by_one_of_them():
     assert len({(group.top, group.height, group.left, group.width) for group in found}) == 1
 
 
+def test_figures_of_a_kind_are_found_beside_a_copy_of_a_byte():
+    """Byte 7 is a copy of byte 1, and of the other figure there is only byte 6, no byte 0."""
+    rng = np.random.default_rng(0)
+    states = rng.integers(0, 140, (500, 8)).astype(np.uint8)
+    states[:, 7] = states[:, 1]
+    screens = np.zeros((500, *NATIVE), np.float32)
+    for screen, state in zip(screens, states, strict=True):
+        for row, column in ((state[1], state[4]), (state[6], state[3])):
+            if column == state[4] or rng.random() < 0.3:
+                screen[row : row + 12, column : column + 8] = 1.0
+    residual = torch.from_numpy(screens[:, ::5, ::4].copy())
+    limits = SearchLimits(num_steps=1)
+    found = find_groups(residual, torch.from_numpy(states), NATIVE, limits=limits)
+    assert [(group.row.byte, group.column.byte) for group in found] == [(1, 4), (6, 3)]
+
+
 def test_noise_moves_nothing():
     rng = np.random.default_rng(0)
     states = torch.from_numpy(rng.integers(0, 256, (300, 4)).astype(np.uint8))

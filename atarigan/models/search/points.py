@@ -88,7 +88,7 @@ class VotingAxis:
         self, of_frames: Candidates, points: Points, axis: int, length: int, size: int
     ) -> None:
         positions = of_frames.positions[:, torch.from_numpy(points.frame)]
-        self.candidates = Candidates(of_frames.names, positions)
+        self.candidates = of_frames._replace(positions=positions)
         self.length, self.scale = length, length / size
         self.reach = min(max(1, int(self.scale)), (length - 1) // 2)
         self.width = 2 * self.reach + 1

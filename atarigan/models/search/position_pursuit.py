@@ -6,6 +6,7 @@ taken, its mean is subtracted from all frames, and so on (matching pursuit, Mall
 IEEE Trans. Signal Processing 41, p. 3397).
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,6 @@ from torch import Tensor
 from atarigan.models.search.positions import (
     MIN_PRESENT,
     NO_BYTE,
-    Candidates,
     Floats,
     PositionByte,
     PositionTable,
@@ -30,7 +30,7 @@ _CLAMPED = 90 / 127.5
 _WHITENING = 8 / 127.5
 _NONE_BONUS = 1.03  # a group that one byte moves is preferred where a second byte hardly helps
 _SIBLINGS = 8  # bytes, on either side
-_LIKENESS = 0.4  # least cosine similarity of the means
+_LIKENESS = 0.3  # least cosine similarity of the means
 _SIBLING_SHARE = 0.004  # of the whitened motion
 _CHUNK = 256
 _NUM_REFITS = 4
@@ -104,7 +104,7 @@ class Pursuit:
         self._columns = candidates(states, 1, tables)
         self._present = (~self._columns.positions.isnan()).float()
         self._num_present = self._present.mean(1).clamp(min=MIN_PRESENT)
-        self._columns = Candidates(self._columns.names, self._columns.positions.nan_to_num(0.0))
+        self._columns = self._columns._replace(positions=self._columns.positions.nan_to_num(0.0))
         self._means: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._sibling_of: dict[tuple[int, int], tuple[int, int]] = {}
         self._next = self._best_pair()
@@ -128,15 +128,8 @@ class Pursuit:
         """Yield pairs of bytes near those of a pair whose means are like that pair's: a game stores
         the positions of several objects of a kind in consecutive bytes.
         """
-        names = self._named(row, column)
-        if NO_BYTE in (names[0].byte, names[1].byte):
-            return
         of_pair = self._means[row, column][0]
-        for by in (*range(-_SIBLINGS, 0), *range(1, _SIBLINGS + 1)):
-            near = [name._replace(byte=name.byte + by) for name in names]
-            if near[0] not in self._rows.names or near[1] not in self._columns.names:
-                continue
-            pair = self._rows.names.index(near[0]), self._columns.names.index(near[1])
+        for pair in self._near(row, column):
             if pair in self._means:
                 continue
             mean = (self._back(*pair) * self._white).mean(0) / self._num_present[pair[1]]
@@ -146,6 +139,17 @@ class Pursuit:
             is_alike = product > _LIKENESS * (energies[0] * energies[1]) ** 0.5
             if is_alike and share >= _SIBLING_SHARE:
                 yield pair
+
+    def _near(self, row: int, column: int) -> Iterator[tuple[int, int]]:
+        """Yield pairs whose bytes are as far from those of a pair, or from copies of them."""
+        if NO_BYTE in (self._rows.names[row].byte, self._columns.names[column].byte):
+            return
+        copies = itertools.product(self._rows.same(row), self._columns.same(column))
+        shifts = (*range(-_SIBLINGS, 0), *range(1, _SIBLINGS + 1))
+        for (down, across), by in itertools.product(copies, shifts):
+            near = down._replace(byte=down.byte + by), across._replace(byte=across.byte + by)
+            if near[0] in self._rows.numbers and near[1] in self._columns.numbers:
+                yield self._rows.numbers[near[0]], self._columns.numbers[near[1]]
 
     def refit(self) -> None:
         """Fit every mean to what the others leave (backfitting), as a pair that was taken early may

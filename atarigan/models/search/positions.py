@@ -144,18 +144,35 @@ def decoded_positions(decoding: int, tables: Sequence[PositionTable] = ()) -> Fl
 
 
 class Candidates(NamedTuple):
-    """Possible positions along an axis and their values in each state, float (candidates, N)."""
+    """Possible positions along an axis.
+
+    Attributes:
+        names: of each candidate, the first of those that give the same positions.
+        positions: in each state, float (candidates, N).
+        numbers: of the candidates, for every name: games keep copies of bytes.
+    """
 
     names: list[PositionByte]
     positions: Tensor
+    numbers: dict[PositionByte, int]
+
+    def same(self, number: int) -> list[PositionByte]:
+        """Return the names of a candidate that differ in their byte alone."""
+        decoding = self.names[number].decoding
+        return [
+            name
+            for name, each in self.numbers.items()
+            if each == number and name.decoding == decoding
+        ]
 
 
 def candidates(states: Tensor, axis: int, tables: Sequence[PositionTable] = ()) -> Candidates:
     """Every byte in every decoding of an axis that gives enough positions; the first candidate
     never changes.
     """
-    names, columns = [PositionByte(NO_BYTE, 0)], [np.zeros(len(states))]
-    seen: set[bytes] = set()
+    fixed = PositionByte(NO_BYTE, 0)
+    names, columns, numbers = [fixed], [np.zeros(len(states))], {fixed: 0}
+    seen: dict[bytes, int] = {}
     values = states.numpy()
     learned = [len(DECODINGS) + number for number, each in enumerate(tables) if each.axis == axis]
     decodings = (*range(NUM_ROW_DECODINGS if axis == 0 else len(DECODINGS)), *learned)
@@ -170,8 +187,10 @@ def candidates(states: Tensor, axis: int, tables: Sequence[PositionTable] = ()) 
             if decoding == _ABSENT and np.isnan(found).mean() < MIN_PRESENT:
                 continue
             pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
+            name = PositionByte(byte, decoding)
             if pattern not in seen:
-                seen.add(pattern)
-                names.append(PositionByte(byte, decoding))
+                seen[pattern] = len(names)
+                names.append(name)
                 columns.append(found)
-    return Candidates(names, torch.from_numpy(np.stack(columns)).float())
+            numbers[name] = seen[pattern]
+    return Candidates(names, torch.from_numpy(np.stack(columns)).float(), numbers)
