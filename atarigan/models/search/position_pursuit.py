@@ -129,7 +129,7 @@ class Pursuit:
         the positions of several objects of a kind in consecutive bytes.
         """
         of_pair = self._means[row, column][0]
-        for pair in self._near(row, column):
+        for pair in dict.fromkeys(self._near(row, column)):
             if pair in self._means:
                 continue
             mean = (self._back(*pair) * self._white).mean(0) / self._num_present[pair[1]]

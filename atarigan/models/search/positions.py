@@ -188,9 +188,8 @@ def candidates(states: Tensor, axis: int, tables: Sequence[PositionTable] = ()) 
                 continue
             pattern = np.nan_to_num(found - np.nanmean(found), nan=1e3).astype(np.float32).tobytes()
             name = PositionByte(byte, decoding)
-            if pattern not in seen:
-                seen[pattern] = len(names)
+            numbers[name] = seen.setdefault(pattern, len(names))
+            if numbers[name] == len(names):
                 names.append(name)
                 columns.append(found)
-            numbers[name] = seen[pattern]
     return Candidates(names, torch.from_numpy(np.stack(columns)).float(), numbers)
