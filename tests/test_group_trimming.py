@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from atarigan.models.families.group_trimming import GroupUse
+from atarigan.models.families.picture_layers import draw_layers
 from atarigan.models.families.shifted_groups import ShiftedGroups
 from atarigan.models.search.positions import DECODINGS, MovingGroup, PositionByte
 
@@ -39,7 +40,8 @@ def absolute_error(positions, real):
 def drawn(groups, states, only=None):
     with torch.no_grad():
         images = torch.zeros(64, SIZE[0] * SIZE[1])
-        return groups(images, FEATURES, states, only).view(64, *SIZE)
+        layers = [*groups.layers(FEATURES, states)]
+        return draw_layers(images, layers if only is None else [layers[only]]).view(64, *SIZE)
 
 
 def parts_of(groups, real, states, drawn_over=NOTHING, errors=absolute_error, least=0.0):
@@ -95,6 +97,20 @@ def test_a_large_group_must_help_more_than_a_small_one(side, stays):
 
     real = drawn(groups, states)
     assert parts_of(groups, real, states, errors=small_error) != [None]
+    (part,) = parts_of(groups, real, states, errors=small_error, least=0.0002)
+    assert (part is not None) == stays
+
+
+@pytest.mark.parametrize(("side", "stays"), [(9, True), (60, False)])
+def test_a_shot_that_is_rarely_there_stays(side, stays):
+    groups, states = groups_of(np.ones((side, side))), states_for(2)
+    states[:, 1] = 200  # no column of the screen
+    states[0] = 0
+
+    def small_error(positions, real):
+        return 0.05 * (positions - real).abs().amax((1, 2)).clamp(max=1.0)
+
+    real = drawn(groups, states)
     (part,) = parts_of(groups, real, states, errors=small_error, least=0.0002)
     assert (part is not None) == stays
 

@@ -1,5 +1,6 @@
 """Images placed at positions read from RAM: found in data, drawn, learned, extended, kept."""
 
+import copy
 import dataclasses
 import itertools
 
@@ -335,6 +336,14 @@ def test_a_loaded_state_draws_alike_and_trains_on(trainer, buffer):
     assert resumed.updates.losses["reconstruction_loss"].isfinite()
 
 
+@pytest.mark.parametrize("name", ["slope", "opacity"])
+def test_opacities_of_another_number_of_groups_are_refused(trainer, name):
+    weights = dict(trainer.averaged_generator.state_dict())
+    weights[f"network.groups.{name}"] = weights[f"network.groups.{name}"][1:]
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        build_generator(trainer.model).load_state_dict(weights)
+
+
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [(0, 5, "must fit"), (1, 99, "must fit"), (4, 4000, "must fit"), (5, 9000, "groups must be")],
@@ -370,9 +379,10 @@ def test_damaged_pixel_terms_are_refused(trainer, name):
 def test_an_exported_file_draws_the_same_frames_in_every_batch(trainer, tmp_path):
     for name in onnx_file.MODULES:
         pytest.importorskip(name)
-    generator = FrameGenerator(
-        trainer.model, trainer.averaged_generator.eval(), torch.device("cpu")
-    )
+    covering = copy.deepcopy(trainer.averaged_generator.eval())
+    groups = covering.network.groups
+    groups.reorder(range(len(groups)), [True] * len(groups))
+    generator = FrameGenerator(trainer.model, covering, torch.device("cpu"))
     onnx_file.write_onnx(generator, tmp_path / "it.onnx")
     again = OnnxGenerator.load(tmp_path / "it.onnx")
     for num in (1, 300):

@@ -139,7 +139,9 @@ def _add_parts(network: Any, colors: Any) -> None:
     moving = MovingGroup(along, across, 28, 7, 23, 5, 0.5, 0.9, patch)
     fixed = dataclasses.replace(moving, row=PositionByte(NO_BYTE, 0), column=PositionByte(2, hmove))
     learned = dataclasses.replace(moving, row=PositionByte(7, len(DECODINGS)))
-    network.groups.append([moving, fixed, learned], 6)
+    part = dataclasses.replace(moving, top=4)  # of the same figure
+    network.groups.append([moving, fixed, learned, part], 6)
+    network.groups.reorder([1, 2, 0], [True, False, True])
     fields = Fields(torch.tensor([3, 4, 5]), torch.tensor([1, 64, 240], dtype=torch.uint8))
     pixels, explained = torch.arange(0, 120, 2), torch.tensor([1.0, 0.5, 0.5] * 20)
     terms, tables = torch.tensor([[0, 1, 2]] * 60), 0.3 * torch.randn(60, 3, 16)

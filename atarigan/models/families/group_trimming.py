@@ -1,16 +1,18 @@
 """Which groups help to draw frames, and which parts of their windows they use."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from atarigan.models.families.picture_layers import Layer, draw_layers
 from atarigan.models.families.shifted_groups import ShiftedGroups
 
 _FAINT = 5 / 127.5  # less than an object's 8 levels, so that windows keep the edges of objects
 _UNUSED = 0.0003
 _MARGIN = 1
-_MIN_GAIN = 0.005
+_MIN_GAIN = 0.0005  # mean over all frames; low, as shots are in few of them
+_FREE_CELLS = 300  # a window of so few costs little
 
 Errors = Callable[[Tensor, Tensor], Tensor]
 """Positions (B, H, W) and frames (B, …) to the summed error of each frame, (B,)."""
@@ -45,9 +47,10 @@ class GroupUse:
         """
         self._num += len(positions)
         with_all = self._errors(positions, real).sum()
+        layers = [*self._groups.layers(features, states)]
+        together = self._drawn(positions, layers)
         for number, picture in enumerate(self._groups.pictures(features)):
-            alone = self._groups(torch.zeros_like(positions).flatten(1), features, states, number)
-            alone.index_fill_(1, self._drawn_over, 0.0)
+            alone = together - self._drawn(positions, layers[:number] + layers[number + 1 :])
             without = positions - alone.view(positions.shape)
             self._gains[number] += (self._errors(without, real).sum() - with_all).cpu()
             is_there = alone.any(1)
@@ -55,13 +58,18 @@ class GroupUse:
             self._lines[number].append(visible.sum((0, 2)).cpu())
             self._columns[number].append(visible.sum((0, 1)).cpu())
 
+    def _drawn(self, positions: Tensor, layers: Sequence[Layer]) -> Tensor:
+        """What layers draw where nothing else covers them, (B, H * W)."""
+        images = draw_layers(torch.zeros_like(positions).flatten(1), layers)
+        return images.index_fill_(1, self._drawn_over, 0.0)
+
     def parts(self, least_cell_gain: float = 0.0) -> list[tuple[slice, slice] | None]:
         """Return which lines and columns of its window each group uses; None for a group that
         hardly helps.
 
         Args:
-            least_cell_gain: least reduction of a frame's error for each cell of that part; 0 for no
-                limit. A large group costs more.
+            least_cell_gain: least reduction of a frame's error for each cell of that part beyond
+                a few that are free; 0 for no limit. A large group costs more.
         """
         used = (
             (_used(lines), _used(columns))
@@ -69,7 +77,7 @@ class GroupUse:
         )
         gains = (self._gains / self._num).tolist()
         return [
-            part if gain >= max(_MIN_GAIN, least_cell_gain * _area(part)) else None
+            part if gain >= max(_MIN_GAIN, least_cell_gain * (_area(part) - _FREE_CELLS)) else None
             for part, gain in zip(used, gains, strict=True)
         ]
 

@@ -1,6 +1,7 @@
 """Images that change their shape and are placed at positions read from two bytes of a state."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atarigan.models.families.picture_layers import Layer, draw_layers
+from atarigan.models.families.window_taps import WindowTaps
 from atarigan.models.search.positions import (
     DECODINGS,
     MAX_TABLES,
@@ -26,11 +29,16 @@ MAX_GROUPS = 32
 MAX_GRID = 4096
 _FIELDS = 8
 _CONSTANT_SCALE = 0.1
+_MIN_PEAK = 0.05  # of a picture
+_INITIAL_OPACITY = 0.9
 
 
 class ShiftedGroups(SizedByData):
-    """Adds to images, for each group, a picture Σ_q rows_q columns_qᵀ of its window, resized from
-    the grid to the frame's size and shifted to the position read from the group's bytes.
+    """Draws, for each group, a picture Σ_q rows_q columns_qᵀ of its window, resized from the grid
+    to the frame's size and shifted to the position read from the group's bytes.
+
+    Groups are drawn from back to front (`draw_layers`). A pixel's opacity is
+    min(|picture| · slope, opacity).
 
     Both factors of a product are linear in the group's code, a few numbers that are linear in the
     features. In most products one of the two begins constant, and the picture linear: products of
@@ -48,6 +56,9 @@ class ShiftedGroups(SizedByData):
         scores: share of the motion and consistency of each group when it was found, float (groups,
             2).
         codes: features to codes, float (groups * CODE_SIZE, features).
+        slope: opacity for each unit of a group's |picture|, at least 0, float (groups,).
+        opacity: the most that a group has, clamped to 0 to 1, float (groups,); exactly 0 for a
+            group that covers nothing.
         weight, bias: a group's code to its profiles, float (lines * rank, CODE_SIZE) and (lines *
             rank,); the rows of a group's window come before its columns, and groups follow one
             another.
@@ -70,12 +81,16 @@ class ShiftedGroups(SizedByData):
         self.codes = nn.Parameter(torch.zeros(0, num_features))
         self.weight = nn.Parameter(torch.zeros(0, CODE_SIZE))
         self.bias = nn.Parameter(torch.zeros(0))
+        self.slope = nn.Parameter(torch.zeros(0))
+        self.opacity = nn.Parameter(torch.zeros(0))
         for name in ("taps", "address", "first_entry", "entry_step"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64), persistent=False)
         self.register_buffer("tap_weights", torch.zeros(0, 1), persistent=False)
         self.register_buffer("pixels", torch.zeros(0, dtype=torch.int64), persistent=False)
         self._sizes: list[int] = []
         self._num_profiles: list[int] = []
+        self._covers: list[bool] = []
+        self._figures: list[int] = []
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -98,8 +113,8 @@ class ShiftedGroups(SizedByData):
 
     @torch.no_grad()
     def append(self, groups: Sequence[MovingGroup], num_latents: int) -> None:
-        """Add groups. Their profiles begin at the singular vectors of the groups' mean patches, and
-        hardly depend on features yet.
+        """Add groups in front, which cover nothing. Their profiles begin at the singular vectors of
+        the groups' mean patches, and hardly depend on features yet.
 
         Args:
             groups: of a search on `grid`.
@@ -115,38 +130,67 @@ class ShiftedGroups(SizedByData):
             codes = torch.empty(CODE_SIZE, self.num_features).uniform_(-bound, bound)
             codes[:, :num_latents] = 0
             weight, bias = _initial_profiles(group.patch)
-            for name, more in (("codes", codes), ("weight", weight), ("bias", bias)):
+            slope = 1 / torch.tensor([np.abs(group.patch).max()]).float().clamp(min=_MIN_PEAK)
+            rows = {"codes": codes, "weight": weight, "bias": bias, "slope": slope}
+            for name, more in (*rows.items(), ("opacity", torch.zeros(1))):
                 parameter: nn.Parameter = getattr(self, name)
                 parameter.data = torch.cat([parameter.data, more.to(device)])
                 parameter.grad = None
         self._derive()
 
-    @torch.no_grad()
     def keep(self, parts: Sequence[tuple[slice, slice] | None]) -> None:
         """Keep these lines and columns of each group's window; None drops the group."""
-        lines, groups, first = [], [], 0
-        for fields, part in zip(self.groups.tolist(), parts, strict=True):
-            height, width = fields[5], fields[7]
-            if part is not None:
-                down, across = range(height)[part[0]], range(width)[part[1]]
-                lines += [first + line for line in (*down, *(height + each for each in across))]
-                groups.append(_part(fields, down, across, self.grid.tolist()))
-            first += height + width
+        numbers = zip(range(len(self)), parts, strict=True)
+        self._select((number, part) for number, part in numbers if part is not None)
+
+    def figures(self) -> list[int]:
+        """Return the number of each group's figure, of which groups of the same bytes are parts."""
+        moved_by = [tuple(fields[:4]) for fields in self.groups.tolist()]
+        numbers = {each: number for number, each in enumerate(dict.fromkeys(moved_by))}
+        return [numbers[each] for each in moved_by]
+
+    @torch.no_grad()
+    def reorder(self, figures: Sequence[int], covers: Sequence[bool]) -> None:
+        """Draw figures of these numbers from back to front.
+
+        Args:
+            figures: numbers of all figures, in their new order.
+            covers: whether each one, in its present order, covers what is behind it.
+        """
+        is_covering = torch.tensor([covers[figure] for figure in self._figures], dtype=torch.bool)
+        started = self.opacity.where(self.opacity > 0, _INITIAL_OPACITY)
+        self.opacity.data = started.where(is_covering.to(self.opacity.device), 0.0)
+        parts = sorted(range(len(self)), key=lambda number: figures.index(self._figures[number]))
+        self._select((number, (slice(None), slice(None))) for number in parts)
+
+    @torch.no_grad()
+    def _select(self, parts: Iterable[tuple[int, tuple[slice, slice]]]) -> None:
+        """Keep these groups, in this order, with these parts of their windows."""
+        known, grid = self.groups.tolist(), self.grid.tolist()
+        firsts = list(accumulate((each[5] + each[7] for each in known), initial=0))
+        numbers, lines, groups = [], [], []
+        for number, part in parts:
+            fields, first = known[number], firsts[number]
+            down, across = range(fields[5])[part[0]], range(fields[7])[part[1]]
+            lines += [first + line for line in (*down, *(fields[5] + each for each in across))]
+            groups.append(_part(fields, down, across, grid))
+            numbers.append(number)
         device = self.groups.device
-        is_kept = torch.tensor(
-            [part is not None for part in parts], dtype=torch.bool, device=device
+        selected, of_lines = (
+            torch.tensor(each, dtype=torch.int64, device=device) for each in (numbers, lines)
         )
-        self.scores = self.scores[is_kept]
+        self.scores = self.scores[selected]
         self.groups = torch.tensor(groups, dtype=torch.int64, device=device).view(-1, _FIELDS)
-        which = torch.tensor(lines, dtype=torch.int64, device=device)
         sizes = (
-            (self.codes, CODE_SIZE, is_kept),
-            (self.weight, RANK, which),
-            (self.bias, RANK, which),
+            (self.codes, CODE_SIZE, selected),
+            (self.weight, RANK, of_lines),
+            (self.bias, RANK, of_lines),
+            (self.slope, 1, selected),
+            (self.opacity, 1, selected),
         )
-        for parameter, size, of_parts in sizes:
+        for parameter, size, which in sizes:
             split = parameter.data.unflatten(0, (-1, size))
-            parameter.data = split[of_parts].flatten(0, 1).contiguous()
+            parameter.data = split[which].flatten(0, 1).contiguous()
             parameter.grad = None
         self._derive()
 
@@ -160,11 +204,9 @@ class ShiftedGroups(SizedByData):
             _, _, _, _, top, height, left, width = fields
             rows, columns = profiles[first : first + height + width].split((height, width))
             patch = rows @ columns.T
-            row, column = PositionByte(*fields[:2]), PositionByte(*fields[2:4])
-            window = (top, height, left, width)
-            groups.append(
-                MovingGroup(row, column, *window, share, consistency, patch.double().numpy())
-            )
+            pair = PositionByte(*fields[:2]), PositionByte(*fields[2:4])
+            seen = share, consistency, patch.double().numpy()
+            groups.append(MovingGroup(*pair, top, height, left, width, *seen))
             first += height + width
         return groups
 
@@ -181,30 +223,35 @@ class ShiftedGroups(SizedByData):
             yield rows @ columns.transpose(1, 2)
             first += height + width
 
-    def forward(
-        self, images: Tensor, features: Tensor, state: Tensor, only: int | None = None
-    ) -> Tensor:
-        """Add all groups, or only one, of features (B, F) and states uint8 (B, bytes) to images
-        (B, H * W) in place; return these.
+    def forward(self, images: Tensor, features: Tensor, state: Tensor) -> Tensor:
+        """Draw all groups of features (B, F) and states uint8 (B, bytes) into images (B, H * W) in
+        place; return these.
+        """
+        return draw_layers(images, self.layers(features, state), any(self._covers))
+
+    def layers(self, features: Tensor, state: Tensor) -> Iterator[Layer]:
+        """Yield the picture of each group of features (B, F) and states uint8 (B, bytes), from back
+        to front.
         """
         if not self._sizes:
-            return images
-        batch = images.shape[0]  # len() would fix the batch size in an export
+            return
+        batch = features.shape[0]  # len() would fix the batch size in an export
         profiles = self._profiles(features).view(-1, RANK)
         values = state.index_select(1, self.address).long()
         entries = torch.addcmul(self.first_entry, values, self.entry_step).flatten()
-        numbers = torch.arange(batch, dtype=torch.int32, device=images.device)[:, None]
+        numbers = torch.arange(batch, dtype=torch.int32, device=features.device)[:, None]
         placed = self._resized(profiles, entries, numbers).view(batch, -1, RANK)
         pixels = self.pixels.index_select(0, entries).view(batch, -1)
         profile_parts, pixel_parts = placed.split(self._sizes, 1), pixels.split(self._sizes, 1)
-        for number in range(len(self)) if only is None else (only,):
+        limits = zip(
+            self.slope.clamp(min=0).unbind(), self.opacity.clamp(0, 1).unbind(), strict=True
+        )
+        for number, (covers, both) in enumerate(zip(self._covers, limits, strict=True)):
             rows, columns = profile_parts[2 * number : 2 * number + 2]
-            picture = torch.bmm(rows, columns.transpose(1, 2))
+            picture = torch.bmm(rows, columns.transpose(1, 2)).float().flatten(1)
             lines, across = pixel_parts[2 * number : 2 * number + 2]
-            places = lines.unsqueeze(2) + across.unsqueeze(1)
-            # If `images` were viewed as flat, each group would copy the gradient of all of them.
-            images.scatter_add_(1, places.flatten(1), picture.float().flatten(1))
-        return images
+            places = (lines.unsqueeze(2) + across.unsqueeze(1)).flatten(1)
+            yield Layer(self._figures[number], places, picture, *(both if covers else ()))
 
     def _profiles(self, features: Tensor) -> Tensor:
         """Profiles of all groups, float32 (B, lines * rank), of features (B, F)."""
@@ -234,10 +281,12 @@ class ShiftedGroups(SizedByData):
         return resized
 
     def _later_than(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The first files have no learned decodings."""
+        """The first files have no learned decodings, and their groups cover nothing."""
         if "groups" not in stored:
             return {}
-        return {"table_axes": self.table_axes[:0], "tables": self.tables[:0]}
+        nothing = torch.zeros(len(stored["groups"]))
+        tables = {"table_axes": self.table_axes[:0], "tables": self.tables[:0]}
+        return {"slope": nothing, "opacity": nothing, **tables}
 
     def _check(self) -> None:
         self._expect("grid", (2,), range(1, MAX_GRID + 1))
@@ -265,6 +314,8 @@ class ShiftedGroups(SizedByData):
         self._expect("codes", (num * CODE_SIZE, self.num_features))
         self._expect("weight", (num_lines * RANK, CODE_SIZE))
         self._expect("bias", (num_lines * RANK,))
+        self._expect("slope", (num,))
+        self._expect("opacity", (num,))
 
     def _derive(self) -> None:
         """Compute the tables of taps: an entry for each line of a group's picture and each value of
@@ -273,13 +324,15 @@ class ShiftedGroups(SizedByData):
         grid, learned, tables, lines = self.grid.tolist(), self.position_tables(), [], []
         num_entries = num_inputs = 0
         self._sizes = []
+        self._covers = (self.opacity != 0).tolist()
+        self._figures = self.figures()
         self._num_profiles = (RANK * self.groups[:, [5, 7]].sum(1)).tolist()
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():
             for axis, (byte, decoding, first, length) in enumerate(_by_axis(fields)):
                 position = PositionByte(byte, decoding)
                 positions = position.positions(learned)[: 256 if position.moves else 1]
-                table = _Taps(positions, first, length, grid[axis], self.size[axis], num_taps)
+                table = WindowTaps(positions, first, length, grid[axis], self.size[axis], num_taps)
                 count = table.pixels.shape[1]
                 stride = 1 if axis else self.size[1]
                 tables.append((table.taps + num_inputs, table.weights, table.pixels * stride))
@@ -304,46 +357,6 @@ class ShiftedGroups(SizedByData):
         self.address = _joined([address], device)
         self.first_entry = _joined([first_entry], device)
         self.entry_step = _joined([step], device)
-
-
-class _Taps:
-    """How a window of grid lines becomes lines of a frame, for each position of its byte.
-
-    A frame line is the mean of the grid lines that it covers, in proportion to the parts covered
-    (OpenCV's INTER_AREA).
-
-    Attributes:
-        taps: lines of the window, int64 (positions, lines, taps).
-        weights: their weights, float32, 0 for a tap outside of the window.
-        pixels: line of the frame, int64 (positions, lines).
-    """
-
-    def __init__(
-        self,
-        positions: npt.NDArray[np.float64],
-        first: int,
-        length: int,
-        grid: int,
-        size: int,
-        num_taps: int,
-    ) -> None:
-        scale = grid / size
-        is_there = ~np.isnan(positions)
-        start = (first + np.nan_to_num(positions).astype(np.int64)) % grid
-        begin = np.floor(start / scale + 1e-9).astype(np.int64)
-        end = np.ceil((start + length) / scale - 1e-9).astype(np.int64)
-        lines = begin[:, None] + np.arange((end - begin).max())
-        covered = np.floor(lines * scale + 1e-9).astype(np.int64)
-        lines_of_grid = covered[:, :, None] + np.arange(num_taps)
-        upper = np.minimum((lines[:, :, None] + 1) * scale, lines_of_grid + 1)
-        lower = np.maximum(lines[:, :, None] * scale, lines_of_grid)
-        inside = lines_of_grid - start[:, None, None]
-        weights = np.clip(upper - lower, 0, None) / scale
-        weights[weights < 1e-6] = 0
-        weights *= (inside >= 0) & (inside < length) & is_there[:, None, None]
-        self.taps = inside.clip(0, length - 1)
-        self.weights = weights.astype(np.float32)
-        self.pixels = lines % size
 
 
 def _by_axis(fields: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from atarigan.images.pixels import frames_to_floats
 from atarigan.images.subset import evenly_spaced
+from atarigan.models.families.depth_order import DepthVotes
 from atarigan.models.families.group_trimming import GroupUse
 from atarigan.models.families.network import (
     NETWORKS,
@@ -69,8 +70,8 @@ class ShiftedProfilesFamily(ProfilesFamily):
 class ShiftedProfilesGenerator(ProfilesGenerator):
     """Inputs and states to images (B, C, H, W) in [-1, 1].
 
-    The position of each pixel on the line of colors is the one of `ProfilesGenerator` plus the sum
-    of `ShiftedGroups`; pixels that few fields of the state determine follow from `PixelTerms`.
+    The position of each pixel on the line of colors is the one of `ProfilesGenerator` plus
+    `ShiftedGroups`; pixels that few fields of the state determine follow from `PixelTerms`.
     All this is as if the background never changed its color; `RecoloredRegions` recolors it at the
     end. Without states, none of these apply.
     """
@@ -124,6 +125,8 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         groups += find_small_groups(medium, [*groups, *small])
         self.groups.set_grid_and_tables(grid, tables)
         self._add(groups, small)
+        features = motion.new_zeros(len(few), self.groups.num_features)
+        self._order(_chunks(parts.whole.flatten(1), features, states[few]))
 
     def observe(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         super().observe((self._plain(*part), part[1]) for part in parts)
@@ -152,25 +155,41 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
             self.terms.drawn_over,
             lambda positions, real: self.colors.frame_errors(positions, real) * num_pixels,
         )
-        missing = []
-        for some in zip(*(each.split(_CHUNK) for each in (samples, latents, *inputs)), strict=True):
-            frames, of_latents, features, state = some
+        missing, moved = [], []
+        for frames, of_latents, features, state in _chunks(samples, latents, *inputs):
             frames = self.regions.plain(frames, state)
             together = with_condition(of_latents, features)
-            drawn = self.positions(together, state)
-            use.add(drawn, frames_to_floats(frames), self.mixed(together), state)
-            lacking = self.colors.positions_of(frames) - drawn
+            real, drawn = self.colors.positions_of(frames), self.positions(together, state)
+            mixed = self.mixed(together)
+            use.add(drawn, frames_to_floats(frames), mixed, state)
+            lacking = real - drawn
             missing.append(lacking.masked_fill(lacking.abs() < _SMALL, 0.0).cpu())
+            moved.append((real.flatten(1) - self.products(mixed), mixed, state))
         is_last = self.num_extensions == len(self.extension_fractions)
         self.groups.keep(use.parts(_LAST_CELL_GAIN if is_last else _LEAST_CELL_GAIN))
-        if is_last:
-            return
+        if not is_last:
+            self._add(*self._found_in(torch.cat(missing), inputs[1].cpu()))
+        self._order(moved)
+
+    def _found_in(
+        self, missing: Tensor, states: Tensor
+    ) -> tuple[list[MovingGroup], list[MovingGroup]]:
+        """Search groups, and small ones, in what is not drawn yet."""
         known = self.moving_groups()
-        motion = torch.cat(missing), inputs[1].cpu()
-        votes = PointVotes(*motion, known.grid, known.tables)
+        votes = PointVotes(missing, states, known.grid, known.tables)
         small = find_small_groups(votes, known.groups)
-        groups = find_groups(*motion, known.grid, known.tables, _EXTENSION_LIMITS)
-        self._add(groups, small)
+        return find_groups(missing, states, known.grid, known.tables, _EXTENSION_LIMITS), small
+
+    def _order(self, parts: Iterable[tuple[Tensor, ...]]) -> None:
+        """Find which figures are in front of which.
+
+        Args:
+            parts: frames minus what is drawn behind groups, (B, H * W); features, and states.
+        """
+        votes = DepthVotes(len(set(self.groups.figures())), self.terms.pixels)
+        for motion, features, state in parts:
+            votes.add(self.groups.layers(features, state), motion)
+        self.groups.reorder(votes.back_to_front(), votes.covers())
 
     def _add(self, groups: Iterable[MovingGroup], small: Iterable[MovingGroup]) -> None:
         """Add groups, as many as leave room for the small ones."""
@@ -226,6 +245,10 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         lines, columns = self.groups.grid.tolist()
         tables = self.groups.position_tables()
         return FoundGroups((lines, columns), self.groups.found(), self.regions.found(), tables)
+
+
+def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(each.split(_CHUNK) for each in tensors), strict=True)
 
 
 def _mixing(num_features: int, width: int) -> nn.Sequential:

@@ -109,8 +109,8 @@ class MovingGroup:
 
 class FoundGroups(NamedTuple):
     """The result of a search: the grid (lines, columns) that positions refer to, the groups in it,
-    those that explain most first, regions that change their color together, and the tables that
-    positions refer to.
+    from back to front, regions that change their color together, and the tables that positions
+    refer to.
     """
 
     grid: tuple[int, int]

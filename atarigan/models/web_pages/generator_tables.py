@@ -190,7 +190,7 @@ def _region_tables(network: ShiftedProfilesGenerator, palette: PagePalette) -> T
 
 def _group_tables(groups: ShiftedGroups) -> Tables:
     """The bytes that move each group's rows and columns, where its window begins for each of their
-    values, and the size of the window.
+    values, and the size of the window; and the number of its figure.
     """
     fields = _array(groups.groups).reshape(-1, 2 + 2 + 4)
     num, grid, learned = len(fields), _array(groups.grid), groups.position_tables()
@@ -206,6 +206,7 @@ def _group_tables(groups: ShiftedGroups) -> Tables:
         "groups.sizes": fields[:, [5, 7]].astype(np.int32),
         "groups.starts": starts,
         "groups.grid": grid.astype(np.int32),
+        "groups.figures": np.array(groups.figures(), np.int32),
     }
 
 

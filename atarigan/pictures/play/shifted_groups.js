@@ -8,16 +8,17 @@ export class ShiftedGroups {
   constructor(tables) {
     const { height, width } = tables.settings;
     this.size = [height, width];
-    for (const name of ["bytes", "sizes", "starts", "grid", "codes", "weight", "bias"]) {
-      this[name] = tables.get(`groups.${name}`);
-    }
+    const names = ["bytes", "sizes", "starts", "grid", "codes", "weight", "bias", "slope"];
+    for (const name of [...names, "opacity", "figures"]) this[name] = tables.get(`groups.${name}`);
     this.noBias = new Float64Array(this.codes.length / (tables.shape("groups.codes")[1] || 1));
   }
 
-  // Adds the picture of each group to positions of pixels.
+  // Adds the pictures of groups, from back to front, to positions of pixels.
   draw(positions, features, ram) {
+    const drawn = new Float64Array(positions.length);
     const codes = linear(this.codes, this.noBias, features);
     let first = 0; // line of the group's first profile
+    let figure = [];
     for (let group = 0; group < this.sizes.length / 2; group++) {
       const [numRows, numColumns] = this.sizes.subarray(2 * group, 2 * group + 2);
       const starts = [0, 1].map((axis) => this.start(group, axis, ram));
@@ -25,10 +26,14 @@ export class ShiftedGroups {
         const code = codes.subarray(group * CODE_SIZE, (group + 1) * CODE_SIZE);
         const rows = this.placed(0, starts[0], this.profiles(code, first, numRows));
         const columns = this.placed(1, starts[1], this.profiles(code, first + numRows, numColumns));
-        this.add(positions, rows, columns);
+        figure = figure.concat(this.differences(drawn, group, rows, columns));
       }
       first += numRows + numColumns;
+      if (this.figures[group] === this.figures[group + 1]) continue;
+      for (const [place, value] of figure) drawn[place] += value;
+      figure = [];
     }
+    for (let pixel = 0; pixel < drawn.length; pixel++) positions[pixel] += drawn[pixel];
   }
 
   start(group, axis, ram) {
@@ -45,8 +50,8 @@ export class ShiftedGroups {
     return profiles;
   }
 
-  // Lines of the frame that a window of grid lines covers, as _Taps: each is the mean of the grid
-  // lines that it covers, in proportion to the parts covered.
+  // Lines of the frame that a window of grid lines covers, as WindowTaps: each is the mean of the
+  // grid lines that it covers, in proportion to the parts covered.
   placed(axis, start, profiles) {
     const grid = this.grid[axis], size = this.size[axis];
     const scale = grid / size, length = profiles.length / RANK;
@@ -67,14 +72,20 @@ export class ShiftedGroups {
     return lines;
   }
 
-  add(positions, rows, columns) {
-    const width = this.size[1];
+  // What a group adds to what is behind its figure: its picture minus what that covers.
+  differences(drawn, group, rows, columns) {
+    const slope = Math.max(this.slope[group], 0);
+    const most = Math.min(Math.max(this.opacity[group], 0), 1);
+    const found = [];
     for (const row of rows) {
       for (const column of columns) {
+        const place = row.place * this.size[1] + column.place;
         let sum = 0;
         for (let each = 0; each < RANK; each++) sum += row.values[each] * column.values[each];
-        positions[row.place * width + column.place] += sum;
+        const opacity = Math.min(Math.abs(sum) * slope, most);
+        found.push([place, sum - opacity * drawn[place]]);
       }
     }
+    return found;
   }
 }
