@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import torch
 
+from atarigan.models.families.network import NetworkShape
+from atarigan.models.families.shifted_profiles import ShiftedProfilesFamily
 from atarigan.models.search.points import MEDIUM, PointVotes
 from atarigan.models.search.positions import (
     DECODINGS,
@@ -63,21 +65,39 @@ def test_parts_of_what_is_known_to_move_are_not_found_again():
     assert len(find_small_groups(PointVotes(*motion, SCREEN), [other])) == 1
 
 
-def test_figures_that_change_their_shape_are_found_as_points_of_medium_size():
-    """Their mean picture is faint, and the search by pictures finds nothing but the large one."""
-    rng = np.random.default_rng(0)
-    frames, states = (each.numpy() for each in frames_with_shots(1000, rng))
+def frames_with_figures(num, rng):
+    """As `frames_with_shots`, and in every third frame a figure with the place of the shot and
+    another shape in each frame.
+    """
+    frames, states = (each.numpy() for each in frames_with_shots(num, rng))
     for frame, state in zip(frames[::3], states[::3], strict=True):
         screen = np.zeros(SCREEN, np.float32)
         line, column = 3 + 2 * int(state[1]), 8 + int(decoded_positions(HMOVE)[state[2]])
-        shape = rng.permuted(np.repeat([1.0, -1.0, 0.4], [6, 5, 5])).reshape(4, 4)
+        shape = rng.permuted(np.repeat([1.0, -1.0], 8)).reshape(4, 4)
         screen[line : line + 10, column : column + 8] = cv2.resize(shape, (8, 10), None, 0, 0, 0)
         frame += cv2.resize(screen, SIZE[::-1], interpolation=cv2.INTER_AREA)
-    motion = torch.from_numpy(frames), torch.from_numpy(states)
+    return torch.from_numpy(frames), torch.from_numpy(states)
+
+
+def test_figures_that_change_their_shape_are_found_as_points_of_medium_size():
+    """Their mean picture is faint, and the search by pictures finds nothing but the large one."""
+    motion = frames_with_figures(1000, np.random.default_rng(0))
     (figure,) = find_small_groups(PointVotes(*motion, SCREEN, sizes=MEDIUM))
     assert (figure.row, figure.column) == (PositionByte(1, TWICE), PositionByte(2, HMOVE))
     assert (figure.height, figure.width) <= (40, 30)
     assert len(find_small_groups(PointVotes(*motion, SCREEN))) == 1  # the shot
+
+
+def test_figures_are_found_in_what_is_not_drawn_yet():
+    missing, states = frames_with_figures(600, np.random.default_rng(0))
+    shape = NetworkShape((1, *SIZE), 2, condition_size=8, state_size=4, screen_size=SCREEN)
+    generator = ShiftedProfilesFamily().generator(shape)
+    generator.groups.set_grid_and_tables(SCREEN, [])
+    missing[::10] = 0.0  # no shots
+    figures, shots = generator.found_in(missing, states)
+    pairs = [(each.row, each.column) for each in figures]
+    assert (PositionByte(1, TWICE), PositionByte(2, HMOVE)) in pairs
+    assert shots == []
 
 
 def test_specks_at_random_places_move_with_nothing():

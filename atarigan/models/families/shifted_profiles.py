@@ -168,17 +168,20 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         is_last = self.num_extensions == len(self.extension_fractions)
         self.groups.keep(use.parts(_LAST_CELL_GAIN if is_last else _LEAST_CELL_GAIN))
         if not is_last:
-            self._add(*self._found_in(torch.cat(missing), inputs[1].cpu()))
+            self._add(*self.found_in(torch.cat(missing), inputs[1].cpu()))
         self._order(moved)
 
-    def _found_in(
+    def found_in(
         self, missing: Tensor, states: Tensor
     ) -> tuple[list[MovingGroup], list[MovingGroup]]:
-        """Search groups, and small ones, in what is not drawn yet."""
-        known = self.moving_groups()
-        votes = PointVotes(missing, states, known.grid, known.tables)
-        small = find_small_groups(votes, known.groups)
-        return find_groups(missing, states, known.grid, known.tables, _EXTENSION_LIMITS), small
+        """Search groups, and small ones, in what is not drawn yet, float (N, H, W), of states uint8
+        (N, bytes). A landscape is drawn by then, and figures in front of it are rare points.
+        """
+        grid, known, _, tables = self.moving_groups()
+        small = find_small_groups(PointVotes(missing, states, grid, tables), known)
+        groups = find_groups(missing, states, grid, tables, _EXTENSION_LIMITS)
+        medium = PointVotes(missing, states, grid, tables, MEDIUM)
+        return groups + find_small_groups(medium, [*known, *groups, *small]), small
 
     def _order(self, parts: Iterable[tuple[Tensor, ...]]) -> None:
         """Find which figures are in front of which.
