@@ -10,6 +10,8 @@ from atarigan.models.model_config import ModelConfig
 from benchmarks import machine
 from benchmarks.atari_games import game_of
 
+_CONDITIONS = {"ram": "RAM", "ram+action": "RAM and the newest action"}
+
 
 def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConfig) -> str:
     """Return the card of a generator that draws frames of given states.
@@ -26,9 +28,9 @@ def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConf
     facts = {
         "Data": f"{len(data):,} agent steps of `{origin.env_id}`, frame skip {origin.frame_skip}, "
         f"{_play(origin)}, seed {origin.seed}: {num_games:,} games to their end",
-        "Recipe": f"`atari` (family `{run.network}`, conditioned on RAM), {run.max_minutes:g} "
-        f"minutes with one thread ({machine.describe_machine()}), {row['images']:,} "
-        f"images, seed {run.seed}",
+        "Recipe": f"`atari` (family `{run.network}`, conditioned on {_CONDITIONS[run.condition]}), "
+        f"{run.max_minutes:g} minutes with one thread ({machine.describe_machine()}), "
+        f"{row['images']:,} images, seed {run.seed}",
         "Weights": "matrices in 8 bits, as `python -m atarigan.pack` writes them, "
         f"{row['megabytes']:.2f} MB",
         "Command to repeat it": f"`make models MODEL_GAMES={game} MODEL_STEPS={len(data)} "
