@@ -6,11 +6,10 @@ import numpy as np
 
 from atarigan.data.buffer.frame_buffer import FrameBuffer
 from atarigan.data.buffer.meta import Origin
+from atarigan.models.hub_card import READ_BY_CONDITION
 from atarigan.models.model_config import ModelConfig
 from benchmarks import machine
 from benchmarks.atari_games import game_of
-
-_CONDITIONS = {"ram": "RAM", "ram+action": "RAM and the newest action"}
 
 
 def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConfig) -> str:
@@ -28,7 +27,7 @@ def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConf
     facts = {
         "Data": f"{len(data):,} agent steps of `{origin.env_id}`, frame skip {origin.frame_skip}, "
         f"{_play(origin)}, seed {origin.seed}: {num_games:,} games to their end",
-        "Recipe": f"`atari` (family `{run.network}`, conditioned on {_CONDITIONS[run.condition]}), "
+        "Recipe": f"`atari` (family `{run.network}`, condition `{run.condition}`), "
         f"{run.max_minutes:g} minutes with one thread ({machine.describe_machine()}), "
         f"{row['images']:,} images, seed {run.seed}",
         "Weights": "matrices in 8 bits, as `python -m atarigan.pack` writes them, "
@@ -44,8 +43,8 @@ def generator_card(row: Mapping[str, float], data: FrameBuffer, model: ModelConf
     lines = [
         f"# {game}",
         "",
-        f"Draws frames of {game}, {frames.height}×{frames.width} and {frames.name}, of a state of "
-        "the console's RAM, or of states that it draws itself.",
+        f"Draws frames of {game}, {frames.height}×{frames.width} and {frames.name}, of "
+        f"{READ_BY_CONDITION.get(run.condition, 'a state')}, or of states that it draws itself.",
         "",
         "| | |",
         "|---|---|",

@@ -142,4 +142,6 @@ def test_a_card_tells_what_is_known_of_small_objects(small, said, tmp_path):
         data.add(np.zeros((12, 10, 1), np.uint8))
     row = {**ROW, "exact_frames": 0.5, "ms": 0.3, "megabytes": 1.2, "images": 9, **small}
     model = ModelConfig(load_recipe("atari"), SampleSpec((1, 12, 10), FrameFormat("gray", 12, 10)))
-    assert said in generator_card(row, FrameBuffer.open(tmp_path / "data"), model)
+    card = generator_card(row, FrameBuffer.open(tmp_path / "data"), model)
+    assert said in card
+    assert "of a state of the console's RAM and the newest action, or" in card

@@ -19,6 +19,12 @@ from atarigan.models.model_config import ModelConfig
 PICTURE = "frames.png"
 _METRICS_FILES = ("metrics.json", "policy/metrics.json")
 _SHOWN_FACTS = ("evaluated_on", "env_id", "num", "agent_steps", "episodes", "features", "seed")
+READ_BY_CONDITION = {
+    "ram": "a state of the console's RAM",
+    "ram+action": "a state of the console's RAM and the newest action",
+    "class": "a class",
+}
+"""What a generator reads, by the setting `condition`."""
 _SHOWN_PICTURE = f"![Samples that its generator drew]({PICTURE})"
 _DRAW = """\
 from atarigan import FrameGenerator
@@ -92,11 +98,7 @@ def generator_facts(model: ModelConfig) -> ModelFacts:
     run, origin, form = model.run, model.provenance, model.sample.frame_format
     data = _plain(origin.env_id or (Path(run.data).name if run.data else run.source))
     kind = f"{form.height}×{form.width} {form.name} frames" if form else "points"
-    reads = {
-        "ram": "a state of the console's RAM",
-        "ram+action": "a state of the console's RAM and the newest action",
-        "class": "a class",
-    }.get(run.condition)
+    reads = READ_BY_CONDITION.get(run.condition)
     usage = _DRAW.format(method="sample" if form else "sample_points")
     if form and origin.env_id:
         usage += _WRAP.format(env_id=data)
