@@ -13,6 +13,7 @@ from atarigan.models.search.positions import DECODINGS, MovingGroup, PositionByt
 
 SIZE = (60, 80)
 V = DECODINGS.index("v")
+FIGURES = (((6, 9), 1.0), ((11, 5), -0.6))  # size and level
 NOTHING = torch.zeros(0, dtype=torch.int64)
 
 
@@ -70,11 +71,11 @@ def frames_of(states, *, front):
     """A wide bright figure, moved by bytes 0 and 1, and a tall darker one, moved by bytes 2 and 3;
     float (N, H, W).
     """
-    figures = [((0, 1), (6, 9), 1.0), ((2, 3), (11, 5), -0.6)]
     frames = torch.zeros(len(states), *SIZE)
     for frame, state in zip(frames, states.tolist(), strict=True):
-        for (down, across), (height, width), level in (figures[1 - front], figures[front]):
-            top, left = state[down], state[across]
+        for number in (1 - front, front):
+            (height, width), level = FIGURES[number]
+            top, left = state[2 * number : 2 * number + 2]
             frame[top : top + height, left : left + width] = level
     return frames
 
@@ -87,9 +88,8 @@ def states_for(num):
 
 def groups_for(*which):
     groups = ShiftedGroups(2, *SIZE, num_bytes=4)
-    figures = [((6, 9), 1.0), ((11, 5), -0.6)]
     for number in which:
-        (height, width), level = figures[number]
+        (height, width), level = FIGURES[number]
         pair = (PositionByte(2 * number + axis, V) for axis in range(2))
         patch = np.full((height, width), level)
         groups.append([MovingGroup(*pair, 0, height, 0, width, 0.5, 0.9, patch)], 0)
@@ -127,7 +127,7 @@ def test_figures_that_never_overlap_cover_nothing():
 
 def test_groups_of_the_same_bytes_have_one_depth():
     groups, states = groups_for(0, 1, 0), states_for(100)
-    assert groups.figures() == [0, 1, 0]
+    assert groups.figures == [0, 1, 0]
     votes = DepthVotes(2, NOTHING)
     with torch.no_grad():
         frames = 2 * frames_of(states, front=0).flatten(1)
@@ -136,7 +136,7 @@ def test_groups_of_the_same_bytes_have_one_depth():
     assert votes.covers() == [True, False]
     groups.reorder(votes.back_to_front(), votes.covers())
     assert [each.row.byte for each in groups.found()] == [2, 0, 0]
-    assert groups.figures() == [0, 1, 1]
+    assert groups.figures == [0, 1, 1]
     assert [bool(each) for each in groups.opacity] == [False, True, True]
 
 

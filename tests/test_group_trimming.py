@@ -37,6 +37,10 @@ def absolute_error(positions, real):
     return (positions - real).abs().sum((1, 2))
 
 
+def small_error(positions, real):
+    return 0.05 * (positions - real).abs().amax((1, 2)).clamp(max=1.0)
+
+
 def drawn(groups, states, only=None):
     with torch.no_grad():
         images = torch.zeros(64, SIZE[0] * SIZE[1])
@@ -92,9 +96,6 @@ def test_a_group_under_determined_pixels_does_not_help():
 def test_a_large_group_must_help_more_than_a_small_one(side, stays):
     groups, states = groups_of(np.ones((side, side))), states_for(2)
 
-    def small_error(positions, real):
-        return 0.05 * (positions - real).abs().amax((1, 2)).clamp(max=1.0)
-
     real = drawn(groups, states)
     assert parts_of(groups, real, states, errors=small_error) != [None]
     (part,) = parts_of(groups, real, states, errors=small_error, least=0.0002)
@@ -106,9 +107,6 @@ def test_a_shot_that_is_rarely_there_stays(side, stays):
     groups, states = groups_of(np.ones((side, side))), states_for(2)
     states[:, 1] = 200  # no column of the screen
     states[0] = 0
-
-    def small_error(positions, real):
-        return 0.05 * (positions - real).abs().amax((1, 2)).clamp(max=1.0)
 
     real = drawn(groups, states)
     (part,) = parts_of(groups, real, states, errors=small_error, least=0.0002)

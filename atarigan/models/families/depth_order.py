@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from atarigan.models.families.picture_layers import Layer, draw_layers
-
-_VISIBLE = 8 / 127.5
+from atarigan.models.search.points import VISIBLE
 
 
 class DepthVotes:
@@ -43,10 +42,10 @@ class DepthVotes:
         sizes = torch.tensor([len(each[0]) for each in visible])
         numbers = torch.repeat_interleave(sizes)[order.cpu()]
         _, counts = pixels.unique_consecutive(return_counts=True)
-        one = (counts.cumsum(0) - counts)[counts == 2]
         errors = (pictures - motion.flatten()[pixels]).abs().cpu()
-        one = one.cpu()
-        for front, behind in ((one, one + 1), (one + 1, one)):
+        first = (counts.cumsum(0) - counts)[counts == 2].cpu()
+        second = first + 1  # the other picture of the same pixel
+        for front, behind in ((first, second), (second, first)):
             pairs = numbers[front] * len(visible) + numbers[behind]
             self._avoided.view(-1).index_add_(0, pairs, errors[behind] - errors[front])
 
@@ -54,7 +53,7 @@ class DepthVotes:
         """Flat indices where a figure's picture, drawn alone, is visible, and the picture there."""
         picture = draw_layers(torch.zeros_like(motion), figure, covers=False)
         picture.index_fill_(1, self._drawn_over, 0.0)
-        (pixels,) = (picture.flatten().abs() > _VISIBLE).nonzero(as_tuple=True)
+        (pixels,) = (picture.flatten().abs() > VISIBLE).nonzero(as_tuple=True)
         return pixels, picture.flatten()[pixels]
 
     def back_to_front(self) -> list[int]:

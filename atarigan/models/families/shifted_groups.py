@@ -31,6 +31,7 @@ _FIELDS = 8
 _CONSTANT_SCALE = 0.1
 _MIN_PEAK = 0.05  # of a picture
 _INITIAL_OPACITY = 0.9
+_PARAMETERS = ("codes", "weight", "bias", "slope", "opacity")
 
 
 class ShiftedGroups(SizedByData):
@@ -59,6 +60,7 @@ class ShiftedGroups(SizedByData):
         slope: opacity for each unit of a group's |picture|, at least 0, float (groups,).
         opacity: the most that a group has, clamped to 0 to 1, float (groups,); exactly 0 for a
             group that covers nothing.
+        figures: number of each group's figure; groups that the same bytes move are parts of one.
         weight, bias: a group's code to its profiles, float (lines * rank, CODE_SIZE) and (lines *
             rank,); the rows of a group's window come before its columns, and groups follow one
             another.
@@ -90,7 +92,7 @@ class ShiftedGroups(SizedByData):
         self._sizes: list[int] = []
         self._num_profiles: list[int] = []
         self._covers: list[bool] = []
-        self._figures: list[int] = []
+        self.figures: list[int] = []
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -131,8 +133,8 @@ class ShiftedGroups(SizedByData):
             codes[:, :num_latents] = 0
             weight, bias = _initial_profiles(group.patch)
             slope = 1 / torch.tensor([np.abs(group.patch).max()]).float().clamp(min=_MIN_PEAK)
-            rows = {"codes": codes, "weight": weight, "bias": bias, "slope": slope}
-            for name, more in (*rows.items(), ("opacity", torch.zeros(1))):
+            further = codes, weight, bias, slope, torch.zeros(1)
+            for name, more in zip(_PARAMETERS, further, strict=True):
                 parameter: nn.Parameter = getattr(self, name)
                 parameter.data = torch.cat([parameter.data, more.to(device)])
                 parameter.grad = None
@@ -143,12 +145,6 @@ class ShiftedGroups(SizedByData):
         numbers = zip(range(len(self)), parts, strict=True)
         self._select((number, part) for number, part in numbers if part is not None)
 
-    def figures(self) -> list[int]:
-        """Return the number of each group's figure, of which groups of the same bytes are parts."""
-        moved_by = [tuple(fields[:4]) for fields in self.groups.tolist()]
-        numbers = {each: number for number, each in enumerate(dict.fromkeys(moved_by))}
-        return [numbers[each] for each in moved_by]
-
     @torch.no_grad()
     def reorder(self, figures: Sequence[int], covers: Sequence[bool]) -> None:
         """Draw figures of these numbers from back to front.
@@ -157,10 +153,10 @@ class ShiftedGroups(SizedByData):
             figures: numbers of all figures, in their new order.
             covers: whether each one, in its present order, covers what is behind it.
         """
-        is_covering = torch.tensor([covers[figure] for figure in self._figures], dtype=torch.bool)
+        is_covering = torch.tensor([covers[figure] for figure in self.figures], dtype=torch.bool)
         started = self.opacity.where(self.opacity > 0, _INITIAL_OPACITY)
         self.opacity.data = started.where(is_covering.to(self.opacity.device), 0.0)
-        parts = sorted(range(len(self)), key=lambda number: figures.index(self._figures[number]))
+        parts = sorted(range(len(self)), key=lambda number: figures.index(self.figures[number]))
         self._select((number, (slice(None), slice(None))) for number in parts)
 
     @torch.no_grad()
@@ -251,7 +247,7 @@ class ShiftedGroups(SizedByData):
             picture = torch.bmm(rows, columns.transpose(1, 2)).float().flatten(1)
             lines, across = pixel_parts[2 * number : 2 * number + 2]
             places = (lines.unsqueeze(2) + across.unsqueeze(1)).flatten(1)
-            yield Layer(self._figures[number], places, picture, *(both if covers else ()))
+            yield Layer(self.figures[number], places, picture, *(both if covers else ()))
 
     def _profiles(self, features: Tensor) -> Tensor:
         """Profiles of all groups, float32 (B, lines * rank), of features (B, F)."""
@@ -325,7 +321,9 @@ class ShiftedGroups(SizedByData):
         num_entries = num_inputs = 0
         self._sizes = []
         self._covers = (self.opacity != 0).tolist()
-        self._figures = self.figures()
+        moved_by = [tuple(fields[:4]) for fields in self.groups.tolist()]
+        numbers = {each: number for number, each in enumerate(dict.fromkeys(moved_by))}
+        self.figures = [numbers[each] for each in moved_by]
         self._num_profiles = (RANK * self.groups[:, [5, 7]].sum(1)).tolist()
         num_taps = max(-(-each // size) for each, size in zip(grid, self.size, strict=True)) + 1
         for fields in self.groups.tolist():

@@ -189,7 +189,7 @@ class ShiftedProfilesGenerator(ProfilesGenerator):
         Args:
             parts: frames minus what is drawn behind groups, (B, H * W); features, and states.
         """
-        votes = DepthVotes(len(set(self.groups.figures())), self.terms.pixels)
+        votes = DepthVotes(len(set(self.groups.figures)), self.terms.pixels)
         for motion, features, state in parts:
             votes.add(self.groups.layers(features, state), motion)
         self.groups.reorder(votes.back_to_front(), votes.covers())

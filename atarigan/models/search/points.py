@@ -17,7 +17,7 @@ from torch import Tensor
 from atarigan.models.search.positions import Candidates, Floats, Ints, PositionTable, candidates
 
 SMALL, MEDIUM = (0.0, 0.001), (0.001, 0.004)  # least and most share of the screen
-_VISIBLE = 8 / 127.5  # the levels from which metrics count a difference as well
+VISIBLE = 8 / 127.5  # the levels from which metrics count a difference as well
 _MIN_PIXELS = 6
 _RARE = 0.05
 _MAX_POINTS = 6000
@@ -53,7 +53,7 @@ def find_points(residual: Tensor, sizes: tuple[float, float] = SMALL) -> Points:
     They are rare: in their places, at most a twentieth of the frames shows anything.
     """
     _, height, width = residual.shape
-    visible = (residual.abs() > _VISIBLE).numpy()
+    visible = (residual.abs() > VISIBLE).numpy()
     rate = visible.mean(0)
     above, most = (share * height * width for share in sizes)
     most = max(_MIN_PIXELS, most)

@@ -206,7 +206,7 @@ def _group_tables(groups: ShiftedGroups) -> Tables:
         "groups.sizes": fields[:, [5, 7]].astype(np.int32),
         "groups.starts": starts,
         "groups.grid": grid.astype(np.int32),
-        "groups.figures": np.array(groups.figures(), np.int32),
+        "groups.figures": np.array(groups.figures, np.int32),
     }
 
 
